@@ -1,0 +1,202 @@
+// Package engine is the only package that knows Docker. It watches one Docker
+// Engine (or Podman's Docker API), keeps a picture of all its containers, and
+// acts on them. It knows none of the packages above it.
+package engine
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+)
+
+// State is what the engine says a container is doing, in Docker's words.
+type State string
+
+// The states of a container.
+const (
+	Created    State = "created"
+	Running    State = "running"
+	Paused     State = "paused"
+	Restarting State = "restarting"
+	Removing   State = "removing"
+	Exited     State = "exited"
+	Dead       State = "dead"
+)
+
+// States lists every state, in the order of a container's life.
+var States = []State{Created, Running, Paused, Restarting, Removing, Exited, Dead}
+
+// Health is the result of a container's own health check.
+type Health string
+
+// The health of a container. NoHealth is that of one without a health check.
+const (
+	NoHealth  Health = ""
+	Starting  Health = "starting"
+	Healthy   Health = "healthy"
+	Unhealthy Health = "unhealthy"
+)
+
+// Healths lists every result a health check can have.
+var Healths = []Health{Starting, Healthy, Unhealthy}
+
+// Ending tells how the last run of a container ended. It is judged by the
+// events between start and death, since the engine's API does not say.
+type Ending string
+
+// The endings. NotEnded is that of a container that runs or never ran.
+const (
+	NotEnded     Ending = ""
+	EndedSelf    Ending = "self"    // it died without having been told to
+	EndedStopped Ending = "stopped" // somebody stopped or killed it
+	EndedEngine  Ending = "engine"  // the engine shut down and stopped everything
+	EndedUnknown Ending = "unknown" // nobody saw it
+)
+
+// Exit is what is known of a container's last exit.
+type Exit struct {
+	Known     bool
+	Code      int
+	OOMKilled bool
+}
+
+// Event names one kind of container event that is counted.
+type Event int
+
+// The counted events.
+const (
+	EventDie Event = iota
+	EventOOM
+	EventStart
+	EventKill
+	EventUnhealthy
+	numEvents
+)
+
+// Events lists every counted event.
+var Events = [numEvents]Event{EventDie, EventOOM, EventStart, EventKill, EventUnhealthy}
+
+var eventNames = [numEvents]string{"die", "oom", "start", "kill", "unhealthy"}
+
+// String returns the name of the event as Docker writes it.
+func (e Event) String() string { return eventNames[e] }
+
+// Counts holds a number of events, indexed by Event.
+type Counts [numEvents]uint64
+
+// Container is one container as the engine last told it. A published Container
+// is never changed: an unchanged container keeps its pointer from picture to
+// picture. Times of the engine's clock and of ours must not be compared.
+type Container struct {
+	ID      string // 64 hex digits
+	Name    string // without the slash
+	Image   string // the image name it was created from
+	ImageID string
+	Labels  map[string]string
+
+	// Inspected is false while the engine has not answered an inspect: then
+	// only ID, Name, Image, ImageID, Labels, State and Created are known.
+	Inspected bool
+
+	State         State
+	HealthCheck   bool   // it has one
+	Health        Health // NoHealth unless it runs: the engine does not judge others
+	Error         string // of the last start that failed
+	RestartCount  int    // by the engine's own policy, since the last start through the API
+	RestartPolicy string // no, always, unless-stopped, on-failure
+	AutoRemove    bool   // docker run --rm
+	NetworkParent string // id or name after network_mode container:
+
+	Created, Started, Finished time.Time // on the engine's clock; zero: never
+
+	Exit   Exit   // the last exit that we know of, kept while it runs again
+	Events Counts // since Defib started, by all containers of this name
+
+	Ending   Ending
+	Ended    time.Time // when we saw the last run end, on our clock; zero: it runs or never ran
+	Stopping time.Time // when it was told to stop, on our clock; zero: it was not, or is down
+
+	stopSignal int
+}
+
+// Up reports whether the container runs: not paused, not restarting.
+func (c *Container) Up() bool { return c.State == Running }
+
+// Well reports whether the container runs and its health check, if it has
+// one, does not say that it is unhealthy.
+func (c *Container) Well() bool { return c.Up() && c.Health != Unhealthy }
+
+// FailedStart reports whether the container was never up because its first
+// start failed. The engine announces that by no event.
+func (c *Container) FailedStart() bool { return c.State == Created && c.Error != "" }
+
+// Project is the compose project of the container, "" if it has none.
+func (c *Container) Project() string { return c.Labels[labelProject] }
+
+// Service is the compose service of the container, "" if it has none.
+func (c *Container) Service() string { return c.Labels[labelService] }
+
+// Departed is a name that no container has any more, with what its containers
+// had counted. It is kept for a few minutes so that the last scrape gets it.
+type Departed struct {
+	Name   string
+	Events Counts
+}
+
+// Picture is an immutable snapshot of all containers of an engine.
+type Picture struct {
+	// Connected is true while the event stream is open and the picture
+	// complete. Otherwise the picture is the last one known.
+	Connected bool
+	Lost      time.Time // when the stream ended, on our clock; zero while connected
+	Listed    time.Time // when the last list was asked for, on our clock
+	First     time.Time // when the first picture was made, on the engine's clock
+
+	Host, Version, APIVersion, OS, Arch string
+
+	Containers []*Container         // sorted by ID
+	Departed   []Departed           // sorted by name
+	Projects   map[string]time.Time // by compose project: when it last changed, on our clock
+}
+
+// Get returns the container with this full ID, or nil.
+func (p *Picture) Get(id string) *Container {
+	i, ok := slices.BinarySearchFunc(p.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
+	if !ok {
+		return nil
+	}
+	return p.Containers[i]
+}
+
+// Find returns the container with this ID or name, or nil.
+func (p *Picture) Find(idOrName string) *Container {
+	if c := p.Get(idOrName); c != nil {
+		return c
+	}
+	for c := range p.Named() {
+		if c.Name == idOrName {
+			return c
+		}
+	}
+	return nil
+}
+
+// Named yields each container that has a name, one per name. A snapshot is made
+// of answers from different moments, so that two containers may have the same
+// name in it for a blink: then the younger one is yielded.
+func (p *Picture) Named() iter.Seq[*Container] {
+	return func(yield func(*Container) bool) {
+		owner := make(map[string]*Container, len(p.Containers))
+		for _, c := range p.Containers {
+			if o := owner[c.Name]; o == nil || c.Created.After(o.Created) {
+				owner[c.Name] = c
+			}
+		}
+		for _, c := range p.Containers {
+			if c.Name != "" && owner[c.Name] == c && !yield(c) {
+				return
+			}
+		}
+	}
+}

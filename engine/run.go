@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// A signal that does not stop by custom (USR1, say) counts as the cause of
+	// a death that follows within this time.
+	hintReach = time.Second
+	// A stopping signal that no death followed for so long is forgotten.
+	toldReach = 5 * time.Minute
+	// An engine that shuts down stops its containers within this time before
+	// its event stream ends.
+	shutdownReach = time.Minute
+)
+
+// run is the evidence of how the current or last run of a container ended. The
+// API does not tell a stop from a death; the daemon emits `kill` before `die`,
+// and `stop` before it (Docker 29) or after it (Docker 20.10).
+type run struct {
+	whole  bool      // watched without a gap since it was seen up
+	told   time.Time // the newest stopping signal, on the engine's clock
+	hinted time.Time // the newest signal of another kind, on the engine's clock
+	oom    bool
+
+	stopping time.Time // as told, on our clock
+	ending   Ending
+	ended    time.Time // on our clock
+	settled  bool      // finished holds
+	finished time.Time // the engine's FinishedAt that ending belongs to
+}
+
+func (r *run) over() bool { return r.ending != NotEnded }
+
+// start begins a new run.
+func (r *run) start() { *r = run{whole: true} }
+
+// kill takes a signal sent through the API; 0 is one not named.
+func (r *run) kill(at, now time.Time, signal, stopSignal int, trusted bool) {
+	if trusted && stops(signal, stopSignal) {
+		r.told, r.stopping = at, now
+	} else {
+		r.hinted = at
+	}
+}
+
+// stops reports whether a signal is sent to end a container. Podman names none.
+func stops(signal, stopSignal int) bool {
+	switch signal {
+	case 0, int(unix.SIGTERM), int(unix.SIGKILL), int(unix.SIGINT), int(unix.SIGQUIT), stopSignal:
+		return true
+	}
+	return false
+}
+
+// stop takes the event of a finished docker stop, which on Docker 20.10 comes
+// after the death that it belongs to.
+func (r *run) stop(at, now time.Time) {
+	if r.over() {
+		r.ending = EndedStopped
+		return
+	}
+	r.told, r.stopping = at, now
+}
+
+// die ends the run. Ours is true while an action of our own is under way.
+func (r *run) die(at, now time.Time, ours, announcesStops bool) {
+	r.ended, r.settled, r.stopping = now, false, time.Time{}
+	switch {
+	case ours:
+		r.ending = EndedSelf
+	case !r.told.IsZero() && at.Sub(r.told) <= toldReach, !r.hinted.IsZero() && at.Sub(r.hinted) <= hintReach:
+		r.ending = EndedStopped
+	case r.whole && announcesStops:
+		r.ending = EndedSelf
+	default:
+		r.ending = EndedUnknown
+	}
+}
+
+// inspected squares the evidence with what an inspect says that is not older
+// than the last event. Seen is the moment, on our clock, from which an end that
+// nobody saw counts.
+func (r *run) inspected(c, before *Container, seen time.Time) {
+	switch {
+	case c.State == Running || c.State == Paused:
+		if r.over() || before != nil && !before.Started.Equal(c.Started) && !r.whole {
+			r.start() // a start that nobody saw
+		}
+		r.whole = true
+	case c.State == Exited || c.State == Dead:
+		if !r.over() || r.settled && !r.finished.Equal(c.Finished) {
+			*r = run{ending: EndedUnknown, ended: seen}
+		}
+		r.settled, r.finished = true, c.Finished
+	case c.FailedStart() && !r.over():
+		*r = run{ending: EndedSelf, ended: seen, settled: true}
+	}
+}

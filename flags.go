@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"defib/collector"
+	"defib/engine"
+	"defib/restarter"
+)
+
+// flags are what the user asked for, checked.
+type flags struct {
+	host            string
+	timeout, resync time.Duration
+	policy          restarter.Policy
+	labels          []string
+	metricsPath     string
+	web             *toolkit.FlagConfig
+	log             *promslog.Config
+
+	whitelist, exclude, labelLists []string
+	mode                           string
+}
+
+// newApp declares every flag. Each is also an environment variable: DEFIB_ and
+// its name in capitals, dots and dashes as underscores.
+func newApp(f *flags) *kingpin.Application {
+	app := kingpin.New("defib", "Prometheus exporter for Docker that brings containers back to life.")
+	app.Version(version.Print("defib"))
+	app.HelpFlag.Short('h')
+	app.DefaultEnvars()
+
+	app.Flag("docker.host", "Where the engine listens: unix:///path or tcp://host:port. TLS by DOCKER_CERT_PATH and DOCKER_TLS_VERIFY.").
+		Default(cmp.Or(os.Getenv("DOCKER_HOST"), engine.DefaultHost)).StringVar(&f.host)
+	app.Flag("docker.timeout", "How long the engine may take for a list or an inspect.").
+		Default("10s").DurationVar(&f.timeout)
+	app.Flag("docker.resync-interval", "How often all containers are listed again, lest an event was lost.").
+		Default("30s").DurationVar(&f.resync)
+
+	app.Flag("restart.whitelist", "Containers to bring back: names, globs or compose project/service, comma-separated (token,explorer,web-*,shop/db). Repeatable.").
+		StringsVar(&f.whitelist)
+	app.Flag("restart.exclude", "Containers never to touch, written the same way. It wins. Repeatable.").
+		StringsVar(&f.exclude)
+	app.Flag("restart.policy", "Which deaths are healed: always, unless-stopped, on-failure.").
+		Default(string(restarter.Always)).StringVar(&f.mode)
+	app.Flag("restart.stopped-delay", "How long a container that somebody stopped is left alone under the policy always.").
+		Default("10s").DurationVar(&f.policy.StoppedDelay)
+	app.Flag("restart.backoff-initial", "Wait before the second attempt in a row; it doubles with each further one.").
+		Default("1s").DurationVar(&f.policy.Backoff.Initial)
+	app.Flag("restart.backoff-max", "The longest wait between two attempts.").
+		Default("5m").DurationVar(&f.policy.Backoff.Max)
+	app.Flag("restart.backoff-reset", "How long a container must stay up and well for its past attempts to be forgotten.").
+		Default("15m").DurationVar(&f.policy.Backoff.Reset)
+	app.Flag("restart.concurrency", "How many containers are started at a time.").
+		Default("4").IntVar(&f.policy.Concurrency)
+	app.Flag("dry-run", "Touch nothing; log and count what would be done.").
+		BoolVar(&f.policy.DryRun)
+
+	app.Flag("collector.container-labels", "Container labels to expose in docker_container_labels, comma-separated. Repeatable.").
+		StringsVar(&f.labelLists)
+
+	app.Flag("web.telemetry-path", "Path under which metrics are exposed.").
+		Default("/metrics").StringVar(&f.metricsPath)
+	f.web = toolkitflag.AddFlags(app, ":10911")
+	f.log = &promslog.Config{}
+	promslogflag.AddFlags(app, f.log)
+	return app
+}
+
+// parse reads the command line and the environment. Done means that help or the
+// version was asked for and given. Every value that cannot work is part of the
+// error.
+func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
+	f = &flags{}
+	app := newApp(f)
+	app.UsageWriter(stdout)
+	app.Terminate(func(int) { done = true })
+	if _, err := app.Parse(args); err != nil || done {
+		return nil, done, err
+	}
+	return f, false, f.check()
+}
+
+// check completes the flags and returns every mistake, joined.
+func (f *flags) check() error {
+	var errs []error
+	complain := func(flag string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		}
+	}
+	positive := func(flag string, d time.Duration) {
+		if d <= 0 {
+			errs = append(errs, fmt.Errorf("%s: %s: want more than 0", flag, d))
+		}
+	}
+	complain("--docker.host", engine.CheckHost(f.host))
+	positive("--docker.timeout", f.timeout)
+	positive("--docker.resync-interval", f.resync)
+
+	var err error
+	f.policy.Mode = restarter.Mode(f.mode)
+	f.policy.Whitelist, err = restarter.ParsePatterns(f.whitelist)
+	complain("--restart.whitelist", err)
+	f.policy.Exclude, err = restarter.ParsePatterns(f.exclude)
+	complain("--restart.exclude", err)
+	errs = append(errs, f.policy.Check())
+
+	f.labels = split(f.labelLists)
+	_, err = collector.New(nil, f.labels)
+	complain("--collector.container-labels", err)
+	if !strings.HasPrefix(f.metricsPath, "/") || slices.Contains([]string{"/", "/-/healthy", "/-/ready"}, f.metricsPath) {
+		errs = append(errs, fmt.Errorf("--web.telemetry-path: %q: want a path of its own that begins with /", f.metricsPath))
+	}
+	complain("--web.config.file", toolkit.Validate(*f.web.WebConfigFile))
+	return errors.Join(errs...)
+}
+
+// split reads comma-separated values, each once, without blanks around them.
+func split(lists []string) []string {
+	var values []string
+	for _, v := range strings.Split(strings.Join(lists, ","), ",") {
+		if v = strings.TrimSpace(v); v != "" && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	return values
+}

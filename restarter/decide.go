@@ -1,0 +1,268 @@
+package restarter
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"defib/engine"
+)
+
+const (
+	// A container that nobody saw end, so long before the first picture, is
+	// taken for one that was stopped.
+	unknownReach = 10 * time.Minute
+	// A glob does not mean what exited so long before the first picture.
+	oldReach = 24 * time.Hour
+	// While a container that was told to stop has not died, its compose project
+	// is being deployed; for so long at most.
+	stopReach = 5 * time.Minute
+)
+
+// Labels of compose and swarm that say what a container is for.
+// Sources: https://github.com/docker/compose/blob/main/pkg/api/labels.go,
+// https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
+const (
+	labelOneOff    = "com.docker.compose.oneoff"
+	labelDependsOn = "com.docker.compose.depends_on"
+	labelSwarmTask = "com.docker.swarm.task.id"
+)
+
+// verdict is what is to be done about one container.
+type verdict struct {
+	container *engine.Container
+	act       bool
+	trigger   Trigger
+	cause     time.Time // since when there is something to heal, on our clock
+	reason    Reason    // why it is left alone; "" if act
+	until     time.Time // when to look again; zero: on news only
+}
+
+// plan is what is to be done at a moment: one verdict per container that
+// matters, those to act upon first, oldest cause first, then by id.
+type plan struct {
+	verdicts []verdict
+	now      time.Time
+	next     time.Time // when to decide again without news, after now; zero: never
+}
+
+// decide judges every container. It is pure: the same facts give the same plan.
+// What of records is not in the picture is ignored.
+func decide(now time.Time, policy Policy, picture *engine.Picture, records history) plan {
+	f := newFacts(now, policy, picture, records)
+	p := plan{now: now}
+	for _, c := range picture.Containers {
+		if v, matters := f.judge(c); matters {
+			p.verdicts = append(p.verdicts, v)
+		}
+	}
+	slices.SortFunc(p.verdicts, func(a, b verdict) int {
+		if a.act != b.act {
+			return cmp.Compare(b.rank(), a.rank())
+		}
+		return cmp.Or(a.cause.Compare(b.cause), cmp.Compare(a.container.ID, b.container.ID))
+	})
+	p.limit(policy.Concurrency - records.active())
+	for _, v := range p.verdicts {
+		p.look(v.until)
+	}
+	for _, c := range picture.Containers {
+		p.look(records.at(c.ID).forgivenAt(policy.Backoff.Reset))
+	}
+	return p
+}
+
+func (v verdict) rank() int {
+	if v.act {
+		return 1
+	}
+	return 0
+}
+
+// limit holds what would be one start too many.
+func (p *plan) limit(free int) {
+	for i := range p.verdicts {
+		v := &p.verdicts[i]
+		if v.act && i >= free {
+			v.act, v.reason = false, RateLimited
+		}
+	}
+}
+
+func (p *plan) look(at time.Time) {
+	if at.After(p.now) && (p.next.IsZero() || at.Before(p.next)) {
+		p.next = at
+	}
+}
+
+// facts are what a decision rests on.
+type facts struct {
+	now     time.Time
+	policy  Policy
+	picture *engine.Picture
+	records history
+
+	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
+	awaited  map[string]bool      // project/service whose completion another container waits for
+}
+
+func newFacts(now time.Time, policy Policy, picture *engine.Picture, records history) *facts {
+	f := &facts{
+		now: now, policy: policy, picture: picture, records: records,
+		stopping: map[string]time.Time{}, awaited: map[string]bool{},
+	}
+	for _, c := range picture.Containers {
+		project := c.Project()
+		if project == "" {
+			continue
+		}
+		if until := c.Stopping.Add(stopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
+			f.stopping[project] = until
+		}
+		// The label reads service:condition:restart,….
+		for dependency := range strings.SplitSeq(c.Labels[labelDependsOn], ",") {
+			if service, condition, _ := strings.Cut(dependency, ":"); strings.HasPrefix(condition, "service_completed_successfully") {
+				f.awaited[project+"/"+service] = true
+			}
+		}
+	}
+	return f
+}
+
+// judge gives the verdict on one container; it does not matter if it is not
+// whitelisted, or is up.
+func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
+	rule := f.policy.For(c)
+	if !rule.Whitelisted || c.Up() {
+		return verdict{}, false
+	}
+	v = verdict{container: c, trigger: TriggerExited, cause: c.Ended}
+	hold := func(r Reason, until time.Time) (verdict, bool) {
+		v.reason, v.until = r, until
+		return v, true
+	}
+	rec := f.records.at(c.ID)
+	if rec.acting {
+		return hold(InProgress, time.Time{})
+	}
+	if r := veto(c); r != "" {
+		return hold(r, time.Time{})
+	}
+	if r, until := f.ending(c, rule); r != "" {
+		return hold(r, until)
+	}
+	if r := f.parent(c); r != "" {
+		return hold(r, time.Time{})
+	}
+	if until := rec.retryAt(c, f.policy.Backoff); until.After(f.now) {
+		if rec.refused {
+			return hold(Refused, until)
+		}
+		return hold(BackOff, until)
+	}
+	if f.policy.DryRun {
+		return hold(DryRun, time.Time{})
+	}
+	v.act = true
+	return v, true
+}
+
+// veto names what forbids a start whatever happened.
+func veto(c *engine.Container) Reason {
+	switch {
+	case c.Labels[labelSwarmTask] != "":
+		return SwarmTask
+	case strings.EqualFold(c.Labels[labelOneOff], "true"):
+		return OneOff
+	}
+	switch c.State {
+	case engine.Paused:
+		return Paused
+	case engine.Restarting:
+		return EngineRestarting
+	case engine.Removing:
+		return Removing
+	case engine.Dead:
+		return Dead
+	}
+	switch {
+	case !c.Inspected:
+		return NotInspected
+	case c.AutoRemove:
+		return AutoRemove
+	case c.State == engine.Created && !c.FailedStart():
+		return Created
+	}
+	return ""
+}
+
+// parent names what is wrong with the container whose network it shares.
+func (f *facts) parent(c *engine.Container) Reason {
+	if c.NetworkParent == "" {
+		return ""
+	}
+	switch p := f.picture.Find(c.NetworkParent); {
+	case p == nil:
+		return ParentGone
+	case !p.Up():
+		return ParentDown
+	}
+	return ""
+}
+
+// ending judges how the last run ended: whether that is to be healed, and when.
+func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
+	ending, seen := f.known(c)
+	if ending == engine.EndedStopped && rule.Mode != Always {
+		return Stopped, time.Time{}
+	}
+	if f.finished(c, rule) {
+		return Finished, time.Time{}
+	}
+	if rule.GlobOnly && !c.Finished.IsZero() && f.picture.First.Sub(c.Finished) > oldReach {
+		return Old, time.Time{}
+	}
+	if ending == engine.EndedStopped || !seen {
+		if until := f.quiet(c); until.After(f.now) {
+			return StoppedDelay, until
+		}
+	}
+	return "", time.Time{}
+}
+
+// known resolves an end that nobody saw: it counts as a stop if it lies far
+// back, or if the engine would have restarted the container itself, had it not
+// been stopped. Seen is false when it still is a guess.
+func (f *facts) known(c *engine.Container) (e engine.Ending, seen bool) {
+	if c.Ending != engine.EndedUnknown {
+		return c.Ending, true
+	}
+	restarts := c.RestartPolicy == string(Always) || c.RestartPolicy == string(UnlessStopped)
+	if f.picture.First.Sub(c.Finished) > unknownReach || restarts && c.Error == "" {
+		return engine.EndedStopped, true
+	}
+	return engine.EndedSelf, false
+}
+
+// quiet is when a container that was stopped has been left alone for long
+// enough, and its compose project with it.
+func (f *facts) quiet(c *engine.Container) time.Time {
+	until := c.Ended.Add(f.policy.StoppedDelay)
+	if project := c.Project(); project != "" {
+		for _, t := range []time.Time{f.picture.Projects[project].Add(f.policy.StoppedDelay), f.stopping[project]} {
+			if t.After(until) {
+				until = t
+			}
+		}
+	}
+	return until
+}
+
+// finished reports whether the container ended well, as it was meant to.
+func (f *facts) finished(c *engine.Container, rule Rule) bool {
+	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
+		return false
+	}
+	return rule.Mode == OnFailure || c.RestartPolicy == string(OnFailure) || f.awaited[c.Project()+"/"+c.Service()]
+}

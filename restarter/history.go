@@ -1,0 +1,110 @@
+package restarter
+
+import (
+	"time"
+
+	"defib/engine"
+)
+
+// record is what happened to one container since Defib first saw it.
+type record struct {
+	acting   bool      // an action is under way
+	attempts int       // since it was last forgiven
+	lastEnd  time.Time // of the last attempt, on our clock
+	refused  bool      // by the engine or a proxy, at the last attempt
+
+	last   *engine.Container // at the last look; nil before the first
+	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
+	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
+
+	healing Trigger   // of an attempt whose recovery is still awaited; "" if none
+	cause   time.Time // of that attempt, on our clock
+
+	told  telling   // what was last said about it
+	tried time.Time // the cause that a dry run has counted, on our clock
+}
+
+// telling is what a log line says of a container: a new one is written when it
+// changes.
+type telling struct {
+	name   string
+	state  engine.State
+	reason Reason
+}
+
+// history holds the records by container ID: a container that is created anew
+// starts afresh. It lives as long as Defib does, and one goroutine owns it.
+type history map[string]*record
+
+var blank = &record{}
+
+// at returns the record of a container, to be read only; it is blank if there
+// is none.
+func (h history) at(id string) *record {
+	if r := h[id]; r != nil {
+		return r
+	}
+	return blank
+}
+
+// active counts the actions under way.
+func (h history) active() int {
+	n := 0
+	for _, r := range h {
+		if r.acting {
+			n++
+		}
+	}
+	return n
+}
+
+// retryAt is when the back-off ends: it counts from the later of the death and
+// the end of the last attempt.
+func (r *record) retryAt(c *engine.Container, b Backoff) time.Time {
+	if r.attempts == 0 {
+		return time.Time{}
+	}
+	from := r.lastEnd
+	if c.Ended.After(from) {
+		from = c.Ended
+	}
+	return from.Add(b.After(r.attempts))
+}
+
+// forgivenAt is when past attempts will be forgotten if the container stays as
+// it is; zero: never.
+func (r *record) forgivenAt(reset time.Duration) time.Time {
+	if r.well.IsZero() || r.attempts == 0 && r.streak == 0 {
+		return time.Time{}
+	}
+	return r.well.Add(reset)
+}
+
+// observe brings the record up to date with what the container is now. That the
+// engine accepted a start proves nothing: only a stay, up and well, does.
+func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration) {
+	last := r.last
+	r.last = c
+	if last == nil {
+		last = c
+	}
+	if c.RestartCount >= last.RestartCount {
+		r.streak += c.RestartCount - last.RestartCount
+	} else {
+		r.streak += c.RestartCount // it went back to 0 at a start through the API
+	}
+	switch {
+	case !c.Well():
+		r.well = time.Time{}
+	case r.well.IsZero() || !c.Started.Equal(last.Started):
+		r.well = now
+	}
+	if at := r.forgivenAt(reset); !at.IsZero() && !at.After(now) {
+		r.attempts, r.streak, r.refused = 0, 0, false
+	}
+}
+
+// recovered reports whether what an attempt set out to heal has been healed.
+func (r *record) recovered(c *engine.Container) bool {
+	return r.healing != "" && c.Up() && (!c.HealthCheck || c.Health == engine.Healthy)
+}

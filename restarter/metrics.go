@@ -1,0 +1,176 @@
+package restarter
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"defib/engine"
+)
+
+// metrics are the counters of what was done.
+type metrics struct {
+	restarts, failures, dryRuns *prometheus.CounterVec
+	recovery                    *prometheus.HistogramVec
+	dryRun                      prometheus.Gauge
+	names                       map[string]bool // that have counters
+}
+
+func newMetrics(p Policy) *metrics {
+	counter := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"})
+	}
+	m := &metrics{
+		restarts: counter("defib_restarts_total", "Attempts to start a container, by what asked for them."),
+		failures: counter("defib_restart_failures_total", "Attempts that failed."),
+		dryRuns:  counter("defib_dry_run_actions_total", "Attempts that --dry-run held back, one per cause."),
+		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "defib_recovery_seconds", Help: "From seeing the cause to the container running, and healthy if it has a health check.",
+			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800},
+		}, []string{"trigger"}),
+		dryRun: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_dry_run", Help: "1 if --dry-run is set."}),
+		names:  map[string]bool{},
+	}
+	if p.DryRun {
+		m.dryRun.Set(1)
+	}
+	for _, t := range Triggers {
+		m.recovery.WithLabelValues(string(t))
+	}
+	return m
+}
+
+// expect creates the counters of a name at 0, without which an increase from
+// nothing would be missed.
+func (m *metrics) expect(name string) {
+	if m.names[name] {
+		return
+	}
+	m.names[name] = true
+	for _, t := range Triggers {
+		for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
+			v.WithLabelValues(name, string(t))
+		}
+	}
+}
+
+// prune drops the counters of names that the picture has forgotten.
+func (m *metrics) prune(p *engine.Picture) {
+	known := make(map[string]bool, len(p.Containers))
+	for _, c := range p.Containers {
+		known[c.Name] = true
+	}
+	for _, d := range p.Departed {
+		known[d.Name] = true
+	}
+	for name := range m.names {
+		if !known[name] {
+			delete(m.names, name)
+			for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
+				v.DeletePartialMatch(prometheus.Labels{"name": name})
+			}
+		}
+	}
+}
+
+// all lists the metrics that are exposed whether or not the picture is current.
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.restarts, m.failures, m.dryRuns, m.recovery, m.dryRun}
+}
+
+// Describe implements prometheus.Collector, as Collect does.
+func (r *Restarter) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range r.metrics.all() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector: what was done. See Status for what is.
+func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range r.metrics.all() {
+		c.Collect(ch)
+	}
+}
+
+// status is what the last round found.
+type status struct {
+	matches    map[string]int // by whitelist entry
+	containers []standing     // one per name
+}
+
+// standing is what is to be said of one container.
+type standing struct {
+	name        string
+	whitelisted bool
+	reason      Reason    // "" unless held
+	until       time.Time // zero: not held for a time
+	streak      int
+}
+
+func (r *Restarter) publish(p *engine.Picture, held map[string]verdict) {
+	s := &status{matches: map[string]int{}, containers: make([]standing, 0, len(p.Containers))}
+	for _, e := range r.policy.Whitelist {
+		s.matches[e.String()] = 0
+	}
+	for c := range p.Named() {
+		for _, e := range r.policy.Whitelist {
+			if e.Matches(c) {
+				s.matches[e.String()]++
+			}
+		}
+		whitelisted := r.policy.For(c).Whitelisted
+		if whitelisted {
+			r.metrics.expect(c.Name)
+		}
+		v := held[c.ID]
+		s.containers = append(s.containers, standing{
+			name: c.Name, whitelisted: whitelisted, reason: v.reason, until: v.until, streak: r.records.at(c.ID).streak,
+		})
+	}
+	r.status.Store(s)
+}
+
+// Status collects what the last round found, by container. It belongs beside
+// the containers' own metrics, and like them is exposed only while the picture
+// is current.
+type Status struct{ *Restarter }
+
+var (
+	matchesDesc     = prometheus.NewDesc("defib_whitelist_matches", "Containers that the whitelist entry matches; 0: one that should exist does not.", []string{"entry"}, nil)
+	whitelistedDesc = prometheus.NewDesc("defib_container_whitelisted", "1 if Defib may start the container.", []string{"name"}, nil)
+	heldDesc        = prometheus.NewDesc("defib_container_held", "1 for the reason why a whitelisted container that is down is left alone now.", []string{"name", "reason"}, nil)
+	nextDesc        = prometheus.NewDesc("defib_container_next_attempt_timestamp_seconds", "When a container that is held for a time is looked at again, in Unix time.", []string{"name"}, nil)
+	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset.", []string{"name"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (Status) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{matchesDesc, whitelistedDesc, heldDesc, nextDesc, streakDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s Status) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	now := s.status.Load()
+	for entry, n := range now.matches {
+		gauge(matchesDesc, float64(n), entry)
+	}
+	for _, c := range now.containers {
+		whitelisted := 0.0
+		if c.whitelisted {
+			whitelisted = 1
+		}
+		gauge(whitelistedDesc, whitelisted, c.name)
+		gauge(streakDesc, float64(c.streak), c.name)
+		if c.reason != "" {
+			gauge(heldDesc, 1, c.name, string(c.reason))
+		}
+		if !c.until.IsZero() {
+			gauge(nextDesc, float64(c.until.UnixNano())/1e9, c.name)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package restarter
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"defib/engine"
+)
+
+// Container labels that users set. They are part of the contract.
+const (
+	LabelEnable = "defib.enable"
+	LabelPolicy = "defib.policy"
+)
+
+// Mode says which deaths are healed, in the words of Docker's restart policies.
+type Mode string
+
+// The modes.
+const (
+	Always        Mode = "always"
+	UnlessStopped Mode = "unless-stopped"
+	OnFailure     Mode = "on-failure"
+)
+
+// ParseMode reads a mode as users write it.
+func ParseMode(s string) (Mode, error) {
+	switch m := Mode(s); m {
+	case Always, UnlessStopped, OnFailure:
+		return m, nil
+	}
+	return "", fmt.Errorf("%q is not a policy: want %s, %s or %s", s, Always, UnlessStopped, OnFailure)
+}
+
+// Backoff spaces the attempts to bring back one container: the first comes at
+// once, the next after Initial, then twice as long each time, up to Max. It
+// starts over once the container has stayed up and well for Reset.
+type Backoff struct {
+	Initial, Max, Reset time.Duration
+}
+
+// After returns the wait before the next attempt, after so many.
+func (b Backoff) After(attempts int) time.Duration {
+	if attempts == 0 {
+		return 0
+	}
+	wait := b.Initial
+	for range attempts - 1 {
+		if wait >= b.Max/2 {
+			return b.Max
+		}
+		wait *= 2
+	}
+	return min(wait, b.Max)
+}
+
+// Policy is what the user wants. It is never changed.
+type Policy struct {
+	Whitelist, Exclude []Pattern
+	Mode               Mode
+	StoppedDelay       time.Duration
+	Backoff            Backoff
+	Concurrency        int // starts at a time
+	DryRun             bool
+}
+
+// Check returns every mistake of the policy, joined, in the words of the flags.
+func (p Policy) Check() error {
+	var errs []error
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if _, err := ParseMode(string(p.Mode)); err != nil {
+		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
+	}
+	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
+	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: want more than 0, else a container that dies at once is started in a hot loop", p.Backoff.Initial)
+	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)
+	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: want more than 0, else every start resets the back-off", p.Backoff.Reset)
+	want(p.Concurrency > 0, "--restart.concurrency: %d: want at least 1", p.Concurrency)
+	return errors.Join(errs...)
+}
+
+// Rule is what a policy means for one container.
+type Rule struct {
+	Whitelisted bool
+	GlobOnly    bool // no entry and no label names it
+	Mode        Mode
+}
+
+// For returns the rule of a container. An exclusion wins over all else, then the
+// container's own label, then the whitelist.
+func (p Policy) For(c *engine.Container) Rule {
+	r := Rule{Mode: p.Mode}
+	if m, err := ParseMode(c.Labels[LabelPolicy]); err == nil {
+		r.Mode = m
+	}
+	matches := func(e Pattern) bool { return e.Matches(c) }
+	if slices.ContainsFunc(p.Exclude, matches) {
+		return r
+	}
+	if enable, err := strconv.ParseBool(c.Labels[LabelEnable]); err == nil {
+		r.Whitelisted = enable
+		return r
+	}
+	r.GlobOnly = true
+	for _, e := range p.Whitelist {
+		if e.Matches(c) {
+			r.Whitelisted = true
+			r.GlobOnly = r.GlobOnly && e.glob
+		}
+	}
+	return r
+}
+
+// mislabelled describes each label of the container that looks like one for
+// Defib and is not understood, sorted.
+func mislabelled(c *engine.Container) []string {
+	var wrong []string
+	for key, value := range c.Labels {
+		if !strings.HasPrefix(strings.ToLower(key), "defib.") {
+			continue
+		}
+		var err error
+		switch key {
+		case LabelEnable:
+			if _, err = strconv.ParseBool(value); err != nil {
+				err = fmt.Errorf("%q is neither true nor false", value)
+			}
+		case LabelPolicy:
+			_, err = ParseMode(value)
+		default:
+			err = errors.New("there is no such label")
+		}
+		if err != nil {
+			wrong = append(wrong, key+": "+err.Error())
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// Pattern is one entry of a whitelist: a name, a glob, or project/service of
+// compose, either of which may be a glob.
+type Pattern struct {
+	text string
+	glob bool
+}
+
+// ParsePatterns reads entries as users write them: comma-separated, in one value
+// or several. Every mistake is returned, joined.
+func ParsePatterns(values []string) ([]Pattern, error) {
+	var patterns []Pattern
+	var errs []error
+	for _, text := range strings.Split(strings.Join(values, ","), ",") {
+		text = strings.TrimPrefix(strings.TrimSpace(text), "/")
+		if text == "" || slices.ContainsFunc(patterns, func(p Pattern) bool { return p.text == text }) {
+			continue
+		}
+		if _, err := path.Match(text, ""); err != nil {
+			errs = append(errs, fmt.Errorf("%q: a glob has * ? and [a-z], and each [ its ]", text))
+			continue
+		}
+		if strings.Count(text, "/") > 1 {
+			errs = append(errs, fmt.Errorf("%q: want a name, a glob or project/service", text))
+			continue
+		}
+		patterns = append(patterns, Pattern{text: text, glob: strings.ContainsAny(text, `*?[\`)})
+	}
+	return patterns, errors.Join(errs...)
+}
+
+// String returns the entry as the user wrote it.
+func (p Pattern) String() string { return p.text }
+
+// Matches reports whether the entry means this container.
+func (p Pattern) Matches(c *engine.Container) bool {
+	subject := c.Name
+	if strings.Contains(p.text, "/") {
+		if c.Project() == "" || c.Service() == "" {
+			return false
+		}
+		subject = c.Project() + "/" + c.Service()
+	}
+	if !p.glob {
+		return p.text == subject
+	}
+	ok, _ := path.Match(p.text, subject)
+	return ok
+}

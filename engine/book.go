@@ -1,11 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/docker/docker/api/types/container"
 )
 
 const (
@@ -43,31 +42,18 @@ type entry struct {
 	ours      int       // own actions under way
 
 	queued, asking bool
-	again          time.Time     // when to look again at what passes or failed; zero: on news only
-	pause          time.Duration // before that
+	pause          time.Duration // before what passes or failed is looked at again
 	waiters        []chan<- *Container
-}
-
-// tally counts the events of a name across the containers that bore it.
-type tally struct {
-	counts  Counts
-	bearers int
-	gone    time.Time // when the last of them left it; zero: there are some
-}
-
-// suspect is a difference between picture and list that no event explains.
-type suspect struct {
-	listed    time.Time
-	before    *Container // nil: it was missing
-	confirmed bool
 }
 
 // book is the ledger of one engine: events, lists and inspects go in, pictures
 // come out. It does no I/O and is told the time; one goroutine owns it.
 type book struct {
 	entries  map[string]*entry
-	order    []string // sorted ids; nil: to be sorted again
-	queue    []string // ids to inspect, oldest news first
+	order    []string             // sorted ids; nil: to be sorted again
+	queue    []string             // ids to inspect, oldest news first
+	later    map[string]time.Time // ids to inspect again without news
+	underway int                  // inspects asked for and not answered
 	tallies  map[string]*tally
 	projects map[string]time.Time
 	tombs    map[string]time.Time // destroyed lately: a list may still hold them
@@ -92,6 +78,7 @@ type book struct {
 func newBook() *book {
 	return &book{
 		entries:  map[string]*entry{},
+		later:    map[string]time.Time{},
 		tallies:  map[string]*tally{},
 		projects: map[string]time.Time{},
 		tombs:    map[string]time.Time{},
@@ -105,7 +92,7 @@ func (b *book) opened(now, engineNow time.Time, gone, announcesStops bool) {
 	b.engineThen, b.ourThen = engineNow, now
 	b.announcesStops = announcesStops
 	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
-	b.queue = nil
+	b.queue, b.underway = nil, 0
 	for _, e := range b.entries {
 		e.queued, e.asking = false, false
 		if gone {
@@ -224,305 +211,6 @@ func (e *entry) exitOf(code string) Exit {
 	return Exit{Known: ok, Code: n, OOMKilled: e.run.oom}
 }
 
-// asked begins an inspect. The mark it returns goes into inspected.
-func (b *book) asked(id string) (mark int) {
-	e := b.entries[id]
-	e.queued, e.asking = false, true
-	return e.events
-}
-
-// inspected takes the answer of an inspect: c, or nil when the engine says that
-// there is no such container, or not ok when there was no answer.
-func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bool) {
-	if s := b.suspects[id]; s != nil && ok && !sameFace(s.before, c) {
-		s.confirmed = true
-	} else if ok {
-		delete(b.suspects, id)
-	}
-	e := b.entries[id]
-	if e == nil {
-		return
-	}
-	e.asking = false
-	switch {
-	case e.events != mark:
-		b.enqueue(id, e) // something happened meanwhile
-	case !ok:
-		b.unanswered(now, e)
-	case c == nil:
-		b.remove(id, now)
-	default:
-		b.describe(now, e, c)
-	}
-}
-
-// unanswered keeps what is known, marked as not inspected, and asks again later.
-func (b *book) unanswered(now time.Time, e *entry) {
-	e.follow(now)
-	if e.c == nil || !e.c.Inspected {
-		return
-	}
-	c := *e.c
-	c.Inspected = false
-	b.publish(e, &c)
-}
-
-// describe puts a fresh answer into the picture.
-func (b *book) describe(now time.Time, e *entry, c *Container) {
-	seen := now
-	if b.first.IsZero() {
-		seen = b.seen(c.Finished, now)
-		if c.FailedStart() {
-			seen = b.seen(c.Created, now)
-		}
-	}
-	e.run.inspected(c, e.c, seen)
-	if c.Exit.Known {
-		e.exit = c.Exit
-	}
-	if !e.began.IsZero() {
-		if c.RestartCount == 0 {
-			b.touch(c.Project(), e.began) // started through the API, not by a restart policy
-		}
-		e.began = time.Time{}
-	}
-	if now.Sub(e.run.stopping) >= toldReach {
-		e.run.stopping = time.Time{} // it was told in vain
-	}
-	b.publish(e, c)
-	if !c.Stopping.IsZero() || c.State == Restarting || c.State == Removing || c.State == Created {
-		e.follow(now)
-	} else {
-		e.again, e.pause = time.Time{}, 0
-	}
-	b.reply(e, c)
-}
-
-// reply has those who wait for a fresh look at the entry told, once the picture
-// that shows it is out.
-func (b *book) reply(e *entry, c *Container) {
-	for _, w := range e.waiters {
-		b.replies = append(b.replies, func() { w <- c })
-	}
-	e.waiters = nil
-}
-
-// publish makes c, completed with what only events tell, the entry's face.
-func (b *book) publish(e *entry, c *Container) {
-	c.Exit = e.exit
-	c.Ending, c.Ended, c.Stopping = e.run.ending, e.run.ended, e.run.stopping
-	t := b.tally(c.Name)
-	for i, n := range e.early {
-		t.counts[i] += n
-	}
-	e.early = Counts{}
-	c.Events = t.counts
-	if e.c == nil || e.c.Name != c.Name {
-		t.bearers, t.gone = t.bearers+1, time.Time{}
-		if e.c != nil {
-			b.desert(e.c.Name, e.lastEvent)
-		}
-	}
-	e.c, b.changed = c, true
-}
-
-// follow has what passes without an event, or gave no answer, looked at again
-// after 0.5, 1, 2, … 30 s.
-func (e *entry) follow(now time.Time) {
-	e.pause = min(max(2*e.pause, followFirst), followMost)
-	e.again = now.Add(e.pause)
-}
-
-// listAsked begins a list.
-func (b *book) listAsked() { b.listing = true }
-
-// listFailed ends one that gave no answer.
-func (b *book) listFailed() { b.listing = false }
-
-// listAnswered takes a list that was asked for at the given moment. A list
-// decides which containers exist; any other difference is left to an inspect.
-func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
-	b.listing, b.listed, b.changed = false, asked, true
-	present := make(map[string]bool, len(list))
-	for _, s := range list {
-		present[s.ID] = true
-		if _, dead := b.tombs[s.ID]; dead {
-			continue
-		}
-		e := b.entries[s.ID]
-		switch {
-		case e == nil:
-			e = b.add(s.ID)
-			b.suspect(s.ID, e, asked)
-		case e.c != nil && e.c.Inspected && differs(e.c, s):
-			if e.c.State != parseState(s.State) || e.c.Name != summaryName(s.Names) {
-				b.suspect(s.ID, e, asked)
-			}
-		case e.c != nil && e.c.Inspected && !b.syncing:
-			continue
-		}
-		if e.c == nil || !e.c.Inspected {
-			b.publish(e, fromSummary(s))
-		}
-		b.enqueue(s.ID, e)
-	}
-	for id, e := range b.entries {
-		if !present[id] && e.lastEvent.Before(asked) {
-			b.suspect(id, e, asked)
-			b.remove(id, now)
-			if s := b.suspects[id]; s != nil {
-				s.confirmed = true
-			}
-		}
-	}
-	if b.syncing && b.syncBy.IsZero() {
-		b.syncBy = now.Add(syncPatience)
-	}
-	b.tidy(now)
-}
-
-// suspect notes a difference that no event explains. The engine passes through
-// some states without an event: those explain themselves.
-func (b *book) suspect(id string, e *entry, asked time.Time) {
-	passing := e.c != nil && (e.c.State == Restarting || e.c.State == Removing || !e.c.Stopping.IsZero())
-	if b.syncing || passing || asked.Sub(e.lastEvent) < driftSlack {
-		return
-	}
-	b.suspects[id] = &suspect{listed: asked, before: e.c}
-}
-
-// sameFace reports whether two descriptions agree in what drift is judged by.
-func sameFace(a, c *Container) bool {
-	if a == nil || c == nil {
-		return a == c
-	}
-	return a.State == c.State && a.Name == c.Name
-}
-
-// refresh has the container inspected anew and passes what comes of it to w,
-// which must not block: nil if it is gone.
-func (b *book) refresh(id string, w chan<- *Container) {
-	e := b.entries[id]
-	if e == nil {
-		b.replies = append(b.replies, func() { w <- nil })
-		return
-	}
-	e.events++ // an answer already asked for is too old
-	e.waiters = append(e.waiters, w)
-	b.enqueue(id, e)
-}
-
-// acting counts own actions under way: the events they cause are no evidence
-// of a stop.
-func (b *book) acting(id string, delta int) {
-	if e := b.entries[id]; e != nil {
-		e.ours = max(0, e.ours+delta)
-	}
-}
-
-// step does what is due and reports the ids to inspect, at most free of them.
-func (b *book) step(now time.Time, free int) (ids []string) {
-	for id, e := range b.entries {
-		if !e.again.IsZero() && !now.Before(e.again) {
-			e.again = time.Time{}
-			b.enqueue(id, e)
-		}
-	}
-	for id, s := range b.suspects {
-		if now.Sub(s.listed) >= driftSlack {
-			if s.confirmed {
-				b.drifts++
-			}
-			delete(b.suspects, id)
-		}
-	}
-	rest := b.queue[:0]
-	for _, id := range b.queue {
-		switch e := b.entries[id]; {
-		case e == nil: // gone
-		case e.asking || len(ids) == free:
-			rest = append(rest, id)
-		default:
-			ids = append(ids, id)
-		}
-	}
-	b.queue = rest
-	if b.syncing && !b.syncBy.IsZero() && (b.answered() || !now.Before(b.syncBy)) {
-		b.synced(now)
-	}
-	return ids
-}
-
-// answered reports whether every container has been described, or its inspect
-// has failed.
-func (b *book) answered() bool {
-	if len(b.queue) > 0 {
-		return false
-	}
-	for _, e := range b.entries {
-		if e.asking || e.queued {
-			return false
-		}
-	}
-	return true
-}
-
-// synced makes the picture current again. If the engine had gone, what it
-// stopped just before its stream ended was an engine shutdown, which means
-// nothing by it: unless another container came through unharmed, since a
-// shutdown stops them all.
-func (b *book) synced(now time.Time) {
-	engineGone := b.gone
-	b.syncing, b.gone = false, false
-	if engineGone && !b.lost.IsZero() && !b.survived() {
-		for _, e := range b.entries {
-			if e.run.ending == EndedStopped && b.lost.Sub(e.run.ended) < shutdownReach && e.run.ended.Before(b.lost) {
-				e.run.ending = EndedEngine
-				if e.c != nil {
-					c := *e.c
-					b.publish(e, &c)
-				}
-			}
-		}
-	}
-	if b.first.IsZero() {
-		b.first = b.engineThen.Add(now.Sub(b.ourThen))
-	}
-	b.lost, b.changed = time.Time{}, true
-}
-
-// survived reports whether a container still is in a run that began before the
-// stream was lost.
-func (b *book) survived() bool {
-	lost := b.engineThen.Add(b.lost.Sub(b.ourThen))
-	for _, e := range b.entries {
-		if e.c != nil && e.c.Up() && e.c.Started.Before(lost) {
-			return true
-		}
-	}
-	return false
-}
-
-// next is when step has something to do without news; zero: never.
-func (b *book) next() time.Time {
-	var next time.Time
-	sooner := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	for _, e := range b.entries {
-		sooner(e.again)
-	}
-	for _, s := range b.suspects {
-		sooner(s.listed.Add(driftSlack))
-	}
-	if b.syncing {
-		sooner(b.syncBy)
-	}
-	return next
-}
-
 // picture is a snapshot of the book.
 func (b *book) picture() *Picture {
 	b.changed = false
@@ -542,11 +230,12 @@ func (b *book) picture() *Picture {
 			p.Containers = append(p.Containers, c)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(b.tallies)) {
-		if t := b.tallies[name]; !t.gone.IsZero() {
+	for name, t := range b.tallies {
+		if !t.gone.IsZero() {
 			p.Departed = append(p.Departed, Departed{Name: name, Events: t.counts})
 		}
 	}
+	slices.SortFunc(p.Departed, func(a, b Departed) int { return cmp.Compare(a.Name, b.Name) })
 	return p
 }
 
@@ -560,6 +249,7 @@ func (b *book) add(id string) *entry {
 func (b *book) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
+	delete(b.later, id)
 	b.order, b.changed = nil, true
 	if e.c != nil {
 		b.desert(e.c.Name, now)
@@ -572,51 +262,4 @@ func (b *book) enqueue(id string, e *entry) {
 		e.queued = true
 		b.queue = append(b.queue, id)
 	}
-}
-
-// touch notes that something happened in a compose project.
-func (b *book) touch(project string, at time.Time) {
-	if project != "" && at.After(b.projects[project]) {
-		b.projects[project], b.changed = at, true
-	}
-}
-
-// count counts one event. What the first replay tells of the time before Defib
-// started is evidence, but counted it would look like news.
-func (b *book) count(e *entry, k Event) {
-	switch {
-	case b.first.IsZero() && b.last.at.Before(b.engineThen):
-	case e.c == nil:
-		e.early[k]++
-	default:
-		b.tally(e.c.Name).counts[k]++
-	}
-}
-
-func (b *book) tally(name string) *tally {
-	t := b.tallies[name]
-	if t == nil {
-		t = &tally{}
-		b.tallies[name] = t
-	}
-	return t
-}
-
-// desert notes that a container left its name.
-func (b *book) desert(name string, now time.Time) {
-	t := b.tally(name)
-	if t.bearers--; t.bearers == 0 {
-		t.gone = now
-	}
-}
-
-// tidy forgets what nobody asks for any more.
-func (b *book) tidy(now time.Time) {
-	for name, t := range b.tallies {
-		if !t.gone.IsZero() && now.Sub(t.gone) > departedFor {
-			delete(b.tallies, name)
-		}
-	}
-	maps.DeleteFunc(b.tombs, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > 2*toldReach })
 }

@@ -115,7 +115,6 @@ type connection struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	wg       *sync.WaitGroup
-	busy     int // inspects under way
 	current  bool
 	listFail string
 }
@@ -142,7 +141,7 @@ func (c *connection) loop() (came bool, err error) {
 		if ended != nil {
 			return c.current, ended
 		}
-		for _, id := range c.book.step(now, inspectors-c.busy) {
+		for _, id := range c.book.step(now, inspectors-c.book.underway) {
 			c.inspect(id)
 		}
 		if c.book.drifts > 0 {
@@ -297,7 +296,6 @@ func (c *connection) listFailed(err error) {
 // inspect asks for one container.
 func (c *connection) inspect(id string) {
 	mark := c.book.asked(id)
-	c.busy++
 	c.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, c.Timeout)
 		defer cancel()
@@ -311,7 +309,6 @@ func (c *connection) inspect(id string) {
 		})
 		answered := err == nil || errdefs.IsNotFound(err)
 		c.post(func(now time.Time) {
-			c.busy--
 			if !answered {
 				c.Logger.Debug("inspect failed", "id", id, "err", err)
 			}

@@ -1,0 +1,193 @@
+package engine
+
+import "time"
+
+// asked begins an inspect. The mark it returns goes into inspected.
+func (b *book) asked(id string) (mark int) {
+	e := b.entries[id]
+	e.queued, e.asking = false, true
+	b.underway++
+	return e.events
+}
+
+// inspected takes the answer of an inspect: c, or nil when the engine says that
+// there is no such container, or not ok when there was no answer.
+func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bool) {
+	b.underway--
+	if s := b.suspects[id]; s != nil && ok && !sameFace(s.before, c) {
+		s.confirmed = true
+	} else if ok {
+		delete(b.suspects, id)
+	}
+	e := b.entries[id]
+	if e == nil {
+		return
+	}
+	e.asking = false
+	switch {
+	case e.events != mark:
+		b.enqueue(id, e) // something happened meanwhile
+	case !ok:
+		b.unanswered(now, id, e)
+	case c == nil:
+		b.remove(id, now)
+	default:
+		b.describe(now, id, e, c)
+	}
+}
+
+// unanswered keeps what is known, marked as not inspected, and asks again later.
+func (b *book) unanswered(now time.Time, id string, e *entry) {
+	b.follow(now, id, e)
+	if e.c == nil || !e.c.Inspected {
+		return
+	}
+	c := *e.c
+	c.Inspected = false
+	b.publish(e, &c)
+}
+
+// describe puts a fresh answer into the picture.
+func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
+	seen := now
+	if b.first.IsZero() {
+		seen = b.seen(c.Finished, now)
+		if c.FailedStart() {
+			seen = b.seen(c.Created, now)
+		}
+	}
+	e.run.inspected(c, e.c, seen)
+	if c.Exit.Known {
+		e.exit = c.Exit
+	}
+	if !e.began.IsZero() {
+		if c.RestartCount == 0 {
+			b.touch(c.Project(), e.began) // started through the API, not by a restart policy
+		}
+		e.began = time.Time{}
+	}
+	if now.Sub(e.run.stopping) >= toldReach {
+		e.run.stopping = time.Time{} // it was told in vain
+	}
+	b.publish(e, c)
+	if !c.Stopping.IsZero() || c.State == Restarting || c.State == Removing || c.State == Created {
+		b.follow(now, id, e)
+	} else {
+		e.pause = 0
+		delete(b.later, id)
+	}
+	b.reply(e, c)
+}
+
+// reply has those who wait for a fresh look at the entry told, once the picture
+// that shows it is out.
+func (b *book) reply(e *entry, c *Container) {
+	for _, w := range e.waiters {
+		b.replies = append(b.replies, func() { w <- c })
+	}
+	e.waiters = nil
+}
+
+// publish makes c, completed with what only events tell, the entry's face.
+func (b *book) publish(e *entry, c *Container) {
+	c.Exit = e.exit
+	c.Ending, c.Ended, c.Stopping = e.run.ending, e.run.ended, e.run.stopping
+	t := b.tally(c.Name)
+	for i, n := range e.early {
+		t.counts[i] += n
+	}
+	e.early = Counts{}
+	c.Events = t.counts
+	if e.c == nil || e.c.Name != c.Name {
+		t.bearers, t.gone = t.bearers+1, time.Time{}
+		if e.c != nil {
+			b.desert(e.c.Name, e.lastEvent)
+		}
+	}
+	e.c, b.changed = c, true
+}
+
+// follow has what passes without an event, or gave no answer, looked at again
+// after 0.5, 1, 2, … 30 s.
+func (b *book) follow(now time.Time, id string, e *entry) {
+	e.pause = min(max(2*e.pause, followFirst), followMost)
+	b.later[id] = now.Add(e.pause)
+}
+
+// refresh has the container inspected anew and passes what comes of it to w,
+// which must not block: nil if it is gone.
+func (b *book) refresh(id string, w chan<- *Container) {
+	e := b.entries[id]
+	if e == nil {
+		b.replies = append(b.replies, func() { w <- nil })
+		return
+	}
+	e.events++ // an answer already asked for is too old
+	e.waiters = append(e.waiters, w)
+	b.enqueue(id, e)
+}
+
+// acting counts own actions under way: the events they cause are no evidence
+// of a stop.
+func (b *book) acting(id string, delta int) {
+	if e := b.entries[id]; e != nil {
+		e.ours = max(0, e.ours+delta)
+	}
+}
+
+// step does what is due and reports the ids to inspect, at most free of them.
+func (b *book) step(now time.Time, free int) (ids []string) {
+	for id, at := range b.later {
+		if !now.Before(at) {
+			delete(b.later, id)
+			b.enqueue(id, b.entries[id])
+		}
+	}
+	for id, s := range b.suspects {
+		if now.Sub(s.listed) >= driftSlack {
+			if s.confirmed {
+				b.drifts++
+			}
+			delete(b.suspects, id)
+		}
+	}
+	rest := b.queue[:0]
+	for _, id := range b.queue {
+		switch e := b.entries[id]; {
+		case e == nil: // gone
+		case e.asking || len(ids) == free:
+			rest = append(rest, id)
+		default:
+			ids = append(ids, id)
+		}
+	}
+	b.queue = rest
+	if b.syncing && !b.syncBy.IsZero() && (b.settled() || !now.Before(b.syncBy)) {
+		b.synced(now)
+	}
+	return ids
+}
+
+// settled reports whether every container has been described, or its inspect has
+// failed.
+func (b *book) settled() bool { return len(b.queue) == 0 && b.underway == 0 }
+
+// next is when step has something to do without news; zero: never.
+func (b *book) next() time.Time {
+	var next time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	for _, at := range b.later {
+		sooner(at)
+	}
+	for _, s := range b.suspects {
+		sooner(s.listed.Add(driftSlack))
+	}
+	if b.syncing {
+		sooner(b.syncBy)
+	}
+	return next
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// suspect is a difference between picture and list that no event explains.
+type suspect struct {
+	listed    time.Time
+	before    *Container // nil: it was missing
+	confirmed bool
+}
+
+// listAsked begins a list.
+func (b *book) listAsked() { b.listing = true }
+
+// listFailed ends one that gave no answer.
+func (b *book) listFailed() { b.listing = false }
+
+// listAnswered takes a list that was asked for at the given moment. A list
+// decides which containers exist; any other difference is left to an inspect.
+func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
+	b.listing, b.listed, b.changed = false, asked, true
+	present := make(map[string]bool, len(list))
+	for _, s := range list {
+		present[s.ID] = true
+		if _, dead := b.tombs[s.ID]; dead {
+			continue
+		}
+		e := b.entries[s.ID]
+		switch {
+		case e == nil:
+			e = b.add(s.ID)
+			b.suspect(s.ID, e, asked)
+		case e.c != nil && e.c.Inspected && differs(e.c, s):
+			if e.c.State != parseState(s.State) || e.c.Name != summaryName(s.Names) {
+				b.suspect(s.ID, e, asked)
+			}
+		case e.c != nil && e.c.Inspected && !b.syncing:
+			continue
+		}
+		if e.c == nil || !e.c.Inspected {
+			b.publish(e, fromSummary(s))
+		}
+		b.enqueue(s.ID, e)
+	}
+	for id, e := range b.entries {
+		if !present[id] && e.lastEvent.Before(asked) {
+			b.suspect(id, e, asked)
+			b.remove(id, now)
+			if s := b.suspects[id]; s != nil {
+				s.confirmed = true
+			}
+		}
+	}
+	if b.syncing && b.syncBy.IsZero() {
+		b.syncBy = now.Add(syncPatience)
+	}
+	b.tidy(now)
+}
+
+// suspect notes a difference that no event explains. The engine passes through
+// some states without an event: those explain themselves.
+func (b *book) suspect(id string, e *entry, asked time.Time) {
+	passing := e.c != nil && (e.c.State == Restarting || e.c.State == Removing || !e.c.Stopping.IsZero())
+	if b.syncing || passing || asked.Sub(e.lastEvent) < driftSlack {
+		return
+	}
+	b.suspects[id] = &suspect{listed: asked, before: e.c}
+}
+
+// sameFace reports whether two descriptions agree in what drift is judged by.
+func sameFace(a, c *Container) bool {
+	if a == nil || c == nil {
+		return a == c
+	}
+	return a.State == c.State && a.Name == c.Name
+}
+
+// synced makes the picture current again. If the engine had gone, what it
+// stopped just before its stream ended was an engine shutdown, which means
+// nothing by it: unless another container came through unharmed, since a
+// shutdown stops them all.
+func (b *book) synced(now time.Time) {
+	engineGone := b.gone
+	b.syncing, b.gone = false, false
+	if engineGone && !b.lost.IsZero() && !b.survived() {
+		for _, e := range b.entries {
+			if e.run.ending == EndedStopped && b.lost.Sub(e.run.ended) < shutdownReach && e.run.ended.Before(b.lost) {
+				e.run.ending = EndedEngine
+				if e.c != nil {
+					c := *e.c
+					b.publish(e, &c)
+				}
+			}
+		}
+	}
+	if b.first.IsZero() {
+		b.first = b.engineThen.Add(now.Sub(b.ourThen))
+	}
+	b.lost, b.changed = time.Time{}, true
+}
+
+// survived reports whether a container still is in a run that began before the
+// stream was lost.
+func (b *book) survived() bool {
+	lost := b.engineThen.Add(b.lost.Sub(b.ourThen))
+	for _, e := range b.entries {
+		if e.c != nil && e.c.Up() && e.c.Started.Before(lost) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"maps"
+	"time"
+)
+
+// tally counts the events of a name across the containers that bore it.
+type tally struct {
+	counts  Counts
+	bearers int
+	gone    time.Time // when the last of them left it; zero: there are some
+}
+
+// touch notes that something happened in a compose project.
+func (b *book) touch(project string, at time.Time) {
+	if project != "" && at.After(b.projects[project]) {
+		b.projects[project], b.changed = at, true
+	}
+}
+
+// count counts one event. What the first replay tells of the time before Defib
+// started is evidence, but counted it would look like news.
+func (b *book) count(e *entry, k Event) {
+	switch {
+	case b.first.IsZero() && b.last.at.Before(b.engineThen):
+	case e.c == nil:
+		e.early[k]++
+	default:
+		b.tally(e.c.Name).counts[k]++
+	}
+}
+
+func (b *book) tally(name string) *tally {
+	t := b.tallies[name]
+	if t == nil {
+		t = &tally{}
+		b.tallies[name] = t
+	}
+	return t
+}
+
+// desert notes that a container left its name.
+func (b *book) desert(name string, now time.Time) {
+	t := b.tally(name)
+	if t.bearers--; t.bearers == 0 {
+		t.gone = now
+	}
+}
+
+// tidy forgets what nobody asks for any more.
+func (b *book) tidy(now time.Time) {
+	for name, t := range b.tallies {
+		if !t.gone.IsZero() && now.Sub(t.gone) > departedFor {
+			delete(b.tallies, name)
+		}
+	}
+	maps.DeleteFunc(b.tombs, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
+	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > 2*toldReach })
+}

@@ -120,8 +120,12 @@ func newFacts(now time.Time, policy Policy, picture *engine.Picture, records his
 		if until := c.Stopping.Add(stopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
 			f.stopping[project] = until
 		}
+		waits, ok := c.Labels[labelDependsOn]
+		if !ok {
+			continue
+		}
 		// The label reads service:condition:restart,….
-		for dependency := range strings.SplitSeq(c.Labels[labelDependsOn], ",") {
+		for dependency := range strings.SplitSeq(waits, ",") {
 			if service, condition, _ := strings.Cut(dependency, ":"); strings.HasPrefix(condition, "service_completed_successfully") {
 				f.awaited[project+"/"+service] = true
 			}

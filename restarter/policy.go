@@ -99,16 +99,20 @@ type Rule struct {
 // container's own label, then the whitelist.
 func (p Policy) For(c *engine.Container) Rule {
 	r := Rule{Mode: p.Mode}
-	if m, err := ParseMode(c.Labels[LabelPolicy]); err == nil {
-		r.Mode = m
+	if label, ok := c.Labels[LabelPolicy]; ok {
+		if m, err := ParseMode(label); err == nil {
+			r.Mode = m
+		}
 	}
 	matches := func(e Pattern) bool { return e.Matches(c) }
 	if slices.ContainsFunc(p.Exclude, matches) {
 		return r
 	}
-	if enable, err := strconv.ParseBool(c.Labels[LabelEnable]); err == nil {
-		r.Whitelisted = enable
-		return r
+	if label, ok := c.Labels[LabelEnable]; ok {
+		if enable, err := strconv.ParseBool(label); err == nil {
+			r.Whitelisted = enable
+			return r
+		}
 	}
 	r.GlobOnly = true
 	for _, e := range p.Whitelist {
@@ -150,8 +154,10 @@ func mislabelled(c *engine.Container) []string {
 // Pattern is one entry of a whitelist: a name, a glob, or project/service of
 // compose, either of which may be a glob.
 type Pattern struct {
-	text string
-	glob bool
+	text    string
+	project string // "" unless it is project/service
+	name    string // or service
+	glob    bool
 }
 
 // ParsePatterns reads entries as users write them: comma-separated, in one value
@@ -168,11 +174,15 @@ func ParsePatterns(values []string) ([]Pattern, error) {
 			errs = append(errs, fmt.Errorf("%q: a glob has * ? and [a-z], and each [ its ]", text))
 			continue
 		}
-		if strings.Count(text, "/") > 1 {
+		if strings.Count(text, "/") > 1 || strings.HasSuffix(text, "/") {
 			errs = append(errs, fmt.Errorf("%q: want a name, a glob or project/service", text))
 			continue
 		}
-		patterns = append(patterns, Pattern{text: text, glob: strings.ContainsAny(text, `*?[\`)})
+		p := Pattern{text: text, name: text, glob: strings.ContainsAny(text, `*?[\`)}
+		if project, service, ok := strings.Cut(text, "/"); ok {
+			p.project, p.name = project, service
+		}
+		patterns = append(patterns, p)
 	}
 	return patterns, errors.Join(errs...)
 }
@@ -182,16 +192,16 @@ func (p Pattern) String() string { return p.text }
 
 // Matches reports whether the entry means this container.
 func (p Pattern) Matches(c *engine.Container) bool {
-	subject := c.Name
-	if strings.Contains(p.text, "/") {
-		if c.Project() == "" || c.Service() == "" {
-			return false
-		}
-		subject = c.Project() + "/" + c.Service()
+	if p.project == "" {
+		return p.match(p.name, c.Name)
 	}
+	return c.Service() != "" && p.match(p.project, c.Project()) && p.match(p.name, c.Service())
+}
+
+func (p Pattern) match(pattern, s string) bool {
 	if !p.glob {
-		return p.text == subject
+		return pattern == s
 	}
-	ok, _ := path.Match(p.text, subject)
+	ok, _ := path.Match(pattern, s)
 	return ok
 }

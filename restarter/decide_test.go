@@ -1,0 +1,423 @@
+package restarter
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+)
+
+// noon is the moment of every decision in these tests, on our clock and on the
+// engine's.
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return noon.Add(-d) }
+
+// ended returns a whitelisted container that ran for an hour and exited with 1,
+// a second ago, as edited.
+func ended(how engine.Ending, edits ...func(*engine.Container)) *engine.Container {
+	c := &engine.Container{
+		ID: "a1", Name: "web", Inspected: true, State: engine.Exited, RestartPolicy: "no",
+		Created: ago(2 * time.Hour), Started: ago(time.Hour), Finished: ago(time.Second),
+		Exit: engine.Exit{Known: true, Code: 1}, Ending: how, Ended: ago(time.Second),
+	}
+	for _, edit := range edits {
+		edit(c)
+	}
+	return c
+}
+
+func labelled(kv ...string) func(*engine.Container) {
+	return func(c *engine.Container) {
+		labels := map[string]string{}
+		for k, v := range c.Labels {
+			labels[k] = v
+		}
+		for i := 0; i < len(kv); i += 2 {
+			labels[kv[i]] = kv[i+1]
+		}
+		c.Labels = labels
+	}
+}
+
+func in(project, service string) func(*engine.Container) {
+	return labelled("com.docker.compose.project", project, "com.docker.compose.service", service)
+}
+
+func state(s engine.State) func(*engine.Container) {
+	return func(c *engine.Container) { c.State, c.Ending, c.Ended = s, engine.NotEnded, time.Time{} }
+}
+
+func code(n int) func(*engine.Container) { return func(c *engine.Container) { c.Exit.Code = n } }
+
+func restartPolicy(p string) func(*engine.Container) {
+	return func(c *engine.Container) { c.RestartPolicy = p }
+}
+
+func endedAgo(d time.Duration) func(*engine.Container) {
+	return func(c *engine.Container) { c.Ended, c.Finished = ago(d), ago(d) }
+}
+
+func named(id, name string) func(*engine.Container) {
+	return func(c *engine.Container) { c.ID, c.Name = id, name }
+}
+
+func childOf(parent string) func(*engine.Container) {
+	return func(c *engine.Container) { c.NetworkParent = parent }
+}
+
+// usual is the policy of the defaults with the whitelist "web,shop/db,batch-*".
+func usual(edits ...func(*Policy)) Policy {
+	p := Policy{
+		Whitelist: patterns("web,shop/db,batch-*"), Mode: Always, StoppedDelay: 10 * time.Second, Concurrency: 4,
+		Backoff: Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
+	}
+	for _, edit := range edits {
+		edit(&p)
+	}
+	return p
+}
+
+func mode(m Mode) func(*Policy) { return func(p *Policy) { p.Mode = m } }
+
+func patterns(s string) []Pattern {
+	ps, err := ParsePatterns([]string{s})
+	if err != nil {
+		panic(err)
+	}
+	return ps
+}
+
+// first is when the pictures of these tests began: two days before noon.
+func pictureOf(cs ...*engine.Container) *engine.Picture {
+	slices.SortFunc(cs, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) })
+	return &engine.Picture{Connected: true, First: ago(48 * time.Hour), Containers: cs, Projects: map[string]time.Time{}}
+}
+
+func firstSeen(d time.Duration) func(*engine.Picture) {
+	return func(p *engine.Picture) { p.First = ago(d) }
+}
+
+func touched(project string, d time.Duration) func(*engine.Picture) {
+	return func(p *engine.Picture) { p.Projects[project] = ago(d) }
+}
+
+// ran says what decide makes of one container: "start", "" if it does not
+// matter, or the reason, with the wait if there is one.
+func ran(p plan, id string) string {
+	for _, v := range p.verdicts {
+		switch {
+		case v.container.ID != id:
+		case v.act:
+			return "start"
+		case v.until.IsZero():
+			return string(v.reason)
+		default:
+			return fmt.Sprintf("%s %s", v.reason, v.until.Sub(noon))
+		}
+	}
+	return ""
+}
+
+func TestDecide(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		policy  Policy
+		c       *engine.Container
+		others  []*engine.Container
+		picture []func(*engine.Picture)
+		record  *record
+		want    string
+	}{
+		// Law 1: nothing that is not whitelisted.
+		{name: "one that died by itself is started at once", policy: usual(), c: ended(engine.EndedSelf), want: "start"},
+		{name: "one that runs does not matter", policy: usual(), c: ended(engine.EndedSelf, state(engine.Running)), want: ""},
+		{name: "one that no entry names is left alone", policy: usual(), c: ended(engine.EndedSelf, named("a1", "other")), want: ""},
+		{name: "with an empty whitelist all are left alone", policy: usual(func(p *Policy) { p.Whitelist = nil }), c: ended(engine.EndedSelf), want: ""},
+		{name: "an excluded one is left alone", policy: usual(func(p *Policy) { p.Exclude = patterns("w*") }), c: ended(engine.EndedSelf), want: ""},
+		{name: "an exclusion beats the label that adds", policy: usual(func(p *Policy) { p.Exclude = patterns("web") }), c: ended(engine.EndedSelf, labelled(LabelEnable, "true")), want: ""},
+		{name: "the label adds one", policy: usual(), c: ended(engine.EndedSelf, named("a1", "other"), labelled(LabelEnable, "true")), want: "start"},
+		{name: "the label removes one", policy: usual(), c: ended(engine.EndedSelf, labelled(LabelEnable, "false")), want: ""},
+		{name: "a label with nonsense changes nothing", policy: usual(), c: ended(engine.EndedSelf, labelled(LabelEnable, "si")), want: "start"},
+		{name: "a glob matches", policy: usual(), c: ended(engine.EndedSelf, named("a1", "batch-7")), want: "start"},
+		{name: "a compose service matches", policy: usual(), c: ended(engine.EndedSelf, named("a1", "x"), in("shop", "db")), want: "start"},
+		{name: "a service of another project does not", policy: usual(), c: ended(engine.EndedSelf, named("a1", "x"), in("toys", "db")), want: ""},
+
+		// Policies and endings.
+		{name: "always: a stopped one waits for the delay", policy: usual(), c: ended(engine.EndedStopped), want: "stopped_delay 9s"},
+		{name: "always: a stopped one is started after the delay", policy: usual(), c: ended(engine.EndedStopped, endedAgo(10*time.Second)), want: "start"},
+		{name: "always: one that the engine's shutdown stopped is started at once", policy: usual(), c: ended(engine.EndedEngine), want: "start"},
+		{name: "always: exit code 0 is healed too", policy: usual(), c: ended(engine.EndedSelf, code(0)), want: "start"},
+		{name: "unless-stopped: a stopped one stays down", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedStopped, endedAgo(time.Hour)), want: "stopped"},
+		{name: "unless-stopped: one that died is started at once", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedSelf, code(0)), want: "start"},
+		{name: "unless-stopped: one that the engine's shutdown stopped is started at once", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedEngine), want: "start"},
+		{name: "on-failure: one that failed is started at once", policy: usual(mode(OnFailure)), c: ended(engine.EndedSelf), want: "start"},
+		{name: "on-failure: one that ended with 0 is left alone", policy: usual(mode(OnFailure)), c: ended(engine.EndedSelf, code(0)), want: "finished"},
+		{name: "on-failure: a stopped one stays down", policy: usual(mode(OnFailure)), c: ended(engine.EndedStopped), want: "stopped"},
+		{name: "the container's own label sets the policy", policy: usual(), c: ended(engine.EndedStopped, labelled(LabelPolicy, "unless-stopped")), want: "stopped"},
+		{name: "a policy label with nonsense changes nothing", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedStopped, labelled(LabelPolicy, "perhaps")), want: "stopped"},
+
+		// Nobody saw it.
+		{name: "unknown: as a death, after the delay", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedUnknown), want: "stopped_delay 9s"},
+		{name: "unknown: as a death, once the delay is over", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedUnknown, endedAgo(11*time.Second)), want: "start"},
+		{
+			name: "unknown: long before the first picture counts as stopped", policy: usual(mode(UnlessStopped)),
+			c: ended(engine.EndedUnknown, endedAgo(12*time.Minute)), picture: []func(*engine.Picture){firstSeen(time.Minute)}, want: "stopped",
+		},
+		{
+			name: "unknown: shortly before the first picture counts as a death", policy: usual(mode(UnlessStopped)),
+			c: ended(engine.EndedUnknown, endedAgo(9*time.Minute)), picture: []func(*engine.Picture){firstSeen(time.Minute)}, want: "start",
+		},
+		{name: "unknown: the engine would have restarted it, so it was stopped", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedUnknown, restartPolicy("always")), want: "stopped"},
+		{name: "unknown: the engine's unless-stopped tells the same", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedUnknown, restartPolicy("unless-stopped")), want: "stopped"},
+		{
+			name: "unknown: the engine tried to restart it and failed", policy: usual(mode(UnlessStopped)),
+			c: ended(engine.EndedUnknown, restartPolicy("always"), endedAgo(time.Minute), func(c *engine.Container) { c.Error = "port taken" }), want: "start",
+		},
+		{name: "unknown: the engine's on-failure tells nothing", policy: usual(mode(UnlessStopped)), c: ended(engine.EndedUnknown, restartPolicy("on-failure"), endedAgo(time.Minute)), want: "start"},
+
+		// The compose project.
+		{
+			name: "compose: the delay runs from the project's last change", policy: usual(), c: ended(engine.EndedStopped, in("shop", "db"), endedAgo(time.Minute)),
+			picture: []func(*engine.Picture){touched("shop", 4*time.Second)}, want: "stopped_delay 6s",
+		},
+		{
+			name: "compose: another project's change does not matter", policy: usual(), c: ended(engine.EndedStopped, in("shop", "db"), endedAgo(time.Minute)),
+			picture: []func(*engine.Picture){touched("toys", 4*time.Second)}, want: "start",
+		},
+		{
+			name: "compose: a sibling that is being stopped holds the project", policy: usual(), c: ended(engine.EndedStopped, in("shop", "db"), endedAgo(time.Minute)),
+			others: []*engine.Container{ended("", named("b2", "slow"), in("shop", "slow"), state(engine.Running), func(c *engine.Container) { c.Stopping = ago(30 * time.Second) })},
+			want:   "stopped_delay 4m30s",
+		},
+		{
+			name: "compose: one that was told to stop in vain holds it for 5 minutes only", policy: usual(), c: ended(engine.EndedStopped, in("shop", "db"), endedAgo(6*time.Minute)),
+			others: []*engine.Container{ended("", named("b2", "slow"), in("shop", "slow"), state(engine.Running), func(c *engine.Container) { c.Stopping = ago(5 * time.Minute) })},
+			want:   "start",
+		},
+		{
+			name: "compose: a death does not wait for the project", policy: usual(), c: ended(engine.EndedSelf, in("shop", "db")),
+			picture: []func(*engine.Picture){touched("shop", 0)}, want: "start",
+		},
+
+		// Meant to end.
+		{name: "finished: the engine's own policy is on-failure", policy: usual(), c: ended(engine.EndedSelf, code(0), restartPolicy("on-failure")), want: "finished"},
+		{name: "not finished: the engine's on-failure gave up", policy: usual(), c: ended(engine.EndedSelf, restartPolicy("on-failure")), want: "start"},
+		{
+			name: "finished: a sibling waits for its completion", policy: usual(), c: ended(engine.EndedSelf, code(0), in("shop", "db")),
+			others: []*engine.Container{ended("", named("b2", "app"), state(engine.Running), in("shop", "app"), labelled("com.docker.compose.depends_on", "x:service_started:false,db:service_completed_successfully:true"))},
+			want:   "finished",
+		},
+		{
+			name: "not finished: a sibling waits for its start", policy: usual(), c: ended(engine.EndedSelf, code(0), in("shop", "db")),
+			others: []*engine.Container{ended("", named("b2", "app"), state(engine.Running), in("shop", "app"), labelled("com.docker.compose.depends_on", "db:service_started:true"))},
+			want:   "start",
+		},
+		{
+			name: "not finished: it is awaited, and failed", policy: usual(), c: ended(engine.EndedSelf, in("shop", "db")),
+			others: []*engine.Container{ended("", named("b2", "app"), state(engine.Running), in("shop", "app"), labelled("com.docker.compose.depends_on", "db:service_completed_successfully:true"))},
+			want:   "start",
+		},
+		{name: "old: only a glob matches it", policy: usual(), c: ended(engine.EndedUnknown, named("a1", "batch-1"), endedAgo(73*time.Hour)), want: "old"},
+		{name: "not old: its name is on the whitelist", policy: usual(), c: ended(engine.EndedUnknown, endedAgo(73*time.Hour)), want: "start"},
+		{name: "not old: its label names it", policy: usual(), c: ended(engine.EndedUnknown, named("a1", "batch-1"), labelled(LabelEnable, "true"), endedAgo(73*time.Hour)), want: "start"},
+		{name: "not old: it exited less than a day before the first picture", policy: usual(), c: ended(engine.EndedUnknown, named("a1", "batch-1"), endedAgo(71*time.Hour)), want: "start"},
+
+		// Vetoes.
+		{name: "paused", policy: usual(), c: ended("", state(engine.Paused)), want: "paused"},
+		{name: "the engine is restarting it", policy: usual(), c: ended("", state(engine.Restarting)), want: "engine_restarting"},
+		{name: "being removed", policy: usual(), c: ended(engine.EndedSelf, state(engine.Removing)), want: "removing"},
+		{name: "dead", policy: usual(), c: ended("", state(engine.Dead)), want: "dead"},
+		{name: "created and never started", policy: usual(), c: ended("", state(engine.Created)), want: "created"},
+		{name: "its first start failed", policy: usual(), c: ended(engine.EndedSelf, func(c *engine.Container) { c.State, c.Error = engine.Created, "no such bind" }), want: "start"},
+		{name: "Swarm's", policy: usual(), c: ended(engine.EndedSelf, labelled("com.docker.swarm.task.id", "t")), want: "swarm_task"},
+		{name: "docker run --rm", policy: usual(), c: ended(engine.EndedSelf, func(c *engine.Container) { c.AutoRemove = true }), want: "auto_remove"},
+		{name: "compose run", policy: usual(), c: ended(engine.EndedSelf, in("shop", "db"), labelled("com.docker.compose.oneoff", "True")), want: "one_off"},
+		{name: "an ordinary compose container says False", policy: usual(), c: ended(engine.EndedSelf, in("shop", "db"), labelled("com.docker.compose.oneoff", "False")), want: "start"},
+		{name: "it could not be inspected", policy: usual(), c: ended(engine.EndedSelf, func(c *engine.Container) { c.Inspected = false }), want: "not_inspected"},
+		{name: "its network parent is down", policy: usual(), c: ended(engine.EndedSelf, childOf("b2")), others: []*engine.Container{ended(engine.EndedSelf, named("b2", "p"))}, want: "parent_down"},
+		{name: "its network parent is gone", policy: usual(), c: ended(engine.EndedSelf, childOf("b2")), want: "parent_gone"},
+		{name: "its network parent runs", policy: usual(), c: ended(engine.EndedSelf, childOf("b2")), others: []*engine.Container{ended("", named("b2", "p"), state(engine.Running))}, want: "start"},
+		{name: "its network parent, by name, runs", policy: usual(), c: ended(engine.EndedSelf, childOf("p")), others: []*engine.Container{ended("", named("b2", "p"), state(engine.Running))}, want: "start"},
+		{name: "--dry-run", policy: usual(func(p *Policy) { p.DryRun = true }), c: ended(engine.EndedSelf), want: "dry_run"},
+		{name: "--dry-run says why it would not start one anyway", policy: usual(func(p *Policy) { p.DryRun = true }), c: ended("", state(engine.Paused)), want: "paused"},
+
+		// Back-off.
+		{name: "an action is under way", policy: usual(), c: ended(engine.EndedSelf), record: &record{acting: true, attempts: 1}, want: "in_progress"},
+		{name: "the second attempt waits a second after the death", policy: usual(), c: ended(engine.EndedSelf, endedAgo(400*time.Millisecond)), record: &record{attempts: 1, lastEnd: ago(time.Hour)}, want: "back_off 600ms"},
+		{name: "the second attempt waits a second after a failed one", policy: usual(), c: ended(engine.EndedSelf, endedAgo(time.Hour)), record: &record{attempts: 1, lastEnd: ago(400 * time.Millisecond)}, want: "back_off 600ms"},
+		{name: "the fourth waits four seconds", policy: usual(), c: ended(engine.EndedSelf), record: &record{attempts: 3, lastEnd: ago(time.Minute)}, want: "back_off 3s"},
+		{name: "the hundredth waits the most", policy: usual(), c: ended(engine.EndedSelf), record: &record{attempts: 99, lastEnd: ago(time.Minute)}, want: "back_off 4m59s"},
+		{name: "starts are never given up", policy: usual(), c: ended(engine.EndedSelf, endedAgo(5*time.Minute)), record: &record{attempts: 100000, lastEnd: ago(6 * time.Minute)}, want: "start"},
+		{name: "a refusal is told from a failure", policy: usual(), c: ended(engine.EndedSelf), record: &record{attempts: 2, lastEnd: ago(time.Second), refused: true}, want: "refused 1s"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := pictureOf(append(row.others, row.c)...)
+			for _, edit := range row.picture {
+				edit(p)
+			}
+			records := history{}
+			if row.record != nil {
+				records[row.c.ID] = row.record
+			}
+			if got := ran(decide(noon, row.policy, p, records), row.c.ID); got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestDecideTakesTheOldestCauseFirstWithinTheConcurrency(t *testing.T) {
+	p := pictureOf(
+		ended(engine.EndedSelf, named("a1", "batch-a"), endedAgo(time.Second)),
+		ended(engine.EndedSelf, named("b2", "batch-b"), endedAgo(3*time.Second)),
+		ended(engine.EndedSelf, named("c3", "batch-c"), endedAgo(3*time.Second)),
+		ended(engine.EndedSelf, named("d4", "batch-d"), endedAgo(2*time.Second)),
+		ended(engine.EndedSelf, named("e5", "batch-e"), endedAgo(time.Hour)),
+	)
+	records := history{"e5": {acting: true}}
+	got := decide(noon, usual(func(p *Policy) { p.Concurrency = 3 }), p, records)
+	var order []string
+	for _, v := range got.verdicts {
+		order = append(order, v.container.ID+" "+ran(got, v.container.ID))
+	}
+	want := []string{"b2 start", "c3 start", "d4 rate_limited", "a1 rate_limited", "e5 in_progress"}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
+	p := pictureOf(
+		ended(engine.EndedStopped, named("a1", "batch-a")),
+		ended(engine.EndedSelf, named("b2", "batch-b"), endedAgo(0)),
+		ended("", named("c3", "batch-c"), state(engine.Running)),
+	)
+	records := history{"b2": {attempts: 3}, "c3": {attempts: 1, well: ago(14 * time.Minute)}}
+	if got, want := decide(noon, usual(), p, records).next, noon.Add(4*time.Second); !got.Equal(want) {
+		t.Errorf("next look %s, want %s", got, want)
+	}
+	delete(records, "b2")
+	p.Containers = p.Containers[2:]
+	if got, want := decide(noon, usual(), p, records).next, noon.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("next look %s, want %s, when past attempts are forgiven", got, want)
+	}
+	if got := decide(noon, usual(), pictureOf(), records).next; !got.IsZero() {
+		t.Errorf("next look %s, want none", got)
+	}
+}
+
+// scene is a random picture with records.
+func scene(r *rand.Rand) (*engine.Picture, history) {
+	pick := func(n int) int { return r.IntN(n) }
+	p := pictureOf()
+	records := history{}
+	for i := range 1 + pick(12) {
+		c := ended(
+			[]engine.Ending{engine.NotEnded, engine.EndedSelf, engine.EndedStopped, engine.EndedEngine, engine.EndedUnknown}[pick(5)],
+			named(fmt.Sprintf("%02d", i), []string{"web", "other", "batch-1", "batch-2"}[pick(4)]),
+			code(pick(2)), endedAgo(time.Duration(pick(400))*time.Second),
+			restartPolicy([]string{"no", "always", "on-failure"}[pick(3)]),
+		)
+		c.State = engine.States[pick(len(engine.States))]
+		c.Inspected = pick(5) > 0
+		if pick(3) == 0 {
+			in("shop", []string{"db", "app"}[pick(2)])(c)
+		}
+		if pick(4) == 0 {
+			labelled(LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
+		}
+		if pick(4) == 0 {
+			c.NetworkParent = fmt.Sprintf("%02d", pick(12))
+		}
+		if pick(4) == 0 {
+			c.Stopping = ago(time.Duration(pick(600)) * time.Second)
+		}
+		p.Containers = append(p.Containers, c)
+		if pick(2) == 0 {
+			records[c.ID] = &record{acting: pick(4) == 0, attempts: pick(6), lastEnd: ago(time.Duration(pick(60)) * time.Second), streak: pick(3)}
+		}
+	}
+	p.Projects["shop"] = ago(time.Duration(pick(20)) * time.Second)
+	p.First = ago(time.Duration(pick(100)) * time.Hour)
+	return p, records
+}
+
+func checkLaws(t *testing.T, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	p, records := scene(r)
+	policy := usual(mode([]Mode{Always, UnlessStopped, OnFailure}[r.IntN(3)]), func(p *Policy) { p.Concurrency = 1 + r.IntN(4) })
+	got := decide(noon, policy, p, records)
+
+	starts := records.active()
+	for _, v := range got.verdicts {
+		c := v.container
+		if !policy.For(c).Whitelisted {
+			t.Errorf("seed %d, law 1: a verdict on %s, which is not whitelisted", seed, c.ID)
+		}
+		if v.act {
+			starts++
+			if records.at(c.ID).acting {
+				t.Errorf("seed %d, law 2: a second action for %s", seed, c.ID)
+			}
+			if c.State != engine.Exited && !c.FailedStart() {
+				t.Errorf("seed %d: a start of %s, which is %s", seed, c.ID, c.State)
+			}
+		}
+		if v.act == (v.reason != "") {
+			t.Errorf("seed %d: %s has act %t and reason %q", seed, c.ID, v.act, v.reason)
+		}
+		if _, known := Reasons[v.reason]; !v.act && !known {
+			t.Errorf("seed %d: reason %q is not in the list", seed, v.reason)
+		}
+		if !v.until.IsZero() && !v.until.After(noon) {
+			t.Errorf("seed %d, law 3: %s is looked at again at %s, which is past", seed, c.ID, v.until)
+		}
+	}
+	if starts > max(policy.Concurrency, records.active()) {
+		t.Errorf("seed %d, law 2: %d starts at a time, want at most %d", seed, starts, policy.Concurrency)
+	}
+	if !got.next.IsZero() && !got.next.After(noon) {
+		t.Errorf("seed %d, law 3: the next look is not in the future: %s", seed, got.next)
+	}
+	again := decide(noon, policy, p, records)
+	if diff := cmp.Diff(got, again, cmp.AllowUnexported(plan{}, verdict{}), cmp.Comparer(func(a, b *engine.Container) bool { return a == b })); diff != "" {
+		t.Errorf("seed %d, law 3: the same facts gave another plan:\n%s", seed, diff)
+	}
+}
+
+func TestLaws1To3HoldForAnyFacts(t *testing.T) {
+	for seed := range uint64(5000) {
+		checkLaws(t, seed)
+	}
+}
+
+func FuzzLaws1To3(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(checkLaws)
+}
+
+func BenchmarkDecide1000(b *testing.B) {
+	p := pictureOf()
+	records := history{}
+	for i := range 1000 {
+		c := ended(engine.EndedSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
+		if i%10 != 0 {
+			state(engine.Running)(c)
+		}
+		p.Containers = append(p.Containers, c)
+		records[c.ID] = &record{attempts: i % 3}
+	}
+	policy := usual()
+	b.ReportAllocs()
+	for b.Loop() {
+		decide(noon, policy, p, records)
+	}
+}

@@ -1,0 +1,359 @@
+package restarter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"defib/engine"
+)
+
+// world is a fake engine in a synctest bubble: it holds a picture, and start
+// says what a start does to it.
+type world struct {
+	t        *testing.T
+	began    time.Time
+	picture  *engine.Picture
+	news     chan struct{}
+	start    func(ctx context.Context, c *engine.Container) error
+	starts   []string // "after name", in order
+	underway int
+	most     int // starts at a time
+	log      strings.Builder
+	stop     context.CancelFunc
+	stopped  chan error
+	*Restarter
+}
+
+func (w *world) Picture() *engine.Picture { return w.picture }
+func (w *world) News() <-chan struct{}    { return w.news }
+
+func (w *world) Start(ctx context.Context, c *engine.Container) error {
+	w.starts = append(w.starts, fmt.Sprintf("%s %s", time.Since(w.began), c.Name))
+	w.underway++
+	w.most = max(w.most, w.underway)
+	defer func() { w.underway-- }()
+	return w.start(ctx, c)
+}
+
+// newWorld runs a Restarter over these containers until the test ends. A start
+// makes a container run at once, unless the test says otherwise.
+func newWorld(t *testing.T, p Policy, cs ...*engine.Container) *world {
+	w := &world{t: t, began: time.Now(), picture: &engine.Picture{}, news: make(chan struct{}, 1), stopped: make(chan error, 1)}
+	w.start = func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil }
+	w.set(cs...)
+	logger := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "id" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	w.Restarter = New(w, p, logger)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.stop = cancel
+	go func() { w.stopped <- w.Run(ctx) }()
+	synctest.Wait()
+	return w
+}
+
+// set publishes a picture of these containers.
+func (w *world) set(cs ...*engine.Container) {
+	slices.SortFunc(cs, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) })
+	w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Containers: cs})
+}
+
+func (w *world) publish(p *engine.Picture) {
+	w.picture = p
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// edit publishes a picture in which one container has changed.
+func (w *world) edit(id string, f func(*engine.Container)) {
+	cs := slices.Clone(w.picture.Containers)
+	for i, c := range cs {
+		if c.ID == id {
+			fresh := *c
+			f(&fresh)
+			cs[i] = &fresh
+		}
+	}
+	w.set(cs...)
+}
+
+func (w *world) runs(id string) {
+	w.edit(id, func(c *engine.Container) {
+		c.State, c.Started, c.Ending, c.Ended = engine.Running, time.Now(), engine.NotEnded, time.Time{}
+	})
+}
+
+func (w *world) dies(id string) {
+	w.edit(id, func(c *engine.Container) {
+		c.State, c.Finished, c.Ending, c.Ended = engine.Exited, time.Now(), engine.EndedSelf, time.Now()
+	})
+	synctest.Wait()
+}
+
+func (w *world) wantStarts(want ...string) {
+	w.t.Helper()
+	synctest.Wait()
+	if diff := cmp.Diff(want, w.starts); diff != "" {
+		w.t.Errorf("starts (-want +got):\n%s", diff)
+	}
+}
+
+// pass lets time go by.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// up returns a whitelisted container that runs.
+func up(id, name string) *engine.Container {
+	return ended("", named(id, name), state(engine.Running))
+}
+
+func TestADeathIsHealedAtOnceAndOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
+		pass(time.Hour)
+		w.dies("a1")
+		w.dies("b2")
+		pass(time.Hour)
+		w.wantStarts("1h0m0s web")
+		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "exited")); got != 1 {
+			t.Errorf("defib_restarts_total %v, want 1", got)
+		}
+		want := `level=INFO msg="container state" container=web state=running
+level=INFO msg="container state" container=web state=exited reason=in_progress
+level=INFO msg="container state" container=web state=running
+level=INFO msg="container started" container=web trigger=exited exit_code=1 ran_for=`
+		if got := w.log.String(); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 4 {
+			t.Errorf("log:\n%s\nwant:\n%s…", got, want)
+		}
+		if got := w.log.String(); !strings.Contains(got, "attempt=1 took=0s next_wait=1s") {
+			t.Errorf("log: %s", got)
+		}
+	})
+}
+
+func TestLaw4ACrashLoopIsNotResetByAStartThatMerelySucceeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.Backoff.Max = 5 * time.Second }), up("a1", "web"))
+		w.start = func(_ context.Context, c *engine.Container) error {
+			w.runs(c.ID)
+			go func() { time.Sleep(time.Second); w.dies(c.ID) }() // it lives for a second
+			return nil
+		}
+		w.dies("a1")
+		time.Sleep(20 * time.Second)
+		w.wantStarts("0s web", "2s web", "5s web", "10s web", "16s web")
+		if got := w.records["a1"].streak; got != 5 {
+			t.Errorf("streak %d, want 5", got)
+		}
+		w.start = func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil }
+		pass(time.Minute)
+	})
+}
+
+func TestAFailedStartIsRepeatedWithBackoffForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.start = func(context.Context, *engine.Container) error { return errors.New("port taken") }
+		w.dies("a1")
+		time.Sleep(16 * time.Second)
+		w.wantStarts("0s web", "1s web", "3s web", "7s web", "15s web")
+		if got := testutil.ToFloat64(w.metrics.failures.WithLabelValues("web", "exited")); got != 5 {
+			t.Errorf("defib_restart_failures_total %v, want 5", got)
+		}
+		before := len(w.starts)
+		time.Sleep(24 * time.Hour)
+		if got := len(w.starts) - before; got < 280 || got > 300 {
+			t.Errorf("%d starts in a day, want one in 5 minutes", got)
+		}
+	})
+}
+
+func TestBackoffIsForgottenAfterAStayUpAndWell(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		stay func(w *world)
+		want string
+	}{
+		{"15 minutes up", func(*world) { pass(15 * time.Minute) }, "15m1s web"},
+		{"a second less", func(*world) { pass(15*time.Minute - time.Second) }, "15m1s web"},
+		{"15 minutes up, 5 of them unhealthy", func(w *world) {
+			pass(5 * time.Minute)
+			w.edit("a1", func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Unhealthy })
+			pass(5 * time.Minute)
+			w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
+			pass(5 * time.Minute)
+		}, "15m2s web"},
+		{"15 minutes up with a restart by the engine", func(w *world) {
+			pass(5 * time.Minute)
+			w.edit("a1", func(c *engine.Container) { c.Started, c.RestartCount = time.Now(), 1 })
+			pass(10 * time.Minute)
+		}, "15m2s web"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, usual(), up("a1", "web"))
+				pass(time.Second)
+				w.dies("a1") // the first attempt
+				row.stay(w)
+				w.dies("a1")
+				pass(10 * time.Second)
+				w.wantStarts("1s web", row.want)
+			})
+		})
+	}
+}
+
+func TestLaw2StartsAtATimeStayWithinTheConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cs []*engine.Container
+		for i := range 20 {
+			cs = append(cs, ended(engine.EndedSelf, named(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))))
+		}
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.start = func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil }
+		w.set(cs...)
+		pass(10 * time.Second)
+		if len(w.starts) != 20 || w.most != 4 {
+			t.Errorf("%d starts, %d at a time; want 20 and 4", len(w.starts), w.most)
+		}
+		if last := w.starts[19]; !strings.HasPrefix(last, "4s ") {
+			t.Errorf("the last start came after %s, want 4s: five rounds of four", last)
+		}
+	})
+}
+
+func TestNothingIsDoneOnAPictureThatIsNotCurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.publish(&engine.Picture{First: w.began, Containers: []*engine.Container{ended(engine.EndedSelf)}})
+		pass(time.Hour)
+		w.wantStarts()
+		w.set(ended(engine.EndedSelf))
+		w.wantStarts("1h0m0s web")
+	})
+}
+
+func TestAContainerCreatedAnewStartsAfresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.start = func(context.Context, *engine.Container) error { return errors.New("port taken") }
+		w.dies("a1")
+		pass(4 * time.Second)
+		w.set(ended(engine.EndedSelf, named("b2", "web")))
+		w.wantStarts("0s web", "1s web", "3s web", "4s web")
+		if len(w.records) != 1 {
+			t.Errorf("%d records, want that of the new container only", len(w.records))
+		}
+		if !strings.Contains(w.log.String(), "container=web state=removed") {
+			t.Errorf("the removal is not in the log:\n%s", w.log.String())
+		}
+	})
+}
+
+func TestARemovalDuringAStartLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.start = func(context.Context, *engine.Container) error { time.Sleep(time.Second); return engine.ErrGone }
+		w.dies("a1")
+		w.set()
+		pass(2 * time.Second)
+		w.set()
+		pass(0)
+		w.wantStarts("0s web")
+		if len(w.records) != 0 {
+			t.Errorf("%d records left", len(w.records))
+		}
+	})
+}
+
+func TestDryRunTouchesNothingAndCountsEachCauseOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		w.dies("a1")
+		for range 3 {
+			pass(time.Minute)
+			w.set(w.picture.Containers...)
+		}
+		w.runs("a1") // somebody else
+		pass(time.Minute)
+		w.dies("a1")
+		w.wantStarts()
+		if got := testutil.ToFloat64(w.metrics.dryRuns.WithLabelValues("web", "exited")); got != 2 {
+			t.Errorf("defib_dry_run_actions_total %v, want 2", got)
+		}
+		if got := strings.Count(w.log.String(), `msg="would start container"`); got != 2 {
+			t.Errorf("%d lines in the log, want 2", got)
+		}
+	})
+}
+
+func TestLaw9ShutdownBeginsNothingAndLetsStartsEnd(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		takes time.Duration
+		want  time.Duration
+	}{
+		{"a start that ends in time", 3 * time.Second, 3 * time.Second},
+		{"a start that hangs", time.Hour, 8 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+				var cut bool
+				w.start = func(ctx context.Context, c *engine.Container) error {
+					select {
+					case <-ctx.Done():
+						cut = true
+						return ctx.Err()
+					case <-time.After(row.takes):
+						w.runs(c.ID)
+						return nil
+					}
+				}
+				w.dies("a1")
+				w.dies("b2")
+				w.stop()
+				began := time.Now()
+				if err := <-w.stopped; err != nil {
+					t.Errorf("Run returned %v", err)
+				}
+				if got := time.Since(began); got != row.want {
+					t.Errorf("it took %s, want %s", got, row.want)
+				}
+				if cut != (row.takes > shutdownGrace) {
+					t.Errorf("the start was cut off: %t", cut)
+				}
+				w.wantStarts("0s web")
+			})
+		})
+	}
+}
+
+func TestAMisspeltLabelIsWarnedAboutOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := ended("", named("a1", "other"), state(engine.Running), labelled("defib.enabel", "true"))
+		w := newWorld(t, usual(), c)
+		w.set(up("b2", "web"), c)
+		pass(time.Hour)
+		if got := strings.Count(w.log.String(), "label not understood"); got != 1 {
+			t.Errorf("%d warnings, want 1:\n%s", got, w.log.String())
+		}
+	})
+}

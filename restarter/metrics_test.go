@@ -1,0 +1,134 @@
+package restarter
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"defib/engine"
+)
+
+func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.Whitelist = patterns("web,batch-*,missing") }),
+			up("a1", "web"), up("b2", "other"), up("c3", "batch-1"), up("d4", "batch-2"))
+		w.start = func(context.Context, *engine.Container) error { return errors.New("port taken") }
+		w.dies("a1")
+		w.edit("c3", func(c *engine.Container) { c.State = engine.Paused })
+		synctest.Wait()
+		// The bubble's clock begins at midnight, 2000-01-01.
+		want := `
+# HELP defib_container_held 1 for the reason why a whitelisted container that is down is left alone now.
+# TYPE defib_container_held gauge
+defib_container_held{name="batch-1",reason="paused"} 1
+defib_container_held{name="web",reason="back_off"} 1
+# HELP defib_container_next_attempt_timestamp_seconds When a container that is held for a time is looked at again, in Unix time.
+# TYPE defib_container_next_attempt_timestamp_seconds gauge
+defib_container_next_attempt_timestamp_seconds{name="web"} 9.46684801e+08
+# HELP defib_container_restart_streak Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset.
+# TYPE defib_container_restart_streak gauge
+defib_container_restart_streak{name="batch-1"} 0
+defib_container_restart_streak{name="batch-2"} 0
+defib_container_restart_streak{name="other"} 0
+defib_container_restart_streak{name="web"} 1
+# HELP defib_container_whitelisted 1 if Defib may start the container.
+# TYPE defib_container_whitelisted gauge
+defib_container_whitelisted{name="batch-1"} 1
+defib_container_whitelisted{name="batch-2"} 1
+defib_container_whitelisted{name="other"} 0
+defib_container_whitelisted{name="web"} 1
+# HELP defib_whitelist_matches Containers that the whitelist entry matches; 0: one that should exist does not.
+# TYPE defib_whitelist_matches gauge
+defib_whitelist_matches{entry="batch-*"} 2
+defib_whitelist_matches{entry="missing"} 0
+defib_whitelist_matches{entry="web"} 1
+`
+		if err := testutil.CollectAndCompare(Status{w.Restarter}, strings.NewReader(want)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
+		series := func() int { return testutil.CollectAndCount(w.metrics.restarts) }
+		if got := series(); got != 1 {
+			t.Errorf("%d series of defib_restarts_total, want that of web", got)
+		}
+		gone := func(departed ...engine.Departed) {
+			w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Departed: departed})
+			synctest.Wait()
+		}
+		pass(time.Second)
+		gone(engine.Departed{Name: "web"})
+		if got := series(); got != 1 {
+			t.Errorf("%d series while the name has just gone, want 1", got)
+		}
+		pass(time.Second)
+		gone()
+		if got := series(); got != 0 {
+			t.Errorf("%d series after the name was forgotten, want 0", got)
+		}
+	})
+}
+
+func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := up("a1", "web")
+		c.HealthCheck, c.Health = true, engine.Healthy
+		w := newWorld(t, usual(), c)
+		w.start = func(_ context.Context, c *engine.Container) error {
+			time.Sleep(300 * time.Millisecond)
+			w.runs(c.ID)
+			w.edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
+			return nil
+		}
+		w.dies("a1")
+		pass(2 * time.Second)
+		w.dies("a1") // before it was healthy: the first cause still waits
+		pass(2 * time.Second)
+		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
+		pass(time.Hour)
+
+		reg := prometheus.NewPedanticRegistry()
+		reg.MustRegister(w.metrics.recovery)
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := families[0].GetMetric()[0].GetHistogram()
+		if h.GetSampleCount() != 1 || h.GetSampleSum() != 4 {
+			t.Errorf("%d recoveries, %v s in all; want 1 and 4 s", h.GetSampleCount(), h.GetSampleSum())
+		}
+	})
+}
+
+func TestTheStreakCountsTheEnginesRestartsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := up("a1", "other")
+		c.RestartCount = 7 // before Defib's time
+		w := newWorld(t, usual(), c)
+		restarts := func(n int) {
+			w.edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = n, time.Now() })
+			pass(time.Second)
+		}
+		restarts(8)
+		restarts(10)
+		restarts(0) // started through the API
+		restarts(1)
+		if got := w.records["a1"].streak; got != 4 {
+			t.Errorf("streak %d, want 4", got)
+		}
+		pass(15 * time.Minute)
+		if got := w.records["a1"].streak; got != 0 {
+			t.Errorf("streak %d after a stay of 15 minutes, want 0", got)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,36 +21,74 @@ import (
 // world is a fake engine in a synctest bubble: it holds a picture, and start
 // says what a start does to it.
 type world struct {
-	t        *testing.T
-	began    time.Time
+	t       *testing.T
+	began   time.Time
+	news    chan struct{}
+	log     strings.Builder
+	stop    context.CancelFunc
+	stopped chan error
+	*Restarter
+
+	mu       sync.Mutex // of all below
 	picture  *engine.Picture
-	news     chan struct{}
 	start    func(ctx context.Context, c *engine.Container) error
 	starts   []string // "after name", in order
 	underway int
 	most     int // starts at a time
-	log      strings.Builder
-	stop     context.CancelFunc
-	stopped  chan error
-	*Restarter
 }
 
-func (w *world) Picture() *engine.Picture { return w.picture }
-func (w *world) News() <-chan struct{}    { return w.news }
+func (w *world) News() <-chan struct{} { return w.news }
+
+func (w *world) Picture() *engine.Picture {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.picture
+}
 
 func (w *world) Start(ctx context.Context, c *engine.Container) error {
+	w.mu.Lock()
 	w.starts = append(w.starts, fmt.Sprintf("%s %s", time.Since(w.began), c.Name))
 	w.underway++
 	w.most = max(w.most, w.underway)
-	defer func() { w.underway-- }()
-	return w.start(ctx, c)
+	start := w.start
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.underway--
+		w.mu.Unlock()
+	}()
+	return start(ctx, c)
+}
+
+// begun returns the starts so far, and how many were under way at most at a time.
+func (w *world) begun() (starts []string, most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.starts), w.most
+}
+
+// onStart says what a start does from now on.
+func (w *world) onStart(f func(ctx context.Context, c *engine.Container) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.start = f
+}
+
+// streak is what the metric says of a name; -1 if nothing.
+func (w *world) streak(name string) int {
+	for _, s := range w.status.Load().containers {
+		if s.name == name {
+			return s.streak
+		}
+	}
+	return -1
 }
 
 // newWorld runs a Restarter over these containers until the test ends. A start
 // makes a container run at once, unless the test says otherwise.
 func newWorld(t *testing.T, p Policy, cs ...*engine.Container) *world {
 	w := &world{t: t, began: time.Now(), picture: &engine.Picture{}, news: make(chan struct{}, 1), stopped: make(chan error, 1)}
-	w.start = func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil }
+	w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
 	w.set(cs...)
 	logger := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "id" {
@@ -72,7 +111,9 @@ func (w *world) set(cs ...*engine.Container) {
 }
 
 func (w *world) publish(p *engine.Picture) {
+	w.mu.Lock()
 	w.picture = p
+	w.mu.Unlock()
 	select {
 	case w.news <- struct{}{}:
 	default:
@@ -81,7 +122,7 @@ func (w *world) publish(p *engine.Picture) {
 
 // edit publishes a picture in which one container has changed.
 func (w *world) edit(id string, f func(*engine.Container)) {
-	cs := slices.Clone(w.picture.Containers)
+	cs := slices.Clone(w.Picture().Containers)
 	for i, c := range cs {
 		if c.ID == id {
 			fresh := *c
@@ -108,7 +149,8 @@ func (w *world) dies(id string) {
 func (w *world) wantStarts(want ...string) {
 	w.t.Helper()
 	synctest.Wait()
-	if diff := cmp.Diff(want, w.starts); diff != "" {
+	starts, _ := w.begun()
+	if diff := cmp.Diff(want, starts); diff != "" {
 		w.t.Errorf("starts (-want +got):\n%s", diff)
 	}
 }
@@ -151,18 +193,18 @@ level=INFO msg="container started" container=web trigger=exited exit_code=1 ran_
 func TestLaw4ACrashLoopIsNotResetByAStartThatMerelySucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(func(p *Policy) { p.Backoff.Max = 5 * time.Second }), up("a1", "web"))
-		w.start = func(_ context.Context, c *engine.Container) error {
+		w.onStart(func(_ context.Context, c *engine.Container) error {
 			w.runs(c.ID)
 			go func() { time.Sleep(time.Second); w.dies(c.ID) }() // it lives for a second
 			return nil
-		}
+		})
 		w.dies("a1")
 		time.Sleep(20 * time.Second)
 		w.wantStarts("0s web", "2s web", "5s web", "10s web", "16s web")
-		if got := w.records["a1"].streak; got != 5 {
+		if got := w.streak("web"); got != 5 {
 			t.Errorf("streak %d, want 5", got)
 		}
-		w.start = func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil }
+		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
 		pass(time.Minute)
 	})
 }
@@ -170,16 +212,17 @@ func TestLaw4ACrashLoopIsNotResetByAStartThatMerelySucceeded(t *testing.T) {
 func TestAFailedStartIsRepeatedWithBackoffForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"))
-		w.start = func(context.Context, *engine.Container) error { return errors.New("port taken") }
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		w.dies("a1")
 		time.Sleep(16 * time.Second)
 		w.wantStarts("0s web", "1s web", "3s web", "7s web", "15s web")
 		if got := testutil.ToFloat64(w.metrics.failures.WithLabelValues("web", "exited")); got != 5 {
 			t.Errorf("defib_restart_failures_total %v, want 5", got)
 		}
-		before := len(w.starts)
+		before, _ := w.begun()
 		time.Sleep(24 * time.Hour)
-		if got := len(w.starts) - before; got < 280 || got > 300 {
+		after, _ := w.begun()
+		if got := len(after) - len(before); got < 280 || got > 300 {
 			t.Errorf("%d starts in a day, want one in 5 minutes", got)
 		}
 	})
@@ -227,13 +270,14 @@ func TestLaw2StartsAtATimeStayWithinTheConcurrency(t *testing.T) {
 			cs = append(cs, ended(engine.EndedSelf, named(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))))
 		}
 		w := newWorld(t, usual(), up("a1", "web"))
-		w.start = func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil }
+		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
 		w.set(cs...)
 		pass(10 * time.Second)
-		if len(w.starts) != 20 || w.most != 4 {
-			t.Errorf("%d starts, %d at a time; want 20 and 4", len(w.starts), w.most)
+		starts, most := w.begun()
+		if len(starts) != 20 || most != 4 {
+			t.Fatalf("%d starts, %d at a time; want 20 and 4", len(starts), most)
 		}
-		if last := w.starts[19]; !strings.HasPrefix(last, "4s ") {
+		if last := starts[19]; !strings.HasPrefix(last, "4s ") {
 			t.Errorf("the last start came after %s, want 4s: five rounds of four", last)
 		}
 	})
@@ -253,7 +297,7 @@ func TestNothingIsDoneOnAPictureThatIsNotCurrent(t *testing.T) {
 func TestAContainerCreatedAnewStartsAfresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"))
-		w.start = func(context.Context, *engine.Container) error { return errors.New("port taken") }
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		w.dies("a1")
 		pass(4 * time.Second)
 		w.set(ended(engine.EndedSelf, named("b2", "web")))
@@ -270,7 +314,7 @@ func TestAContainerCreatedAnewStartsAfresh(t *testing.T) {
 func TestARemovalDuringAStartLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"))
-		w.start = func(context.Context, *engine.Container) error { time.Sleep(time.Second); return engine.ErrGone }
+		w.onStart(func(context.Context, *engine.Container) error { time.Sleep(time.Second); return engine.ErrGone })
 		w.dies("a1")
 		w.set()
 		pass(2 * time.Second)
@@ -289,7 +333,7 @@ func TestDryRunTouchesNothingAndCountsEachCauseOnce(t *testing.T) {
 		w.dies("a1")
 		for range 3 {
 			pass(time.Minute)
-			w.set(w.picture.Containers...)
+			w.set(w.Picture().Containers...)
 		}
 		w.runs("a1") // somebody else
 		pass(time.Minute)
@@ -317,7 +361,7 @@ func TestLaw9ShutdownBeginsNothingAndLetsStartsEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
 				var cut bool
-				w.start = func(ctx context.Context, c *engine.Container) error {
+				w.onStart(func(ctx context.Context, c *engine.Container) error {
 					select {
 					case <-ctx.Done():
 						cut = true
@@ -326,7 +370,7 @@ func TestLaw9ShutdownBeginsNothingAndLetsStartsEnd(t *testing.T) {
 						w.runs(c.ID)
 						return nil
 					}
-				}
+				})
 				w.dies("a1")
 				w.dies("b2")
 				w.stop()

@@ -18,7 +18,7 @@ func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(func(p *Policy) { p.Whitelist = patterns("web,batch-*,missing") }),
 			up("a1", "web"), up("b2", "other"), up("c3", "batch-1"), up("d4", "batch-2"))
-		w.start = func(context.Context, *engine.Container) error { return errors.New("port taken") }
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		w.dies("a1")
 		w.edit("c3", func(c *engine.Container) { c.State = engine.Paused })
 		synctest.Wait()
@@ -84,12 +84,12 @@ func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
 		c := up("a1", "web")
 		c.HealthCheck, c.Health = true, engine.Healthy
 		w := newWorld(t, usual(), c)
-		w.start = func(_ context.Context, c *engine.Container) error {
+		w.onStart(func(_ context.Context, c *engine.Container) error {
 			time.Sleep(300 * time.Millisecond)
 			w.runs(c.ID)
 			w.edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
 			return nil
-		}
+		})
 		w.dies("a1")
 		pass(2 * time.Second)
 		w.dies("a1") // before it was healthy: the first cause still waits
@@ -123,11 +123,11 @@ func TestTheStreakCountsTheEnginesRestartsToo(t *testing.T) {
 		restarts(10)
 		restarts(0) // started through the API
 		restarts(1)
-		if got := w.records["a1"].streak; got != 4 {
+		if got := w.streak("other"); got != 4 {
 			t.Errorf("streak %d, want 4", got)
 		}
 		pass(15 * time.Minute)
-		if got := w.records["a1"].streak; got != 0 {
+		if got := w.streak("other"); got != 0 {
 			t.Errorf("streak %d after a stay of 15 minutes, want 0", got)
 		}
 	})

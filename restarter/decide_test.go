@@ -2,6 +2,7 @@ package restarter
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -36,9 +37,7 @@ func ended(how engine.Ending, edits ...func(*engine.Container)) *engine.Containe
 func labelled(kv ...string) func(*engine.Container) {
 	return func(c *engine.Container) {
 		labels := map[string]string{}
-		for k, v := range c.Labels {
-			labels[k] = v
-		}
+		maps.Copy(labels, c.Labels)
 		for i := 0; i < len(kv); i += 2 {
 			labels[kv[i]] = kv[i+1]
 		}

@@ -1,6 +1,7 @@
 package restarter
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -96,6 +97,9 @@ func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
 type status struct {
 	matches    map[string]int // by whitelist entry
 	containers []standing     // one per name
+
+	once    sync.Once // for metrics, which are made when first asked for
+	metrics []prometheus.Metric
 }
 
 // standing is what is to be said of one container.
@@ -152,14 +156,22 @@ func (Status) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s Status) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
 	now := s.status.Load()
-	for entry, n := range now.matches {
+	now.once.Do(now.render)
+	for _, m := range now.metrics {
+		ch <- m
+	}
+}
+
+// render makes the metrics, which stay the same until the next round.
+func (s *status) render() {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		s.metrics = append(s.metrics, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...))
+	}
+	for entry, n := range s.matches {
 		gauge(matchesDesc, float64(n), entry)
 	}
-	for _, c := range now.containers {
+	for _, c := range s.containers {
 		whitelisted := 0.0
 		if c.whitelisted {
 			whitelisted = 1

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"defib/engine"
 )
@@ -165,9 +166,13 @@ type Pattern struct {
 func ParsePatterns(values []string) ([]Pattern, error) {
 	var patterns []Pattern
 	var errs []error
-	for _, text := range strings.Split(strings.Join(values, ","), ",") {
+	for text := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		text = strings.TrimPrefix(strings.TrimSpace(text), "/")
 		if text == "" || slices.ContainsFunc(patterns, func(p Pattern) bool { return p.text == text }) {
+			continue
+		}
+		if !utf8.ValidString(text) {
+			errs = append(errs, fmt.Errorf("%q: is not UTF-8", text))
 			continue
 		}
 		if _, err := path.Match(text, ""); err != nil {

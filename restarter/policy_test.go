@@ -53,8 +53,8 @@ func TestParsePatternsTakesCommasBlanksAndRepeats(t *testing.T) {
 }
 
 func TestParsePatternsNamesEveryMistake(t *testing.T) {
-	_, err := ParsePatterns([]string{"ok,[a,a/b/c,shop/"})
-	for _, want := range []string{`"[a"`, `"a/b/c"`, `"shop/"`} {
+	_, err := ParsePatterns([]string{"ok,[a,a/b/c,shop/,a\xff"})
+	for _, want := range []string{`"[a"`, `"a/b/c"`, `"shop/"`, `"a\xff"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not name %s", err, want)
 		}

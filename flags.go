@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -34,14 +36,15 @@ type flags struct {
 
 	whitelist, exclude, labelLists []string
 	mode                           string
+	unread                         []error // by flag: values that are not of its kind
 }
 
 // newApp declares every flag. Each is also an environment variable: DEFIB_ and
 // its name in capitals, dots and dashes as underscores.
 func newApp(f *flags) *kingpin.Application {
 	app := kingpin.New("defib", "Prometheus exporter for Docker that brings containers back to life.")
-	app.Version(version.Print("defib"))
-	app.HelpFlag.Short('h')
+	app.Version(version.Print("defib")).VersionFlag.NoEnvar() // DEFIB_VERSION may well be an image's tag
+	app.HelpFlag.Short('h').NoEnvar()
 	app.DefaultEnvars()
 
 	app.Flag("docker.host", "Where the engine listens: unix:///path or tcp://host:port. TLS by DOCKER_CERT_PATH and DOCKER_TLS_VERIFY.").
@@ -78,7 +81,36 @@ func newApp(f *flags) *kingpin.Application {
 	f.web = toolkitflag.AddFlags(app, ":10911")
 	f.log = &promslog.Config{}
 	promslogflag.AddFlags(app, f.log)
+	for _, flag := range app.Model().Flags {
+		app.GetFlag(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: &f.unread})
+	}
 	return app
+}
+
+// value notes what is not of the flag's kind and goes on with the default.
+// Kingpin would end at the first such value, without the name of its flag.
+type value struct {
+	kingpin.Value
+	flag   *kingpin.FlagModel
+	unread *[]error
+}
+
+func (v value) Set(s string) error {
+	if err := v.Value.Set(s); err != nil {
+		*v.unread = append(*v.unread, fmt.Errorf("--%s: %q: %w", v.flag.Name, s, err))
+		if len(v.flag.Default) > 0 {
+			return v.Value.Set(v.flag.Default[0])
+		}
+	}
+	return nil
+}
+
+// IsBoolFlag and IsCumulative are how kingpin asks for the kind of a flag.
+func (v value) IsBoolFlag() bool { return v.flag.IsBoolFlag() }
+
+func (v value) IsCumulative() bool {
+	c, ok := v.Value.(interface{ IsCumulative() bool })
+	return ok && c.IsCumulative()
 }
 
 // parse reads the command line and the environment. Done means that help or the
@@ -97,10 +129,13 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 
 // check completes the flags and returns every mistake, joined.
 func (f *flags) check() error {
-	var errs []error
+	errs := slices.Clone(f.unread)
 	complain := func(flag string, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		if err == nil {
+			return
+		}
+		for mistake := range strings.SplitSeq(err.Error(), "\n") { // it may be joined
+			errs = append(errs, fmt.Errorf("%s: %s", flag, mistake))
 		}
 	}
 	positive := func(flag string, d time.Duration) {
@@ -123,17 +158,43 @@ func (f *flags) check() error {
 	f.labels = split(f.labelLists)
 	_, err = collector.New(nil, f.labels)
 	complain("--collector.container-labels", err)
-	if !strings.HasPrefix(f.metricsPath, "/") || slices.Contains([]string{"/", "/-/healthy", "/-/ready"}, f.metricsPath) {
-		errs = append(errs, fmt.Errorf("--web.telemetry-path: %q: want a path of its own that begins with /", f.metricsPath))
+	complain("--web.telemetry-path", checkPath(f.metricsPath))
+	for _, address := range *f.web.WebListenAddresses {
+		complain("--web.listen-address", checkListen(address))
 	}
 	complain("--web.config.file", toolkit.Validate(*f.web.WebConfigFile))
 	return errors.Join(errs...)
 }
 
+// checkPath refuses what is no path, what another page has, and what the mux
+// would take for a pattern, with a panic, or never match.
+func checkPath(p string) error {
+	if !strings.HasPrefix(p, "/") || path.Clean(p) != strings.TrimSuffix(p, "/") ||
+		strings.ContainsAny(p, "{} \t?#%") || slices.Contains([]string{"/-/healthy", "/-/ready"}, p) {
+		return fmt.Errorf("%q: want a plain path of its own that begins with /", p)
+	}
+	return nil
+}
+
+// checkListen refuses an address on which nothing can ever listen.
+func checkListen(address string) error {
+	if strings.HasPrefix(address, "vsock://") {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.ResolveTCPAddr("tcp", ":"+port) // the host may be unknown yet
+	}
+	if err != nil {
+		return fmt.Errorf("%q: want host:port or :port: %w", address, err)
+	}
+	return nil
+}
+
 // split reads comma-separated values, each once, without blanks around them.
 func split(lists []string) []string {
 	var values []string
-	for _, v := range strings.Split(strings.Join(lists, ","), ",") {
+	for v := range strings.SplitSeq(strings.Join(lists, ","), ",") {
 		if v = strings.TrimSpace(v); v != "" && !slices.Contains(values, v) {
 			values = append(values, v)
 		}

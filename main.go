@@ -74,12 +74,19 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		return err
 	}
 	healer := restarter.New(watch, f.policy, logger)
-	up := func() (*engine.Picture, error) { return watch.Up(ctx) }
-	containers, err := collector.New(up, f.labels, restarter.Status{Restarter: healer})
+	// While starts under way end, the engine is still there.
+	scrapes := context.WithoutCancel(ctx)
+	up := func() (*engine.Picture, error) { return watch.Up(scrapes) }
+	registry, err := newRegistry(up, watch, healer, f.labels)
 	if err != nil {
 		return err
 	}
-	handler, err := web.New(f.metricsPath, metricsHandler(logger, watch, healer, containers), func(r *http.Request) error {
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// What one collector does wrong never costs the rest.
+		ErrorHandling: promhttp.ContinueOnError,
+	})
+	handler, err := web.New(f.metricsPath, metrics, func(r *http.Request) error {
 		_, err := watch.Up(r.Context())
 		return err
 	})
@@ -122,19 +129,18 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	return g.Wait()
 }
 
-// metricsHandler serves a registry of these collectors and those of the process.
-// What one of them does wrong never costs the rest.
-func metricsHandler(logger *slog.Logger, cs ...prometheus.Collector) http.Handler {
+// newRegistry holds every metric that Defib exposes.
+func newRegistry(up func() (*engine.Picture, error), watch prometheus.Collector, healer *restarter.Restarter, labels []string) (*prometheus.Registry, error) {
+	containers, err := collector.New(up, labels, restarter.Status{Restarter: healer})
+	if err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		versioncollector.NewCollector("defib"),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		watch, healer, containers,
 	)
-	registry.MustRegister(cs...)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		ErrorHandling: promhttp.ContinueOnError,
-	})
+	return registry, nil
 }
-

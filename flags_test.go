@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+// meaning is what the command line and the environment come to.
+type meaning struct {
+	Host            string
+	Timeout, Resync time.Duration
+	Policy          restarter.Policy
+	Labels          []string
+	Path, Config    string
+	Listen          []string
+	Systemd         bool
+	Level, Format   string
+}
+
+func meant(t *testing.T, args ...string) meaning {
+	t.Helper()
+	f, done, err := parse(args, io.Discard)
+	if err != nil || done {
+		t.Fatalf("%q: done %v, error %v", args, done, err)
+	}
+	return meaning{
+		Host: f.host, Timeout: f.timeout, Resync: f.resync, Policy: f.policy, Labels: f.labels,
+		Path: f.metricsPath, Config: *f.web.WebConfigFile, Listen: *f.web.WebListenAddresses, Systemd: *f.web.WebSystemdSocket,
+		Level: f.log.Level.String(), Format: f.log.Format.String(),
+	}
+}
+
+func diff(want, got any) string { return cmp.Diff(want, got, cmp.AllowUnexported(restarter.Pattern{})) }
+
+func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
+	want := meaning{
+		Host: "unix:///var/run/docker.sock", Timeout: 10 * time.Second, Resync: 30 * time.Second,
+		Policy: restarter.Policy{
+			Mode: restarter.Always, StoppedDelay: 10 * time.Second, Concurrency: 4,
+			Backoff: restarter.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
+		},
+		Path: "/metrics", Listen: []string{":10911"}, Level: "info", Format: "logfmt",
+	}
+	if d := diff(want, meant(t)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(config, []byte("basic_auth_users: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{
+		"docker.host": "tcp://box:2376", "docker.timeout": "3s", "docker.resync-interval": "7s",
+		"restart.whitelist": "token,web-*", "restart.exclude": "shop/db", "restart.policy": "on-failure",
+		"restart.stopped-delay": "1m", "restart.backoff-initial": "2s", "restart.backoff-max": "3m",
+		"restart.backoff-reset": "1h", "restart.concurrency": "9", "dry-run": "true",
+		"collector.container-labels": "team,a.b", "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
+		"web.config.file": config, "web.systemd-socket": "true", "log.level": "debug", "log.format": "json",
+	}
+	defaults := meant(t)
+	for _, flag := range newApp(&flags{}).Model().Flags {
+		if flag.Hidden || flag.Name == "help" || flag.Name == "version" {
+			continue
+		}
+		t.Run(flag.Name, func(t *testing.T) {
+			arg := "--" + flag.Name
+			if !flag.IsBoolFlag() {
+				arg += "=" + values[flag.Name]
+			}
+			want := meant(t, arg)
+			t.Setenv("DEFIB_"+strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(flag.Name)), values[flag.Name])
+			got := meant(t)
+			if d := diff(want, got); d != "" {
+				t.Error(d)
+			}
+			if diff(defaults, got) == "" {
+				t.Error("it changes nothing")
+			}
+		})
+	}
+}
+
+func TestEngineIsThatOfDockerUnlessDefibIsToldOtherwise(t *testing.T) {
+	host := func(want string, args ...string) {
+		t.Helper()
+		if got := meant(t, args...).Host; got != want {
+			t.Errorf("engine %s, want %s", got, want)
+		}
+	}
+	host(engine.DefaultHost)
+	t.Setenv("DOCKER_HOST", "tcp://docker:2375")
+	host("tcp://docker:2375")
+	t.Setenv("DEFIB_DOCKER_HOST", "tcp://defib:2375")
+	host("tcp://defib:2375")
+	host("unix:///flag.sock", "--docker.host=unix:///flag.sock")
+}
+
+func TestListsAreRepeatableAndSeparatedByCommas(t *testing.T) {
+	words := func(patterns []restarter.Pattern) (words []string) {
+		for _, p := range patterns {
+			words = append(words, p.String())
+		}
+		return words
+	}
+	t.Setenv("DEFIB_RESTART_EXCLUDE", "x,y\nz")
+	m := meant(t, "--restart.whitelist=token,explorer", "--restart.whitelist= web-* ,/shop/db,,token", "--restart.whitelist", "last",
+		"--collector.container-labels=team, a.b", "--collector.container-labels=team,c")
+	for name, row := range map[string]struct{ want, got []string }{
+		"whitelist":                       {[]string{"token", "explorer", "web-*", "shop/db", "last"}, words(m.Policy.Whitelist)},
+		"exclude, lines of a variable":    {[]string{"x", "y", "z"}, words(m.Policy.Exclude)},
+		"container labels":                {[]string{"team", "a.b", "c"}, m.Labels},
+		"a flag replaces its variable":    {[]string{"w"}, words(meant(t, "--restart.exclude=w").Policy.Exclude)},
+		"an empty list is an empty list":  {nil, words(meant(t, "--restart.exclude=").Policy.Exclude)},
+		"several addresses to listen on":  {[]string{":1", "[::1]:http"}, meant(t, "--web.listen-address=:1", "--web.listen-address=[::1]:http").Listen},
+		"an address that only Linux has":  {[]string{"vsock://:10911"}, meant(t, "--web.listen-address=vsock://:10911").Listen},
+		"a path with a slash at its end":  {[]string{"/prom/"}, []string{meant(t, "--web.telemetry-path=/prom/").Path}},
+		"a path with more than one level": {[]string{"/a/b.c"}, []string{meant(t, "--web.telemetry-path=/a/b.c").Path}},
+	} {
+		if d := diff(row.want, row.got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+// ended runs the program to an end that it must find by itself.
+func ended(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
+	rows := []struct{ flag, value, complaint string }{
+		{"docker.host", "ssh://box", `engine address "ssh://box": ssh:// is not supported`},
+		{"docker.host", "box", `engine address "box": want unix:///path or tcp://host:port`},
+		{"docker.host", "", `engine address "": want unix:///path or tcp://host:port`},
+		{"docker.timeout", "0s", "0s: want more than 0"},
+		{"docker.timeout", "soon", `"soon": time: invalid duration`},
+		{"docker.resync-interval", "-1s", "-1s: want more than 0"},
+		{"restart.whitelist", "ok,[a", `"[a": a glob has`},
+		{"restart.whitelist", "a/b/c", `"a/b/c": want a name, a glob or project/service`},
+		{"restart.exclude", "[b", `"[b": a glob has`},
+		{"restart.policy", "sometimes", `"sometimes" is not a policy`},
+		{"restart.stopped-delay", "-1s", "-1s is negative"},
+		{"restart.backoff-initial", "-1s", "-1s: want more than 0"},
+		{"restart.backoff-max", "-2s", "-2s is less than --restart.backoff-initial"},
+		{"restart.backoff-reset", "0s", "0s: want more than 0"},
+		{"restart.concurrency", "0", "0: want at least 1"},
+		{"restart.concurrency", "many", `"many": `},
+		{"collector.container-labels", "a.b,a-b", `container labels "a.b" and "a-b" both become label_a_b`},
+		{"web.telemetry-path", "metrics", `"metrics": want a plain path of its own`},
+		{"web.telemetry-path", "/", `"/": want a plain path of its own`},
+		{"web.telemetry-path", "/-/ready", `"/-/ready": want a plain path of its own`},
+		{"web.telemetry-path", "/{m", `"/{m": want a plain path of its own`},
+		{"web.telemetry-path", "/{$}", `"/{$}": want a plain path of its own`},
+		{"web.telemetry-path", "/a b", `"/a b": want a plain path of its own`},
+		{"web.telemetry-path", "/a/../b", `"/a/../b": want a plain path of its own`},
+		{"web.telemetry-path", "//m", `"//m": want a plain path of its own`},
+		{"web.telemetry-path", "/m?x", `"/m?x": want a plain path of its own`},
+		{"web.listen-address", "box", `"box": want host:port or :port`},
+		{"web.listen-address", ":65536", `":65536": want host:port or :port`},
+		{"web.listen-address", "", `"": want host:port or :port`},
+		{"web.config.file", "/nonexistent/web.yml", "open /nonexistent/web.yml: no such file"},
+		{"log.level", "loud", `"loud": unrecognized log level`},
+		{"log.format", "xml", `"xml": unrecognized log format`},
+	}
+	var all, complaints []string
+	seen := map[string]bool{}
+	for _, row := range rows {
+		arg, complaint := "--"+row.flag+"="+row.value, "--"+row.flag+": "+row.complaint
+		if !seen[row.flag] {
+			seen[row.flag] = true
+			all, complaints = append(all, arg), append(complaints, complaint)
+		}
+		t.Run(arg, func(t *testing.T) { refused(t, []string{arg}, complaint) })
+	}
+	t.Run("all at once", func(t *testing.T) { refused(t, all, complaints...) })
+	t.Run("several in one list", func(t *testing.T) {
+		refused(t, []string{"--restart.whitelist=[a,b/c/d"}, `--restart.whitelist: "[a": `, `--restart.whitelist: "b/c/d": `)
+	})
+	t.Run("from the environment too", func(t *testing.T) {
+		t.Setenv("DEFIB_DRY_RUN", "maybe")
+		t.Setenv("DEFIB_RESTART_CONCURRENCY", "few")
+		refused(t, nil, `--dry-run: "maybe": `, `--restart.concurrency: "few": `)
+	})
+}
+
+func TestUnknownFlagsAndArgumentsAreRefused(t *testing.T) {
+	refused(t, []string{"--restart.whitelists=a"}, "unknown long flag '--restart.whitelists'")
+	refused(t, []string{"token"}, "unexpected token")
+}
+
+// refused expects the program to end with one line for each of these complaints.
+func refused(t *testing.T, args []string, complaints ...string) {
+	t.Helper()
+	code, stdout, stderr := ended(t, args...)
+	if code != exitUsage || stdout != "" {
+		t.Errorf("%q: exit code %d, want %d; output %q", args, code, exitUsage, stdout)
+	}
+	lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+	for _, c := range append(complaints, "Try 'defib --help'.") {
+		i := slices.IndexFunc(lines, func(line string) bool {
+			return strings.HasPrefix(strings.TrimPrefix(line, "defib: "), c)
+		})
+		if i < 0 {
+			t.Errorf("%q: no complaint %s", args, c)
+			continue
+		}
+		lines = slices.Delete(lines, i, i+1)
+	}
+	if len(lines) > 0 {
+		t.Errorf("%q: complaints without reason: %q", args, lines)
+	}
+}
+
+func TestHelpAndVersionAreGivenWhateverElseIsWrong(t *testing.T) {
+	t.Setenv("DEFIB_DRY_RUN", "maybe")
+	for arg, want := range map[string]string{
+		"--help": "($DEFIB_RESTART_WHITELIST)", "-h": "--restart.whitelist", "--version": "defib, version ",
+	} {
+		code, stdout, stderr := ended(t, arg, "--docker.timeout=soon", "--restart.concurrency=0")
+		if code != exitOK || !strings.Contains(stdout, want) || stderr != "" {
+			t.Errorf("%s: exit code %d, want %d with %q\nstdout: %s\nstderr: %s", arg, code, exitOK, want, stdout, stderr)
+		}
+	}
+}
+
+func TestEnvironmentNeitherAsksForHelpNorForTheVersion(t *testing.T) {
+	t.Setenv("DEFIB_VERSION", "1.2") // may well be an image's tag
+	t.Setenv("DEFIB_HELP", "https://example.com")
+	if d := diff("/metrics", meant(t).Path); d != "" {
+		t.Error(d)
+	}
+}

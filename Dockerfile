@@ -1,0 +1,24 @@
+# GO_VERSION: `make image` passes the one in go.mod.
+ARG GO_VERSION=1.26
+FROM golang:${GO_VERSION} AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG REVISION=unknown
+ARG BRANCH=unknown
+RUN scripts/build.sh
+
+FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="defib" \
+      org.opencontainers.image.description="Prometheus exporter for Docker that starts whitelisted containers again when they exit" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /src/LICENSE /src/defib /
+# Nobody: the right to the engine's socket comes with --group-add.
+USER 65534:65534
+EXPOSE 10911
+ENTRYPOINT ["/defib"]

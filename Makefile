@@ -1,0 +1,27 @@
+# Each target is a line or two; what takes more stands in scripts/.
+
+.PHONY: help build test lint bench demo image clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
+
+build: ## build the static binary ./defib
+	@scripts/build.sh
+
+test: ## run every check; as root on Debian it installs what is missing
+	@scripts/test.sh
+
+lint: ## run golangci-lint, with gofumpt and goimports
+	@scripts/lint.sh
+
+bench: ## measure speed against a real engine, keep the numbers in bench.txt
+	@scripts/bench.sh
+
+demo: ## kill a container and watch Defib bring it back (DEMO_EXIT=1: then end)
+	@scripts/demo.sh
+
+image: ## build the container image defib
+	@scripts/image.sh
+
+clean: ## remove what the other targets made
+	rm -rf defib bench.txt dist

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# install.sh PROGRAM...: makes sure that these programs are on the PATH. As root
+# on Debian it installs the missing ones; else it says what to install.
+#
+# No service that comes with a package is started: the tests start engines of
+# their own, and nobody asked for a Prometheus on this machine.
+set -euo pipefail
+
+# The Debian packages that bring a program.
+packages() {
+	case $1 in
+	gcc) echo gcc libc6-dev ;; # for go test -race
+	dockerd) echo docker.io ;;
+	docker) if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi ;;
+	promtool) echo prometheus ;;
+	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;
+	esac
+}
+
+# A gcc without the C library's headers cannot build what -race needs.
+present() {
+	command -v "$1" >/dev/null || return 1
+	[[ $1 != gcc ]] || echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1
+}
+
+PATH=$PATH:/usr/sbin:/sbin # where dockerd lives; not on every user's PATH
+missing=() wanted=()
+for program in "$@"; do
+	present "$program" && continue
+	missing+=("$program")
+	read -ra names <<<"$(packages "$program")"
+	wanted+=("${names[@]}")
+done
+((${#missing[@]})) || exit 0
+
+if ! command -v apt-get >/dev/null; then
+	echo "missing: ${missing[*]}. Please install them (Debian calls the packages ${wanted[*]})." >&2
+	exit 1
+fi
+if ((EUID)); then
+	echo "missing: ${missing[*]}. Run this again as root, or install them first:" >&2
+	echo "  sudo apt-get install --no-install-recommends ${wanted[*]}" >&2
+	exit 1
+fi
+
+# policy-rc.d is Debian's way to keep packages from starting services. One that
+# a killed run left behind is ours, and is taken for such by its mark.
+policy=/usr/sbin/policy-rc.d mark='# put here for a moment by scripts/install.sh'
+restore() {
+	if grep -qsF "$mark" $policy; then rm -f $policy; fi
+	if [[ -e $policy.defib ]]; then mv $policy.defib $policy; fi
+}
+trap restore EXIT
+trap 'exit 130' INT TERM
+restore
+if [[ -e $policy ]]; then mv $policy $policy.defib; fi
+printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >$policy
+chmod +x $policy
+
+echo "installing ${wanted[*]} (for ${missing[*]})"
+log=$(mktemp)
+export DEBIAN_FRONTEND=noninteractive
+apt=(apt-get -q -y -o DPkg::Lock::Timeout=300)
+# A package list that cannot be fetched may still leave what is needed.
+"${apt[@]}" update >"$log" 2>&1 || true
+if ! "${apt[@]}" install --no-install-recommends "${wanted[@]}" >>"$log" 2>&1; then
+	tail -n 30 "$log" >&2
+	echo "installing failed; the whole output is in $log" >&2
+	exit 1
+fi
+rm -f "$log"
+
+# Only promtool is wanted, after the next boot too.
+if [[ " ${missing[*]} " == *" promtool "* ]]; then
+	systemctl disable prometheus >/dev/null 2>&1 || update-rc.d prometheus disable >/dev/null 2>&1 || true
+fi

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+// section returns what README.md says under a heading.
+func section(t *testing.T, heading string) string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("README.md has no section %s", heading)
+	}
+	content, _, _ := strings.Cut(after, "\n## ")
+	return content
+}
+
+// table returns the rows of the first table under a heading by the name in
+// their first cell, each without it.
+func table(t *testing.T, heading string) map[string][]string {
+	t.Helper()
+	rows := map[string][]string{}
+	lines := 0
+	for line := range strings.Lines(section(t, heading)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			if lines > 0 {
+				break
+			}
+			continue
+		}
+		if lines++; lines <= 2 { // the head, and the line below it
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		names := quoted(cells[0])
+		if len(names) != 1 || rows[names[0]] != nil {
+			t.Fatalf("%s: want one name, not yet seen, at the beginning of %s", heading, line)
+		}
+		for i, cell := range cells {
+			cells[i] = strings.TrimSpace(cell)
+		}
+		rows[names[0]] = cells[1:]
+	}
+	if len(rows) == 0 {
+		t.Fatalf("%s: no table", heading)
+	}
+	return rows
+}
+
+var backQuotes = regexp.MustCompile("`([^`]*)`")
+
+// quoted returns what stands in back quotes.
+func quoted(text string) []string {
+	var words []string
+	for _, m := range backQuotes.FindAllStringSubmatch(text, -1) {
+		words = append(words, m[1])
+	}
+	return words
+}
+
+// fakeEngine is an engine without Docker.
+type fakeEngine struct {
+	picture func() *engine.Picture
+	news    func() <-chan struct{}
+	start   func(context.Context, *engine.Container) error
+}
+
+func (f fakeEngine) Picture() *engine.Picture                             { return f.picture() }
+func (f fakeEngine) News() <-chan struct{}                                { return f.news() }
+func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { return f.start(ctx, c) }
+
+// fullRegistry is that of the program, over a picture in which there is
+// something for every metric to say.
+func fullRegistry(t *testing.T) *prometheus.Registry {
+	t.Helper()
+	now := time.Now()
+	p := &engine.Picture{
+		Connected: true, Listed: now, First: now,
+		Containers: []*engine.Container{{
+			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core"},
+			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
+			Ending: engine.EndedStopped, Ended: now,
+		}},
+	}
+	watch, err := engine.New(engine.Options{Host: engine.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The restarter looks once: as it waits for news, the end comes.
+	ctx, cancel := context.WithCancel(t.Context())
+	healer := restarter.New(fakeEngine{
+		picture: func() *engine.Picture { return p },
+		news:    func() <-chan struct{} { cancel(); return nil },
+		start: func(context.Context, *engine.Container) error {
+			t.Error("it starts a container that somebody stopped just now")
+			return nil
+		},
+	}, meant(t, "--restart.whitelist=token").Policy, slog.New(slog.DiscardHandler))
+	if err := healer.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	registry, err := newRegistry(func() (*engine.Picture, error) { return p, nil }, watch, healer, []string{"team"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return registry
+}
+
+// exposed returns "type labels" by metric, and the names of all that was
+// described.
+func exposed(t *testing.T) (families map[string]string, described []string) {
+	t.Helper()
+	registry := fullRegistry(t)
+	all, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	families = map[string]string{}
+	for _, f := range all {
+		var labels []string
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetName())
+			}
+		}
+		families[f.GetName()] = describe(strings.ToLower(f.GetType().String()), labels)
+	}
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		registry.Describe(descs)
+		close(descs)
+	}()
+	name := regexp.MustCompile(`fqName: "([^"]*)"`)
+	for d := range descs {
+		described = append(described, name.FindStringSubmatch(d.String())[1])
+	}
+	slices.Sort(described)
+	return families, slices.Compact(described)
+}
+
+// describe writes a type and its labels, each once, in order. What users choose
+// the labels' names for is one label.
+func describe(kind string, labels []string) string {
+	for i, l := range labels {
+		if strings.HasPrefix(l, "label_") {
+			labels[i] = "label_*"
+		}
+	}
+	slices.Sort(labels)
+	return kind + " " + strings.Join(slices.Compact(labels), ",")
+}
+
+func TestReadmeHasEveryMetricAndNoOther(t *testing.T) {
+	families, described := exposed(t)
+	// The usual ones are named by their beginnings, before the table.
+	prose, _, _ := strings.Cut(section(t, "Metrics"), "\n|")
+	for _, word := range quoted(prose) {
+		beginning, ok := strings.CutSuffix(word, "*")
+		if !ok {
+			continue
+		}
+		usual := func(name string) bool { return strings.HasPrefix(name, beginning) }
+		if !slices.ContainsFunc(described, usual) {
+			t.Errorf("README.md speaks of %s, of which there are none", word)
+		}
+		described = slices.DeleteFunc(described, usual)
+		maps.DeleteFunc(families, func(name, _ string) bool { return usual(name) })
+	}
+	written := map[string]string{}
+	for name, cells := range table(t, "Metrics") {
+		written[name] = describe(cells[0], quoted(cells[1]))
+	}
+	if d := diff(families, written); d != "" {
+		t.Errorf("program (-), README.md (+): %s", d)
+	}
+	if d := diff(described, slices.Sorted(maps.Keys(written))); d != "" {
+		t.Errorf("described by the program (-), README.md (+): %s", d)
+	}
+}
+
+func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
+	program, written := map[string]string{}, map[string]string{}
+	for _, flag := range newApp(&flags{}).Model().Flags {
+		if !flag.Hidden {
+			program["--"+flag.Name] = strings.Join(flag.Default, ",")
+		}
+	}
+	for name, cells := range table(t, "Flags") {
+		written[name] = ""
+		if values := quoted(cells[0]); len(values) > 0 { // the last is that without DOCKER_HOST
+			written[name] = values[len(values)-1]
+		}
+		written[name] = strings.TrimPrefix(written[name], "false")
+	}
+	if d := diff(program, written); d != "" {
+		t.Errorf("program (-), README.md (+): %s", d)
+	}
+}
+
+func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
+	if d := diff([]string{restarter.LabelEnable, restarter.LabelPolicy}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
+		t.Errorf("program (-), README.md (+): %s", d)
+	}
+}
+
+func TestReadmeHasEveryReasonAndNoOther(t *testing.T) {
+	program := slices.Sorted(maps.Keys(restarter.Reasons))
+	var written []restarter.Reason
+	for name := range table(t, "Reasons") {
+		written = append(written, restarter.Reason(name))
+	}
+	slices.Sort(written)
+	if d := diff(program, written); d != "" {
+		t.Errorf("program (-), README.md (+): %s", d)
+	}
+}

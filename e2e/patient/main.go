@@ -1,0 +1,89 @@
+// Patient is the program inside the test containers: it lives and dies as it
+// is told. With no arguments it runs for ever and leaves with 0 on SIGTERM.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// crashSignal reaches PID 1 from a second patient in the same container. Sent
+// from inside, the engine announces no kill: it is a death like any other, at a
+// moment that somebody outside chose.
+const crashSignal = syscall.SIGUSR1
+
+func main() {
+	var p patient
+	flag.DurationVar(&p.after, "after", 0, "die by itself after this long; 0: never")
+	flag.IntVar(&p.code, "code", 0, "exit code when it dies by itself or crashes")
+	flag.BoolVar(&p.stubborn, "stubborn", false, "ignore SIGTERM and SIGINT")
+	flag.DurationVar(&p.slow, "slow", 0, "take this long to leave on SIGTERM")
+	oom := flag.Bool("oom", false, "allocate memory until the kernel kills it")
+	crash := flag.Bool("crash", false, "make PID 1 of this container exit with its -code, and leave")
+	flag.Parse()
+
+	if *crash {
+		if err := syscall.Kill(1, crashSignal); err != nil {
+			fmt.Fprintln(os.Stderr, "patient:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *oom {
+		go devour()
+	}
+	os.Exit(p.live())
+}
+
+type patient struct {
+	after    time.Duration
+	code     int
+	stubborn bool
+	slow     time.Duration
+}
+
+// live returns the exit code once it is time to die. SIGHUP is survived, as by
+// a program that opens its logs again.
+func (p patient) live() int {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, crashSignal)
+	var death <-chan time.Time
+	if p.after > 0 {
+		death = time.After(p.after)
+	}
+	fmt.Println("patient: alive")
+	for {
+		select {
+		case <-death:
+			return p.code
+		case s := <-signals:
+			fmt.Println("patient: got", s)
+			switch {
+			case s == crashSignal:
+				return p.code
+			case s == syscall.SIGHUP || p.stubborn:
+			default:
+				time.Sleep(p.slow)
+				return 0
+			}
+		}
+	}
+}
+
+// devour takes a mebibyte at a time, with a breath in between, so that the
+// kernel's killer finds this program and nobody else at its limit.
+func devour() {
+	var held [][]byte
+	for {
+		b := make([]byte, 1<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		held = append(held, b)
+		time.Sleep(time.Duration(len(held)) * time.Microsecond)
+	}
+}

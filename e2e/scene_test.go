@@ -1,0 +1,280 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// scene is a test's own corner of an engine: containers under a prefix that no
+// other test and no other run has.
+type scene struct {
+	testing.TB
+	engine *engine
+	prefix string
+}
+
+var scenes atomic.Int64
+
+func newScene(tb testing.TB, e *engine) *scene {
+	tb.Helper()
+	s := &scene{tb, e, fmt.Sprintf("e2e%d-%d-", os.Getpid(), scenes.Add(1))}
+	tb.Cleanup(s.strike)
+	return s
+}
+
+// strike removes the scene's containers, by id, also those that the test lost
+// track of.
+func (s *scene) strike() {
+	if s.engine.daemon != nil && !s.engine.daemon.running() {
+		return // its own end takes them away
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), limit)
+	defer cancel()
+	all, err := s.list(ctx)
+	for i, c := range all {
+		if s.Failed() && i < 10 {
+			s.report(ctx, c.ID)
+		}
+		err = errors.Join(err, s.engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true}))
+	}
+	if err != nil {
+		s.Error("removing containers:", err)
+	}
+}
+
+// report logs what the engine says of a container of a test that failed.
+func (s *scene) report(ctx context.Context, id string) {
+	c, err := s.engine.ContainerInspect(ctx, id)
+	if err != nil {
+		s.Log(err)
+		return
+	}
+	s.Logf("%s %s %s: %+v\nevents: %v", c.Name, id, c.HostConfig.RestartPolicy.Name, *c.State, s.engine.events.of(id))
+}
+
+// list is the engine's own list of the scene's containers, in any state.
+func (s *scene) list(ctx context.Context) ([]container.Summary, error) {
+	mine := filters.NewArgs(filters.Arg("name", "^/?"+s.prefix))
+	return s.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
+}
+
+// must runs one call to the engine, within limit.
+func (s *scene) must(what string, call func(context.Context) error) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), limit)
+	defer cancel()
+	if err := call(ctx); err != nil {
+		s.Fatalf("%s: %v", what, err)
+	}
+}
+
+// spec is what a container is made of; the zero value lives until told to stop.
+type spec struct {
+	args        []string // of the patient
+	program     string   // instead of the image's
+	labels      map[string]string
+	restart     container.RestartPolicyMode
+	stopTimeout int // seconds; 0: the engine's own
+	host        func(*container.HostConfig)
+}
+
+// box is one container.
+type box struct {
+	*scene
+	name, id string
+}
+
+// create makes a container under the scene's prefix.
+func (s *scene) create(suffix string, p spec) *box {
+	s.Helper()
+	b := &box{scene: s, name: s.prefix + suffix}
+	config := &container.Config{Image: patientImage, Cmd: p.args, Labels: p.labels}
+	if p.program != "" {
+		config.Entrypoint = []string{p.program}
+	}
+	if p.stopTimeout > 0 {
+		config.StopTimeout = &p.stopTimeout
+	}
+	host := &container.HostConfig{
+		NetworkMode:   "none",
+		RestartPolicy: container.RestartPolicy{Name: p.restart},
+	}
+	if p.host != nil {
+		p.host(host)
+	}
+	s.must("creating "+b.name, func(ctx context.Context) error {
+		answer, err := s.engine.ContainerCreate(ctx, config, host, nil, nil, b.name)
+		b.id = answer.ID
+		return err
+	})
+	return b
+}
+
+// run returns once the container's patient listens to signals: before that,
+// PID 1 drops them.
+func (s *scene) run(suffix string, p spec) *box {
+	s.Helper()
+	b := s.create(suffix, p)
+	b.start()
+	b.awaitAlive()
+	return b
+}
+
+// awaitAlive waits until the patient of the newest start has said so.
+func (b *box) awaitAlive() {
+	b.Helper()
+	eventually(b, b.name+" to say that it lives", func() bool {
+		var out bytes.Buffer
+		b.must("reading the output of "+b.name, func(ctx context.Context) error {
+			r, err := b.engine.ContainerLogs(ctx, b.id, container.LogsOptions{ShowStdout: true})
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			_, err = out.ReadFrom(r)
+			return err
+		})
+		return bytes.Count(out.Bytes(), []byte("patient: alive")) >= max(1, len(b.times("start")))
+	})
+}
+
+func (b *box) start() {
+	b.Helper()
+	b.must("starting "+b.name, func(ctx context.Context) error {
+		return b.engine.ContainerStart(ctx, b.id, container.StartOptions{})
+	})
+}
+
+// stop is docker stop with the container's own patience.
+func (b *box) stop() {
+	b.Helper()
+	b.awaitAlive()
+	b.must("stopping "+b.name, func(ctx context.Context) error {
+		return b.engine.ContainerStop(ctx, b.id, container.StopOptions{})
+	})
+}
+
+func (b *box) kill(signal string) {
+	b.Helper()
+	b.awaitAlive()
+	b.must("killing "+b.name, func(ctx context.Context) error {
+		return b.engine.ContainerKill(ctx, b.id, signal)
+	})
+}
+
+func (b *box) restart() {
+	b.Helper()
+	b.must("restarting "+b.name, func(ctx context.Context) error {
+		return b.engine.ContainerRestart(ctx, b.id, container.StopOptions{})
+	})
+}
+
+func (b *box) remove() {
+	b.Helper()
+	b.must("removing "+b.name, func(ctx context.Context) error {
+		return b.engine.ContainerRemove(ctx, b.id, container.RemoveOptions{Force: true})
+	})
+}
+
+func (b *box) rename(name string) {
+	b.Helper()
+	b.must("renaming "+b.name, func(ctx context.Context) error {
+		return b.engine.ContainerRename(ctx, b.id, name)
+	})
+	b.name = name
+}
+
+func (b *box) pause() {
+	b.Helper()
+	b.must("pausing "+b.name, func(ctx context.Context) error { return b.engine.ContainerPause(ctx, b.id) })
+}
+
+func (b *box) unpause() {
+	b.Helper()
+	b.must("unpausing "+b.name, func(ctx context.Context) error { return b.engine.ContainerUnpause(ctx, b.id) })
+}
+
+// crash makes the container die by itself with its patient's code: a process
+// inside asks for it, so that the engine announces no kill.
+func (b *box) crash() {
+	b.Helper()
+	b.awaitAlive()
+	deaths := len(b.times("die"))
+	b.must("crashing "+b.name, func(ctx context.Context) error {
+		answer, err := b.engine.ContainerExecCreate(ctx, b.id, container.ExecOptions{Cmd: []string{"/patient", "-crash"}})
+		if err != nil {
+			return err
+		}
+		return b.engine.ContainerExecStart(ctx, answer.ID, container.ExecStartOptions{Detach: true})
+	})
+	b.awaitEvents("die", deaths+1)
+}
+
+func (b *box) inspect() *container.State {
+	b.Helper()
+	var state *container.State
+	b.must("inspecting "+b.name, func(ctx context.Context) error {
+		answer, err := b.engine.ContainerInspect(ctx, b.id)
+		if err == nil {
+			state = answer.State
+		}
+		return err
+	})
+	return state
+}
+
+func (b *box) awaitState(want container.ContainerState) {
+	b.Helper()
+	var last container.ContainerState
+	eventually(b, b.name+" to be "+want, func() bool {
+		last = b.inspect().Status
+		return last == want
+	})
+}
+
+// mustBe checks the state as the engine has it now.
+func (b *box) mustBe(want container.ContainerState) {
+	b.Helper()
+	if got := b.inspect().Status; got != want {
+		b.Errorf("%s is %s, want %s", b.name, got, want)
+	}
+}
+
+// times says when something happened to the container, by the engine's clock.
+func (b *box) times(action string) []time.Time { return b.engine.events.times(b.id, action) }
+
+// awaitEvents waits for the nth event of a kind and returns all of that kind.
+func (b *box) awaitEvents(action string, n int) []time.Time {
+	b.Helper()
+	eventually(b, fmt.Sprintf("%s to %s for the %d. time", b.name, action, n), func() bool {
+		return len(b.times(action)) >= n
+	})
+	return b.times(action)
+}
+
+// startedTimes checks how often the container has been started so far.
+func (b *box) startedTimes(want int) {
+	b.Helper()
+	if got := len(b.times("start")); got != want {
+		b.Errorf("%s was started %d times, want %d", b.name, got, want)
+	}
+}
+
+// whitelist is the flag that names these containers and nothing else.
+func whitelist(boxes ...*box) string {
+	names := make([]string, len(boxes))
+	for i, b := range boxes {
+		names[i] = b.name
+	}
+	return "--restart.whitelist=" + strings.Join(names, ",")
+}

@@ -35,15 +35,15 @@ type entry struct {
 	c         *Container // nil until the engine described it
 	run       run
 	exit      Exit
-	events    int       // how many were seen; an answer asked for before the last is stale
+	version   int       // changes with each event; an answer asked for before is stale
 	lastEvent time.Time // on our clock
 	began     time.Time // when a start event came whose cause is not known yet
 	early     Counts    // counted before its name was known
 	ours      int       // own actions under way
 
-	queued, asking bool
-	pause          time.Duration // before what passes or failed is looked at again
-	waiters        []chan<- *Container
+	queued  bool
+	pause   time.Duration // before what passes or failed is looked at again
+	waiters []chan<- *Container
 }
 
 // book is the ledger of one engine: events, lists and inspects go in, pictures
@@ -53,7 +53,7 @@ type book struct {
 	order    []string             // sorted ids; nil: to be sorted again
 	queue    []string             // ids to inspect, oldest news first
 	later    map[string]time.Time // ids to inspect again without news
-	underway int                  // inspects asked for and not answered
+	asking   map[string]bool      // ids whose inspect is asked for and not answered
 	tallies  map[string]*tally
 	projects map[string]time.Time
 	tombs    map[string]time.Time // destroyed lately: a list may still hold them
@@ -64,6 +64,7 @@ type book struct {
 	ourThen        time.Time
 	first          time.Time // on the engine's clock
 	last           happening // the newest event
+	versions       int       // given to entries: one that was removed and came back has another
 	syncing        bool      // since the stream opened, until the picture is whole
 	syncBy         time.Time // zero until the list has come
 	gone           bool      // the engine behind the new stream is not the old one
@@ -79,6 +80,7 @@ func newBook() *book {
 	return &book{
 		entries:  map[string]*entry{},
 		later:    map[string]time.Time{},
+		asking:   map[string]bool{},
 		tallies:  map[string]*tally{},
 		projects: map[string]time.Time{},
 		tombs:    map[string]time.Time{},
@@ -86,21 +88,23 @@ func newBook() *book {
 	}
 }
 
-// opened begins an unbroken stretch of stream. Gone says that the replay no
-// longer holds our last event: what happened in between is not known.
-func (b *book) opened(now, engineNow time.Time, gone, announcesStops bool) {
-	b.engineThen, b.ourThen = engineNow, now
+// opened begins an unbroken stretch of stream. Then and engineThen are one
+// moment on our clock and on the engine's. Gone says that the replay no longer
+// holds our last event: what happened in between is not known.
+func (b *book) opened(then, engineThen time.Time, gone, announcesStops bool) {
+	b.engineThen, b.ourThen = engineThen, then
 	b.announcesStops = announcesStops
 	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
-	b.queue, b.underway = nil, 0
+	b.queue = nil
+	clear(b.asking)
 	for _, e := range b.entries {
-		e.queued, e.asking = false, false
+		e.queued = false
 		if gone {
 			e.run.whole = false
 		}
 	}
 	if b.last.at.IsZero() {
-		b.last.at = engineNow
+		b.last.at = engineThen
 	}
 }
 
@@ -143,19 +147,14 @@ func (b *book) event(now time.Time, h happening) bool {
 	if e == nil {
 		e = b.add(h.id)
 	}
-	e.events++
+	b.outdate(e)
 	e.lastEvent = now
 	delete(b.suspects, h.id)
-	project := h.project
-	if e.c != nil {
-		project = e.c.Project()
-	}
+	project := cmp.Or(e.project(), h.project)
 
 	switch h.action {
 	case "destroy", "remove": // Docker's and Podman's word
-		b.remove(h.id, now)
-		b.tombs[h.id] = now
-		b.touch(project, at)
+		b.bury(h.id, project, at, now)
 		return true
 	case "create", "rename":
 		b.touch(project, at)
@@ -196,6 +195,14 @@ func (b *book) event(now time.Time, h happening) bool {
 	}
 	b.enqueue(h.id, e)
 	return true
+}
+
+// project is its compose project, as far as it is known.
+func (e *entry) project() string {
+	if e.c == nil {
+		return ""
+	}
+	return e.c.Project()
 }
 
 // exitOf reads the exit code of a die event, for a container that is up again
@@ -246,6 +253,12 @@ func (b *book) add(id string) *entry {
 	return e
 }
 
+// outdate makes every answer that was asked for until now too old.
+func (b *book) outdate(e *entry) {
+	b.versions++
+	e.version = b.versions
+}
+
 func (b *book) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
@@ -255,6 +268,13 @@ func (b *book) remove(id string, now time.Time) {
 		b.desert(e.c.Name, now)
 	}
 	b.reply(e, nil)
+}
+
+// bury removes what was destroyed.
+func (b *book) bury(id, project string, at, now time.Time) {
+	b.remove(id, now)
+	b.tombs[id] = now // a list asked for before still holds it
+	b.touch(project, at)
 }
 
 func (b *book) enqueue(id string, e *entry) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ const minAPIVersion = "1.24"
 type about struct {
 	host, version, apiVersion, os, arch string
 	podman                              bool
-	now                                 time.Time // its clock, when it answered
+	now, then                           time.Time // its clock, and ours at that moment or a little before
 }
 
 // CheckHost refuses an engine address that can never work.
@@ -48,8 +49,11 @@ func CheckHost(host string) error {
 // engine who it is. A client never raises a version that it once agreed on, so
 // each connection has its own: the engine may have been upgraded meanwhile.
 func (e *Engine) dial(ctx context.Context) (*client.Client, about, error) {
-	api, err := client.NewClientWithOpts(
-		client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation())
+	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
+	if e.transport != nil {
+		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
+	}
+	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, about{}, fmt.Errorf("set up the connection to %s: %w (see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY)", e.Host, err)
 	}
@@ -74,7 +78,8 @@ func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
 	if versions.LessThan(v.APIVersion, minAPIVersion) {
 		return about{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
-	a := about{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch, now: time.Now()}
+	a := about{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch, then: time.Now()}
+	a.now = a.then
 	for _, c := range v.Components {
 		a.podman = a.podman || strings.HasPrefix(c.Name, "Podman")
 	}
@@ -108,7 +113,7 @@ func (e *Engine) advise(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: no answer within %s: the engine hangs, or something on the way drops the connection", err, e.Timeout)
 	case !client.IsErrConnectionFailed(err):
-		return err
+		return adviseTLS(err)
 	}
 	u, parseErr := client.ParseHostURL(e.Host)
 	if parseErr != nil {
@@ -151,7 +156,7 @@ func adviseTLS(err error) error {
 	switch {
 	case unverified || strings.Contains(text, "certificate"):
 		return fmt.Errorf("%w: the certificates do not fit: DOCKER_CERT_PATH must hold ca.pem, cert.pem and key.pem for this engine", err)
-	case strings.Contains(text, "TLS"), strings.Contains(text, "tls:"), strings.Contains(text, "HTTP response to HTTPS"):
+	case strings.Contains(text, "TLS"), strings.Contains(text, "tls:"), strings.Contains(text, "HTTPS"):
 		return fmt.Errorf("%w: one side speaks TLS and the other does not: see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY", err)
 	}
 	return err

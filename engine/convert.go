@@ -49,7 +49,7 @@ func fromInspect(in container.InspectResponse) *Container {
 		c.Started = parseTime(s.StartedAt)
 		c.Finished = parseTime(s.FinishedAt)
 		if s.Health != nil {
-			h := parseHealth(string(s.Health.Status))
+			h := parseHealth(s.Health.Status)
 			c.HealthCheck = h != NoHealth
 			if c.State == Running {
 				c.Health = h

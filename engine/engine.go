@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,8 @@ type Engine struct {
 	picture atomic.Pointer[Picture]
 	cause   atomic.Pointer[string] // why there is no connection
 	news    chan struct{}
+
+	transport http.RoundTripper // to an engine within this process; nil: to Host
 
 	inbox inbox
 	book  *book // owned by Run

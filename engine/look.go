@@ -5,15 +5,15 @@ import "time"
 // asked begins an inspect. The mark it returns goes into inspected.
 func (b *book) asked(id string) (mark int) {
 	e := b.entries[id]
-	e.queued, e.asking = false, true
-	b.underway++
-	return e.events
+	e.queued = false
+	b.asking[id] = true
+	return e.version
 }
 
 // inspected takes the answer of an inspect: c, or nil when the engine says that
 // there is no such container, or not ok when there was no answer.
 func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bool) {
-	b.underway--
+	delete(b.asking, id)
 	if s := b.suspects[id]; s != nil && ok && !sameFace(s.before, c) {
 		s.confirmed = true
 	} else if ok {
@@ -23,14 +23,13 @@ func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bo
 	if e == nil {
 		return
 	}
-	e.asking = false
 	switch {
-	case e.events != mark:
+	case e.version != mark:
 		b.enqueue(id, e) // something happened meanwhile
 	case !ok:
 		b.unanswered(now, id, e)
 	case c == nil:
-		b.remove(id, now)
+		b.bury(id, e.project(), now, now)
 	default:
 		b.describe(now, id, e, c)
 	}
@@ -44,7 +43,7 @@ func (b *book) unanswered(now time.Time, id string, e *entry) {
 	}
 	c := *e.c
 	c.Inspected = false
-	b.publish(e, &c)
+	b.publish(now, e, &c)
 }
 
 // describe puts a fresh answer into the picture.
@@ -69,7 +68,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 	if now.Sub(e.run.stopping) >= toldReach {
 		e.run.stopping = time.Time{} // it was told in vain
 	}
-	b.publish(e, c)
+	b.publish(now, e, c)
 	if !c.Stopping.IsZero() || c.State == Restarting || c.State == Removing || c.State == Created {
 		b.follow(now, id, e)
 	} else {
@@ -89,7 +88,7 @@ func (b *book) reply(e *entry, c *Container) {
 }
 
 // publish makes c, completed with what only events tell, the entry's face.
-func (b *book) publish(e *entry, c *Container) {
+func (b *book) publish(now time.Time, e *entry, c *Container) {
 	c.Exit = e.exit
 	c.Ending, c.Ended, c.Stopping = e.run.ending, e.run.ended, e.run.stopping
 	t := b.tally(c.Name)
@@ -101,7 +100,7 @@ func (b *book) publish(e *entry, c *Container) {
 	if e.c == nil || e.c.Name != c.Name {
 		t.bearers, t.gone = t.bearers+1, time.Time{}
 		if e.c != nil {
-			b.desert(e.c.Name, e.lastEvent)
+			b.desert(e.c.Name, now)
 		}
 	}
 	e.c, b.changed = c, true
@@ -122,7 +121,7 @@ func (b *book) refresh(id string, w chan<- *Container) {
 		b.replies = append(b.replies, func() { w <- nil })
 		return
 	}
-	e.events++ // an answer already asked for is too old
+	b.outdate(e)
 	e.waiters = append(e.waiters, w)
 	b.enqueue(id, e)
 }
@@ -155,14 +154,14 @@ func (b *book) step(now time.Time, free int) (ids []string) {
 	for _, id := range b.queue {
 		switch e := b.entries[id]; {
 		case e == nil: // gone
-		case e.asking || len(ids) == free:
+		case b.asking[id] || len(ids) == free:
 			rest = append(rest, id)
 		default:
 			ids = append(ids, id)
 		}
 	}
 	b.queue = rest
-	if b.syncing && !b.syncBy.IsZero() && (b.settled() || !now.Before(b.syncBy)) {
+	if b.syncing && !b.syncBy.IsZero() && (len(ids) == 0 && b.settled() || !now.Before(b.syncBy)) {
 		b.synced(now)
 	}
 	return ids
@@ -170,7 +169,7 @@ func (b *book) step(now time.Time, free int) (ids []string) {
 
 // settled reports whether every container has been described, or its inspect has
 // failed.
-func (b *book) settled() bool { return len(b.queue) == 0 && b.underway == 0 }
+func (b *book) settled() bool { return len(b.queue) == 0 && len(b.asking) == 0 }
 
 // next is when step has something to do without news; zero: never.
 func (b *book) next() time.Time {

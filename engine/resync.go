@@ -42,7 +42,7 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 			continue
 		}
 		if e.c == nil || !e.c.Inspected {
-			b.publish(e, fromSummary(s))
+			b.publish(now, e, fromSummary(s))
 		}
 		b.enqueue(s.ID, e)
 	}
@@ -80,33 +80,39 @@ func sameFace(a, c *Container) bool {
 }
 
 // synced makes the picture current again. If the engine had gone, what it
-// stopped just before its stream ended was an engine shutdown, which means
-// nothing by it: unless another container came through unharmed, since a
-// shutdown stops them all.
+// stopped means nothing by it: unless a container came through unharmed, since
+// an engine that goes stops them all.
 func (b *book) synced(now time.Time) {
-	engineGone := b.gone
+	engineGone := b.gone && !b.lost.IsZero() && !b.survived()
 	b.syncing, b.gone = false, false
-	if engineGone && !b.lost.IsZero() && !b.survived() {
-		for _, e := range b.entries {
-			if e.run.ending == EndedStopped && b.lost.Sub(e.run.ended) < shutdownReach && e.run.ended.Before(b.lost) {
-				e.run.ending = EndedEngine
-				if e.c != nil {
-					c := *e.c
-					b.publish(e, &c)
-				}
-			}
+	for _, e := range b.entries {
+		if engineGone && e.c != nil && b.byEngine(e) {
+			e.run.ending = EndedEngine
+			c := *e.c
+			b.publish(now, e, &c)
 		}
 	}
 	if b.first.IsZero() {
-		b.first = b.engineThen.Add(now.Sub(b.ourThen))
+		b.first = b.engineTime(now)
 	}
 	b.lost, b.changed = time.Time{}, true
 }
 
+// byEngine reports whether an engine that has gone stopped the container itself:
+// by its shutdown, just before the stream ended, or, if it was killed, when it
+// came back, which stops what outlived it before it answers again.
+func (b *book) byEngine(e *entry) bool {
+	lost := b.engineTime(b.lost)
+	return e.run.ending == EndedStopped && e.run.died.After(lost.Add(-shutdownReach)) && e.c.Started.Before(lost)
+}
+
+// engineTime turns a moment on our clock into one on the engine's.
+func (b *book) engineTime(t time.Time) time.Time { return b.engineThen.Add(t.Sub(b.ourThen)) }
+
 // survived reports whether a container still is in a run that began before the
 // stream was lost.
 func (b *book) survived() bool {
-	lost := b.engineThen.Add(b.lost.Sub(b.ourThen))
+	lost := b.engineTime(b.lost)
 	for _, e := range b.entries {
 		if e.c != nil && e.c.Up() && e.c.Started.Before(lost) {
 			return true

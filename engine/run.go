@@ -28,6 +28,7 @@ type run struct {
 
 	stopping time.Time // as told, on our clock
 	ending   Ending
+	died     time.Time // on the engine's clock, if a die event told
 	ended    time.Time // on our clock
 	settled  bool      // finished holds
 	finished time.Time // the engine's FinishedAt that ending belongs to
@@ -68,13 +69,15 @@ func (r *run) stop(at, now time.Time) {
 
 // die ends the run. Ours is true while an action of our own is under way.
 func (r *run) die(at, now time.Time, ours, announcesStops bool) {
-	r.ended, r.settled, r.stopping = now, false, time.Time{}
+	r.died, r.ended, r.settled, r.stopping = at, now, false, time.Time{}
 	switch {
 	case ours:
 		r.ending = EndedSelf
+	case !announcesStops: // nor are its kills evidence, which name no signal
+		r.ending = EndedUnknown
 	case !r.told.IsZero() && at.Sub(r.told) <= toldReach, !r.hinted.IsZero() && at.Sub(r.hinted) <= hintReach:
 		r.ending = EndedStopped
-	case r.whole && announcesStops:
+	case r.whole:
 		r.ending = EndedSelf
 	default:
 		r.ending = EndedUnknown
@@ -87,13 +90,16 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 func (r *run) inspected(c, before *Container, seen time.Time) {
 	switch {
 	case c.State == Running || c.State == Paused:
-		if r.over() || before != nil && !before.Started.Equal(c.Started) && !r.whole {
+		if r.over() || before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started) && !r.whole {
 			r.start() // a start that nobody saw
 		}
 		r.whole = true
 	case c.State == Exited || c.State == Dead:
-		if !r.over() || r.settled && !r.finished.Equal(c.Finished) {
-			*r = run{ending: EndedUnknown, ended: seen}
+		if r.settled && !r.finished.Equal(c.Finished) {
+			*r = run{} // another run, that nobody saw
+		}
+		if !r.over() { // its die event may be on its way: the evidence stays for it
+			r.ending, r.ended, r.stopping = EndedUnknown, seen, time.Time{}
 		}
 		r.settled, r.finished = true, c.Finished
 	case c.FailedStart() && !r.over():

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/events"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
 )
 
@@ -27,19 +24,16 @@ const (
 	reconnectMost  = 5 * time.Second
 )
 
-// watched are the event actions that can change a picture. Asked for by name,
-// since each health check makes three exec events.
-var watched = []string{
-	"create", "start", "restart", "stop", "kill", "die", "oom", "pause", "unpause",
-	"rename", "update", "destroy", "remove", "health_status",
-}
+// localAddress is what the text of one lasting failure may differ in: the port
+// that a connection came from.
+var localAddress = regexp.MustCompile(`\S+->`)
 
 var errDrift = errors.New("the picture had drifted from the engine's list")
 
 // Run watches the engine until the context ends, and returns nil. An engine
 // that is away never ends it: it tries again for ever.
 func (e *Engine) Run(ctx context.Context) error {
-	var said string
+	said := map[string]bool{} // since the engine was last there
 	wait := reconnectFirst
 	for {
 		came, err := e.connect(ctx)
@@ -49,20 +43,22 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		e.metrics.connected.Set(0)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whatever err is, it was asked for
 		}
-		if came {
-			said, wait = "", reconnectFirst
-		}
-		if errors.Is(err, errDrift) {
-			e.Logger.Warn("events were lost, opening the stream anew", "err", err)
-			continue
-		}
-		err = e.advise(ctx, err)
-		e.cause.Store(new(err.Error()))
-		if said != err.Error() {
-			said = err.Error()
-			e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
+		if came { // the next attempt will tell whether there is more to say
+			clear(said)
+			wait = reconnectFirst
+			e.Logger.Info("event stream ended, opening it anew", "err", err)
+			if errors.Is(err, errDrift) {
+				continue
+			}
+		} else {
+			err = e.advise(ctx, err)
+			e.cause.Store(new(err.Error()))
+			if text := localAddress.ReplaceAllString(err.Error(), ""); !said[text] {
+				said[text] = true
+				e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -86,33 +82,38 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		cancel(nil)
 		wg.Wait()
 		_ = api.Close()
+		e.drain(time.Now()) // the last events too: the next stream begins after them
 	}()
 
-	c := &connection{Engine: e, api: api, ctx: ctx, cancel: cancel, wg: &wg}
-	since, gone := about.now.Add(-firstReplay), false
-	if last := e.book.last; !last.at.IsZero() {
-		since = last.at
-		if gone, err = c.forgot(last); err != nil {
-			return false, fmt.Errorf("ask for past events: %w", err)
-		}
+	c := &connection{Engine: e, api: api, cancel: cancel, wg: &wg}
+	past, err := c.replay(ctx, about.now)
+	if err != nil {
+		return false, fmt.Errorf("ask for past events: %w", err)
 	}
-	if err := c.open(since); err != nil {
+	if err := c.open(ctx, about.now); err != nil {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	e.api.Store(api)
 	e.about = about
-	e.book.opened(time.Now(), about.now, gone, !about.podman)
+	if !e.book.first.IsZero() {
+		e.metrics.reconnect.Inc()
+	}
+	// An engine that does not know of our last event is another one than
+	// before: restarted, at least.
+	last := e.book.last
+	e.book.opened(about.then, about.now, last.id != "" && !slices.Contains(past, last), !about.podman)
+	for _, h := range past {
+		c.event(time.Now(), h)
+	}
 	e.metrics.connected.Set(1)
-	e.metrics.reconnect.Inc()
-	c.list()
-	return c.loop()
+	c.list(ctx)
+	return c.loop(ctx)
 }
 
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
 type connection struct {
 	*Engine
 	api      *client.Client
-	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	wg       *sync.WaitGroup
 	current  bool
@@ -120,29 +121,34 @@ type connection struct {
 }
 
 // post hands an answer to the loop. It is void once the connection has ended.
-func (c *connection) post(f func(now time.Time)) {
+func (c *connection) post(ctx context.Context, f func(now time.Time)) {
 	c.inbox.post(func(now time.Time) {
-		if c.ctx.Err() == nil {
+		if ctx.Err() == nil {
 			f(now)
 		}
 	})
 }
 
+// drain does what was posted.
+func (e *Engine) drain(now time.Time) {
+	for _, f := range e.inbox.take() {
+		f(now)
+	}
+}
+
 // loop owns the book while the connection lives.
-func (c *connection) loop() (came bool, err error) {
+func (c *connection) loop(ctx context.Context) (came bool, err error) {
 	resync := time.NewTicker(c.ResyncInterval)
 	defer resync.Stop()
 	for {
-		ended := context.Cause(c.ctx) // before the last look into the inbox
+		ended := context.Cause(ctx) // before the last look into the inbox
 		now := time.Now()
-		for _, f := range c.inbox.take() {
-			f(now)
-		}
+		c.drain(now)
 		if ended != nil {
 			return c.current, ended
 		}
-		for _, id := range c.book.step(now, inspectors-c.book.underway) {
-			c.inspect(id)
+		for _, id := range c.book.step(now, inspectors-len(c.book.asking)) {
+			c.inspect(ctx, id)
 		}
 		if c.book.drifts > 0 {
 			c.metrics.drift.Add(float64(c.book.drifts))
@@ -155,13 +161,15 @@ func (c *connection) loop() (came bool, err error) {
 			c.Logger.Info("engine connected", "host", c.about.host, "version", c.about.version,
 				"api_version", c.api.ClientVersion(), "containers", len(c.book.entries))
 		}
-		if c.book.changed && c.current {
-			c.publish()
+		if c.current {
+			if c.book.changed {
+				c.publish()
+			}
+			for _, reply := range c.book.replies {
+				reply()
+			}
+			c.book.replies = nil
 		}
-		for _, reply := range c.book.replies {
-			reply()
-		}
-		c.book.replies = nil
 		var timer <-chan time.Time
 		if next := c.book.next(); !next.IsZero() {
 			timer = time.After(time.Until(next))
@@ -170,171 +178,8 @@ func (c *connection) loop() (came bool, err error) {
 		case <-c.inbox.wake:
 		case <-timer:
 		case <-resync.C:
-			c.list()
-		case <-c.ctx.Done():
+			c.list(ctx)
+		case <-ctx.Done():
 		}
 	}
 }
-
-// open subscribes to the engine's events and has each posted to the loop.
-func (c *connection) open(since time.Time) error {
-	hung := time.AfterFunc(c.Timeout, func() { c.cancel(errors.New("no answer within " + c.Timeout.String())) })
-	defer hung.Stop()
-	var stream <-chan events.Message
-	var ended <-chan error
-	err := c.call(c.ctx, callEvents, func(ctx context.Context) error {
-		stream, ended = c.api.Events(ctx, events.ListOptions{Since: stamp(since), Filters: eventFilters()})
-		select {
-		case err := <-ended:
-			return err
-		default:
-			return nil
-		}
-	})
-	if cause := context.Cause(c.ctx); cause != nil {
-		return cause
-	}
-	if err != nil {
-		return err
-	}
-	c.wg.Go(func() { c.read(stream, ended) })
-	return nil
-}
-
-// read never waits for anything but the stream: an engine drops events for a
-// listener that is slow. The last events of an ended stream count too: a shutdown
-// of the engine is told by them.
-func (c *connection) read(stream <-chan events.Message, ended <-chan error) {
-	for {
-		select {
-		case m := <-stream:
-			h := toHappening(m)
-			c.inbox.post(func(now time.Time) {
-				if c.book.event(now, h) {
-					c.metrics.events.Inc()
-				}
-			})
-		case err := <-ended:
-			if errors.Is(err, io.EOF) || err == nil {
-				err = errors.New("the engine closed the event stream")
-			}
-			c.cancel(err)
-			return
-		}
-	}
-}
-
-// forgot reports whether the engine no longer knows of our last event: then it
-// is another one than before, restarted at least.
-func (c *connection) forgot(last happening) (bool, error) {
-	if last.id == "" {
-		return false, nil
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.Timeout)
-	defer cancel()
-	o := events.ListOptions{Since: stamp(last.at), Until: stamp(last.at), Filters: eventFilters()}
-	found := false
-	err := c.call(ctx, callEvents, func(ctx context.Context) error {
-		stream, ended := c.api.Events(ctx, o)
-		for {
-			select {
-			case m := <-stream:
-				found = found || toHappening(m) == last
-			case err := <-ended:
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
-				return err
-			}
-		}
-	})
-	return !found, err
-}
-
-// list asks for all containers, one list at a time.
-func (c *connection) list() {
-	if c.book.listing {
-		return
-	}
-	c.book.listAsked()
-	asked := time.Now()
-	c.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(c.ctx, c.Timeout)
-		defer cancel()
-		var list []container.Summary
-		err := c.call(ctx, callList, func(ctx context.Context) (err error) {
-			list, err = c.api.ContainerList(ctx, container.ListOptions{All: true})
-			return err
-		})
-		c.post(func(now time.Time) {
-			if err != nil {
-				c.listFailed(err)
-				return
-			}
-			c.listFail = ""
-			c.metrics.resyncs.Inc()
-			c.book.listAnswered(now, asked, list)
-		})
-	})
-}
-
-// listFailed gives up a connection that has no picture yet; later the next
-// resync asks again.
-func (c *connection) listFailed(err error) {
-	c.book.listFailed()
-	err = fmt.Errorf("list containers: %w", err)
-	if !c.current {
-		c.cancel(err)
-		return
-	}
-	if c.listFail != err.Error() {
-		c.listFail = err.Error()
-		c.Logger.Warn("the engine does not list its containers", "err", err)
-	}
-}
-
-// inspect asks for one container.
-func (c *connection) inspect(id string) {
-	mark := c.book.asked(id)
-	c.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(c.ctx, c.Timeout)
-		defer cancel()
-		var fresh *Container
-		err := c.call(ctx, callInspect, func(ctx context.Context) error {
-			in, err := c.api.ContainerInspect(ctx, id)
-			if err == nil {
-				fresh = fromInspect(in)
-			}
-			return err
-		})
-		answered := err == nil || errdefs.IsNotFound(err)
-		c.post(func(now time.Time) {
-			if !answered {
-				c.Logger.Debug("inspect failed", "id", id, "err", err)
-			}
-			c.book.inspected(now, id, mark, fresh, answered)
-		})
-	})
-}
-
-func eventFilters() filters.Args {
-	f := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
-	for _, action := range watched {
-		f.Add("event", action)
-	}
-	return f
-}
-
-func toHappening(m events.Message) happening {
-	return happening{
-		action:  string(m.Action),
-		id:      m.Actor.ID,
-		project: m.Actor.Attributes[labelProject],
-		signal:  m.Actor.Attributes["signal"],
-		exit:    m.Actor.Attributes["exitCode"],
-		at:      time.Unix(0, m.TimeNano),
-	}
-}
-
-// stamp writes a moment as the engine reads it.
-func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

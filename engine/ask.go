@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// watched are the event actions that can change a picture. Asked for by name,
+// since each health check makes three exec events.
+var watched = []string{
+	"create", "start", "restart", "stop", "kill", "die", "oom", "pause", "unpause",
+	"rename", "update", "destroy", "remove", "health_status",
+}
+
+// open subscribes to the engine's events and has each posted to the loop.
+func (c *connection) open(ctx context.Context, since time.Time) error {
+	hung := time.AfterFunc(c.Timeout, func() { c.cancel(errors.New("no answer within " + c.Timeout.String())) })
+	defer hung.Stop()
+	var stream <-chan events.Message
+	var ended <-chan error
+	err := c.call(ctx, callEvents, func(ctx context.Context) error {
+		stream, ended = c.api.Events(ctx, events.ListOptions{Since: stamp(since), Filters: eventFilters()})
+		select {
+		case err := <-ended:
+			return err
+		default:
+			return nil
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	c.wg.Go(func() { c.read(stream, ended) })
+	return nil
+}
+
+// read never waits for anything but the stream: an engine drops events for a
+// listener that is slow. The last events of an ended stream count too: a shutdown
+// of the engine is told by them.
+func (c *connection) read(stream <-chan events.Message, ended <-chan error) {
+	for {
+		select {
+		case m := <-stream:
+			h := toHappening(m)
+			c.inbox.post(func(now time.Time) { c.event(now, h) })
+		case err := <-ended:
+			if errors.Is(err, io.EOF) || err == nil {
+				err = errors.New("the engine closed the event stream")
+			}
+			c.cancel(err)
+			return
+		}
+	}
+}
+
+// event enters one event into the book.
+func (c *connection) event(now time.Time, h happening) {
+	if c.book.event(now, h) {
+		c.metrics.events.Inc()
+	}
+}
+
+// replay returns the events that the engine still holds, from our last one, or
+// from some minutes ago, until the given moment on its clock. They are taken
+// before the first list, which they explain: the stream's own replay would come
+// at its leisure.
+func (c *connection) replay(ctx context.Context, until time.Time) (past []happening, err error) {
+	since := until.Add(-firstReplay)
+	if last := c.book.last; !last.at.IsZero() {
+		since = last.at
+	}
+	if since.After(until) {
+		return nil, nil // its clock was set back: what it holds is not ours
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	o := events.ListOptions{Since: stamp(since), Until: stamp(until), Filters: eventFilters()}
+	err = c.call(ctx, callEvents, func(ctx context.Context) error {
+		stream, ended := c.api.Events(ctx, o)
+		for {
+			select {
+			case m := <-stream:
+				past = append(past, toHappening(m))
+			case err := <-ended:
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				return err
+			}
+		}
+	})
+	return past, err
+}
+
+// list asks for all containers, one list at a time.
+func (c *connection) list(ctx context.Context) {
+	if c.book.listing {
+		return
+	}
+	c.book.listAsked()
+	asked := time.Now()
+	c.wg.Go(func() {
+		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		var list []container.Summary
+		err := c.call(callCtx, callList, func(ctx context.Context) (err error) {
+			list, err = c.api.ContainerList(ctx, container.ListOptions{All: true})
+			return err
+		})
+		c.post(ctx, func(now time.Time) {
+			if err != nil {
+				c.listFailed(err)
+				return
+			}
+			c.listFail = ""
+			c.metrics.resyncs.Inc()
+			c.book.listAnswered(now, asked, list)
+		})
+	})
+}
+
+// listFailed gives up a connection that has no picture yet; later the next
+// resync asks again.
+func (c *connection) listFailed(err error) {
+	c.book.listFailed()
+	err = fmt.Errorf("list containers: %w", err)
+	if !c.current {
+		c.cancel(err)
+		return
+	}
+	if c.listFail != err.Error() {
+		c.listFail = err.Error()
+		c.Logger.Warn("the engine does not list its containers", "err", err)
+	}
+}
+
+// inspect asks for one container.
+func (c *connection) inspect(ctx context.Context, id string) {
+	mark := c.book.asked(id)
+	c.wg.Go(func() {
+		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		var fresh *Container
+		err := c.call(callCtx, callInspect, func(ctx context.Context) error {
+			in, err := c.api.ContainerInspect(ctx, id)
+			if err == nil {
+				fresh = fromInspect(in)
+			}
+			return err
+		})
+		answered := err == nil || errdefs.IsNotFound(err)
+		c.post(ctx, func(now time.Time) {
+			if !answered {
+				c.Logger.Debug("inspect failed", "id", id, "err", err)
+			}
+			c.book.inspected(now, id, mark, fresh, answered)
+		})
+	})
+}
+
+func eventFilters() filters.Args {
+	f := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
+	for _, action := range watched {
+		f.Add("event", action)
+	}
+	return f
+}
+
+func toHappening(m events.Message) happening {
+	return happening{
+		action:  string(m.Action),
+		id:      m.Actor.ID,
+		project: m.Actor.Attributes[labelProject],
+		signal:  m.Actor.Attributes["signal"],
+		exit:    m.Actor.Attributes["exitCode"],
+		at:      time.Unix(0, m.TimeNano),
+	}
+}
+
+// stamp writes a moment as the engine reads it.
+func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

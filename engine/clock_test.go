@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// took returns how long f ran, in the bubble's exact time.
+func took(f func()) time.Duration {
+	began := time.Now()
+	f()
+	return time.Since(began)
+}
+
+// After a call that timed out only a fresh inspect knows what came of it.
+func TestStartThatTimesOut(t *testing.T) {
+	for name, comesUp := range map[string]bool{"and comes up": true, "and does not": false} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+				id := f.put("web")
+				f.set(id, container.StateExited)
+				w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+				f.on("start", func(rw http.ResponseWriter, r *http.Request) {
+					if comesUp {
+						f.start(id)
+					}
+					hangs(rw, r)
+				})
+				var err error
+				if d := took(func() { err = w.Start(t.Context(), w.Picture().Get(id)) }); d != startPatience {
+					t.Errorf("it took %v, want %v", d, startPatience)
+				}
+				if comesUp && err != nil || !comesUp && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("start: %v", err)
+				}
+				if w.Picture().Get(id).Up() != comesUp {
+					t.Error("the picture does not show it")
+				}
+			})
+		})
+	}
+}
+
+// The next picture is not out yet when the fresh look comes: another container's
+// inspect hangs.
+func TestStartWaitsForThePictureOfTheNextConnection(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		id, wedged := f.put("web"), f.put("wedged")
+		f.set(id, container.StateExited)
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		f.wedge(wedged)
+		f.on("start", func(rw http.ResponseWriter, _ *http.Request) {
+			f.start(id)
+			f.drop(false)
+			rw.WriteHeader(http.StatusNoContent)
+		})
+		if err := w.Start(t.Context(), w.Picture().Get(id)); err != nil {
+			t.Fatal(err)
+		}
+		if !w.Picture().Get(id).Up() || !w.Picture().Connected {
+			t.Errorf("the picture shows %+v", w.Picture().Get(id))
+		}
+	})
+}
+
+// wedge makes the inspect of a container hang.
+func (f *fakeEngine) wedge(id string) {
+	f.on("inspect", func(rw http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, id) {
+			hangs(rw, r)
+			return
+		}
+		f.answer(rw, r, "inspect", strings.Split(r.URL.Path, "/")[3])
+	})
+}
+
+// Law 8: an inspect that hangs holds up the first picture for a while only, and
+// the other containers not at all.
+func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		t.Cleanup(func() { f.drop(true) })
+		id, wedged := f.put("web"), f.put("wedged")
+		f.wedge(wedged)
+		began := time.Now()
+		w := runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		if d := time.Since(began); d != syncPatience {
+			t.Errorf("the first picture took %v, want %v", d, syncPatience)
+		}
+		if c := w.Picture().Get(wedged); c == nil || c.Inspected || c.Name != "wedged" {
+			t.Errorf("the wedged one: %+v", c)
+		}
+		f.die(id)
+		synctest.Wait()
+		if c := w.Picture().Get(id); c.State != Exited {
+			t.Errorf("the other one is %s", c.State)
+		}
+		f.on("inspect", nil)
+		time.Sleep(10*time.Second + followMost)
+		synctest.Wait()
+		if c := w.Picture().Get(wedged); !c.Inspected {
+			t.Error("it is not looked at again")
+		}
+		if len(w.log.lines("level=WARN")) > 0 {
+			t.Errorf("it complained: %v", w.log.lines("level=WARN"))
+		}
+	})
+}
+
+func TestLaw6PingHasASecond(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		f.on("ping", hangs)
+		d := took(func() {
+			if _, err := w.Up(t.Context()); err == nil {
+				t.Error("up")
+			}
+		})
+		if d != pingPatience {
+			t.Errorf("it took %v, want %v", d, pingPatience)
+		}
+		if n := metricFailures(t, w.Engine, callPing); n != 1 {
+			t.Errorf("%v pings are counted as failed, want 1", n)
+		}
+	})
+}
+
+func TestLaw6StreamThatStaysAwayTakesThePictureAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		f.on("events", answers(http.StatusInternalServerError, "no events today"))
+		f.drop(false)
+		time.Sleep(lostPatience)
+		if _, err := w.Up(t.Context()); err != nil {
+			t.Errorf("after %v: %v", lostPatience, err)
+		}
+		time.Sleep(time.Millisecond)
+		if p, err := w.Up(t.Context()); p != nil || err == nil || !strings.Contains(err.Error(), "event stream has been down for 5s: ") || !strings.Contains(err.Error(), "no events today") {
+			t.Errorf("after more: %v", err)
+		}
+		f.on("events", nil)
+		time.Sleep(2 * reconnectMost)
+		if _, err := w.Up(t.Context()); err != nil {
+			t.Errorf("back: %v", err)
+		}
+	})
+}
+
+func TestLaw6OldListTakesThePictureAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		f.on("list", answers(http.StatusInternalServerError, "no list today"))
+		time.Sleep(staleAfter * w.ResyncInterval)
+		if _, err := w.Up(t.Context()); err != nil {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(time.Millisecond)
+		if _, err := w.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "last list of containers is 1m30s old") {
+			t.Errorf("%v, want one about the list", err)
+		}
+		if n := len(w.log.lines("level=WARN", "does not list its containers", "no list today")); n != 1 {
+			t.Errorf("complained %d times", n)
+		}
+		f.on("list", nil)
+		time.Sleep(w.ResyncInterval)
+		synctest.Wait()
+		if _, err := w.Up(t.Context()); err != nil {
+			t.Errorf("back: %v", err)
+		}
+	})
+}
+
+// Law 5: what no event tells is found within one resync, and opens the stream anew.
+func TestLaw5SilentChangeIsFoundByTheNextList(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		id := f.put("web")
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected && p.Get(id) != nil })
+		time.Sleep(time.Second)
+		f.set(id, container.StateExited)
+		time.Sleep(w.ResyncInterval)
+		synctest.Wait()
+		if c := w.Picture().Get(id); c.State != Exited || c.Ending != EndedUnknown {
+			t.Errorf("%s, ended %q", c.State, c.Ending)
+		}
+		if n := f.asked("events"); metric(t, w.Engine, "defib_engine_drift_total") != 0 {
+			t.Errorf("drift before an event could explain it, %d", n)
+		}
+		time.Sleep(driftSlack)
+		synctest.Wait()
+		if metric(t, w.Engine, "defib_engine_drift_total") != 1 || metric(t, w.Engine, "defib_engine_reconnects_total") != 1 {
+			t.Error("want one drift and one reconnect")
+		}
+		if _, err := w.Up(t.Context()); err != nil {
+			t.Errorf("up: %v", err)
+		}
+		time.Sleep(10 * w.ResyncInterval)
+		if metric(t, w.Engine, "defib_engine_drift_total") != 1 {
+			t.Error("it was counted again")
+		}
+	})
+}
+
+func TestListsComeAtTheirInterval(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		time.Sleep(10*w.ResyncInterval + time.Second)
+		if n := f.asked("list"); n != 11 {
+			t.Errorf("listed %d times in ten intervals", n)
+		}
+		if n := f.asked("inspect"); n != 0 {
+			t.Errorf("inspected %d times what did not change", n)
+		}
+	})
+}
+
+func TestRestartThatFailsSilentlyIsFound(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		id := f.put("web")
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		f.set(id, container.StateRestarting)
+		f.emit(id, "die")
+		w.untilState(t, id, Restarting)
+		f.set(id, container.StateExited)
+		time.Sleep(followFirst)
+		synctest.Wait()
+		if c := w.Picture().Get(id); c.State != Exited || c.Ending != EndedSelf {
+			t.Errorf("%s, ended %q", c.State, c.Ending)
+		}
+	})
+}
+
+// The engine being away never ends the program. It is said once, and once that it
+// is back.
+func TestLastingFailureIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		for round := 1; round <= 3; round++ {
+			attempts := metricFailures(t, w.Engine, callPing)
+			f.drop(true)
+			time.Sleep(10 * time.Minute)
+			if n := metricFailures(t, w.Engine, callPing) - attempts; n < 600/7.5 || n > 600/2.5+10 {
+				t.Errorf("round %d: %v attempts in ten minutes", round, n)
+			}
+			if n := len(w.log.lines("engine unavailable", "no such socket")); n != round {
+				t.Errorf("round %d: complained %d times: %q", round, n, w.log.lines("engine unavailable"))
+			}
+			f.drop(false)
+			time.Sleep(2 * reconnectMost)
+			synctest.Wait()
+			if !w.Picture().Connected || len(w.log.lines("engine connected")) != round+1 {
+				t.Errorf("round %d: it is not back", round)
+			}
+		}
+	})
+}
+
+func TestLaw10RunEndsAtOnceWhateverHangs(t *testing.T) {
+	for _, call := range []string{"", "ping", "version", "info", "events", "list", "inspect"} {
+		t.Run(call, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				t.Cleanup(func() { f.drop(true) })
+				f.put("web")
+				f.on(call, hangs)
+				w := runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
+				synctest.Wait()
+				if d := took(w.stop); d != 0 {
+					t.Errorf("it took %v", d)
+				}
+			})
+		})
+	}
+}
+
+func TestRunEndsWhileTheEngineIsAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+		f.drop(true)
+		time.Sleep(time.Minute)
+		if d := took(w.stop); d != 0 {
+			t.Errorf("it took %v", d)
+		}
+	})
+}

@@ -1,0 +1,266 @@
+package engine
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestFirstPicture(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	up, down := f.put("up"), f.put("down")
+	f.set(down, container.StateExited)
+	w := connected(t, Options{Host: f.host()})
+	p := w.Picture()
+	if p.Host != "testhost" || p.Version != "27.5" || p.APIVersion != "1.47" || p.OS != "linux" || p.Arch != "amd64" {
+		t.Errorf("the engine: %+v", p)
+	}
+	if c := p.Get(up); c == nil || !c.Inspected || c.State != Running || c.Name != "up" || c.Ending != NotEnded {
+		t.Errorf("up: %+v", c)
+	}
+	if c := p.Get(down); c == nil || c.State != Exited || c.Exit.Code != 1 || c.Ending != EndedUnknown || time.Since(c.Ended) > time.Minute {
+		t.Errorf("down: %+v", c)
+	}
+	if ago := f.now().Sub(p.First).Abs(); ago > time.Minute {
+		t.Errorf("first picture %v from now on the engine's clock", ago)
+	}
+	if q, err := w.Up(t.Context()); err != nil || q != p {
+		t.Errorf("up: %v", err)
+	}
+	if lines := w.log.lines("level=INFO", "engine connected", "containers=2", "version=27.5"); len(lines) != 1 {
+		t.Errorf("said %d times that it is connected", len(lines))
+	}
+}
+
+func TestEventsChangeThePicture(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	id := f.put("web")
+	w := connected(t, Options{Host: f.host()})
+	f.die(id)
+	w.untilState(t, id, Exited)
+	if c := w.Picture().Get(id); c.Ending != EndedSelf || c.Events != (Counts{EventDie: 1}) {
+		t.Errorf("%q, counted %v", c.Ending, c.Events)
+	}
+	f.start(id)
+	w.untilState(t, id, Running)
+	f.destroy(id)
+	w.until(t, "it is gone", func(p *Picture) bool { return p.Get(id) == nil && len(p.Departed) == 1 })
+	if n := f.asked("list"); n != 1 {
+		t.Errorf("listed %d times, want once", n)
+	}
+	for name, want := range map[string]float64{"defib_engine_events_total": 3, "defib_engine_resyncs_total": 1, "defib_engine_watch_connected": 1} {
+		if got := metric(t, w.Engine, name); got != want {
+			t.Errorf("%s %v, want %v", name, got, want)
+		}
+	}
+}
+
+// metric returns the value of an Engine's metric without labels.
+func metric(t *testing.T, e *Engine, name string) float64 {
+	t.Helper()
+	for _, c := range e.metrics.all() {
+		if testutil.CollectAndCount(c, name) == 1 {
+			return testutil.ToFloat64(c)
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+func TestMetricsPassTheLint(t *testing.T) {
+	t.Parallel()
+	e, err := New(Options{Host: DefaultHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := testutil.CollectAndLint(e)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// Law 5: an engine's events, as recorded, end in its own list.
+func TestLaw5RecordingsEndInTheirList(t *testing.T) {
+	for _, engine := range recordedEngines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			f := serving(t)
+			f.version, _ = jsonFile(t, engine, "version.json")
+			f.apiVersion = recorded[struct{ APIVersion string }](t, engine, "version.json").APIVersion
+			lines := recorded[[]container.Summary](t, engine, "list.json")
+			w := connected(t, Options{Host: f.host()})
+			f.mu.Lock()
+			for _, line := range lines {
+				f.order, f.lines[line.ID] = append(f.order, line.ID), line
+				in := recorded[container.InspectResponse](t, engine, "inspect-"+summaryName(line.Names)+".json")
+				f.known[line.ID] = &in
+			}
+			f.mu.Unlock()
+			for _, m := range recordedEvents(t, engine) {
+				m.TimeNano = f.now().UnixNano()
+				f.announce(m)
+			}
+			marker := strings.Repeat("f", 64) // shows that all events before were taken
+			f.mu.Lock()
+			f.known[marker], f.lines[marker] = &container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{ID: marker}}, container.Summary{}
+			f.mu.Unlock()
+			f.emit(marker, "create")
+			w.until(t, "the marker is there", func(p *Picture) bool { return p.Get(marker) != nil })
+			type face struct {
+				Name  string
+				State State
+			}
+			want := map[string]face{}
+			for _, line := range lines {
+				c := fromSummary(line)
+				if engine == "podman-4.3" && c.Name == "restarting" {
+					c.State = Exited // so its inspect
+				}
+				want[c.ID] = face{c.Name, c.State}
+			}
+			w.until(t, "it shows the list", func(p *Picture) bool {
+				got := map[string]face{}
+				for _, c := range p.Containers {
+					if c.Inspected && c.ID != marker {
+						got[c.ID] = face{c.Name, c.State}
+					}
+				}
+				return cmp.Equal(got, want)
+			})
+			if c := w.Picture().Find("loop"); c.RestartCount != 2 || c.Exit.Code != 5 {
+				t.Errorf("loop: %+v", c)
+			}
+		})
+	}
+}
+
+func TestStreamThatIsCutIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	id, other := f.put("web"), f.put("other")
+	w := connected(t, Options{Host: f.host()})
+	f.die(other)
+	w.untilState(t, other, Exited)
+	first, unchanged := w.Picture().First, w.Picture().Get(other).Ending
+	f.on("events", hangs)
+	f.cut()
+	w.until(t, "it is disconnected", func(p *Picture) bool { return !p.Connected && !p.Lost.IsZero() })
+	if w.Picture().Get(id) == nil {
+		t.Error("the last picture known is lost")
+	}
+	f.die(id)
+	f.on("events", nil)
+	f.cut()
+	w.until(t, "it is connected again", func(p *Picture) bool { return p.Connected })
+	p := w.Picture()
+	if c := p.Get(id); c.State != Exited || c.Ending != EndedSelf || c.Events != (Counts{EventDie: 1}) {
+		t.Errorf("what happened meanwhile: %+v", c)
+	}
+	if c := p.Get(other); c.Ending != unchanged || c.Events != (Counts{EventDie: 1}) {
+		t.Errorf("what happened before: %+v", c)
+	}
+	if !p.First.Equal(first) || !p.Lost.IsZero() {
+		t.Errorf("first %v, want %v; lost %v", p.First, first, p.Lost)
+	}
+	if len(w.log.lines("event stream ended")) != 1 || len(w.log.lines("engine connected")) != 2 {
+		t.Error("want one word that it ended, and one that it is back")
+	}
+}
+
+func TestEngineRestart(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	stopped, crashed := f.put("stopped"), f.put("crashed")
+	w := connected(t, Options{Host: f.host()})
+	f.emit(stopped, "kill") // its shutdown stops everything
+	f.die(stopped)
+	f.emit(stopped, "stop")
+	w.untilState(t, stopped, Exited)
+	f.stop()
+	f.set(crashed, container.StateExited) // which nobody hears of
+	w.until(t, "it is disconnected", func(p *Picture) bool { return !p.Connected })
+	f.serve()
+	w.until(t, "it is connected again", func(p *Picture) bool { return p.Connected })
+	if got := w.Picture().Get(stopped).Ending; got != EndedEngine {
+		t.Errorf("stopped by the engine: %q", got)
+	}
+	if got := w.Picture().Get(crashed).Ending; got != EndedUnknown {
+		t.Errorf("found exited: %q", got)
+	}
+}
+
+// What the reader of a stream had posted when its connection was given up, the
+// replay of the next one tells again.
+func TestEventsAreTakenOnceWhenTheStreamIsGivenUp(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	id := f.put("web")
+	w := connected(t, Options{Host: f.host()})
+	f.die(id)
+	w.untilState(t, id, Exited)
+	w.inbox.post(func(time.Time) { // while the loop is busy, an event comes and drift is found
+		f.start(id)
+		eventually(t, "the reader posted it", func() bool {
+			w.inbox.mu.Lock()
+			defer w.inbox.mu.Unlock()
+			return len(w.inbox.items) > 0
+		})
+		w.book.drifts++
+	})
+	w.untilState(t, id, Running)
+	w.until(t, "it is connected again", func(p *Picture) bool { return p.Connected })
+	f.die(id)
+	w.untilState(t, id, Exited)
+	want := Counts{EventDie: 2, EventStart: 1}
+	if got := w.Picture().Get(id).Events; got != want {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+	if got := metric(t, w.Engine, "defib_engine_drift_total"); got != 1 {
+		t.Errorf("drift %v, want 1", got)
+	}
+}
+
+func TestMethodsMayBeCalledAtOnce(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	ids := []string{f.put("a"), f.put("b"), f.put("c")}
+	w := connected(t, Options{Host: f.host()})
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		wg.Go(func() {
+			for range 20 {
+				f.die(id)
+				_ = w.Start(t.Context(), w.Picture().Get(id)) // which fails if its connection is cut
+				_, _ = w.Up(t.Context())
+				for range w.Picture().Named() {
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 3 {
+			f.cut()
+			w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		}
+	})
+	wg.Wait()
+}
+
+func TestHealthEventsAreSubscribedTo(t *testing.T) {
+	t.Parallel()
+	for action, want := range map[events.Action]bool{
+		"health_status: unhealthy": true, "health_status": true, "die": true, "remove": true, "exec_die": false, "exec_start: /bin/true": false, "init": false,
+	} {
+		if got := subscribed(events.Message{Type: events.ContainerEventType, Action: action}); got != want {
+			t.Errorf("%s: %v, want %v", action, got, want)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"testing"
+	"time"
+)
+
+// Law 5 rests on the order of answers: the next four.
+func TestLaw5AnswerFromBeforeTheLastEventIsNotPublished(t *testing.T) {
+	l := watching(t, "a")
+	l.happens("a", "pause", "")
+	mark := l.ask()["a"]
+	stale := l.inspect("a") // still running
+	l.happens("a", "die", "1")
+	l.inspected(l.now, "a", mark, stale, true)
+	if got := l.get("a"); got.Ending != NotEnded {
+		t.Errorf("a stale answer was published: %+v", got)
+	}
+	again := l.ask()
+	if _, ok := again["a"]; !ok {
+		t.Fatal("it was not asked again")
+	}
+	l.answer("a", again["a"])
+	l.wantStates(map[string]State{"a": Exited})
+}
+
+func TestLaw5AnswerFromBeforeADestroyIsNotPublished(t *testing.T) {
+	l := watching(t, "a")
+	l.happens("a", "pause", "")
+	mark, stale := l.ask()["a"], l.inspect("a")
+	l.happens("a", "destroy", "")
+	l.inspected(l.now, "a", mark, stale, true)
+	l.wantStates(map[string]State{})
+}
+
+func TestOneInspectPerContainerIsInFlight(t *testing.T) {
+	l := watching(t, "a")
+	l.happens("a", "die", "1")
+	mark, ok := l.ask()["a"]
+	if !ok {
+		t.Fatal("not asked")
+	}
+	for range 3 {
+		l.happens("a", "start", "")
+		if again := l.ask(); len(again) > 0 {
+			t.Fatal("asked while an answer is awaited")
+		}
+	}
+	l.answer("a", mark)
+	if again := l.ask(); len(again) != 1 {
+		t.Fatalf("%d asked, want one", len(again))
+	}
+}
+
+func TestAsManyAreAskedAsAreFree(t *testing.T) {
+	l := watching(t, "a", "b", "c", "d")
+	for _, id := range []string{"a", "b", "c", "d"} {
+		l.happens(id, "die", "1")
+	}
+	if ids := l.step(l.now, 3); len(ids) != 3 || ids[0] != "a" {
+		t.Errorf("asked %v, want the three oldest", ids)
+	}
+	if ids := l.step(l.now, 0); len(ids) != 0 {
+		t.Errorf("asked %v, want none", ids)
+	}
+	if ids := l.step(l.now, 3); len(ids) != 1 || ids[0] != "d" {
+		t.Errorf("asked %v, want d", ids)
+	}
+}
+
+// Law 8: a container whose inspect hangs costs the others nothing.
+func TestLaw8WedgedContainerHoldsUpNothing(t *testing.T) {
+	l := newLedger(t)
+	for _, id := range []string{"a", "b", "wedged"} {
+		l.put(id)
+	}
+	l.open()
+	l.list()
+	marks := l.ask()
+	l.answer("a", marks["a"])
+	l.answer("b", marks["b"])
+	l.pass(syncPatience - time.Millisecond)
+	l.ask()
+	if !l.syncing {
+		t.Error("the picture was complete before all was told")
+	}
+	if next := l.next(); !next.Equal(l.now.Add(time.Millisecond)) {
+		t.Errorf("next look in %v, want when patience ends", next.Sub(l.now))
+	}
+	l.pass(time.Millisecond)
+	l.ask()
+	if p := l.picture(); !p.Connected || p.Get("wedged") == nil || p.Get("wedged").Inspected || !p.Get("a").Inspected {
+		t.Fatalf("want all there, only the wedged one not inspected: %+v", p)
+	}
+	l.happens("a", "die", "1") // and life goes on
+	l.answer("a", l.ask()["a"])
+	l.wantStates(map[string]State{"a": Exited, "b": Running, "wedged": Running})
+}
+
+func TestUnansweredIsAskedAgainLater(t *testing.T) {
+	l := watching(t, "a")
+	before := l.get("a")
+	l.happens("a", "die", "1")
+	mark := l.ask()["a"]
+	for _, wait := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+		wait *= time.Millisecond
+		l.inspected(l.now, "a", mark, nil, false)
+		c := l.get("a")
+		if c.Inspected || c.State != Running || c.Name != "a" || !c.Started.Equal(before.Started) || c.Ending != EndedSelf {
+			t.Fatalf("what was known is not kept, marked as not inspected: %+v", c)
+		}
+		if next := l.next(); !next.Equal(l.now.Add(wait)) {
+			t.Fatalf("asked again in %v, want %v", next.Sub(l.now), wait)
+		}
+		l.pass(wait - time.Millisecond)
+		if asked := l.ask(); len(asked) > 0 {
+			t.Fatalf("asked again too early")
+		}
+		l.pass(time.Millisecond)
+		mark = l.ask()["a"]
+	}
+	l.answer("a", mark)
+	if c := l.get("a"); !c.Inspected || c.State != Exited {
+		t.Errorf("%+v", c)
+	}
+	if !l.next().IsZero() {
+		t.Error("it is still followed")
+	}
+	if !before.Inspected {
+		t.Error("the older picture changed")
+	}
+}
+
+// The engine leaves these states without an event.
+func TestPassingStatesAreFollowed(t *testing.T) {
+	for name, in := range map[string]func(*Container){
+		"restarting":  func(c *Container) { c.State = Restarting },
+		"removing":    func(c *Container) { c.State = Removing },
+		"first start": func(c *Container) { c.State, c.Started = Created, time.Time{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := watching(t, "a")
+			in(l.truth["a"])
+			l.happens("a", "update", "")
+			l.look()
+			for _, wait := range []time.Duration{500, 1000, 2000, 4000} {
+				wait *= time.Millisecond
+				if next := l.next(); !next.Equal(l.now.Add(wait)) {
+					t.Fatalf("looked at again in %v, want %v", next.Sub(l.now), wait)
+				}
+				l.pass(wait)
+				l.look()
+			}
+			c := l.truth["a"]
+			c.State, c.Finished = Exited, l.engineNow()
+			l.pass(8 * time.Second)
+			l.look()
+			l.wantStates(map[string]State{"a": Exited})
+			if !l.next().IsZero() {
+				t.Error("it is still followed")
+			}
+		})
+	}
+}
+
+func TestBeingStoppedIsFollowed(t *testing.T) {
+	l := watching(t, "a")
+	l.happens("a", "kill", "15")
+	l.look()
+	if next := l.next(); !next.Equal(l.now.Add(followFirst)) {
+		t.Errorf("looked at again in %v, want %v", next.Sub(l.now), followFirst)
+	}
+	for range 20 { // it ignores the signal
+		l.pass(30 * time.Second)
+		l.look()
+	}
+	if !l.next().IsZero() {
+		t.Error("it is still followed")
+	}
+}
+
+func TestFollowingStartsAnewAfterItHasPassed(t *testing.T) {
+	l := watching(t, "a")
+	for range 2 {
+		l.truth["a"].State = Restarting
+		l.happens("a", "update", "")
+		l.look()
+		if next := l.next(); !next.Equal(l.now.Add(followFirst)) {
+			t.Errorf("looked at again in %v, want %v", next.Sub(l.now), followFirst)
+		}
+		l.happens("a", "start", "")
+		l.look()
+	}
+}
+
+func TestInspectThatFindsNothingRemoves(t *testing.T) {
+	l := watching(t, "a", "b")
+	l.silently("a", "destroy", "")
+	l.happens("b", "die", "1")
+	l.event(l.now, happening{action: "die", id: "a", at: l.engineNow()})
+	l.look()
+	l.wantStates(map[string]State{"b": Exited})
+}
+
+func TestFreshLookIsRepliedToOnceItIsInThePicture(t *testing.T) {
+	l := watching(t, "a")
+	l.happens("a", "pause", "")
+	mark, stale := l.ask()["a"], l.inspect("a")
+	fresh := make(chan *Container, 1)
+	l.refresh("a", fresh)
+	l.inspected(l.now, "a", mark, stale, true)
+	if len(l.replies) > 0 {
+		t.Fatal("an answer asked for before was taken for a fresh one")
+	}
+	l.look()
+	l.deliver()
+	if c := <-fresh; c != l.get("a") {
+		t.Errorf("replied %+v, the picture shows %+v", c, l.get("a"))
+	}
+
+	l.refresh("a", fresh)
+	l.silently("a", "destroy", "")
+	l.look()
+	l.deliver()
+	if c := <-fresh; c != nil {
+		t.Errorf("replied %+v for what is gone", c)
+	}
+	l.refresh("a", fresh)
+	l.deliver()
+	if c := <-fresh; c != nil {
+		t.Errorf("replied %+v for what nobody knows", c)
+	}
+}
+
+// deliver replies as the loop does.
+func (l *ledger) deliver() {
+	for _, reply := range l.replies {
+		reply()
+	}
+	l.replies = nil
+}

@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"testing"
+	"time"
+)
+
+func TestListDoesNotRemoveWhatCameAfterItWasAsked(t *testing.T) {
+	l := watching(t, "a")
+	asked, old := l.now, l.summaries()
+	l.pass(time.Millisecond)
+	l.happens("b", "create", "")
+	l.happens("b", "start", "")
+	l.look()
+	l.listAnswered(l.now, asked, old)
+	l.look()
+	l.wantStates(map[string]State{"a": Running, "b": Running})
+
+	l.silently("b", "destroy", "")
+	l.pass(time.Minute)
+	l.sync()
+	l.wantStates(map[string]State{"a": Running})
+}
+
+func TestListDoesNotBringBackWhatWasDestroyed(t *testing.T) {
+	for _, how := range []string{"by its event", "by an inspect"} {
+		t.Run(how, func(t *testing.T) {
+			l := watching(t, "a", "b")
+			asked, old := l.now, l.summaries()
+			l.pass(time.Millisecond)
+			l.happens("b", "die", "0")
+			l.held = how == "by an inspect" // the event is late
+			l.happens("b", "destroy", "")
+			l.look()
+			l.listAnswered(l.now, asked, old)
+			l.wantStates(map[string]State{"a": Running})
+			l.held = false
+			l.hear()
+			l.look()
+			l.wantStates(map[string]State{"a": Running})
+		})
+	}
+}
+
+func TestLateEventsOfWhatWasDestroyedAreIgnored(t *testing.T) {
+	l := watching(t, "a")
+	l.happens("a", "destroy", "")
+	if l.event(l.now, happening{action: "die", id: "a", at: l.engineNow()}) {
+		t.Error("it was news")
+	}
+	l.look()
+	l.wantStates(map[string]State{})
+}
+
+// On Docker 20.10 the list says running right after die.
+func TestListThatLagsChangesNothing(t *testing.T) {
+	l := watching(t, "a")
+	l.pass(time.Hour)
+	lagging := l.summaries()
+	l.happens("a", "die", "1")
+	l.look()
+	l.listAnswered(l.now, l.now, lagging)
+	l.wantStates(map[string]State{"a": Exited})
+	l.look()
+	l.wantStates(map[string]State{"a": Exited})
+	if l.drifts != 0 {
+		t.Error("counted as drift")
+	}
+}
+
+// Law 5: what no event told is found by the next list; drift is what should have
+// been told.
+func TestLaw5DriftIsWhatNoEventExplains(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		after func(l *ledger) // a is running, an hour after the first picture
+		want  int
+	}{
+		{"nothing happened", func(*ledger) {}, 0},
+		{"another state", func(l *ledger) { l.silently("a", "die", "1") }, 1},
+		{"another name", func(l *ledger) { l.silently("a", "rename", "b") }, 1},
+		{"a container more", func(l *ledger) { l.put("b") }, 1},
+		{"a container less", func(l *ledger) { l.silently("a", "destroy", "") }, 1},
+		{"two differences", func(l *ledger) { l.silently("a", "die", "1"); l.put("b") }, 2},
+		{"another health, which the engine changes silently", func(l *ledger) {
+			l.truth["a"].HealthCheck, l.truth["a"].Health = true, Unhealthy
+		}, 0},
+		{"an event a second before the list", func(l *ledger) {
+			l.happens("a", "update", "")
+			l.look()
+			l.pass(time.Second)
+			l.silently("a", "die", "1")
+		}, 0},
+		{"an event long before the list", func(l *ledger) {
+			l.happens("a", "update", "")
+			l.look()
+			l.pass(3 * time.Second)
+			l.silently("a", "die", "1")
+		}, 1},
+		{"an event a second after the list", func(l *ledger) {
+			l.held = true
+			l.happens("a", "die", "1")
+			l.sync()
+			l.pass(time.Second)
+			l.hear()
+		}, 0},
+		{"a creation that is told a second after the list", func(l *ledger) {
+			l.held = true
+			l.happens("b", "create", "")
+			l.sync()
+			l.pass(time.Second)
+			l.hear()
+		}, 0},
+		{"a destruction that is told a second after the list", func(l *ledger) {
+			l.held = true
+			l.happens("a", "destroy", "")
+			l.sync()
+			l.pass(time.Second)
+			l.hear()
+		}, 0},
+		{"a policy restart that fails, which the engine does not tell", func(l *ledger) {
+			l.happens("a", "die", "1")
+			l.truth["a"].State = Restarting
+			l.look()
+			l.pass(3 * time.Second)
+			l.truth["a"].State = Exited
+		}, 0},
+		{"being removed", func(l *ledger) {
+			l.truth["a"].State = Removing
+			l.happens("a", "update", "")
+			l.look()
+			l.pass(3 * time.Second)
+			l.silently("a", "destroy", "")
+		}, 0},
+		{"a list that errs", func(l *ledger) {
+			wrong := l.summaries()
+			wrong[0].State = "exited"
+			l.listAnswered(l.now, l.now, wrong)
+		}, 0},
+		{"a list that errs, and an inspect that hangs", func(l *ledger) {
+			wrong := l.summaries()
+			wrong[0].State = "exited"
+			l.listAnswered(l.now, l.now, wrong)
+			l.inspected(l.now, "a", l.ask()["a"], nil, false)
+		}, 0},
+		{"the stream was cut", func(l *ledger) {
+			l.silently("a", "die", "1")
+			l.sync()
+			l.cut()
+			l.open()
+		}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := watching(t, "a")
+			l.pass(time.Hour)
+			tc.after(l)
+			l.sync()
+			l.pass(driftSlack - time.Millisecond)
+			l.look()
+			if l.drifts != 0 {
+				t.Error("counted before an event could have explained it")
+			}
+			l.pass(time.Millisecond)
+			l.look()
+			if l.drifts != tc.want {
+				t.Errorf("drift %d, want %d", l.drifts, tc.want)
+			}
+			want := map[string]State{}
+			for id, c := range l.truth {
+				want[id] = c.State
+			}
+			l.wantStates(want)
+		})
+	}
+}
+
+func TestFirstListIsNoDrift(t *testing.T) {
+	l := watching(t, "a")
+	l.cut()
+	l.replaced()
+	l.silently("a", "die", "1")
+	l.put("b")
+	l.pass(time.Hour)
+	l.open()
+	l.sync()
+	l.pass(driftSlack)
+	l.look()
+	if l.drifts != 0 {
+		t.Errorf("drift %d after a gap, want 0", l.drifts)
+	}
+	l.wantStates(map[string]State{"a": Exited, "b": Running})
+}
+
+func TestListTellsOfHealthAndExitCodeToo(t *testing.T) {
+	l := watching(t, "a")
+	l.pass(time.Hour)
+	l.truth["a"].HealthCheck, l.truth["a"].Health = true, Unhealthy
+	l.sync()
+	if got := l.get("a").Health; got != Unhealthy {
+		t.Errorf("health %q, want unhealthy", got)
+	}
+}
+
+func TestFailedListAnswersNothing(t *testing.T) {
+	l := watching(t, "a")
+	listed := l.listed
+	l.pass(time.Minute)
+	l.listAsked()
+	l.listFailed()
+	if l.listing || !l.picture().Listed.Equal(listed) {
+		t.Errorf("listed %v, want %v", l.picture().Listed, listed)
+	}
+	l.wantStates(map[string]State{"a": Running})
+}
+
+func TestPictureSaysWhetherItIsCurrent(t *testing.T) {
+	l := newLedger(t)
+	l.put("a")
+	l.open()
+	l.list()
+	marks := l.ask()
+	if p := l.picture(); p.Connected || !p.First.IsZero() {
+		t.Errorf("before the inspects: %+v", p)
+	}
+	l.pass(time.Second)
+	l.answer("a", marks["a"])
+	l.ask()
+	p := l.picture()
+	if !p.Connected || !p.First.Equal(l.engineNow()) || !p.Lost.IsZero() || !p.Listed.Equal(l.now.Add(-time.Second)) {
+		t.Errorf("complete: %+v", p)
+	}
+	lost := l.now
+	l.cut()
+	if p := l.picture(); p.Connected || !p.Lost.Equal(lost) || p.Get("a") == nil {
+		t.Errorf("cut: %+v", p)
+	}
+	l.pass(time.Minute)
+	l.cut() // a connection that did not come to a picture
+	if p := l.picture(); !p.Lost.Equal(lost) {
+		t.Errorf("lost at %v, want %v: when the last good one ended", p.Lost, lost)
+	}
+	l.open()
+	if p := l.picture(); p.Connected {
+		t.Error("connected before the list")
+	}
+	l.sync()
+	if q := l.picture(); !q.Connected || !q.Lost.IsZero() || !q.First.Equal(p.First) {
+		t.Errorf("back: %+v", q)
+	}
+}

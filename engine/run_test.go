@@ -1,0 +1,274 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// play lets a container c live through a script: words separated by commas.
+// "+5s" passes time, "(x)" is an x that no event tells of, "hold" keeps events
+// on their way until "hear", "look" inspects anew; anything else is an event,
+// and an inspect follows at once.
+func (l *ledger) play(script string) {
+	l.t.Helper()
+	for word := range strings.SplitSeq(script, ",") {
+		word = strings.TrimSpace(word)
+		silent := strings.HasPrefix(word, "(")
+		verb, detail, _ := strings.Cut(strings.Trim(word, "()"), " ")
+		switch {
+		case word[0] == '+':
+			d, err := time.ParseDuration(word[1:])
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			l.pass(d)
+			continue
+		case verb == "open":
+			l.open()
+			l.list()
+		case verb == "cut":
+			l.cut()
+			continue
+		case verb == "replaced":
+			l.replaced()
+		case verb == "hold":
+			l.held = true
+		case verb == "hear":
+			l.held = false
+			l.hear()
+		case verb == "look":
+			l.refresh("c", make(chan *Container, 1))
+		case verb == "ours":
+			l.acting("c", +1)
+		case verb == "done":
+			l.acting("c", -1)
+		case silent:
+			l.silently("c", verb, detail)
+			continue
+		default:
+			l.happens("c", verb, detail)
+		}
+		if l.on {
+			l.look()
+		}
+	}
+}
+
+func TestEndings(t *testing.T) {
+	const seen = "(create), (start), +1h, open, +1h, "
+	for _, tc := range []struct {
+		name       string
+		script     string
+		podman     bool
+		stopSignal int
+		labels     map[string]string
+		want       Ending
+	}{
+		{name: "it runs", script: seen + "+1m", want: NotEnded},
+		{name: "it was created and never started", script: "open, create, +1m", want: NotEnded},
+		{name: "it exits by itself", script: seen + "die 3", want: EndedSelf},
+		{name: "it is created, started and exits by itself", script: "open, create, start, +1s, die 3", want: EndedSelf},
+		{name: "its memory runs out", script: seen + "oom, +20ms, die 137", want: EndedSelf},
+		{name: "its restart policy starts it until it gives up", script: seen + "die 5, +200ms, start, +20ms, die 5", want: EndedSelf},
+
+		{name: "docker stop on Docker 20.10", script: seen + "kill 15, +25ms, die 0, +8ms, stop", want: EndedStopped},
+		{name: "docker stop on Docker 29", script: seen + "kill 15, +25ms, stop, die 0", want: EndedStopped},
+		{name: "docker stop of a stubborn one", script: seen + "kill 15, +10s, kill 9, +25ms, die 137, stop", want: EndedStopped},
+		{name: "docker stop of a stubborn one that is given an hour", script: seen + "kill 15, +1h, kill 9, +25ms, stop, die 137", want: EndedStopped},
+		{name: "docker kill", script: seen + "kill 9, +20ms, die 137", want: EndedStopped},
+		{name: "docker kill by an engine that names no signal", script: seen + "kill, +20ms, die 137", want: EndedStopped},
+		{name: "docker kill with INT", script: seen + "kill 2, +2s, die 130", want: EndedStopped},
+		{name: "docker kill with QUIT", script: seen + "kill 3, +2s, die 131", want: EndedStopped},
+		{name: "TERM, and it takes four minutes", script: seen + "kill 15, +4m, die 0", want: EndedStopped},
+		{name: "TERM is ignored, and it dies six minutes later", script: seen + "kill 15, +6m, die 1", want: EndedSelf},
+		{name: "HUP for its logs, and a crash an hour later", script: seen + "kill 1, +1h, die 137", want: EndedSelf},
+		{name: "USR1, and it dies of it", script: seen + "kill 10, +500ms, die 138", want: EndedStopped},
+		{name: "USR1, and it dies two seconds later", script: seen + "kill 10, +2s, die 1", want: EndedSelf},
+		{name: "its own StopSignal", script: seen + "kill 12, +30s, die 0", stopSignal: 12, want: EndedStopped},
+		{name: "another one's StopSignal", script: seen + "kill 12, +30s, die 0", stopSignal: 37, want: EndedSelf},
+		{name: "a label hides the signal, and it dies at once", script: seen + "kill 9, +20ms, die 137", labels: map[string]string{"signal": "9"}, want: EndedStopped},
+		{name: "a label hides the signal, and it dies later", script: seen + "kill 9, +30s, die 1", labels: map[string]string{"signal": "9"}, want: EndedSelf},
+
+		{name: "docker restart", script: seen + "kill 15, die 0, stop, +200ms, start, restart", want: NotEnded},
+		{name: "docker restart, and a crash", script: seen + "kill 15, die 0, stop, +200ms, start, restart, +1m, die 1", want: EndedSelf},
+		{name: "docker restart, and a crash at once", script: seen + "kill 15, stop, die 0, +60ms, start, restart, +20ms, die 1", want: EndedSelf},
+		{name: "docker restart of a stopped one, and a crash", script: seen + "kill 9, die 137, +1m, start, restart, +1m, die 1", want: EndedSelf},
+
+		{name: "its first start fails", script: "open, create, (fail), +1s, look", want: EndedSelf},
+		{name: "a later start fails", script: seen + "kill 9, die 137, +1m, (fail), look", want: EndedStopped},
+		{name: "our own restart stops it, and its start dies", script: seen + "ours, kill 15, die 0, stop, start, +20ms, die 1, restart, done", want: EndedSelf},
+		{name: "our own start dies", script: seen + "die 1, ours, start, +20ms, die 1, done", want: EndedSelf},
+		{name: "it is stopped after our own start", script: seen + "die 1, ours, start, done, +1m, kill 15, die 0, stop", want: EndedStopped},
+		{name: "it dies of itself after our own restart", script: seen + "ours, kill 15, die 0, stop, start, restart, done, +1m, die 1", want: EndedSelf},
+
+		{name: "an inspect tells of its death before the event does", script: seen + "hold, die 3, look, hear", want: EndedSelf},
+		{name: "an inspect tells of its stop before the event does", script: seen + "kill 15, +25ms, hold, die 0, look, hear", want: EndedStopped},
+		{name: "an inspect tells of a restart and a death before the events do", script: seen + "die 1, +1s, hold, start, die 1, look, hear", want: EndedSelf},
+
+		{name: "it was down long before Defib started", script: "(create), (start), (die 1), +1h, open", want: EndedUnknown},
+		{name: "the replay tells of its start and death", script: "create, start, +1m, die 1, +1m, open", want: EndedSelf},
+		{name: "the replay tells of its stop", script: "(create), (start), +1h, kill 15, die 0, stop, +1m, open", want: EndedStopped},
+		{name: "the replay tells of its death only", script: "(create), (start), +1h, die 1, +1m, open", want: EndedUnknown},
+		{name: "the replay tells of a kill that it dies of later", script: "(create), (start), +1h, kill 15, +2s, open, +20s, die 0", want: EndedStopped},
+		{name: "the replay tells of a stop under way", script: "(create), (start), +1h, kill 15, +2s, open, +20s, die 0, stop", want: EndedStopped},
+
+		{name: "it dies in a gap that the replay fills", script: seen + "die 1, start, cut, die 1, +3s, open", want: EndedSelf},
+		{name: "it is stopped in a gap that the replay fills", script: seen + "die 1, start, cut, kill 9, die 137, +3s, open", want: EndedStopped},
+		{name: "it dies while the engine is away", script: seen + "die 1, start, cut, replaced, (die 1), +3s, open", want: EndedUnknown},
+		{name: "it starts and dies in a gap, having been stopped before", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), +1m, (die 1), open", want: EndedUnknown},
+		{name: "it is started in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), open", want: NotEnded},
+		{name: "it is started in a gap, and crashes", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), open, +1m, die 1", want: EndedSelf},
+		{name: "it is restarted in a gap after a TERM, and crashes", script: seen + "kill 15, cut, replaced, (die 0), (start), +1m, open, +1m, die 1", want: EndedSelf},
+		{name: "it stays down in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, open", want: EndedStopped},
+
+		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: EndedUnknown},
+		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: EndedUnknown},
+		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: EndedUnknown},
+		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: EndedSelf},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLedger(t)
+			l.podman = tc.podman
+			c := l.put("c")
+			c.stopSignal, c.Labels = tc.stopSignal, tc.labels
+			if strings.HasPrefix(tc.script, "open, create") || strings.HasPrefix(tc.script, "create") {
+				delete(l.truth, "c")
+			}
+			l.play(tc.script)
+			if got := l.get("c").Ending; got != tc.want {
+				t.Errorf("%s: %q, want %q", tc.script, got, tc.want)
+			}
+		})
+	}
+}
+
+// What the restarter waits for counts from when we saw the death, on our clock;
+// in the first picture from when it happened, never later than now.
+func TestDeathsCountFromWhenTheyWereSeen(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		ago          time.Duration
+	}{
+		{"seen by event", "open, (create), create, start, +1m, die 1, +7s", 7 * time.Second},
+		{"in the first picture, without events", "(create), (start), (die 1), +1h, open", time.Hour},
+		{"in the first picture, by the replay", "create, start, +1m, die 1, +3m, open, +1s", 3*time.Minute + time.Second},
+		{"in a gap, without events", "(create), (start), +1h, open, create, cut, replaced, (die 1), +1h, open, +2s", 2 * time.Second},
+		{"in a gap, by the replay", "(create), (start), +1h, open, create, cut, die 1, +1h, open, +2s", 2 * time.Second},
+		{"a first start that failed", "(create), (fail), +1h, open", time.Hour},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLedger(t)
+			l.play(tc.script)
+			if got := l.now.Sub(l.get("c").Ended); got != tc.ago {
+				t.Errorf("%s: ended %v ago, want %v", tc.script, got, tc.ago)
+			}
+		})
+	}
+}
+
+// An engine whose clock is ahead cannot make a death lie in the future.
+func TestDeathsAreNeverLaterThanNow(t *testing.T) {
+	l := newLedger(t)
+	c := l.put("c")
+	c.State, c.Finished = Exited, l.engineNow().Add(time.Minute)
+	l.open()
+	l.sync()
+	if got := l.get("c").Ended; !got.Equal(l.now) {
+		t.Errorf("ended %v from now", got.Sub(l.now))
+	}
+}
+
+func TestStoppingIsShownWhileItLasts(t *testing.T) {
+	const seen = "(create), (start), +1h, open, +1h, "
+	for _, tc := range []struct {
+		script string
+		want   bool
+	}{
+		{seen + "kill 15, +4m", true},
+		{seen + "kill 15, die 0, stop", false},
+		{seen + "kill 1", false},
+		{seen + "kill 15, +6m, look", false},
+		{seen + "kill 15, die 0, stop, start, restart", false},
+		{seen + "ours, kill 15", false},
+		{seen + "kill 15, hold, die 0, look", false},
+	} {
+		t.Run(tc.script, func(t *testing.T) {
+			l := newLedger(t)
+			l.play(tc.script)
+			if got := l.get("c").Stopping; got.IsZero() == tc.want {
+				t.Errorf("stopping since %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// The recordings are what live engines said while the named step was carried out.
+func TestEndingsInTheRecordings(t *testing.T) {
+	for _, engine := range recordedEngines {
+		t.Run(engine, func(t *testing.T) {
+			l := newLedger(t)
+			l.podman = strings.HasPrefix(engine, "podman")
+			l.opened(l.now, l.engineNow(), false, !l.podman)
+			for _, step := range recordedSteps(t, engine) {
+				name := ""
+				for _, m := range step.events {
+					h := toHappening(m)
+					name = m.Actor.Attributes["name"]
+					if h.action == "create" {
+						l.put(h.id).Name = name
+					}
+					l.now = h.at.Add(-skew)
+					switch h.action {
+					case "start", "die", "destroy":
+						l.silently(h.id, h.action, h.exit)
+					case "remove":
+						delete(l.truth, h.id)
+					}
+					l.event(l.now, h)
+					l.look()
+				}
+				want, ok := recordedEndings[step.name]
+				if !ok {
+					continue
+				}
+				if l.podman && want != NotEnded {
+					want = EndedUnknown
+				}
+				if len(step.events) == 0 { // health checks, which that Podman has not
+					continue
+				}
+				if got := l.picture().Find(name); got == nil || got.Ending != want {
+					t.Errorf("%s: %s ended %+v, want %q", step.name, name, got, want)
+				}
+			}
+		})
+	}
+}
+
+var recordedEndings = map[string]Ending{
+	"run --name crash: exits 3 by itself after 1 s":                           EndedSelf,
+	"run --name web; docker stop web":                                         EndedStopped,
+	"docker start web; docker kill web":                                       EndedStopped,
+	"docker restart web (exited)":                                             NotEnded,
+	"docker restart web (running)":                                            NotEnded,
+	"docker kill -s HUP web (does not die)":                                   NotEnded,
+	"run --name stubborn (ignores SIGTERM); docker stop -t 1":                 EndedStopped,
+	"run --restart on-failure:2 --name loop: exits 5 at once":                 EndedSelf,
+	"run -m 16m --name oom: allocates until killed":                           EndedSelf,
+	"run --name sick with a health check; made unhealthy, then healthy again": EndedStopped,
+}
+
+func TestRecordedEndingsAreOfRecordedSteps(t *testing.T) {
+	for _, engine := range recordedEngines {
+		known := map[string]bool{}
+		for _, s := range recordedSteps(t, engine) {
+			known[s.name] = true
+		}
+		for name := range recordedEndings {
+			if !known[name] {
+				t.Errorf("%s: no step %q", engine, name)
+			}
+		}
+	}
+}

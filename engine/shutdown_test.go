@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"testing"
+	"time"
+)
+
+func TestEngineShutdownIsNotAStop(t *testing.T) {
+	// shutdown is what dockerd does to every container before it ends.
+	shutdown := func(l *ledger) {
+		for _, id := range []string{"a", "b"} {
+			l.happens(id, "kill", "15")
+			l.happens(id, "die", "0")
+			l.happens(id, "stop", "")
+		}
+		l.look()
+	}
+	for _, tc := range []struct {
+		name string
+		play func(l *ledger)
+		want Ending
+	}{
+		{"the engine shuts down", func(l *ledger) {
+			shutdown(l)
+			l.pass(2 * time.Second)
+			l.cut()
+			l.replaced()
+		}, EndedEngine},
+		{"its last events come with the end of the stream", func(l *ledger) {
+			shutdown(l)
+			l.cut()
+			l.replaced()
+		}, EndedEngine},
+		{"the first connection to the new engine breaks", func(l *ledger) {
+			shutdown(l)
+			l.pass(2 * time.Second)
+			l.cut()
+			l.replaced()
+			l.pass(time.Second)
+			l.open()
+			l.cut()
+			l.pass(time.Second)
+		}, EndedEngine},
+		{"they were stopped more than a minute before", func(l *ledger) {
+			shutdown(l)
+			l.pass(61 * time.Second)
+			l.cut()
+			l.replaced()
+		}, EndedStopped},
+		{"only the stream was cut", func(l *ledger) {
+			shutdown(l)
+			l.pass(2 * time.Second)
+			l.cut()
+		}, EndedStopped},
+		{"another container came through unharmed", func(l *ledger) {
+			l.happens("survivor", "create", "")
+			l.happens("survivor", "start", "")
+			l.look()
+			shutdown(l)
+			l.pass(2 * time.Second)
+			l.cut()
+			l.replaced()
+		}, EndedStopped},
+		{"another container was started by the new engine", func(l *ledger) {
+			l.happens("other", "create", "")
+			l.happens("other", "start", "")
+			shutdown(l)
+			l.happens("other", "die", "0")
+			l.pass(2 * time.Second)
+			l.cut()
+			l.replaced()
+			l.pass(5 * time.Second)
+			l.silently("other", "start", "")
+		}, EndedEngine},
+		{"they crashed before", func(l *ledger) {
+			l.happens("a", "die", "1")
+			l.happens("b", "die", "1")
+			l.look()
+			l.cut()
+			l.replaced()
+		}, EndedSelf},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := watching(t, "a", "b")
+			l.pass(time.Hour)
+			tc.play(l)
+			l.pass(10 * time.Second)
+			l.open()
+			l.sync()
+			for _, id := range []string{"a", "b"} {
+				if got := l.get(id).Ending; got != tc.want {
+					t.Errorf("%s: %q, want %q", id, got, tc.want)
+				}
+			}
+		})
+	}
+}

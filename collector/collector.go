@@ -104,7 +104,7 @@ func (c *Collector) refresh(p *engine.Picture) [][]prometheus.Metric {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([][]prometheus.Metric, 0, len(p.Containers))
-	for con := range p.Named() {
+	for _, con := range p.Named() {
 		k := c.kept[con.ID]
 		if k.c != con {
 			k = kept{c: con, metrics: c.descs.of(con, c.labels)}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -41,7 +42,9 @@ func (k kept) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // keep makes const metrics of an exposition: the same names, labels and values.
-// The few series of histograms and summaries become gauges.
+// The few series of histograms and summaries become gauges. Left out is what
+// client_golang's own collectors ask of the process at each scrape, since the
+// bare exporter has them too.
 func keep(text string) (kept, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
@@ -50,6 +53,9 @@ func keep(text string) (kept, error) {
 	}
 	var all kept
 	for name, family := range families {
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
+			continue
+		}
 		add := func(name string, kind prometheus.ValueType, v float64, labels, values []string) {
 			desc := prometheus.NewDesc(name, family.GetHelp(), labels, nil)
 			all = append(all, prometheus.MustNewConstMetric(desc, kind, v, values...))
@@ -90,7 +96,7 @@ func serveBare(file string) int {
 		return 1
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(metrics)
+	registry.MustRegister(metrics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	config := net.ListenConfig{}
 	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -106,41 +106,30 @@ func TestAdvice(t *testing.T) {
 			t.Cleanup(s.Close)
 			return "tcp://" + s.Listener.Addr().String()
 		}, []string{"TLS", "DOCKER_CERT_PATH"}},
-		{"it hangs", func(t *testing.T) string {
-			f := serving(t)
-			f.on("ping", hangs)
-			return f.host()
-		}, []string{"no answer within 50ms", "hangs"}},
-		{"its version hangs", func(t *testing.T) string {
-			f := serving(t)
-			f.on("version", hangs)
-			return f.host()
-		}, []string{"ask for its version", "no answer within 50ms"}},
-		{"its list hangs", func(t *testing.T) string {
-			f := serving(t)
-			f.on("list", hangs)
-			return f.host()
-		}, []string{"list containers", "no answer within 50ms"}},
-		{"its events hang", func(t *testing.T) string {
-			f := serving(t)
-			f.on("events", hangs)
-			return f.host()
-		}, []string{"events", "no answer within 50ms"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			o := Options{Host: tc.host(t)}
-			for _, w := range tc.want {
-				if strings.Contains(w, "50ms") {
-					o.Timeout = 50 * time.Millisecond
-				}
-			}
-			line := complaint(t, o)
+			line := complaint(t, Options{Host: tc.host(t)})
 			for _, w := range tc.want {
 				if !strings.Contains(line, w) {
 					t.Errorf("it does not say %q:\n%s", w, line)
 				}
 			}
+		})
+	}
+}
+
+func TestAdviceOnHangs(t *testing.T) {
+	for call, want := range map[string]string{"ping": "deadline", "version": "ask for its version", "events": "events", "list": "list containers"} {
+		t.Run(call, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, f *fakeEngine) {
+				f.on(call, hangs)
+				w := inProcess(t, f)
+				time.Sleep(time.Minute)
+				if lines := w.log.lines("engine unavailable", want, "no answer within 10s"); len(lines) != 1 {
+					t.Errorf("it says %q, want %q once", w.log.lines("engine unavailable"), want)
+				}
+			})
 		})
 	}
 }

@@ -139,6 +139,7 @@ func (b *book) event(now time.Time, h happening) bool {
 		return false // the replay begins with the last one we had
 	}
 	b.last = h
+	delete(b.suspects, h.id)
 	if _, dead := b.tombs[h.id]; dead {
 		return false
 	}
@@ -149,7 +150,6 @@ func (b *book) event(now time.Time, h happening) bool {
 	}
 	b.outdate(e)
 	e.lastEvent = now
-	delete(b.suspects, h.id)
 	project := cmp.Or(e.project(), h.project)
 
 	switch h.action {

@@ -95,13 +95,28 @@ func (f *fakeEngine) drop(down bool) {
 	f.hangUps = nil
 }
 
-// inBubble runs a test with an Engine and a fake engine in a synctest bubble,
-// whose time is exact and passes by itself. A goroutine left behind fails it.
-func inBubble(t *testing.T, test func(t *testing.T, f *fakeEngine, w *watchedEngine)) {
+// inBubble runs a test with a fake engine in a synctest bubble, whose time is
+// exact and passes by itself. A goroutine left behind fails it.
+func inBubble(t *testing.T, test func(t *testing.T, f *fakeEngine)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		t.Cleanup(func() { f.drop(true) })
-		w := runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
-		test(t, f, w)
+		test(t, f)
 	})
+}
+
+// inProcess runs an Engine on a fake engine in the same process. To the advice
+// the engine is a socket that is not there.
+func inProcess(t *testing.T, f *fakeEngine) *watchedEngine {
+	t.Helper()
+	return runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
+}
+
+// connectedInProcess waits for the first picture too.
+func connectedInProcess(t *testing.T, f *fakeEngine) *watchedEngine {
+	t.Helper()
+	w := inProcess(t, f)
+	w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+	return w
 }

@@ -23,10 +23,10 @@ func took(f func()) time.Duration {
 func TestStartThatTimesOut(t *testing.T) {
 	for name, comesUp := range map[string]bool{"and comes up": true, "and does not": false} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+			inBubble(t, func(t *testing.T, f *fakeEngine) {
 				id := f.put("web")
 				f.set(id, container.StateExited)
-				w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+				w := connectedInProcess(t, f)
 				f.on("start", func(rw http.ResponseWriter, r *http.Request) {
 					if comesUp {
 						f.start(id)
@@ -51,10 +51,10 @@ func TestStartThatTimesOut(t *testing.T) {
 // The next picture is not out yet when the fresh look comes: another container's
 // inspect hangs.
 func TestStartWaitsForThePictureOfTheNextConnection(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id, wedged := f.put("web"), f.put("wedged")
 		f.set(id, container.StateExited)
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		w := connectedInProcess(t, f)
 		f.wedge(wedged)
 		f.on("start", func(rw http.ResponseWriter, _ *http.Request) {
 			f.start(id)
@@ -84,14 +84,11 @@ func (f *fakeEngine) wedge(id string) {
 // Law 8: an inspect that hangs holds up the first picture for a while only, and
 // the other containers not at all.
 func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
-		t.Cleanup(func() { f.drop(true) })
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id, wedged := f.put("web"), f.put("wedged")
 		f.wedge(wedged)
 		began := time.Now()
-		w := runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		w := connectedInProcess(t, f)
 		if d := time.Since(began); d != syncPatience {
 			t.Errorf("the first picture took %v, want %v", d, syncPatience)
 		}
@@ -115,9 +112,26 @@ func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
 	})
 }
 
+func TestFewInspectsAreInFlight(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		for range 3 * inspectors {
+			f.put("web")
+		}
+		f.on("inspect", hangs)
+		inProcess(t, f)
+		for turn := range 3 {
+			synctest.Wait()
+			if n := f.asked("inspect"); n != (turn+1)*inspectors {
+				t.Errorf("turn %d: %d inspects were begun, want %d each", turn, n, inspectors)
+			}
+			time.Sleep(10 * time.Second)
+		}
+	})
+}
+
 func TestLaw6PingHasASecond(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		w := connectedInProcess(t, f)
 		f.on("ping", hangs)
 		d := took(func() {
 			if _, err := w.Up(t.Context()); err == nil {
@@ -134,8 +148,8 @@ func TestLaw6PingHasASecond(t *testing.T) {
 }
 
 func TestLaw6StreamThatStaysAwayTakesThePictureAway(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		w := connectedInProcess(t, f)
 		f.on("events", answers(http.StatusInternalServerError, "no events today"))
 		f.drop(false)
 		time.Sleep(lostPatience)
@@ -155,8 +169,8 @@ func TestLaw6StreamThatStaysAwayTakesThePictureAway(t *testing.T) {
 }
 
 func TestLaw6OldListTakesThePictureAway(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		w := connectedInProcess(t, f)
 		f.on("list", answers(http.StatusInternalServerError, "no list today"))
 		time.Sleep(staleAfter * w.ResyncInterval)
 		if _, err := w.Up(t.Context()); err != nil {
@@ -180,10 +194,9 @@ func TestLaw6OldListTakesThePictureAway(t *testing.T) {
 
 // Law 5: what no event tells is found within one resync, and opens the stream anew.
 func TestLaw5SilentChangeIsFoundByTheNextList(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id := f.put("web")
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected && p.Get(id) != nil })
-		time.Sleep(time.Second)
+		w := connectedInProcess(t, f)
 		f.set(id, container.StateExited)
 		time.Sleep(w.ResyncInterval)
 		synctest.Wait()
@@ -209,8 +222,8 @@ func TestLaw5SilentChangeIsFoundByTheNextList(t *testing.T) {
 }
 
 func TestListsComeAtTheirInterval(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		w := connectedInProcess(t, f)
 		time.Sleep(10*w.ResyncInterval + time.Second)
 		if n := f.asked("list"); n != 11 {
 			t.Errorf("listed %d times in ten intervals", n)
@@ -222,9 +235,9 @@ func TestListsComeAtTheirInterval(t *testing.T) {
 }
 
 func TestRestartThatFailsSilentlyIsFound(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id := f.put("web")
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+		w := connectedInProcess(t, f)
 		f.set(id, container.StateRestarting)
 		f.emit(id, "die")
 		w.untilState(t, id, Restarting)
@@ -240,8 +253,8 @@ func TestRestartThatFailsSilentlyIsFound(t *testing.T) {
 // The engine being away never ends the program. It is said once, and once that it
 // is back.
 func TestLastingFailureIsSaidOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
-		w.until(t, "it is connected", func(p *Picture) bool { return p.Connected })
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		w := connectedInProcess(t, f)
 		for round := 1; round <= 3; round++ {
 			attempts := metricFailures(t, w.Engine, callPing)
 			f.drop(true)
@@ -254,8 +267,10 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 			}
 			f.drop(false)
 			time.Sleep(2 * reconnectMost)
+			f.drop(false) // a cut after it was back is mended at once
+			time.Sleep(2 * reconnectFirst)
 			synctest.Wait()
-			if !w.Picture().Connected || len(w.log.lines("engine connected")) != round+1 {
+			if !w.Picture().Connected || len(w.log.lines("engine connected")) != 2*round+1 {
 				t.Errorf("round %d: it is not back", round)
 			}
 		}
@@ -265,12 +280,10 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 func TestLaw10RunEndsAtOnceWhateverHangs(t *testing.T) {
 	for _, call := range []string{"", "ping", "version", "info", "events", "list", "inspect"} {
 		t.Run(call, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t)
-				t.Cleanup(func() { f.drop(true) })
+			inBubble(t, func(t *testing.T, f *fakeEngine) {
 				f.put("web")
 				f.on(call, hangs)
-				w := runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
+				w := inProcess(t, f)
 				synctest.Wait()
 				if d := took(w.stop); d != 0 {
 					t.Errorf("it took %v", d)
@@ -281,7 +294,8 @@ func TestLaw10RunEndsAtOnceWhateverHangs(t *testing.T) {
 }
 
 func TestRunEndsWhileTheEngineIsAway(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeEngine, w *watchedEngine) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		w := connectedInProcess(t, f)
 		f.drop(true)
 		time.Sleep(time.Minute)
 		if d := took(w.stop); d != 0 {

@@ -5,8 +5,9 @@ package engine
 
 import (
 	"cmp"
-	"iter"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -158,6 +159,9 @@ type Picture struct {
 	Containers []*Container         // sorted by ID
 	Departed   []Departed           // sorted by name
 	Projects   map[string]time.Time // by compose project: when it last changed, on our clock
+
+	once  sync.Once // for Named
+	named []*Container
 }
 
 // Get returns the container with this full ID, or nil.
@@ -174,29 +178,27 @@ func (p *Picture) Find(idOrName string) *Container {
 	if c := p.Get(idOrName); c != nil {
 		return c
 	}
-	for c := range p.Named() {
-		if c.Name == idOrName {
-			return c
-		}
+	i, ok := slices.BinarySearchFunc(p.Named(), idOrName, func(c *Container, name string) int { return cmp.Compare(c.Name, name) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return p.Named()[i]
 }
 
-// Named yields each container that has a name, one per name. A snapshot is made
-// of answers from different moments, so that two containers may have the same
-// name in it for a blink: then the younger one is yielded.
-func (p *Picture) Named() iter.Seq[*Container] {
-	return func(yield func(*Container) bool) {
+// Named returns each container that has a name, one per name, sorted by it. A
+// snapshot is made of answers from different moments, so that two containers may
+// have the same name in it for a blink: then the younger one counts. The slice is
+// shared and must not be changed.
+func (p *Picture) Named() []*Container {
+	p.once.Do(func() {
 		owner := make(map[string]*Container, len(p.Containers))
 		for _, c := range p.Containers {
 			if o := owner[c.Name]; o == nil || c.Created.After(o.Created) {
 				owner[c.Name] = c
 			}
 		}
-		for _, c := range p.Containers {
-			if c.Name != "" && owner[c.Name] == c && !yield(c) {
-				return
-			}
-		}
-	}
+		delete(owner, "")
+		p.named = slices.SortedFunc(maps.Values(owner), func(a, b *Container) int { return cmp.Compare(a.Name, b.Name) })
+	})
+	return p.named
 }

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"reflect"
+	"time"
+)
 
 // asked begins an inspect. The mark it returns goes into inspected.
 func (b *book) asked(id string) (mark int) {
@@ -97,6 +100,9 @@ func (b *book) publish(now time.Time, e *entry, c *Container) {
 	}
 	e.early = Counts{}
 	c.Events = t.counts
+	if e.c != nil && reflect.DeepEqual(e.c, c) {
+		return // what has not changed keeps its pointer, and is no news
+	}
 	if e.c == nil || e.c.Name != c.Name {
 		t.bearers, t.gone = t.bearers+1, time.Time{}
 		if e.c != nil {

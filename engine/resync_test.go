@@ -118,6 +118,15 @@ func TestLaw5DriftIsWhatNoEventExplains(t *testing.T) {
 			l.pass(time.Second)
 			l.hear()
 		}, 0},
+		{"a destruction that an inspect tells before the event does", func(l *ledger) {
+			l.held = true
+			l.happens("a", "die", "0")
+			l.list()
+			l.happens("a", "destroy", "")
+			l.look()
+			l.pass(time.Second)
+			l.hear()
+		}, 0},
 		{"a policy restart that fails, which the engine does not tell", func(l *ledger) {
 			l.happens("a", "die", "1")
 			l.truth["a"].State = Restarting
@@ -136,12 +145,6 @@ func TestLaw5DriftIsWhatNoEventExplains(t *testing.T) {
 			wrong := l.summaries()
 			wrong[0].State = "exited"
 			l.listAnswered(l.now, l.now, wrong)
-		}, 0},
-		{"a list that errs, and an inspect that hangs", func(l *ledger) {
-			wrong := l.summaries()
-			wrong[0].State = "exited"
-			l.listAnswered(l.now, l.now, wrong)
-			l.inspected(l.now, "a", l.ask()["a"], nil, false)
 		}, 0},
 		{"the stream was cut", func(l *ledger) {
 			l.silently("a", "die", "1")
@@ -171,6 +174,20 @@ func TestLaw5DriftIsWhatNoEventExplains(t *testing.T) {
 			}
 			l.wantStates(want)
 		})
+	}
+}
+
+func TestDriftThatNoInspectConfirmsIsNone(t *testing.T) {
+	l := watching(t, "a")
+	l.pass(time.Hour)
+	wrong := l.summaries()
+	wrong[0].State = "exited"
+	l.listAnswered(l.now, l.now, wrong)
+	l.inspected(l.now, "a", l.ask()["a"], nil, false)
+	l.pass(driftSlack)
+	l.ask()
+	if l.drifts != 0 || len(l.suspects) != 0 {
+		t.Errorf("drift %d, %d suspects", l.drifts, len(l.suspects))
 	}
 }
 

@@ -99,11 +99,13 @@ func TestEndings(t *testing.T) {
 		{name: "a later start fails", script: seen + "kill 9, die 137, +1m, (fail), look", want: EndedStopped},
 		{name: "our own restart stops it, and its start dies", script: seen + "ours, kill 15, die 0, stop, start, +20ms, die 1, restart, done", want: EndedSelf},
 		{name: "our own start dies", script: seen + "die 1, ours, start, +20ms, die 1, done", want: EndedSelf},
+		{name: "our own restart stops it and cannot start it", script: seen + "ours, kill 15, die 0, stop, (fail), done, look", want: EndedSelf},
 		{name: "it is stopped after our own start", script: seen + "die 1, ours, start, done, +1m, kill 15, die 0, stop", want: EndedStopped},
 		{name: "it dies of itself after our own restart", script: seen + "ours, kill 15, die 0, stop, start, restart, done, +1m, die 1", want: EndedSelf},
 
 		{name: "an inspect tells of its death before the event does", script: seen + "hold, die 3, look, hear", want: EndedSelf},
 		{name: "an inspect tells of its stop before the event does", script: seen + "kill 15, +25ms, hold, die 0, look, hear", want: EndedStopped},
+		{name: "an inspect tells of its start before the event does", script: seen + "die 1, +1s, hold, start, look", want: NotEnded},
 		{name: "an inspect tells of a restart and a death before the events do", script: seen + "die 1, +1s, hold, start, die 1, look, hear", want: EndedSelf},
 
 		{name: "it was down long before Defib started", script: "(create), (start), (die 1), +1h, open", want: EndedUnknown},

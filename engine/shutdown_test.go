@@ -38,6 +38,7 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.replaced()
 			l.pass(time.Second)
 			l.open()
+			l.happens("a", "update", "") // which makes it known to the new engine
 			l.cut()
 			l.pass(time.Second)
 		}, EndedEngine},
@@ -72,6 +73,22 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.pass(5 * time.Second)
 			l.silently("other", "start", "")
 		}, EndedEngine},
+		{"the engine was killed, and stops them as it comes back", func(l *ledger) {
+			l.happens("a", "update", "") // by which the new engine is told from the old
+			l.cut()
+			l.replaced()
+			l.pass(2 * time.Minute)
+			shutdown(l)
+		}, EndedEngine},
+		{"the new engine started them, and somebody stopped them", func(l *ledger) {
+			shutdown(l)
+			l.cut()
+			l.replaced()
+			l.pass(time.Second)
+			l.happens("a", "start", "")
+			l.happens("b", "start", "")
+			shutdown(l)
+		}, EndedStopped},
 		{"they crashed before", func(l *ledger) {
 			l.happens("a", "die", "1")
 			l.happens("b", "die", "1")

@@ -24,9 +24,9 @@ const (
 	reconnectMost  = 5 * time.Second
 )
 
-// localAddress is what the text of one lasting failure may differ in: the port
-// that a connection came from.
-var localAddress = regexp.MustCompile(`\S+->`)
+// passing is what the text of one lasting failure may differ in: the port that a
+// connection came from, the moments that a request asks about.
+var passing = regexp.MustCompile(`\S+->|\?[^"]*`)
 
 var errDrift = errors.New("the picture had drifted from the engine's list")
 
@@ -55,7 +55,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		} else {
 			err = e.advise(ctx, err)
 			e.cause.Store(new(err.Error()))
-			if text := localAddress.ReplaceAllString(err.Error(), ""); !said[text] {
+			if text := passing.ReplaceAllString(err.Error(), ""); !said[text] {
 				said[text] = true
 				e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
 			}

@@ -116,7 +116,7 @@ func (r *Restarter) publish(p *engine.Picture, held map[string]verdict) {
 	for _, e := range r.policy.Whitelist {
 		s.matches[e.String()] = 0
 	}
-	for c := range p.Named() {
+	for _, c := range p.Named() {
 		for _, e := range r.policy.Whitelist {
 			if e.Matches(c) {
 				s.matches[e.String()]++

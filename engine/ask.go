@@ -22,7 +22,7 @@ var watched = []string{
 
 // open subscribes to the engine's events and has each posted to the loop.
 func (c *connection) open(ctx context.Context, since time.Time) error {
-	hung := time.AfterFunc(c.Timeout, func() { c.cancel(errors.New("no answer within " + c.Timeout.String())) })
+	hung := time.AfterFunc(c.Timeout, func() { c.cancel(fmt.Errorf("GET /events: %w", context.DeadlineExceeded)) })
 	defer hung.Stop()
 	var stream <-chan events.Message
 	var ended <-chan error
@@ -74,7 +74,9 @@ func (c *connection) event(now time.Time, h happening) {
 // replay returns the events that the engine still holds, from our last one, or
 // from some minutes ago, until the given moment on its clock. They are taken
 // before the first list, which they explain: the stream's own replay would come
-// at its leisure.
+// at its leisure. If the engine's clock is behind that moment, which can be only
+// if it would not tell its time, it holds the answer back: then what has come is
+// all there is.
 func (c *connection) replay(ctx context.Context, until time.Time) (past []happening, err error) {
 	since := until.Add(-firstReplay)
 	if last := c.book.last; !last.at.IsZero() {
@@ -100,6 +102,9 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []happen
 			}
 		}
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
 	return past, err
 }
 

@@ -134,7 +134,7 @@ func (l *ledger) since() (at time.Time, gone bool) {
 	if l.last.at.IsZero() {
 		return l.engineNow().Add(-firstReplay), false
 	}
-	return l.last.at, l.last.id != "" && !slices.Contains(l.log, l.last)
+	return l.last.at, !slices.Contains(l.log, l.last)
 }
 
 func (l *ledger) cut() {

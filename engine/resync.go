@@ -83,7 +83,7 @@ func sameFace(a, c *Container) bool {
 // stopped means nothing by it: unless a container came through unharmed, since
 // an engine that goes stops them all.
 func (b *book) synced(now time.Time) {
-	engineGone := b.gone && !b.lost.IsZero() && !b.survived()
+	engineGone := b.gone && !b.first.IsZero() && !b.survived()
 	b.syncing, b.gone = false, false
 	for _, e := range b.entries {
 		if engineGone && e.c != nil && b.byEngine(e) {

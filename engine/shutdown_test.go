@@ -80,6 +80,12 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.pass(2 * time.Minute)
 			shutdown(l)
 		}, EndedEngine},
+		{"so it does, and nothing had ever happened before", func(l *ledger) {
+			l.cut()
+			l.replaced()
+			l.pass(2 * time.Minute)
+			shutdown(l)
+		}, EndedEngine},
 		{"the new engine started them, and somebody stopped them", func(l *ledger) {
 			shutdown(l)
 			l.cut()

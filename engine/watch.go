@@ -99,9 +99,9 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		e.metrics.reconnect.Inc()
 	}
 	// An engine that does not know of our last event is another one than
-	// before: restarted, at least.
-	last := e.book.last
-	e.book.opened(about.then, about.now, last.id != "" && !slices.Contains(past, last), !about.podman)
+	// before: restarted, at least. So is, for all we know, one that never sent any.
+	gone := !slices.Contains(past, e.book.last)
+	e.book.opened(about.then, about.now, gone, !about.podman)
 	for _, h := range past {
 		c.event(time.Now(), h)
 	}

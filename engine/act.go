@@ -10,9 +10,9 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// startPatience is how long a start may take. Docker 29 cancels a start whose
-// caller leaves.
-const startPatience = 2 * time.Minute
+// actPatience is how long a start may take: Docker 29 cancels one whose caller
+// leaves. A restart may take the container's stop timeout on top.
+const actPatience = 2 * time.Minute
 
 var (
 	// ErrGone says that the container does not exist any more.
@@ -27,32 +27,57 @@ var (
 // not been started since; it may be ErrGone or ErrRefused. If the context ends
 // first, its error is returned and nothing is known.
 func (e *Engine) Start(ctx context.Context, c *Container) error {
+	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context) error {
+		return e.api.Load().ContainerStart(ctx, c.ID, container.StartOptions{})
+	})
+	switch {
+	case now != nil && now.Up():
+		return nil // whoever started it
+	case err == nil && !now.Started.After(c.Started):
+		return errors.New("the engine accepted it, but the container did not start")
+	}
+	return err
+}
+
+// Restart stops a container that runs, with its own signal and timeout, and
+// starts it. It returns as Start does. The engine carries on with a restart whose
+// caller leaves.
+func (e *Engine) Restart(ctx context.Context, c *Container) error {
+	seconds := int(c.StopTimeout / time.Second) // without it, Podman kills at once
+	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actPatience, func(ctx context.Context) error {
+		return e.api.Load().ContainerRestart(ctx, c.ID, container.StopOptions{Timeout: &seconds})
+	})
+	if err == nil && !now.Started.After(c.Started) {
+		return errors.New("the engine accepted it, but the container was not started anew")
+	}
+	return err
+}
+
+// act makes one call, waits for the container to be inspected anew, and returns
+// what it is now. What the inspect shows counts more than the call's answer.
+func (e *Engine) act(ctx context.Context, name string, c *Container, patience time.Duration, call func(context.Context) error) (*Container, error) {
 	e.inbox.post(func(time.Time) { e.book.acting(c.ID, +1) })
 	defer e.inbox.post(func(time.Time) { e.book.acting(c.ID, -1) })
 
-	callCtx, cancel := context.WithTimeout(ctx, startPatience)
+	callCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := e.call(callCtx, callStart, func(ctx context.Context) error {
-		return e.api.Load().ContainerStart(ctx, c.ID, container.StartOptions{})
-	})
+	err := e.call(callCtx, name, call)
 
 	fresh := make(chan *Container, 1)
 	e.inbox.post(func(time.Time) { e.book.refresh(c.ID, fresh) })
 	var now *Container
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	case now = <-fresh:
 	}
 	switch {
 	case now == nil:
-		return ErrGone
-	case now.Up(), now.Started.After(c.Started):
-		return nil
+		return nil, ErrGone
+	case now.Started.After(c.Started):
+		return now, nil
 	case errdefs.IsPermissionDenied(err):
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	case err != nil:
-		return fmt.Errorf("start: %w", err)
+		return now, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	return errors.New("start: the engine accepted it, but the container did not start")
+	return now, err
 }

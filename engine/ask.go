@@ -20,6 +20,8 @@ var watched = []string{
 	"rename", "update", "destroy", "remove", "health_status",
 }
 
+const containerType = string(events.ContainerEventType)
+
 // open subscribes to the engine's events and has each posted to the loop.
 func (c *connection) open(ctx context.Context, since time.Time) error {
 	hung := time.AfterFunc(c.Timeout, func() { c.cancel(fmt.Errorf("GET /events: %w", context.DeadlineExceeded)) })
@@ -71,41 +73,45 @@ func (c *connection) event(now time.Time, h happening) {
 	}
 }
 
-// replay returns the events that the engine still holds, from our last one, or
-// from some minutes ago, until the given moment on its clock. They are taken
-// before the first list, which they explain: the stream's own replay would come
-// at its leisure. If the engine's clock is behind that moment, which can be only
-// if it would not tell its time, it holds the answer back: then what has come is
-// all there is.
-func (c *connection) replay(ctx context.Context, until time.Time) (past []happening, err error) {
-	since := until.Add(-firstReplay)
-	if last := c.book.last; !last.at.IsZero() {
-		since = last.at
+// replay returns the events of all kinds that the engine still holds, from our
+// last one until the given moment on its clock, and from when the stream must go
+// on. They are taken before the first list, which they explain: the stream's own
+// replay would come at its leisure. The first time it asks for all, so that the
+// engine is known again later by the last of them, however long ago it was.
+func (c *connection) replay(ctx context.Context, until time.Time, podman bool) (past []happening, next time.Time, err error) {
+	since := c.book.last.at
+	switch {
+	case !since.IsZero():
+	case podman: // which keeps them for ever
+		since = until.Add(-firstReplay)
+	default:
+		since = time.Unix(1, 0)
 	}
 	if since.After(until) {
-		return nil, nil // its clock was set back: what it holds is not ours
+		return nil, until, nil // its clock was set back: what it holds is not ours
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	o := events.ListOptions{Since: stamp(since), Until: stamp(until), Filters: eventFilters()}
 	err = c.call(ctx, callEvents, func(ctx context.Context) error {
-		stream, ended := c.api.Events(ctx, o)
+		stream, ended := c.api.Events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)})
 		for {
 			select {
 			case m := <-stream:
 				past = append(past, toHappening(m))
 			case err := <-ended:
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
 				return err
 			}
 		}
 	})
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil
+	switch {
+	case errors.Is(err, io.EOF):
+		return past, until, nil
+	case errors.Is(err, context.DeadlineExceeded) && len(past) > 0:
+		// An engine that would not tell its time, and whose clock is behind ours,
+		// holds the end back until that moment. The stream goes on from here.
+		return past, past[len(past)-1].at, nil
 	}
-	return past, err
+	return nil, until, err
 }
 
 // list asks for all containers, one list at a time.
@@ -128,7 +134,10 @@ func (c *connection) list(ctx context.Context) {
 				c.listFailed(err)
 				return
 			}
-			c.listFail = ""
+			if c.listFail != "" {
+				c.listFail = ""
+				c.Logger.Info("the engine lists its containers again")
+			}
 			c.metrics.resyncs.Inc()
 			c.book.listAnswered(now, asked, list)
 		})
@@ -166,16 +175,17 @@ func (c *connection) inspect(ctx context.Context, id string) {
 		})
 		answered := err == nil || errdefs.IsNotFound(err)
 		c.post(ctx, func(now time.Time) {
+			c.book.inspected(now, id, mark, fresh, answered)
 			if !answered {
 				c.Logger.Debug("inspect failed", "id", id, "err", err)
+				c.list(ctx) // which never hangs, and knows its state at least
 			}
-			c.book.inspected(now, id, mark, fresh, answered)
 		})
 	})
 }
 
 func eventFilters() filters.Args {
-	f := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)))
+	f := filters.NewArgs(filters.Arg("type", containerType))
 	for _, action := range watched {
 		f.Add("event", action)
 	}
@@ -184,6 +194,7 @@ func eventFilters() filters.Args {
 
 func toHappening(m events.Message) happening {
 	return happening{
+		kind:    string(m.Type),
 		action:  string(m.Action),
 		id:      m.Actor.ID,
 		project: m.Actor.Attributes[labelProject],

@@ -14,7 +14,10 @@ const (
 	// found different.
 	driftSlack = 2 * time.Second
 	// How long after the list the first picture waits for inspects that hang.
-	syncPatience = 5 * time.Second
+	syncPatience = 2 * time.Second
+
+	// How long a compose project's last change is remembered.
+	projectReach = 24 * time.Hour
 
 	followFirst = 500 * time.Millisecond
 	followMost  = 30 * time.Second
@@ -22,6 +25,7 @@ const (
 
 // happening is a container event as the engine sent it.
 type happening struct {
+	kind    string // container; of others only their being is known
 	action  string // create, start, die, …; health_status with its suffix
 	id      string
 	project string    // compose project, "" if none
@@ -42,6 +46,7 @@ type entry struct {
 	ours      int       // own actions under way
 
 	queued  bool
+	hung    bool          // its last inspect was not answered
 	pause   time.Duration // before what passes or failed is looked at again
 	waiters []chan<- *Container
 }
@@ -53,7 +58,7 @@ type book struct {
 	order    []string             // sorted ids; nil: to be sorted again
 	queue    []string             // ids to inspect, oldest news first
 	later    map[string]time.Time // ids to inspect again without news
-	asking   map[string]bool      // ids whose inspect is asked for and not answered
+	asking   map[string]bool      // ids whose inspect is asked for and not answered: whether the last one hung
 	tallies  map[string]*tally
 	projects map[string]time.Time
 	tombs    map[string]time.Time // destroyed lately: a list may still hold them
@@ -63,7 +68,7 @@ type book struct {
 	engineThen     time.Time // the engine's clock at ourThen
 	ourThen        time.Time
 	first          time.Time // on the engine's clock
-	last           happening // the newest event
+	last           happening // the newest event, of any kind
 	versions       int       // given to entries: one that was removed and came back has another
 	syncing        bool      // since the stream opened, until the picture is whole
 	syncBy         time.Time // zero until the list has come
@@ -116,8 +121,8 @@ func (b *book) closed(now time.Time) {
 	clear(b.suspects)
 }
 
-// ours turns a moment on the engine's clock into one on ours, never later than now.
-func (b *book) ours(at, now time.Time) time.Time {
+// ourTime turns a moment on the engine's clock into one on ours, never later than now.
+func (b *book) ourTime(at, now time.Time) time.Time {
 	if t := b.ourThen.Add(at.Sub(b.engineThen)); t.Before(now) {
 		return t
 	}
@@ -128,7 +133,7 @@ func (b *book) ours(at, now time.Time) time.Time {
 // now: in the first picture when it happened, afterwards now.
 func (b *book) seen(at, now time.Time) time.Time {
 	if b.first.IsZero() && !at.IsZero() {
-		return b.ours(at, now)
+		return b.ourTime(at, now)
 	}
 	return now
 }
@@ -166,7 +171,7 @@ func (b *book) event(now time.Time, h happening) bool {
 		}
 	case "kill":
 		b.count(e, EventKill)
-		if e.ours == 0 {
+		if e.ours == 0 && b.announcesStops { // else it is no evidence, and names no signal
 			stopSignal, trusted := 0, true
 			if e.c != nil {
 				stopSignal = e.c.stopSignal
@@ -238,7 +243,7 @@ func (b *book) picture() *Picture {
 		}
 	}
 	for name, t := range b.tallies {
-		if !t.gone.IsZero() {
+		if !t.gone.IsZero() && name != "" {
 			p.Departed = append(p.Departed, Departed{Name: name, Events: t.counts})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,9 @@ type about struct {
 	now, then                           time.Time // its clock, and ours at that moment or a little before
 }
 
+// maxSocketPath is the kernel's limit, unix(7).
+const maxSocketPath = 107
+
 // CheckHost refuses an engine address that can never work.
 func CheckHost(host string) error {
 	u, err := client.ParseHostURL(host)
@@ -37,7 +41,15 @@ func CheckHost(host string) error {
 		return fmt.Errorf("engine address %q: want unix:///path or tcp://host:port: %w", host, err)
 	}
 	switch u.Scheme {
-	case "unix", "tcp", "http", "https":
+	case "unix":
+		if len(u.Host) > maxSocketPath {
+			return fmt.Errorf("engine address %q: the path of a socket has at most %d characters", host, maxSocketPath)
+		}
+		return nil
+	case "tcp", "http", "https":
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+			return fmt.Errorf("engine address %q: want a port, as in tcp://host:2376", host)
+		}
 		return nil
 	case "ssh":
 		return fmt.Errorf("engine address %q: ssh:// is not supported: forward the socket with `ssh -nNT -L /path/docker.sock:/var/run/docker.sock HOST` and use unix:///path/docker.sock", host)

@@ -101,19 +101,21 @@ type Container struct {
 	Inspected bool
 
 	State         State
-	HealthCheck   bool   // it has one
-	Health        Health // NoHealth unless it runs: the engine does not judge others
-	Error         string // of the last start that failed
-	RestartCount  int    // by the engine's own policy, since the last start through the API
-	RestartPolicy string // no, always, unless-stopped, on-failure
-	AutoRemove    bool   // docker run --rm
-	NetworkParent string // id or name after network_mode container:
+	HealthCheck   bool          // it has one
+	Health        Health        // NoHealth unless it runs: the engine does not judge others
+	Error         string        // of the last start that failed
+	RestartCount  int           // by the engine's own policy, since the last start through the API
+	RestartPolicy string        // no, always, unless-stopped, on-failure
+	AutoRemove    bool          // docker run --rm
+	NetworkParent string        // id or name after network_mode container:
+	StopTimeout   time.Duration // between SIGTERM and SIGKILL; negative: for ever
 
 	Created, Started, Finished time.Time // on the engine's clock; zero: never
 
 	Exit   Exit   // the last exit that we know of, kept while it runs again
 	Events Counts // since Defib started, by all containers of this name
 
+	Begun    time.Time // when we saw the current run begin, on our clock; zero: it is down
 	Ending   Ending
 	Ended    time.Time // when we saw the last run end, on our clock; zero: it runs or never ran
 	Stopping time.Time // when it was told to stop, on our clock; zero: it was not, or is down
@@ -183,6 +185,17 @@ func (p *Picture) Find(idOrName string) *Container {
 		return nil
 	}
 	return p.Named()[i]
+}
+
+// Orphaned reports whether a container that runs lives in the network of another
+// that was restarted after it, or is gone: then it has lost its network, though
+// the engine calls it running.
+func (p *Picture) Orphaned(c *Container) bool {
+	if c.NetworkParent == "" || !c.Up() {
+		return false
+	}
+	parent := p.Find(c.NetworkParent)
+	return parent == nil || parent.Started.After(c.Started)
 }
 
 // Named returns each container that has a name, one per name, sorted by it. A

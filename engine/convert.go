@@ -17,10 +17,14 @@ const (
 	labelService = "com.docker.compose.service"
 )
 
+// defaultStopTimeout is Docker's for Linux containers that name none.
+// Source: https://docs.docker.com/reference/cli/docker/container/stop/
+const defaultStopTimeout = 10 * time.Second
+
 // fromInspect makes a Container of an inspect's answer. What only events tell
 // (ending, counts) is left to the book.
 func fromInspect(in container.InspectResponse) *Container {
-	c := &Container{Inspected: true, RestartPolicy: string(container.RestartPolicyDisabled)}
+	c := &Container{Inspected: true, RestartPolicy: string(container.RestartPolicyDisabled), StopTimeout: defaultStopTimeout}
 	if in.ContainerJSONBase != nil {
 		c.ID = in.ID
 		c.Name = strings.TrimPrefix(in.Name, "/")
@@ -32,6 +36,9 @@ func fromInspect(in container.InspectResponse) *Container {
 		c.Image = in.Config.Image
 		c.Labels = in.Config.Labels
 		c.stopSignal = parseSignal(in.Config.StopSignal)
+		if t := in.Config.StopTimeout; t != nil && *t != 0 { // Podman says 0 and means 10
+			c.StopTimeout = time.Duration(*t) * time.Second
+		}
 	}
 	if in.ContainerJSONBase == nil {
 		return c

@@ -98,6 +98,7 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			in := recorded[container.InspectResponse](t, tc.engine, "inspect-"+tc.file+".json")
 			got := fromInspect(in)
 			tc.want.Inspected, tc.want.ID, tc.want.ImageID = true, in.ID, in.Image
+			tc.want.StopTimeout = 10 * time.Second
 			if diff := cmp.Diff(&tc.want, got, sameContainer); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

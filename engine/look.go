@@ -8,8 +8,7 @@ import (
 // asked begins an inspect. The mark it returns goes into inspected.
 func (b *book) asked(id string) (mark int) {
 	e := b.entries[id]
-	e.queued = false
-	b.asking[id] = true
+	b.asking[id] = e.hung
 	return e.version
 }
 
@@ -30,7 +29,9 @@ func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bo
 	case e.version != mark:
 		b.enqueue(id, e) // something happened meanwhile
 	case !ok:
-		b.unanswered(now, id, e)
+		e.hung = true
+		b.follow(now, id, e)
+		b.doubt(now, e)
 	case c == nil:
 		b.bury(id, e.project(), now, now)
 	default:
@@ -38,27 +39,31 @@ func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bo
 	}
 }
 
-// unanswered keeps what is known, marked as not inspected, and asks again later.
-func (b *book) unanswered(now time.Time, id string, e *entry) {
-	b.follow(now, id, e)
+// doubt marks what is known of a container as not inspected.
+func (b *book) doubt(now time.Time, e *entry) {
 	if e.c == nil || !e.c.Inspected {
 		return
 	}
 	c := *e.c
 	c.Inspected = false
-	b.publish(now, e, &c)
+	b.show(now, e, &c)
 }
 
 // describe puts a fresh answer into the picture.
 func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 	seen := now
 	if b.first.IsZero() {
-		seen = b.seen(c.Finished, now)
-		if c.FailedStart() {
+		switch {
+		case c.Up():
+			seen = b.seen(c.Started, now)
+		case c.FailedStart():
 			seen = b.seen(c.Created, now)
+		default:
+			seen = b.seen(c.Finished, now)
 		}
 	}
-	e.run.inspected(c, e.c, seen)
+	e.hung = false
+	e.run.inspected(c, e.c, seen, b.announcesStops)
 	if c.Exit.Known {
 		e.exit = c.Exit
 	}
@@ -71,7 +76,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 	if now.Sub(e.run.stopping) >= toldReach {
 		e.run.stopping = time.Time{} // it was told in vain
 	}
-	b.publish(now, e, c)
+	b.show(now, e, c)
 	if !c.Stopping.IsZero() || c.State == Restarting || c.State == Removing || c.State == Created {
 		b.follow(now, id, e)
 	} else {
@@ -90,10 +95,10 @@ func (b *book) reply(e *entry, c *Container) {
 	e.waiters = nil
 }
 
-// publish makes c, completed with what only events tell, the entry's face.
-func (b *book) publish(now time.Time, e *entry, c *Container) {
+// show makes c, completed with what only events tell, the entry's face.
+func (b *book) show(now time.Time, e *entry, c *Container) {
 	c.Exit = e.exit
-	c.Ending, c.Ended, c.Stopping = e.run.ending, e.run.ended, e.run.stopping
+	c.Begun, c.Ending, c.Ended, c.Stopping = e.run.begun, e.run.ending, e.run.ended, e.run.stopping
 	t := b.tally(c.Name)
 	for i, n := range e.early {
 		t.counts[i] += n
@@ -156,13 +161,20 @@ func (b *book) step(now time.Time, free int) (ids []string) {
 			delete(b.suspects, id)
 		}
 	}
+	hung := 0 // those that did not answer last time have half the places
+	for _, h := range b.asking {
+		hung += weight(h)
+	}
 	rest := b.queue[:0]
 	for _, id := range b.queue {
+		_, asking := b.asking[id]
 		switch e := b.entries[id]; {
-		case e == nil: // gone
-		case b.asking[id] || len(ids) == free:
+		case e == nil || !e.queued: // gone, or asked for already
+		case asking || len(ids) == free || e.hung && hung >= inspectors/2:
 			rest = append(rest, id)
 		default:
+			e.queued = false
+			hung += weight(e.hung)
 			ids = append(ids, id)
 		}
 	}
@@ -171,6 +183,13 @@ func (b *book) step(now time.Time, free int) (ids []string) {
 		b.synced(now)
 	}
 	return ids
+}
+
+func weight(hung bool) int {
+	if hung {
+		return 1
+	}
+	return 0
 }
 
 // settled reports whether every container has been described, or its inspect has

@@ -16,6 +16,7 @@ const (
 	callPing    = "ping"
 	callEvents  = "events"
 	callStart   = "start"
+	callRestart = "restart"
 )
 
 // metrics is what the watch tells about itself.
@@ -49,7 +50,7 @@ func newMetrics() *metrics {
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 120},
 		}, []string{"call"}),
 	}
-	for _, call := range []string{callList, callInspect, callPing, callEvents, callStart} {
+	for _, call := range []string{callList, callInspect, callPing, callEvents, callStart, callRestart} {
 		m.failures.WithLabelValues(call)
 		m.durations.WithLabelValues(call)
 	}

@@ -41,9 +41,7 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 		case e.c != nil && e.c.Inspected && !b.syncing:
 			continue
 		}
-		if e.c == nil || !e.c.Inspected {
-			b.publish(now, e, fromSummary(s))
-		}
+		b.glance(now, e, s)
 		b.enqueue(s.ID, e)
 	}
 	for id, e := range b.entries {
@@ -59,6 +57,19 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 		b.syncBy = now.Add(syncPatience)
 	}
 	b.tidy(now)
+}
+
+// glance takes from a line of a list what is not known better. After a gap even
+// what an inspect said may be stale.
+func (b *book) glance(now time.Time, e *entry, s container.Summary) {
+	switch {
+	case e.c == nil:
+		b.show(now, e, fromSummary(s))
+	case !e.c.Inspected || b.syncing && differs(e.c, s):
+		c := *e.c
+		c.Inspected, c.State, c.Name = false, parseState(s.State), summaryName(s.Names)
+		b.show(now, e, &c)
+	}
 }
 
 // suspect notes a difference that no event explains. The engine passes through
@@ -85,11 +96,14 @@ func sameFace(a, c *Container) bool {
 func (b *book) synced(now time.Time) {
 	engineGone := b.gone && !b.first.IsZero() && !b.survived()
 	b.syncing, b.gone = false, false
-	for _, e := range b.entries {
+	for id, e := range b.entries {
+		if _, asking := b.asking[id]; asking || e.queued {
+			b.doubt(now, e) // it hangs: what is known of it is from before the gap
+		}
 		if engineGone && e.c != nil && b.byEngine(e) {
 			e.run.ending = EndedEngine
 			c := *e.c
-			b.publish(now, e, &c)
+			b.show(now, e, &c)
 		}
 	}
 	if b.first.IsZero() {

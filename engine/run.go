@@ -26,6 +26,7 @@ type run struct {
 	hinted time.Time // the newest signal of another kind, on the engine's clock
 	oom    bool
 
+	begun    time.Time // when it was seen to begin, on our clock
 	stopping time.Time // as told, on our clock
 	ending   Ending
 	died     time.Time // on the engine's clock, if a die event told
@@ -69,15 +70,13 @@ func (r *run) stop(at, now time.Time) {
 
 // die ends the run. Ours is true while an action of our own is under way.
 func (r *run) die(at, now time.Time, ours, announcesStops bool) {
-	r.died, r.ended, r.settled, r.stopping = at, now, false, time.Time{}
+	r.begun, r.died, r.ended, r.settled, r.stopping = time.Time{}, at, now, false, time.Time{}
 	switch {
 	case ours:
 		r.ending = EndedSelf
-	case !announcesStops: // nor are its kills evidence, which name no signal
-		r.ending = EndedUnknown
 	case !r.told.IsZero() && at.Sub(r.told) <= toldReach, !r.hinted.IsZero() && at.Sub(r.hinted) <= hintReach:
 		r.ending = EndedStopped
-	case r.whole:
+	case r.whole && announcesStops:
 		r.ending = EndedSelf
 	default:
 		r.ending = EndedUnknown
@@ -85,21 +84,29 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 }
 
 // inspected squares the evidence with what an inspect says that is not older
-// than the last event. Seen is the moment, on our clock, from which an end that
-// nobody saw counts.
-func (r *run) inspected(c, before *Container, seen time.Time) {
+// than the last event. Seen is the moment, on our clock, from which a start or an
+// end that nobody saw counts.
+func (r *run) inspected(c, before *Container, seen time.Time, announcesStops bool) {
+	// A start that nobody saw: what is known belongs to another run.
+	unseen := !r.whole && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
 	switch {
 	case c.State == Running || c.State == Paused:
-		if r.over() || before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started) && !r.whole {
-			r.start() // a start that nobody saw
+		if r.over() || unseen {
+			r.start()
 		}
 		r.whole = true
+		if r.begun.IsZero() {
+			r.begun = seen
+		}
 	case c.State == Exited || c.State == Dead:
-		if r.settled && !r.finished.Equal(c.Finished) {
-			*r = run{} // another run, that nobody saw
+		if unseen || r.settled && !r.finished.Equal(c.Finished) {
+			*r = run{}
 		}
 		if !r.over() { // its die event may be on its way: the evidence stays for it
-			r.ending, r.ended, r.stopping = EndedUnknown, seen, time.Time{}
+			r.die(c.Finished, seen, false, announcesStops)
+			if r.ending == EndedSelf {
+				r.ending = EndedUnknown // nobody saw it
+			}
 		}
 		r.settled, r.finished = true, c.Finished
 	case c.FailedStart() && !r.over():

@@ -56,5 +56,5 @@ func (b *book) tidy(now time.Time) {
 		}
 	}
 	maps.DeleteFunc(b.tombs, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > 2*toldReach })
+	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > projectReach })
 }

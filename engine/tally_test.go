@@ -107,6 +107,8 @@ func TestLaw10BookForgets(t *testing.T) {
 		l.pass(time.Hour)
 		l.sync()
 	}
+	l.pass(projectReach)
+	l.sync()
 	for what, n := range map[string]int{
 		"entries": len(l.entries), "queue": len(l.queue), "later": len(l.later), "tallies": len(l.tallies), "projects": len(l.projects),
 		"tombs": len(l.tombs), "suspects": len(l.suspects), "replies": len(l.replies), "asking": len(l.asking),

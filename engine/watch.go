@@ -21,6 +21,7 @@ const (
 	firstReplay = 10 * time.Minute
 
 	reconnectFirst = 100 * time.Millisecond
+	reconnectSoon  = time.Second // while the engine answers
 	reconnectMost  = 5 * time.Second
 )
 
@@ -36,6 +37,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	said := map[string]bool{} // since the engine was last there
 	wait := reconnectFirst
 	for {
+		began := time.Now()
 		came, err := e.connect(ctx)
 		e.book.closed(time.Now())
 		if e.book.changed {
@@ -47,7 +49,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		if came { // the next attempt will tell whether there is more to say
 			clear(said)
-			wait = reconnectFirst
+			wait = min(wait, reconnectSoon) // a stream that is cut again and again is not opened in a hot loop
+			if time.Since(began) > reconnectSoon {
+				wait = reconnectFirst
+			}
 			e.Logger.Info("event stream ended, opening it anew", "err", err)
 			if errors.Is(err, errDrift) {
 				continue
@@ -86,11 +91,11 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	}()
 
 	c := &connection{Engine: e, api: api, cancel: cancel, wg: &wg}
-	past, err := c.replay(ctx, about.now)
+	past, next, err := c.replay(ctx, about.now, about.podman)
 	if err != nil {
 		return false, fmt.Errorf("ask for past events: %w", err)
 	}
-	if err := c.open(ctx, about.now); err != nil {
+	if err := c.open(ctx, next); err != nil {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	e.api.Store(api)
@@ -99,11 +104,15 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		e.metrics.reconnect.Inc()
 	}
 	// An engine that does not know of our last event is another one than
-	// before: restarted, at least. So is, for all we know, one that never sent any.
-	gone := !slices.Contains(past, e.book.last)
+	// before: restarted, at least.
+	gone := e.book.last.id != "" && !slices.Contains(past, e.book.last)
 	e.book.opened(about.then, about.now, gone, !about.podman)
+	evident := about.now.Add(-firstReplay)
 	for _, h := range past {
-		c.event(time.Now(), h)
+		if h.kind == containerType && h.at.After(evident) {
+			c.event(time.Now(), h)
+		}
+		e.book.last = h
 	}
 	e.metrics.connected.Set(1)
 	c.list(ctx)

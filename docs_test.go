@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,11 +82,14 @@ type fakeEngine struct {
 	picture func() *engine.Picture
 	news    func() <-chan struct{}
 	start   func(context.Context, *engine.Container) error
+	restart func(context.Context, *engine.Container) error
 }
 
 func (f fakeEngine) Picture() *engine.Picture                             { return f.picture() }
 func (f fakeEngine) News() <-chan struct{}                                { return f.news() }
 func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { return f.start(ctx, c) }
+
+func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
 
 // fullRegistry is that of the program, over a picture in which there is
 // something for every metric to say.
@@ -97,7 +101,7 @@ func fullRegistry(t *testing.T) *prometheus.Registry {
 		Containers: []*engine.Container{{
 			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core"},
 			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
-			Ending: engine.EndedStopped, Ended: now,
+			Ending: engine.EndedStopped, Ended: now, NetworkParent: "gone",
 		}},
 	}
 	watch, err := engine.New(engine.Options{Host: engine.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
@@ -117,7 +121,7 @@ func fullRegistry(t *testing.T) *prometheus.Registry {
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	registry, err := newRegistry(func() (*engine.Picture, error) { return p, nil }, watch, healer, []string{"team"})
+	registry, err := newRegistry(func() (*engine.Picture, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +220,20 @@ func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 }
 
 func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
-	if d := diff([]string{restarter.LabelEnable, restarter.LabelPolicy}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
+	if d := diff([]string{restarter.LabelEnable, restarter.LabelPolicy, restarter.LabelTriggers}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
+		t.Errorf("program (-), README.md (+): %s", d)
+	}
+}
+
+func TestReadmeHasEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
+	program, written := map[string]string{}, map[string]string{}
+	for o := range restarter.Outcomes {
+		program[string(o)] = strconv.Itoa(o.Status())
+	}
+	for name, cells := range table(t, "Outcomes") {
+		written[name] = strings.TrimSpace(cells[0])
+	}
+	if d := diff(program, written); d != "" {
 		t.Errorf("program (-), README.md (+): %s", d)
 	}
 }

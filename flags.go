@@ -34,9 +34,17 @@ type flags struct {
 	web             *toolkit.FlagConfig
 	log             *promslog.Config
 
-	whitelist, exclude, labelLists []string
-	mode                           string
-	unread                         []error // by flag: values that are not of its kind
+	guard   restarter.Guard
+	matches []restarter.Match
+
+	whitelist, exclude, labelLists, matchTexts []string
+	mode, triggers, tokenFile                  string
+	unread                                     []error // by flag: values that are not of its kind
+
+	command   string
+	nameTexts []string // of hold and release
+	names     []restarter.Pattern
+	holdFor   time.Duration
 }
 
 // newApp declares every flag. Each is also an environment variable: DEFIB_ and
@@ -58,9 +66,11 @@ func newApp(f *flags) *kingpin.Application {
 		StringsVar(&f.whitelist)
 	app.Flag("restart.exclude", "Containers never to touch, written the same way. It wins. Repeatable.").
 		StringsVar(&f.exclude)
+	app.Flag("restart.triggers", "What is healed: exited, alert. Comma-separated.").
+		Default("exited,alert").StringVar(&f.triggers)
 	app.Flag("restart.policy", "Which deaths are healed: always, unless-stopped, on-failure.").
 		Default(string(restarter.Always)).StringVar(&f.mode)
-	app.Flag("restart.stopped-delay", "How long a container that somebody stopped is left alone under the policy always.").
+	app.Flag("restart.stopped-delay", "How long a container is left alone that somebody stopped (under the policy always) or that nobody saw end.").
 		Default("10s").DurationVar(&f.policy.StoppedDelay)
 	app.Flag("restart.backoff-initial", "Wait before the second attempt in a row; it doubles with each further one.").
 		Default("1s").DurationVar(&f.policy.Backoff.Initial)
@@ -68,16 +78,32 @@ func newApp(f *flags) *kingpin.Application {
 		Default("5m").DurationVar(&f.policy.Backoff.Max)
 	app.Flag("restart.backoff-reset", "How long a container must stay up and well for its past attempts to be forgotten.").
 		Default("15m").DurationVar(&f.policy.Backoff.Reset)
-	app.Flag("restart.concurrency", "How many containers are started at a time.").
+	app.Flag("restart.max-attempts", "Restarts of a running container that do not help before Defib gives up on them.").
+		Default("5").IntVar(&f.policy.MaxAttempts)
+	app.Flag("restart.concurrency", "How many containers are started, and how many restarted, at a time.").
 		Default("4").IntVar(&f.policy.Concurrency)
+	app.Flag("restart.max-per-minute", "Restarts of running containers on this host in any minute.").
+		Default("10").IntVar(&f.policy.MaxPerMinute)
+	app.Flag("restart.hold-file", "File of holds for maintenance, which defib hold and defib release write.").
+		StringVar(&f.policy.HoldFile)
 	app.Flag("dry-run", "Touch nothing; log and count what would be done.").
 		BoolVar(&f.policy.DryRun)
+
+	app.Flag("webhook.token-file", "File with the bearer token that Alertmanager must send. Without it only callers on this host, or those that --web.config.file authenticates, may use the webhook.").
+		StringVar(&f.tokenFile)
+	app.Flag("webhook.match", "LABEL=VALUE that an alert must bear to be meant for this host. Repeatable.").
+		StringsVar(&f.matchTexts)
+	app.Flag("webhook.cooldown", "What was done for an alert is not done again for so long. Keep it shorter than Alertmanager's repeat_interval.").
+		Default("5m").DurationVar(&f.policy.Cooldown)
+	app.Flag("webhook.min-uptime", "A container that came up less than this ago is not restarted for an alert.").
+		Default("1m").DurationVar(&f.policy.MinUptime)
 
 	app.Flag("collector.container-labels", "Container labels to expose in docker_container_labels, comma-separated. Repeatable.").
 		StringsVar(&f.labelLists)
 
 	app.Flag("web.telemetry-path", "Path under which metrics are exposed.").
 		Default("/metrics").StringVar(&f.metricsPath)
+	addCommands(app, f)
 	f.web = toolkitflag.AddFlags(app, ":10911")
 	f.log = &promslog.Config{}
 	promslogflag.AddFlags(app, f.log)
@@ -121,7 +147,8 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	app := newApp(f)
 	app.UsageWriter(stdout)
 	app.Terminate(func(int) { done = true })
-	if _, err := app.Parse(args); err != nil || done {
+	f.command, err = app.Parse(args)
+	if err != nil || done {
 		return nil, done, err
 	}
 	return f, false, f.check()
@@ -153,7 +180,22 @@ func (f *flags) check() error {
 	complain("--restart.whitelist", err)
 	f.policy.Exclude, err = restarter.ParsePatterns(f.exclude)
 	complain("--restart.exclude", err)
+	f.policy.Triggers, err = restarter.ParseTriggers(f.triggers)
+	complain("--restart.triggers", err)
 	errs = append(errs, f.policy.Check())
+	f.names, err = restarter.ParsePatterns(f.nameTexts)
+	complain("NAME", err)
+	if f.command == commandHold || f.command == commandRelease {
+		f.checkHold(complain)
+	}
+
+	f.guard = restarter.Guard{TokenFile: f.tokenFile, WebConfig: *f.web.WebConfigFile}
+	complain("--webhook.token-file", f.guard.Check())
+	for _, text := range f.matchTexts {
+		m, err := restarter.ParseMatch(text)
+		complain("--webhook.match", err)
+		f.matches = append(f.matches, m)
+	}
 
 	f.labels = split(f.labelLists)
 	_, err = collector.New(nil, f.labels)
@@ -169,8 +211,8 @@ func (f *flags) check() error {
 // checkPath refuses what is no path, what another page has, and what the mux
 // would take for a pattern, with a panic, or never match.
 func checkPath(p string) error {
-	if !strings.HasPrefix(p, "/") || path.Clean(p) != strings.TrimSuffix(p, "/") ||
-		strings.ContainsAny(p, "{} \t?#%") || slices.Contains([]string{"/-/healthy", "/-/ready"}, p) {
+	if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || path.Clean(p) != strings.TrimSuffix(p, "/") ||
+		strings.ContainsAny(p, "{} \t?#%") || slices.Contains([]string{"/webhook", "/-/healthy", "/-/ready"}, p) {
 		return fmt.Errorf("%q: want a plain path of its own that begins with /", p)
 	}
 	return nil

@@ -26,6 +26,8 @@ type meaning struct {
 	Listen          []string
 	Systemd         bool
 	Level, Format   string
+	Token           string
+	Matches         []restarter.Match
 }
 
 func meant(t *testing.T, args ...string) meaning {
@@ -37,7 +39,7 @@ func meant(t *testing.T, args ...string) meaning {
 	return meaning{
 		Host: f.host, Timeout: f.timeout, Resync: f.resync, Policy: f.policy, Labels: f.labels,
 		Path: f.metricsPath, Config: *f.web.WebConfigFile, Listen: *f.web.WebListenAddresses, Systemd: *f.web.WebSystemdSocket,
-		Level: f.log.Level.String(), Format: f.log.Format.String(),
+		Level: f.log.Level.String(), Format: f.log.Format.String(), Token: f.guard.TokenFile, Matches: f.matches,
 	}
 }
 
@@ -47,7 +49,9 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 	want := meaning{
 		Host: "unix:///var/run/docker.sock", Timeout: 10 * time.Second, Resync: 30 * time.Second,
 		Policy: restarter.Policy{
-			Mode: restarter.Always, StoppedDelay: 10 * time.Second, Concurrency: 4,
+			Triggers: []restarter.Trigger{restarter.TriggerExited, restarter.TriggerAlert},
+			Mode:     restarter.Always, StoppedDelay: 10 * time.Second, Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10,
+			Cooldown: 5 * time.Minute, MinUptime: time.Minute,
 			Backoff: restarter.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 		},
 		Path: "/metrics", Listen: []string{":10911"}, Level: "info", Format: "logfmt",
@@ -58,6 +62,10 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 }
 
 func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	config := filepath.Join(t.TempDir(), "web.yml")
 	if err := os.WriteFile(config, []byte("basic_auth_users: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -67,6 +75,8 @@ func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
 		"restart.whitelist": "token,web-*", "restart.exclude": "shop/db", "restart.policy": "on-failure",
 		"restart.stopped-delay": "1m", "restart.backoff-initial": "2s", "restart.backoff-max": "3m",
 		"restart.backoff-reset": "1h", "restart.concurrency": "9", "dry-run": "true",
+		"restart.triggers": "alert", "restart.max-attempts": "2", "restart.max-per-minute": "3", "restart.hold-file": "/holds",
+		"webhook.token-file": token, "webhook.match": "host=alpha", "webhook.cooldown": "1m", "webhook.min-uptime": "2m",
 		"collector.container-labels": "team,a.b", "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
 		"web.config.file": config, "web.systemd-socket": "true", "log.level": "debug", "log.format": "json",
 	}
@@ -148,6 +158,9 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"docker.host", "ssh://box", `engine address "ssh://box": ssh:// is not supported`},
 		{"docker.host", "box", `engine address "box": want unix:///path or tcp://host:port`},
 		{"docker.host", "", `engine address "": want unix:///path or tcp://host:port`},
+		{"docker.host", "tcp://box", `engine address "tcp://box": want a port`},
+		{"docker.host", "tcp://box:99999", `engine address "tcp://box:99999": want a port`},
+		{"docker.host", "unix:///" + strings.Repeat("x", 120), "engine address \"unix:///x"},
 		{"docker.timeout", "0s", "0s: want more than 0"},
 		{"docker.timeout", "soon", `"soon": time: invalid duration`},
 		{"docker.resync-interval", "-1s", "-1s: want more than 0"},
@@ -161,12 +174,21 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"restart.backoff-reset", "0s", "0s: want more than 0"},
 		{"restart.concurrency", "0", "0: want at least 1"},
 		{"restart.concurrency", "many", `"many": `},
+		{"restart.triggers", "exited,boredom", `"boredom" is not a trigger`},
+		{"restart.max-attempts", "0", "0: want at least 1"},
+		{"restart.max-per-minute", "-1", "-1: want at least 1"},
+		{"webhook.cooldown", "0s", "0s: want more than 0"},
+		{"webhook.min-uptime", "-1s", "-1s is negative"},
+		{"webhook.match", "alpha", `"alpha": want LABEL=VALUE`},
+		{"webhook.token-file", "/nonexistent/token", "open /nonexistent/token: no such file"},
 		{"collector.container-labels", "a.b,a-b", `container labels "a.b" and "a-b" both become label_a_b`},
 		{"web.telemetry-path", "metrics", `"metrics": want a plain path of its own`},
 		{"web.telemetry-path", "/", `"/": want a plain path of its own`},
+		{"web.telemetry-path", "/webhook", `"/webhook": want a plain path of its own`},
 		{"web.telemetry-path", "/-/ready", `"/-/ready": want a plain path of its own`},
 		{"web.telemetry-path", "/{m", `"/{m": want a plain path of its own`},
 		{"web.telemetry-path", "/{$}", `"/{$}": want a plain path of its own`},
+		{"web.telemetry-path", "//", `"//": want a plain path of its own`},
 		{"web.telemetry-path", "/a b", `"/a b": want a plain path of its own`},
 		{"web.telemetry-path", "/a/../b", `"/a/../b": want a plain path of its own`},
 		{"web.telemetry-path", "//m", `"//m": want a plain path of its own`},

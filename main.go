@@ -55,6 +55,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	f.log.Writer = stderr
+	if f.command != commandServe {
+		if err := f.do(time.Now(), stdout); err != nil {
+			fmt.Fprintf(stderr, "defib: %s: %s\n", f.command, err)
+			return exitFailure
+		}
+		return exitOK
+	}
 	logger := promslog.New(f.log)
 	logger.Info("starting defib", "version", version.Info(), "build", version.BuildContext())
 	if err := serve(ctx, f, logger); err != nil {
@@ -77,7 +84,8 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	// While starts under way end, the engine is still there.
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Picture, error) { return watch.Up(scrapes) }
-	registry, err := newRegistry(up, watch, healer, f.labels)
+	webhook := restarter.NewWebhook(healer, f.guard, f.matches)
+	registry, err := newRegistry(up, watch, webhook, f.labels)
 	if err != nil {
 		return err
 	}
@@ -86,7 +94,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		// What one collector does wrong never costs the rest.
 		ErrorHandling: promhttp.ContinueOnError,
 	})
-	handler, err := web.New(f.metricsPath, metrics, func(r *http.Request) error {
+	handler, err := web.New(f.metricsPath, metrics, webhook, func(r *http.Request) error {
 		_, err := watch.Up(r.Context())
 		return err
 	})
@@ -130,8 +138,8 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 }
 
 // newRegistry holds every metric that Defib exposes.
-func newRegistry(up func() (*engine.Picture, error), watch prometheus.Collector, healer *restarter.Restarter, labels []string) (*prometheus.Registry, error) {
-	containers, err := collector.New(up, labels, restarter.Status{Restarter: healer})
+func newRegistry(up func() (*engine.Picture, error), watch prometheus.Collector, healer *restarter.Webhook, labels []string) (*prometheus.Registry, error) {
+	containers, err := collector.New(up, labels, restarter.Status{Restarter: healer.Restarter})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +148,7 @@ func newRegistry(up func() (*engine.Picture, error), watch prometheus.Collector,
 		versioncollector.NewCollector("defib"),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		watch, healer, containers,
+		watch, healer.Restarter, healer, containers,
 	)
 	return registry, nil
 }

@@ -88,6 +88,11 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			ch <- m
 		}
 	}
+	for _, con := range p.Named() {
+		if con.NetworkParent != "" {
+			ch <- gauge(c.descs.orphaned, bit(p.Orphaned(con)), con.Name)
+		}
+	}
 	for _, d := range p.Departed {
 		for _, m := range c.descs.ofEvents(nil, d.Name, d.Events) {
 			ch <- m

@@ -16,7 +16,7 @@ type descs struct {
 	health, exitCode, oomKilled *prometheus.Desc
 	events, restarts            *prometheus.Desc
 	created, started, finished  *prometheus.Desc
-	info, labels                *prometheus.Desc
+	info, labels, orphaned      *prometheus.Desc
 }
 
 func newDescs(labelNames []string) descs {
@@ -37,6 +37,7 @@ func newDescs(labelNames []string) descs {
 		created:    d("docker_container_created_timestamp_seconds", "When the container was created, in Unix time.", "name"),
 		started:    d("docker_container_started_timestamp_seconds", "When the container was started last, in Unix time.", "name"),
 		finished:   d("docker_container_finished_timestamp_seconds", "When the container exited last, in Unix time.", "name"),
+		orphaned:   d("docker_container_network_orphaned", "1 if the container lives in the network of another that was restarted after it or is gone.", "name"),
 		info: d("docker_container_info", "The container.",
 			"name", "id", "image", "image_id", "compose_project", "compose_service", "restart_policy"),
 	}
@@ -49,7 +50,7 @@ func newDescs(labelNames []string) descs {
 func (d *descs) all() []*prometheus.Desc {
 	all := []*prometheus.Desc{
 		d.up, d.engineInfo, d.running, d.exited, d.state, d.health, d.exitCode, d.oomKilled,
-		d.events, d.restarts, d.created, d.started, d.finished, d.info,
+		d.events, d.restarts, d.created, d.started, d.finished, d.orphaned, d.info,
 	}
 	if d.labels != nil {
 		all = append(all, d.labels)

@@ -18,6 +18,8 @@ const (
 	// While a container that was told to stop has not died, its compose project
 	// is being deployed; for so long at most.
 	stopReach = 5 * time.Minute
+	// Restarts of running containers are limited per this time.
+	perMinute = time.Minute
 )
 
 // Labels of compose and swarm that say what a container is for.
@@ -35,12 +37,16 @@ type verdict struct {
 	act       bool
 	trigger   Trigger
 	cause     time.Time // since when there is something to heal, on our clock
+	due       time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
 	reason    Reason    // why it is left alone; "" if act
 	until     time.Time // when to look again; zero: on news only
 }
 
+// restarts reports whether acting means to restart what runs.
+func (v verdict) restarts() bool { return v.container.Up() }
+
 // plan is what is to be done at a moment: one verdict per container that
-// matters, those to act upon first, oldest cause first, then by id.
+// matters, those to act upon first, the longest due first, then by id.
 type plan struct {
 	verdicts []verdict
 	now      time.Time
@@ -48,9 +54,10 @@ type plan struct {
 }
 
 // decide judges every container. It is pure: the same facts give the same plan.
-// What of records is not in the picture is ignored.
-func decide(now time.Time, policy Policy, picture *engine.Picture, records history) plan {
-	f := newFacts(now, policy, picture, records)
+// Asked holds, by container ID, since when an alert asks for a container, on our
+// clock. What of past and asked is not in the picture is ignored.
+func decide(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) plan {
+	f := newFacts(now, policy, picture, past, asked)
 	p := plan{now: now}
 	for _, c := range picture.Containers {
 		if v, matters := f.judge(c); matters {
@@ -61,14 +68,15 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, records histo
 		if a.act != b.act {
 			return cmp.Compare(b.rank(), a.rank())
 		}
-		return cmp.Or(a.cause.Compare(b.cause), cmp.Compare(a.container.ID, b.container.ID))
+		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.container.ID, b.container.ID))
 	})
-	p.limit(policy.Concurrency - records.active())
+	p.limit(policy, past)
 	for _, v := range p.verdicts {
 		p.look(v.until)
 	}
 	for _, c := range picture.Containers {
-		p.look(records.at(c.ID).forgivenAt(policy.Backoff.Reset))
+		p.look(past.at(c.ID).forgivenAt(policy.Backoff.Reset))
+		p.look(past.at(c.ID).place)
 	}
 	return p
 }
@@ -80,12 +88,23 @@ func (v verdict) rank() int {
 	return 0
 }
 
-// limit holds what would be one start too many.
-func (p *plan) limit(free int) {
+// limit holds what would be one action too many, in the order of the verdicts.
+func (p *plan) limit(policy Policy, past history) {
+	starts, restarts := past.active(p.now)
+	spent := slices.Clone(past.spent)
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
-		if v.act && i >= free {
+		switch {
+		case !v.act:
+		case !v.restarts() && starts >= policy.Concurrency, v.restarts() && restarts >= policy.Concurrency:
 			v.act, v.reason = false, RateLimited
+		case !v.restarts():
+			starts++
+		case len(spent) >= policy.MaxPerMinute:
+			v.act, v.reason, v.until = false, RateLimited, spent[len(spent)-policy.MaxPerMinute].Add(perMinute)
+		default:
+			restarts++
+			spent = append(spent, p.now)
 		}
 	}
 }
@@ -101,15 +120,16 @@ type facts struct {
 	now     time.Time
 	policy  Policy
 	picture *engine.Picture
-	records history
+	past    history
+	asked   map[string]time.Time
 
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
 	awaited  map[string]bool      // project/service whose completion another container waits for
 }
 
-func newFacts(now time.Time, policy Policy, picture *engine.Picture, records history) *facts {
+func newFacts(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) *facts {
 	f := &facts{
-		now: now, policy: policy, picture: picture, records: records,
+		now: now, policy: policy, picture: picture, past: past, asked: asked,
 		stopping: map[string]time.Time{}, awaited: map[string]bool{},
 	}
 	for _, c := range picture.Containers {
@@ -134,42 +154,78 @@ func newFacts(now time.Time, policy Policy, picture *engine.Picture, records his
 	return f
 }
 
-// judge gives the verdict on one container; it does not matter if it is not
-// whitelisted, or is up.
+// judge gives the verdict on one container. It does not matter if it is not
+// whitelisted, or is up and nobody asks for it.
 func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 	rule := f.policy.For(c)
-	if !rule.Whitelisted || c.Up() {
+	asked := f.asked[c.ID]
+	if !rule.Whitelisted || c.Up() && asked.IsZero() {
 		return verdict{}, false
 	}
 	v = verdict{container: c, trigger: TriggerExited, cause: c.Ended}
-	hold := func(r Reason, until time.Time) (verdict, bool) {
-		v.reason, v.until = r, until
-		return v, true
+	if c.Up() || !rule.Heals(TriggerExited) && !asked.IsZero() {
+		v.trigger, v.cause = TriggerAlert, asked
 	}
-	rec := f.records.at(c.ID)
-	if rec.acting {
-		return hold(InProgress, time.Time{})
+	v.due = later(v.cause, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
+	v.reason, v.until = f.held(c, rule, v.trigger)
+	v.act = v.reason == ""
+	return v, true
+}
+
+// held names the first of all reasons to leave the container alone now, and when
+// to look again; "" if there is none.
+func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Time) {
+	past := f.past.at(c.ID)
+	if past.acting {
+		return InProgress, time.Time{}
+	}
+	if until := f.policy.Holds.Until(c); until.After(f.now) {
+		return OnHold, until
 	}
 	if r := veto(c); r != "" {
-		return hold(r, time.Time{})
+		return r, time.Time{}
 	}
-	if r, until := f.ending(c, rule); r != "" {
-		return hold(r, until)
+	if c.Up() {
+		if r, until := f.sick(c, past); r != "" {
+			return r, until
+		}
+	} else if r, until := f.ending(c, rule); r != "" {
+		return r, until
+	}
+	if !rule.Heals(t) {
+		return TriggerDisabled, time.Time{}
 	}
 	if r := f.parent(c); r != "" {
-		return hold(r, time.Time{})
+		return r, time.Time{}
 	}
-	if until := rec.retryAt(c, f.policy.Backoff); until.After(f.now) {
-		if rec.refused {
-			return hold(Refused, until)
+	if until := past.retryAt(c, f.policy.Backoff); until.After(f.now) {
+		if past.refused {
+			return Refused, until
 		}
-		return hold(BackOff, until)
+		return BackOff, until
 	}
 	if f.policy.DryRun {
-		return hold(DryRun, time.Time{})
+		return DryRun, time.Time{}
 	}
-	v.act = true
-	return v, true
+	return "", time.Time{}
+}
+
+// sick names what forbids to restart a container that runs: restarting it is
+// not free.
+func (f *facts) sick(c *engine.Container, past *record) (Reason, time.Time) {
+	if !c.Stopping.IsZero() && c.Stopping.Add(stopReach).After(f.now) {
+		return InProgress, c.Stopping.Add(stopReach) // somebody stops or restarts it
+	}
+	if past.restarts >= f.policy.MaxAttempts {
+		return GaveUp, time.Time{}
+	}
+	if until := c.Begun.Add(f.policy.MinUptime); until.After(f.now) {
+		return TooYoung, until
+	}
+	if c.Health == engine.Starting {
+		return TooYoung, time.Time{}
+	}
+	return "", time.Time{}
 }
 
 // veto names what forbids a start whatever happened.

@@ -74,7 +74,8 @@ func childOf(parent string) func(*engine.Container) {
 // usual is the policy of the defaults with the whitelist "web,shop/db,batch-*".
 func usual(edits ...func(*Policy)) Policy {
 	p := Policy{
-		Whitelist: patterns("web,shop/db,batch-*"), Mode: Always, StoppedDelay: 10 * time.Second, Concurrency: 4,
+		Whitelist: patterns("web,shop/db,batch-*"), Triggers: AllTriggers, Mode: Always, StoppedDelay: 10 * time.Second,
+		Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10, MinUptime: time.Minute, Cooldown: 5 * time.Minute,
 		Backoff: Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 	}
 	for _, edit := range edits {
@@ -132,6 +133,8 @@ func TestDecide(t *testing.T) {
 		others  []*engine.Container
 		picture []func(*engine.Picture)
 		record  *record
+		spent   []time.Time
+		asked   bool
 		want    string
 	}{
 		// Law 1: nothing that is not whitelisted.
@@ -261,11 +264,15 @@ func TestDecide(t *testing.T) {
 			for _, edit := range row.picture {
 				edit(p)
 			}
-			records := history{}
+			past := history{records: map[string]*record{}, spent: row.spent}
 			if row.record != nil {
-				records[row.c.ID] = row.record
+				past.records[row.c.ID] = row.record
 			}
-			if got := ran(decide(noon, row.policy, p, records), row.c.ID); got != row.want {
+			asked := map[string]time.Time{}
+			if row.asked {
+				asked[row.c.ID] = ago(time.Second)
+			}
+			if got := ran(decide(noon, row.policy, p, past, asked), row.c.ID); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 		})
@@ -280,8 +287,8 @@ func TestDecideTakesTheOldestCauseFirstWithinTheConcurrency(t *testing.T) {
 		ended(engine.EndedSelf, named("d4", "batch-d"), endedAgo(2*time.Second)),
 		ended(engine.EndedSelf, named("e5", "batch-e"), endedAgo(time.Hour)),
 	)
-	records := history{"e5": {acting: true}}
-	got := decide(noon, usual(func(p *Policy) { p.Concurrency = 3 }), p, records)
+	records := history{records: map[string]*record{"e5": {acting: true, place: noon.Add(time.Minute)}}}
+	got := decide(noon, usual(func(p *Policy) { p.Concurrency = 3 }), p, records, nil)
 	var order []string
 	for _, v := range got.verdicts {
 		order = append(order, v.container.ID+" "+ran(got, v.container.ID))
@@ -298,25 +305,26 @@ func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
 		ended(engine.EndedSelf, named("b2", "batch-b"), endedAgo(0)),
 		ended("", named("c3", "batch-c"), state(engine.Running)),
 	)
-	records := history{"b2": {attempts: 3}, "c3": {attempts: 1, well: ago(14 * time.Minute)}}
-	if got, want := decide(noon, usual(), p, records).next, noon.Add(4*time.Second); !got.Equal(want) {
+	records := history{records: map[string]*record{"b2": {attempts: 3}, "c3": {attempts: 1, well: ago(14 * time.Minute)}}}
+	if got, want := decide(noon, usual(), p, records, nil).next, noon.Add(4*time.Second); !got.Equal(want) {
 		t.Errorf("next look %s, want %s", got, want)
 	}
-	delete(records, "b2")
+	delete(records.records, "b2")
 	p.Containers = p.Containers[2:]
-	if got, want := decide(noon, usual(), p, records).next, noon.Add(time.Minute); !got.Equal(want) {
+	if got, want := decide(noon, usual(), p, records, nil).next, noon.Add(time.Minute); !got.Equal(want) {
 		t.Errorf("next look %s, want %s, when past attempts are forgiven", got, want)
 	}
-	if got := decide(noon, usual(), pictureOf(), records).next; !got.IsZero() {
+	if got := decide(noon, usual(), pictureOf(), records, nil).next; !got.IsZero() {
 		t.Errorf("next look %s, want none", got)
 	}
 }
 
 // scene is a random picture with records.
-func scene(r *rand.Rand) (*engine.Picture, history) {
+func scene(r *rand.Rand) (*engine.Picture, history, map[string]time.Time) {
 	pick := func(n int) int { return r.IntN(n) }
 	p := pictureOf()
-	records := history{}
+	records := history{records: map[string]*record{}}
+	asked := map[string]time.Time{}
 	for i := range 1 + pick(12) {
 		c := ended(
 			[]engine.Ending{engine.NotEnded, engine.EndedSelf, engine.EndedStopped, engine.EndedEngine, engine.EndedUnknown}[pick(5)],
@@ -340,33 +348,51 @@ func scene(r *rand.Rand) (*engine.Picture, history) {
 		}
 		p.Containers = append(p.Containers, c)
 		if pick(2) == 0 {
-			records[c.ID] = &record{acting: pick(4) == 0, attempts: pick(6), lastEnd: ago(time.Duration(pick(60)) * time.Second), streak: pick(3)}
+			records.records[c.ID] = &record{
+				acting: pick(4) == 0, restarting: pick(2) == 0, place: ago(time.Duration(pick(60)-30) * time.Second), attempts: pick(6), restarts: pick(6),
+				lastEnd: ago(time.Duration(pick(60)) * time.Second), streak: pick(3),
+			}
+		}
+		if pick(2) == 0 {
+			asked[c.ID] = ago(time.Duration(pick(9)) * time.Second)
 		}
 	}
 	p.Projects["shop"] = ago(time.Duration(pick(20)) * time.Second)
 	p.First = ago(time.Duration(pick(100)) * time.Hour)
-	return p, records
+	for i := range pick(4) {
+		records.spent = append(records.spent, ago(time.Duration(50-i)*time.Second))
+	}
+	return p, records, asked
 }
 
 func checkLaws(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
-	p, records := scene(r)
-	policy := usual(mode([]Mode{Always, UnlessStopped, OnFailure}[r.IntN(3)]), func(p *Policy) { p.Concurrency = 1 + r.IntN(4) })
-	got := decide(noon, policy, p, records)
+	p, records, asked := scene(r)
+	policy := usual(mode([]Mode{Always, UnlessStopped, OnFailure}[r.IntN(3)]), func(p *Policy) { p.Concurrency, p.MaxPerMinute = 1+r.IntN(4), 1+r.IntN(6) })
+	got := decide(noon, policy, p, records, asked)
 
-	starts := records.active()
+	starts, restarts := records.active(noon)
+	before, beforeRestarts := starts, restarts
+	spent := len(records.spent)
 	for _, v := range got.verdicts {
 		c := v.container
 		if !policy.For(c).Whitelisted {
 			t.Errorf("seed %d, law 1: a verdict on %s, which is not whitelisted", seed, c.ID)
 		}
 		if v.act {
-			starts++
 			if records.at(c.ID).acting {
 				t.Errorf("seed %d, law 2: a second action for %s", seed, c.ID)
 			}
-			if c.State != engine.Exited && !c.FailedStart() {
+			switch {
+			case c.Up() && asked[c.ID].IsZero():
+				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
+			case c.Up():
+				restarts++
+				spent++
+			case c.State == engine.Exited || c.FailedStart():
+				starts++
+			default:
 				t.Errorf("seed %d: a start of %s, which is %s", seed, c.ID, c.State)
 			}
 		}
@@ -380,13 +406,16 @@ func checkLaws(t *testing.T, seed uint64) {
 			t.Errorf("seed %d, law 3: %s is looked at again at %s, which is past", seed, c.ID, v.until)
 		}
 	}
-	if starts > max(policy.Concurrency, records.active()) {
-		t.Errorf("seed %d, law 2: %d starts at a time, want at most %d", seed, starts, policy.Concurrency)
+	if starts > max(policy.Concurrency, before) || restarts > max(policy.Concurrency, beforeRestarts) {
+		t.Errorf("seed %d, law 2: %d starts and %d restarts at a time, want at most %d", seed, starts, restarts, policy.Concurrency)
+	}
+	if spent > max(policy.MaxPerMinute, len(records.spent)) {
+		t.Errorf("seed %d, law 2: %d restarts in a minute, want at most %d", seed, spent, policy.MaxPerMinute)
 	}
 	if !got.next.IsZero() && !got.next.After(noon) {
 		t.Errorf("seed %d, law 3: the next look is not in the future: %s", seed, got.next)
 	}
-	again := decide(noon, policy, p, records)
+	again := decide(noon, policy, p, records, asked)
 	if diff := cmp.Diff(got, again, cmp.AllowUnexported(plan{}, verdict{}), cmp.Comparer(func(a, b *engine.Container) bool { return a == b })); diff != "" {
 		t.Errorf("seed %d, law 3: the same facts gave another plan:\n%s", seed, diff)
 	}
@@ -405,18 +434,18 @@ func FuzzLaws1To3(f *testing.F) {
 
 func BenchmarkDecide1000(b *testing.B) {
 	p := pictureOf()
-	records := history{}
+	records := history{records: map[string]*record{}}
 	for i := range 1000 {
 		c := ended(engine.EndedSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
 		if i%10 != 0 {
 			state(engine.Running)(c)
 		}
 		p.Containers = append(p.Containers, c)
-		records[c.ID] = &record{attempts: i % 3}
+		records.records[c.ID] = &record{attempts: i % 3}
 	}
 	policy := usual()
 	b.ReportAllocs()
 	for b.Loop() {
-		decide(noon, policy, p, records)
+		decide(noon, policy, p, records, nil)
 	}
 }

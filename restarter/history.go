@@ -1,6 +1,7 @@
 package restarter
 
 import (
+	"slices"
 	"time"
 
 	"defib/engine"
@@ -8,10 +9,13 @@ import (
 
 // record is what happened to one container since Defib first saw it.
 type record struct {
-	acting   bool      // an action is under way
-	attempts int       // since it was last forgiven
-	lastEnd  time.Time // of the last attempt, on our clock
-	refused  bool      // by the engine or a proxy, at the last attempt
+	acting     bool      // an action is under way
+	restarting bool      // it is a restart of what runs
+	place      time.Time // until when it takes one of the places for actions, on our clock
+	attempts   int       // since it was last forgiven
+	restarts   int       // of these, restarts of the running container
+	lastEnd    time.Time // of the last attempt, on our clock
+	refused    bool      // by the engine or a proxy, at the last attempt
 
 	last   *engine.Container // at the last look; nil before the first
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
@@ -21,7 +25,7 @@ type record struct {
 	cause   time.Time // of that attempt, on our clock
 
 	told  telling   // what was last said about it
-	tried time.Time // the cause that a dry run has counted, on our clock
+	tried time.Time // the begin or end of a run that a dry run has counted, on our clock
 }
 
 // telling is what a log line says of a container: a new one is written when it
@@ -32,30 +36,46 @@ type telling struct {
 	reason Reason
 }
 
-// history holds the records by container ID: a container that is created anew
-// starts afresh. It lives as long as Defib does, and one goroutine owns it.
-type history map[string]*record
+// history is what Defib did. It lives as long as Defib does, and one goroutine
+// owns it.
+type history struct {
+	records map[string]*record // by container ID: one that is created anew starts afresh
+	spent   []time.Time        // when running containers were restarted in the last minute, oldest first
+}
 
 var blank = &record{}
 
 // at returns the record of a container, to be read only; it is blank if there
 // is none.
 func (h history) at(id string) *record {
-	if r := h[id]; r != nil {
+	if r := h.records[id]; r != nil {
 		return r
 	}
 	return blank
 }
 
-// active counts the actions under way.
-func (h history) active() int {
-	n := 0
-	for _, r := range h {
-		if r.acting {
-			n++
+// active counts the starts and the restarts under way that take a place. One that
+// hangs keeps its container, but not its place: a few of them must not keep all
+// others down.
+func (h history) active(now time.Time) (starts, restarts int) {
+	for _, r := range h.records {
+		switch {
+		case !r.acting || !r.place.After(now):
+		case r.restarting:
+			restarts++
+		default:
+			starts++
 		}
 	}
-	return n
+	return starts, restarts
+}
+
+// underway counts all actions under way.
+func (h history) underway() (starts, restarts int) { return h.active(time.Time{}) }
+
+// trim forgets restarts that no longer count against the host's limit.
+func (h *history) trim(now time.Time) {
+	h.spent = slices.DeleteFunc(h.spent, func(at time.Time) bool { return now.Sub(at) >= perMinute })
 }
 
 // retryAt is when the back-off ends: it counts from the later of the death and
@@ -64,11 +84,14 @@ func (r *record) retryAt(c *engine.Container, b Backoff) time.Time {
 	if r.attempts == 0 {
 		return time.Time{}
 	}
-	from := r.lastEnd
-	if c.Ended.After(from) {
-		from = c.Ended
+	return later(c.Ended, r.lastEnd).Add(b.After(r.attempts))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return from.Add(b.After(r.attempts))
+	return b
 }
 
 // forgivenAt is when past attempts will be forgotten if the container stays as
@@ -93,14 +116,20 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 	} else {
 		r.streak += c.RestartCount // it went back to 0 at a start through the API
 	}
+	if c.Ending == engine.EndedStopped {
+		r.healing = "" // whatever brings it back, it is no recovery of ours
+	}
 	switch {
 	case !c.Well():
 		r.well = time.Time{}
 	case r.well.IsZero() || !c.Started.Equal(last.Started):
 		r.well = now
 	}
+	if !c.Started.Equal(last.Started) && !r.acting && c.RestartCount == 0 {
+		r.restarts = 0 // somebody started it, and may have mended it
+	}
 	if at := r.forgivenAt(reset); !at.IsZero() && !at.After(now) {
-		r.attempts, r.streak, r.refused = 0, 0, false
+		r.attempts, r.restarts, r.streak, r.refused = 0, 0, 0, false
 	}
 }
 

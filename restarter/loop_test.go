@@ -45,6 +45,8 @@ func (w *world) Picture() *engine.Picture {
 	return w.picture
 }
 
+func (w *world) Restart(ctx context.Context, c *engine.Container) error { return w.Start(ctx, c) }
+
 func (w *world) Start(ctx context.Context, c *engine.Container) error {
 	w.mu.Lock()
 	w.starts = append(w.starts, fmt.Sprintf("%s %s", time.Since(w.began), c.Name))
@@ -58,6 +60,14 @@ func (w *world) Start(ctx context.Context, c *engine.Container) error {
 		w.mu.Unlock()
 	}()
 	return start(ctx, c)
+}
+
+// end stops the Restarter and waits for it.
+func (w *world) end() {
+	w.stop()
+	if err := <-w.stopped; err != nil {
+		w.t.Error(err)
+	}
 }
 
 // begun returns the starts so far, and how many were under way at most at a time.
@@ -283,6 +293,50 @@ func TestLaw2StartsAtATimeStayWithinTheConcurrency(t *testing.T) {
 	})
 }
 
+func TestAStartThatHangsKeepsItsContainerButNotItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 2 }), up("a1", "batch-1"), up("b2", "batch-2"), up("c3", "web"))
+		w.onStart(func(ctx context.Context, c *engine.Container) error {
+			if c.Name != "web" {
+				<-ctx.Done() // as on a dead network file system
+				return ctx.Err()
+			}
+			w.runs(c.ID)
+			return nil
+		})
+		w.dies("a1")
+		w.dies("b2")
+		w.dies("c3")
+		pass(time.Hour)
+		w.wantStarts("0s batch-1", "0s batch-2", "2m0s web")
+		w.end()
+	})
+}
+
+func TestThoseThatFailAgainAndAgainDoNotComeBeforeAFreshDeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cs []*engine.Container
+		for i := range 30 {
+			cs = append(cs, ended(engine.EndedSelf, named(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))))
+		}
+		w := newWorld(t, usual(), append(cs, up("c3", "web"))...)
+		w.onStart(func(context.Context, *engine.Container) error {
+			time.Sleep(2 * time.Minute)
+			return errors.New("timeout")
+		})
+		pass(2 * time.Hour)
+		w.dies("c3")
+		died := time.Since(w.began)
+		pass(20 * time.Minute)
+		starts, _ := w.begun()
+		i := slices.IndexFunc(starts, func(s string) bool { return strings.HasSuffix(s, " web") })
+		if i < 0 {
+			t.Errorf("died after %s and was not started in 20 minutes", died)
+		}
+		w.end()
+	})
+}
+
 func TestNothingIsDoneOnAPictureThatIsNotCurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"))
@@ -302,8 +356,8 @@ func TestAContainerCreatedAnewStartsAfresh(t *testing.T) {
 		pass(4 * time.Second)
 		w.set(ended(engine.EndedSelf, named("b2", "web")))
 		w.wantStarts("0s web", "1s web", "3s web", "4s web")
-		if len(w.records) != 1 {
-			t.Errorf("%d records, want that of the new container only", len(w.records))
+		if len(w.past.records) != 1 {
+			t.Errorf("%d records, want that of the new container only", len(w.past.records))
 		}
 		if !strings.Contains(w.log.String(), "container=web state=removed") {
 			t.Errorf("the removal is not in the log:\n%s", w.log.String())
@@ -321,8 +375,8 @@ func TestARemovalDuringAStartLosesNothing(t *testing.T) {
 		w.set()
 		pass(0)
 		w.wantStarts("0s web")
-		if len(w.records) != 0 {
-			t.Errorf("%d records left", len(w.records))
+		if len(w.past.records) != 0 {
+			t.Errorf("%d records left", len(w.past.records))
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 type metrics struct {
 	restarts, failures, dryRuns *prometheus.CounterVec
 	recovery                    *prometheus.HistogramVec
-	dryRun                      prometheus.Gauge
+	dryRun, onHold              prometheus.Gauge
 	names                       map[string]bool // that have counters
 }
 
@@ -22,7 +22,7 @@ func newMetrics(p Policy) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"})
 	}
 	m := &metrics{
-		restarts: counter("defib_restarts_total", "Attempts to start a container, by what asked for them."),
+		restarts: counter("defib_restarts_total", "Attempts to start or restart a container, by what asked for them."),
 		failures: counter("defib_restart_failures_total", "Attempts that failed."),
 		dryRuns:  counter("defib_dry_run_actions_total", "Attempts that --dry-run held back, one per cause."),
 		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -30,12 +30,11 @@ func newMetrics(p Policy) *metrics {
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800},
 		}, []string{"trigger"}),
 		dryRun: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_dry_run", Help: "1 if --dry-run is set."}),
+		onHold: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_on_hold", Help: "Holds of the hold file that have not ended."}),
 		names:  map[string]bool{},
 	}
-	if p.DryRun {
-		m.dryRun.Set(1)
-	}
-	for _, t := range Triggers {
+	m.dryRun.Set(bit(p.DryRun))
+	for _, t := range AllTriggers {
 		m.recovery.WithLabelValues(string(t))
 	}
 	return m
@@ -48,7 +47,7 @@ func (m *metrics) expect(name string) {
 		return
 	}
 	m.names[name] = true
-	for _, t := range Triggers {
+	for _, t := range AllTriggers {
 		for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
 			v.WithLabelValues(name, string(t))
 		}
@@ -76,7 +75,7 @@ func (m *metrics) prune(p *engine.Picture) {
 
 // all lists the metrics that are exposed whether or not the picture is current.
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.restarts, m.failures, m.dryRuns, m.recovery, m.dryRun}
+	return []prometheus.Collector{m.restarts, m.failures, m.dryRuns, m.recovery, m.dryRun, m.onHold}
 }
 
 // Describe implements prometheus.Collector, as Collect does.
@@ -109,6 +108,7 @@ type standing struct {
 	reason      Reason    // "" unless held
 	until       time.Time // zero: not held for a time
 	streak      int
+	gaveUp      bool
 }
 
 func (r *Restarter) publish(p *engine.Picture, held map[string]verdict) {
@@ -126,9 +126,10 @@ func (r *Restarter) publish(p *engine.Picture, held map[string]verdict) {
 		if whitelisted {
 			r.metrics.expect(c.Name)
 		}
-		v := held[c.ID]
+		v, past := held[c.ID], r.past.at(c.ID)
 		s.containers = append(s.containers, standing{
-			name: c.Name, whitelisted: whitelisted, reason: v.reason, until: v.until, streak: r.records.at(c.ID).streak,
+			name: c.Name, whitelisted: whitelisted, reason: v.reason, until: v.until,
+			streak: past.streak, gaveUp: past.restarts >= r.policy.MaxAttempts,
 		})
 	}
 	r.status.Store(s)
@@ -144,12 +145,13 @@ var (
 	whitelistedDesc = prometheus.NewDesc("defib_container_whitelisted", "1 if Defib may start the container.", []string{"name"}, nil)
 	heldDesc        = prometheus.NewDesc("defib_container_held", "1 for the reason why a whitelisted container that is down is left alone now.", []string{"name", "reason"}, nil)
 	nextDesc        = prometheus.NewDesc("defib_container_next_attempt_timestamp_seconds", "When a container that is held for a time is looked at again, in Unix time.", []string{"name"}, nil)
+	gaveUpDesc      = prometheus.NewDesc("defib_container_gave_up", "1 if restarts did not help a whitelisted container, so that it is not restarted any more.", []string{"name"}, nil)
 	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset.", []string{"name"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (Status) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{matchesDesc, whitelistedDesc, heldDesc, nextDesc, streakDesc} {
+	for _, d := range []*prometheus.Desc{matchesDesc, whitelistedDesc, heldDesc, nextDesc, gaveUpDesc, streakDesc} {
 		ch <- d
 	}
 }
@@ -172,11 +174,10 @@ func (s *status) render() {
 		gauge(matchesDesc, float64(n), entry)
 	}
 	for _, c := range s.containers {
-		whitelisted := 0.0
+		gauge(whitelistedDesc, bit(c.whitelisted), c.name)
 		if c.whitelisted {
-			whitelisted = 1
+			gauge(gaveUpDesc, bit(c.gaveUp), c.name)
 		}
-		gauge(whitelistedDesc, whitelisted, c.name)
 		gauge(streakDesc, float64(c.streak), c.name)
 		if c.reason != "" {
 			gauge(heldDesc, 1, c.name, string(c.reason))
@@ -185,4 +186,11 @@ func (s *status) render() {
 			gauge(nextDesc, float64(c.until.UnixNano())/1e9, c.name)
 		}
 	}
+}
+
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -24,6 +24,11 @@ func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 		synctest.Wait()
 		// The bubble's clock begins at midnight, 2000-01-01.
 		want := `
+# HELP defib_container_gave_up 1 if restarts did not help a whitelisted container, so that it is not restarted any more.
+# TYPE defib_container_gave_up gauge
+defib_container_gave_up{name="batch-1"} 0
+defib_container_gave_up{name="batch-2"} 0
+defib_container_gave_up{name="web"} 0
 # HELP defib_container_held 1 for the reason why a whitelisted container that is down is left alone now.
 # TYPE defib_container_held gauge
 defib_container_held{name="batch-1",reason="paused"} 1
@@ -58,9 +63,9 @@ defib_whitelist_matches{entry="web"} 1
 func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
-		series := func() int { return testutil.CollectAndCount(w.metrics.restarts) }
+		series := func() int { return testutil.CollectAndCount(w.metrics.restarts) / len(AllTriggers) }
 		if got := series(); got != 1 {
-			t.Errorf("%d series of defib_restarts_total, want that of web", got)
+			t.Errorf("%d names in defib_restarts_total, want web", got)
 		}
 		gone := func(departed ...engine.Departed) {
 			w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Departed: departed})
@@ -69,12 +74,12 @@ func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 		pass(time.Second)
 		gone(engine.Departed{Name: "web"})
 		if got := series(); got != 1 {
-			t.Errorf("%d series while the name has just gone, want 1", got)
+			t.Errorf("%d names while the name has just gone, want 1", got)
 		}
 		pass(time.Second)
 		gone()
 		if got := series(); got != 0 {
-			t.Errorf("%d series after the name was forgotten, want 0", got)
+			t.Errorf("%d names after the name was forgotten, want 0", got)
 		}
 	})
 }
@@ -97,15 +102,54 @@ func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
 		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
 		pass(time.Hour)
 
-		reg := prometheus.NewPedanticRegistry()
-		reg.MustRegister(w.metrics.recovery)
-		families, err := reg.Gather()
-		if err != nil {
-			t.Fatal(err)
+		if count, sum := w.recoveries(t); count != 1 || sum != 4 {
+			t.Errorf("%d recoveries, %v s in all; want 1 and 4 s", count, sum)
 		}
-		h := families[0].GetMetric()[0].GetHistogram()
-		if h.GetSampleCount() != 1 || h.GetSampleSum() != 4 {
-			t.Errorf("%d recoveries, %v s in all; want 1 and 4 s", h.GetSampleCount(), h.GetSampleSum())
+	})
+}
+
+// recoveries returns what defib_recovery_seconds says of the trigger exited.
+func (w *world) recoveries(t *testing.T) (count uint64, sum float64) {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(w.metrics.recovery)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := families[0].GetMetric()[1].GetHistogram() // alert, exited
+	return h.GetSampleCount(), h.GetSampleSum()
+}
+
+func TestRecoveryIsNotMeasuredFromBeforeDefibStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), ended(engine.EndedSelf, func(c *engine.Container) { c.Ended = time.Now().Add(-20 * 24 * time.Hour) }))
+		pass(time.Second)
+		if count, sum := w.recoveries(t); count != 1 || sum != 0 {
+			t.Errorf("%d recoveries, %v s in all; want 1 and 0 s", count, sum)
+		}
+	})
+}
+
+func TestAStopEndsTheWaitForARecovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := up("a1", "web")
+		c.HealthCheck, c.Health = true, engine.Healthy
+		w := newWorld(t, usual(mode(UnlessStopped)), c)
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			w.runs(c.ID)
+			w.edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
+			return nil
+		})
+		w.dies("a1")
+		pass(time.Second)
+		w.edit("a1", func(c *engine.Container) { c.State, c.Ending, c.Ended = engine.Exited, engine.EndedStopped, time.Now() })
+		pass(24 * time.Hour)
+		w.runs("a1") // its owner
+		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
+		pass(time.Second)
+		if count, sum := w.recoveries(t); count != 0 {
+			t.Errorf("%d recoveries, %v s in all; want none", count, sum)
 		}
 	})
 }

@@ -15,8 +15,9 @@ import (
 
 // Container labels that users set. They are part of the contract.
 const (
-	LabelEnable = "defib.enable"
-	LabelPolicy = "defib.policy"
+	LabelEnable   = "defib.enable"
+	LabelPolicy   = "defib.policy"
+	LabelTriggers = "defib.triggers"
 )
 
 // Mode says which deaths are healed, in the words of Docker's restart policies.
@@ -63,12 +64,22 @@ func (b Backoff) After(attempts int) time.Duration {
 // Policy is what the user wants. It is never changed.
 type Policy struct {
 	Whitelist, Exclude []Pattern
+	Triggers           []Trigger
 	Mode               Mode
 	StoppedDelay       time.Duration
 	Backoff            Backoff
-	Concurrency        int // starts at a time
+	MaxAttempts        int           // restarts of a running container that do not help, before giving up on them
+	Concurrency        int           // starts, and apart from them restarts, at a time
+	MaxPerMinute       int           // restarts of running containers on this host
+	MinUptime          time.Duration // a container younger than this is not restarted for an alert
+	Cooldown           time.Duration // what was done for an alert is not done again for so long
+	HoldFile           string        // "": there is none
+	Holds              Holds         // what the file says now
 	DryRun             bool
 }
+
+// maxStoppedDelay is how long the picture remembers a compose project's last change.
+const maxStoppedDelay = 24 * time.Hour
 
 // Check returns every mistake of the policy, joined, in the words of the flags.
 func (p Policy) Check() error {
@@ -82,10 +93,15 @@ func (p Policy) Check() error {
 		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
 	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
+	want(p.StoppedDelay <= maxStoppedDelay, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, maxStoppedDelay)
 	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: want more than 0, else a container that dies at once is started in a hot loop", p.Backoff.Initial)
 	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)
 	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: want more than 0, else every start resets the back-off", p.Backoff.Reset)
+	want(p.MaxAttempts > 0, "--restart.max-attempts: %d: want at least 1", p.MaxAttempts)
 	want(p.Concurrency > 0, "--restart.concurrency: %d: want at least 1", p.Concurrency)
+	want(p.MaxPerMinute > 0, "--restart.max-per-minute: %d: want at least 1", p.MaxPerMinute)
+	want(p.MinUptime >= 0, "--webhook.min-uptime: %s is negative", p.MinUptime)
+	want(p.Cooldown > 0, "--webhook.cooldown: %s: want more than 0, else what Alertmanager delivers twice is done twice", p.Cooldown)
 	return errors.Join(errs...)
 }
 
@@ -94,15 +110,24 @@ type Rule struct {
 	Whitelisted bool
 	GlobOnly    bool // no entry and no label names it
 	Mode        Mode
+	Triggers    []Trigger
 }
+
+// Heals reports whether the trigger may have the container acted upon.
+func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 
 // For returns the rule of a container. An exclusion wins over all else, then the
 // container's own label, then the whitelist.
 func (p Policy) For(c *engine.Container) Rule {
-	r := Rule{Mode: p.Mode}
+	r := Rule{Mode: p.Mode, Triggers: p.Triggers}
 	if label, ok := c.Labels[LabelPolicy]; ok {
 		if m, err := ParseMode(label); err == nil {
 			r.Mode = m
+		}
+	}
+	if label, ok := c.Labels[LabelTriggers]; ok {
+		if ts, err := ParseTriggers(label); err == nil {
+			r.Triggers = ts
 		}
 	}
 	matches := func(e Pattern) bool { return e.Matches(c) }
@@ -141,6 +166,8 @@ func mislabelled(c *engine.Container) []string {
 			}
 		case LabelPolicy:
 			_, err = ParseMode(value)
+		case LabelTriggers:
+			_, err = ParseTriggers(value)
 		default:
 			err = errors.New("there is no such label")
 		}

@@ -1,6 +1,14 @@
 package restarter
 
-// Reason says why a whitelisted container that is down is left alone now. The
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Reason says why a whitelisted container that is down, or that an alert asks
+// for, is left alone now. The
 // list is closed: reasons are values of a metric's label.
 type Reason string
 
@@ -10,8 +18,12 @@ const (
 	Stopped          Reason = "stopped"
 	Finished         Reason = "finished"
 	Old              Reason = "old"
+	TriggerDisabled  Reason = "trigger_disabled"
 	BackOff          Reason = "back_off"
 	RateLimited      Reason = "rate_limited"
+	GaveUp           Reason = "gave_up"
+	TooYoung         Reason = "too_young"
+	OnHold           Reason = "on_hold"
 	DryRun           Reason = "dry_run"
 	Paused           Reason = "paused"
 	Removing         Reason = "removing"
@@ -34,8 +46,12 @@ var Reasons = map[Reason]string{
 	Stopped:          "it was stopped on purpose and stays down until somebody starts it",
 	Finished:         "it ended with exit code 0, as it was meant to",
 	Old:              "only a glob matches it, and it exited more than a day before Defib saw it first",
-	BackOff:          "it died again after an attempt: the next one waits",
-	RateLimited:      "as many starts as allowed are under way",
+	TriggerDisabled:  "its triggers do not include this one",
+	BackOff:          "it needed help again after an attempt: the next one waits",
+	RateLimited:      "as many actions as allowed are under way, or were taken within a minute",
+	GaveUp:           "restarts did not help: none more until it has stayed up and well, or somebody starts it",
+	TooYoung:         "it has only just come up",
+	OnHold:           "it is on hold for maintenance: see defib hold and defib release",
 	DryRun:           "it would be started, but for --dry-run",
 	Paused:           "it is paused",
 	Removing:         "it is being removed",
@@ -47,7 +63,7 @@ var Reasons = map[Reason]string{
 	EngineRestarting: "the engine's own restart policy is bringing it back",
 	ParentDown:       "the container whose network it shares is down",
 	ParentGone:       "the container whose network it shares does not exist any more: create it anew",
-	InProgress:       "it is being started",
+	InProgress:       "it is being started or restarted",
 	NotInspected:     "the engine does not answer an inspect of it",
 	Refused:          "the engine, or a proxy before it, refuses to start containers",
 }
@@ -55,8 +71,29 @@ var Reasons = map[Reason]string{
 // Trigger says what asked for an action: a value of a metric's label.
 type Trigger string
 
-// TriggerExited is the death of a container, or its first start failing.
-const TriggerExited Trigger = "exited"
+// The triggers.
+const (
+	TriggerExited Trigger = "exited" // a container died, or its first start failed
+	TriggerAlert  Trigger = "alert"  // an alert asks for it
+)
 
-// Triggers lists every trigger.
-var Triggers = []Trigger{TriggerExited}
+// AllTriggers lists every trigger.
+var AllTriggers = []Trigger{TriggerExited, TriggerAlert}
+
+// ParseTriggers reads triggers as users write them, comma-separated. Every
+// mistake is returned, joined.
+func ParseTriggers(s string) ([]Trigger, error) {
+	var ts []Trigger
+	var errs []error
+	for name := range strings.SplitSeq(s, ",") {
+		t := Trigger(strings.TrimSpace(name))
+		switch {
+		case t == "":
+		case !slices.Contains(AllTriggers, t):
+			errs = append(errs, fmt.Errorf("%q is not a trigger: want %v", t, AllTriggers))
+		case !slices.Contains(ts, t):
+			ts = append(ts, t)
+		}
+	}
+	return ts, errors.Join(errs...)
+}

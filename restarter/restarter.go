@@ -16,6 +16,10 @@ import (
 // kills after 10 s, and Docker 29 cancels a start whose caller leaves.
 const shutdownGrace = 8 * time.Second
 
+// placeReach is how long an action takes a place of --restart.concurrency. No
+// engine needs it for a start; a restart may wait for its stop timeout.
+const placeReach = 2 * time.Minute
+
 // Engine is what the restarter needs of an engine.
 type Engine interface {
 	// Picture returns the newest picture of all containers.
@@ -25,6 +29,8 @@ type Engine interface {
 	// Start starts a container that is down. It returns once the picture shows
 	// what came of it.
 	Start(ctx context.Context, c *engine.Container) error
+	// Restart restarts a container that runs. It returns as Start does.
+	Restart(ctx context.Context, c *engine.Container) error
 }
 
 // Restarter watches the picture of an engine and starts what the policy says.
@@ -34,10 +40,19 @@ type Restarter struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	records history // owned by Run, as are the next two
+	asks    chan []*request
 	results chan result
-	listed  time.Time // the list at which counters were last pruned
+	closed  chan struct{} // once Run has ended
 	status  atomic.Pointer[status]
+
+	// Owned by Run:
+	past    history
+	pending []*request           // whose callers wait, or whose action is under way
+	done    map[string]time.Time // by an alert's key: when it was acted upon
+	began   time.Time            // when Run did
+	listed  time.Time            // the list at which counters were last pruned
+
+	holdFault string // what was last said about the hold file
 }
 
 // result is what came of an action.
@@ -52,18 +67,20 @@ type result struct {
 func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
-		records: history{}, results: make(chan result),
+		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
+		past: history{records: map[string]*record{}}, done: map[string]time.Time{},
 	}
 	r.status.Store(&status{})
 	return r
 }
 
 // Run decides and acts at each piece of news until the context ends. Then it
-// begins nothing more, gives the starts under way some seconds to end, and
-// returns nil.
+// begins nothing more, gives the starts under way some seconds to end, leaves
+// the restarts to the engine, and returns nil.
 func (r *Restarter) Run(ctx context.Context) error {
 	actions, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	r.began = time.Now()
 	for ctx.Err() == nil {
 		var timer <-chan time.Time
 		if next := r.round(actions, time.Now()); !next.IsZero() {
@@ -73,16 +90,34 @@ func (r *Restarter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-r.engine.News():
 		case <-timer:
+		case qs := <-r.asks:
+			r.pending = append(r.pending, qs...)
 		case res := <-r.results:
 			r.finish(time.Now(), res)
 		}
 	}
-	grace := time.AfterFunc(shutdownGrace, cancel)
+	r.shutDown(cancel)
+	return nil
+}
+
+// shutDown turns callers away, waits for the starts under way and leaves the
+// restarts: the engine carries on with those.
+func (r *Restarter) shutDown(leave context.CancelFunc) {
+	for _, q := range r.pending {
+		q.reply(answer{outcome: ShuttingDown})
+	}
+	close(r.closed)
+	grace := time.AfterFunc(shutdownGrace, leave)
 	defer grace.Stop()
-	for r.records.active() > 0 {
+	starts, restarts := r.past.underway()
+	for starts > 0 {
+		r.finish(time.Now(), <-r.results)
+		starts, restarts = r.past.underway()
+	}
+	leave()
+	for range restarts {
 		r.finish(time.Now(), <-r.results)
 	}
-	return nil
 }
 
 // round looks at the picture, decides, begins what is to be done and tells what
@@ -90,30 +125,32 @@ func (r *Restarter) Run(ctx context.Context) error {
 func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 	picture := r.engine.Picture()
 	if !picture.Connected {
-		return time.Time{} // what is not current is nothing to act on
+		return r.settle(now, false, nil) // what is not current is nothing to act on
 	}
 	r.observe(now, picture)
-	p := decide(now, r.policy, picture, r.records)
+	r.readHolds(now)
+	p := decide(now, r.policy, picture, r.past, r.screen(now, picture))
 	held := make(map[string]verdict, len(p.verdicts))
 	for _, v := range p.verdicts {
 		if v.act {
-			r.begin(ctx, v)
+			r.begin(ctx, now, v)
 			v.reason = InProgress
 		}
 		held[v.container.ID] = v
 	}
 	r.tell(now, picture, held)
 	r.publish(picture, held)
+	p.look(r.settle(now, true, held))
 	return p.next
 }
 
 // observe brings the records up to date with the picture.
 func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 	for _, c := range p.Containers {
-		rec := r.records[c.ID]
+		rec := r.past.records[c.ID]
 		if rec == nil {
 			rec = &record{}
-			r.records[c.ID] = rec
+			r.past.records[c.ID] = rec
 			for _, what := range mislabelled(c) {
 				r.logger.Warn("label not understood", "container", c.Name, "id", c.ID, "err", what)
 			}
@@ -127,9 +164,10 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 			rec.healing = ""
 		}
 	}
-	for id, rec := range r.records {
+	r.past.trim(now)
+	for id, rec := range r.past.records {
 		if p.Get(id) == nil && !rec.acting {
-			delete(r.records, id)
+			delete(r.past.records, id)
 			if rec.told.name != "" {
 				r.logger.Info("container state", "container", rec.told.name, "id", id, "state", "removed")
 			}
@@ -141,20 +179,42 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 	}
 }
 
-// begin starts a container beside the loop. The result comes back by channel.
-func (r *Restarter) begin(ctx context.Context, v verdict) {
-	rec := r.records[v.container.ID]
-	rec.acting = true
+// readHolds looks into the hold file, which other commands write. One that
+// cannot be read holds nothing, which is said once.
+func (r *Restarter) readHolds(now time.Time) {
+	holds, err := ReadHolds(r.policy.HoldFile)
+	r.policy.Holds = holds
+	r.metrics.onHold.Set(float64(holds.Active(now)))
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != r.holdFault && err != nil {
+		r.logger.Warn("the hold file cannot be read: nothing is on hold", "err", err)
+	}
+	r.holdFault = text
+}
+
+// begin starts or restarts a container beside the loop. The result comes back by channel.
+func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
+	rec := r.past.records[v.container.ID]
+	rec.acting, rec.restarting, rec.place = true, v.restarts(), now.Add(placeReach)
 	rec.attempts++
 	rec.streak++
+	act := r.engine.Start
+	if v.restarts() {
+		act = r.engine.Restart
+		rec.restarts++
+		r.past.spent = append(r.past.spent, now)
+	}
 	if rec.healing == "" {
-		rec.healing, rec.cause = v.trigger, v.cause
+		rec.healing, rec.cause = v.trigger, later(v.cause, r.began)
 	}
 	attempt := rec.attempts
 	r.metrics.restarts.WithLabelValues(v.container.Name, string(v.trigger)).Inc()
 	go func() {
 		began := time.Now()
-		err := r.engine.Start(ctx, v.container)
+		err := act(ctx, v.container)
 		r.results <- result{verdict: v, attempt: attempt, took: time.Since(began), err: err}
 	}()
 }
@@ -162,18 +222,37 @@ func (r *Restarter) begin(ctx context.Context, v verdict) {
 // finish notes what came of an action.
 func (r *Restarter) finish(now time.Time, res result) {
 	c := res.container
-	rec := r.records[c.ID]
+	rec := r.past.records[c.ID]
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
+	r.tellCallers(now, res)
 	attrs := []any{
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c),
 		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),
 	}
-	if res.err != nil {
+	left := errors.Is(res.err, context.Canceled) // nothing is known of what came of it
+	switch {
+	case errors.Is(res.err, engine.ErrGone):
+		r.logger.Info("container removed meanwhile", attrs...)
+	case left && res.restarts():
+		r.logger.Info("restart left to the engine", attrs...)
+	case left:
+		r.logger.Info("start left to the engine", attrs...)
+	case res.err != nil:
 		r.metrics.failures.WithLabelValues(c.Name, string(res.trigger)).Inc()
-		r.logger.Warn("start failed", append(attrs, "err", res.err)...)
+		r.failed(res, append(attrs, "err", res.err))
+	case res.restarts():
+		r.logger.Info("container restarted", attrs...)
+	default:
+		r.logger.Info("container started", attrs...)
+	}
+}
+
+func (r *Restarter) failed(res result, attrs []any) {
+	if res.restarts() {
+		r.logger.Warn("restart failed", attrs...)
 		return
 	}
-	r.logger.Info("container started", attrs...)
+	r.logger.Warn("start failed", attrs...)
 }
 
 // ranFor is how long the last run lasted; 0 if that is not known.
@@ -187,14 +266,18 @@ func ranFor(c *engine.Container) time.Duration {
 // tell logs what began or ended for each whitelisted container.
 func (r *Restarter) tell(now time.Time, p *engine.Picture, held map[string]verdict) {
 	for _, c := range p.Containers {
-		rec, v := r.records[c.ID], held[c.ID]
+		rec, v := r.past.records[c.ID], held[c.ID]
 		if !r.policy.For(c).Whitelisted {
 			continue
 		}
-		if v.reason == DryRun && !rec.tried.Equal(v.cause) {
-			rec.tried = v.cause
+		if run := later(c.Begun, c.Ended); v.reason == DryRun && !rec.tried.Equal(run) {
+			rec.tried = run
 			r.metrics.dryRuns.WithLabelValues(c.Name, string(v.trigger)).Inc()
-			r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.trigger, "exit_code", c.Exit.Code)
+			if v.restarts() {
+				r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)
+			} else {
+				r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.trigger, "exit_code", c.Exit.Code)
+			}
 		}
 		before := rec.told
 		rec.told = telling{name: c.Name, state: c.State, reason: v.reason}

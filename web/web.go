@@ -12,9 +12,10 @@ import (
 
 // New returns a handler of all endpoints. Ready returns why the engine's
 // containers cannot be seen now, nil if they can; metrics serves metricsPath.
-func New(metricsPath string, metrics http.Handler, ready func(*http.Request) error) (http.Handler, error) {
+func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Request) error) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle(metricsPath, metrics)
+	mux.Handle("/webhook", webhook)
 	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "Defib is running.")
 	})
@@ -32,6 +33,7 @@ func New(metricsPath string, metrics http.Handler, ready func(*http.Request) err
 		Profiling:   "false",
 		Links: []toolkit.LandingLinks{
 			{Address: metricsPath, Text: "Metrics"},
+			{Address: "/webhook", Text: "Webhook", Description: "where Alertmanager posts alerts"},
 			{Address: "/-/healthy", Text: "Health", Description: "200 while Defib runs"},
 			{Address: "/-/ready", Text: "Readiness", Description: "200 while it sees the containers"},
 		},

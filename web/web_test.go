@@ -15,7 +15,8 @@ import (
 func get(t *testing.T, path string, ready error) (status int, body string) {
 	t.Helper()
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "docker_up 1") })
-	handler, err := web.New("/m", metrics, func(*http.Request) error { return ready })
+	webhook := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "{}") })
+	handler, err := web.New("/m", metrics, webhook, func(*http.Request) error { return ready })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +39,8 @@ func TestEachPathHasItsAnswer(t *testing.T) {
 		"not ready while the engine is away, with reason":   {"/-/ready", away, http.StatusServiceUnavailable, away.Error() + "\n"},
 		"metrics where they were asked for":                 {"/m", nil, http.StatusOK, "docker_up 1\n"},
 		"metrics while the engine is away":                  {"/m", away, http.StatusOK, "docker_up 1\n"},
+		"the webhook":                                       {"/webhook", nil, http.StatusOK, "{}"},
+		"the webhook while the engine is away":              {"/webhook", away, http.StatusOK, "{}"},
 		"the page links to the metrics":                     {"/", nil, http.StatusOK, `<a href="/m">`},
 		"the page while the engine is away":                 {"/", away, http.StatusOK, "Defib"},
 		"no metrics where they were not asked for":          {"/metrics", nil, http.StatusNotFound, ""},
@@ -57,7 +60,7 @@ func TestEachPathHasItsAnswer(t *testing.T) {
 
 func TestReadinessIsJudgedForTheRequestThatAsks(t *testing.T) {
 	var judged *http.Request
-	handler, err := web.New("/m", http.NotFoundHandler(), func(r *http.Request) error {
+	handler, err := web.New("/m", http.NotFoundHandler(), http.NotFoundHandler(), func(r *http.Request) error {
 		judged = r
 		return nil
 	})

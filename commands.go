@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"defib/alerts"
+	"defib/restarter"
+)
+
+// The commands.
+const (
+	commandServe   = "serve"
+	commandHold    = "hold"
+	commandRelease = "release"
+	commandRules   = "rules"
+)
+
+func addCommands(app *kingpin.Application, f *flags) {
+	app.Command(commandServe, "Watch, heal and serve metrics.").Default()
+	hold := app.Command(commandHold, "Keep Defib from acting on containers for a while. Writes --restart.hold-file.")
+	hold.Arg("name", "Names, globs or project/service; none is all.").StringsVar(&f.nameTexts)
+	hold.Flag("for", "How long. It always ends by itself.").NoEnvar().Required().DurationVar(&f.holdFor)
+	release := app.Command(commandRelease, "End holds before their time.")
+	release.Arg("name", "As given to hold; none is all.").StringsVar(&f.nameTexts)
+	app.Command(commandRules, "Print the bundled alert rules.")
+}
+
+func (f *flags) checkHold(complain func(string, error)) {
+	if f.policy.HoldFile == "" {
+		complain("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
+	}
+	if f.command == commandHold && f.holdFor <= 0 {
+		complain("--for", fmt.Errorf("%s: want more than 0", f.holdFor))
+	}
+}
+
+// do carries out any command but serve.
+func (f *flags) do(now time.Time, stdout io.Writer) error {
+	switch f.command {
+	case commandRules:
+		_, err := io.WriteString(stdout, alerts.Rules())
+		return err
+	default:
+		return f.changeHolds(now, stdout)
+	}
+}
+
+// changeHolds writes the hold file and says what is on hold now.
+func (f *flags) changeHolds(now time.Time, stdout io.Writer) error {
+	holds, err := restarter.ReadHolds(f.policy.HoldFile)
+	if err != nil {
+		return err
+	}
+	if f.command == commandHold {
+		holds = holds.With(now, now.Add(f.holdFor), f.names)
+	} else {
+		holds = holds.Without(now, f.names)
+	}
+	if err := holds.Write(f.policy.HoldFile); err != nil {
+		return err
+	}
+	if len(holds) == 0 {
+		fmt.Fprintln(stdout, "Nothing is on hold.")
+	}
+	for _, h := range holds {
+		fmt.Fprintf(stdout, "%s is on hold until %s.\n", h, h.Until.UTC().Format(time.RFC3339))
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package restarter
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"defib/engine"
+)
+
+// LabelHeal is the alert label that says what to do: restart or start.
+const LabelHeal = "heal"
+
+// payload is what Alertmanager's webhook sends, as far as it is read. Its version
+// has been "4" since 0.8; Grafana sends the same shape as version "1".
+// Sources: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config,
+// https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+type payload struct {
+	Version string  `json:"version"`
+	Alerts  []Alert `json:"alerts"`
+}
+
+// Alert is one alert of a payload.
+type Alert struct {
+	Status      string            `json:"status"` // firing or resolved
+	Labels      map[string]string `json:"labels"`
+	StartsAt    time.Time         `json:"startsAt"` // the same for each repeat of one firing
+	Fingerprint string            `json:"fingerprint"`
+}
+
+// decode reads a payload. What it does not know it passes over, since fields are
+// added without a new version.
+func decode(body []byte) ([]Alert, error) {
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil {
+		return nil, fmt.Errorf("not the JSON of an Alertmanager webhook: %w", err)
+	}
+	if p.Version != "4" && p.Version != "1" {
+		return nil, fmt.Errorf("version %q of the webhook's payload: want 4 (Alertmanager's own, without payload templating) or 1 (Grafana)", p.Version)
+	}
+	return p.Alerts, nil
+}
+
+// key is the same for each repeat of one firing of an alert.
+func (a Alert) key() string { return a.Fingerprint + "@" + a.StartsAt.UTC().Format(time.RFC3339Nano) }
+
+// Match is one label that an alert must bear to be meant for this host.
+type Match struct{ Label, Value string }
+
+// ParseMatch reads LABEL=VALUE.
+func ParseMatch(s string) (Match, error) {
+	label, value, ok := strings.Cut(s, "=")
+	if !ok || label == "" || value == "" {
+		return Match{}, fmt.Errorf("%q: want LABEL=VALUE", s)
+	}
+	return Match{Label: label, Value: value}, nil
+}
+
+// fits reports whether the alert is meant for this host.
+func (a Alert) fits(matches []Match) bool {
+	for _, m := range matches {
+		if a.Labels[m.Label] != m.Value {
+			return false
+		}
+	}
+	return true
+}
+
+// action says what a firing alert wants; an outcome if that is nothing.
+func (a Alert) action(matches []Match) (start bool, o Outcome) {
+	switch heal := a.Labels[LabelHeal]; {
+	case a.Status != "firing":
+		return false, Resolved
+	case !a.fits(matches):
+		return false, NotMine
+	case heal == "restart":
+		return false, ""
+	case heal == "start":
+		return true, ""
+	case heal == "":
+		return false, NoAction
+	}
+	return false, UnknownAction
+}
+
+// hexID matches a container's full or short ID, bare or at the end of a cgroup
+// path as cAdvisor has it: /docker/HEX, /system.slice/docker-HEX.scope.
+var hexID = regexp.MustCompile(`(?:^|/|[/a-z]-)([0-9a-f]{64}|[0-9a-f]{12,63})(?:\.scope)?$`)
+
+// target finds the container that the labels name; an outcome if there is none.
+// An ID that is not on this engine never falls back to the name: that container
+// may have been created anew since.
+func (a Alert) target(p *engine.Picture) (*engine.Container, Outcome) {
+	for _, label := range []string{"container_id", "id"} {
+		if m := hexID.FindStringSubmatch(a.Labels[label]); m != nil {
+			return byID(p, m[1])
+		}
+	}
+	for _, label := range []string{"container", "container_name", "name"} {
+		name := strings.TrimPrefix(a.Labels[label], "/")
+		if name == "" {
+			continue
+		}
+		if c := p.Find(name); c != nil {
+			return c, ""
+		}
+		if len(name) == 64 && hexID.MatchString(name) {
+			return nil, Gone
+		}
+		return nil, NotFound
+	}
+	return nil, NoTarget
+}
+
+// byID finds a container by its ID or the beginning of it.
+func byID(p *engine.Picture, id string) (*engine.Container, Outcome) {
+	var found *engine.Container
+	for _, c := range p.Containers {
+		if strings.HasPrefix(c.ID, id) {
+			if found != nil {
+				return nil, Gone // it means two: no guessing
+			}
+			found = c
+		}
+	}
+	if found == nil {
+		return nil, Gone
+	}
+	return found, ""
+}

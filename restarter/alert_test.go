@@ -1,0 +1,195 @@
+package restarter
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+)
+
+func TestDecodeReadsWhatAlertmanagerSends(t *testing.T) {
+	want := map[string][]string{
+		"single-firing":             {"firing"},
+		"group-two-firing":          {"firing", "firing"},
+		"group-firing-and-resolved": {"firing", "resolved"},
+	}
+	for name, statuses := range want {
+		files, err := filepath.Glob("testdata/alertmanager/*/" + name + ".json")
+		if err != nil || len(files) != 2 {
+			t.Fatalf("recordings of %s: %v, %v; want one of 0.25 and one of 0.34", name, files, err)
+		}
+		for _, file := range files {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			alerts, err := decode(body)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			var got []string
+			for _, a := range alerts {
+				got = append(got, a.Status)
+				if a.Labels["alertname"] == "" || a.StartsAt.IsZero() || len(a.Fingerprint) != 16 {
+					t.Errorf("%s: %+v lacks a name, a beginning or a fingerprint", file, a)
+				}
+			}
+			if diff := cmp.Diff(statuses, got); diff != "" {
+				t.Errorf("%s: %s", file, diff)
+			}
+		}
+	}
+}
+
+func TestDecodeRefusesWhatIsNoPayload(t *testing.T) {
+	for _, body := range []string{``, `{`, `[]`, `"x"`, `{}`, `{"version":"5","alerts":[]}`, `{"version":"4","alerts":{}}`, `{"version":"4","alerts":[{"labels":[]}]}`} {
+		if _, err := decode([]byte(body)); err == nil {
+			t.Errorf("%s was taken for a payload", body)
+		}
+	}
+	for _, body := range []string{`{"version":"4"}`, `{"version":"1","alerts":[{"status":"firing","labels":null,"new":{}}],"orgId":1,"state":"alerting"}`} {
+		if _, err := decode([]byte(body)); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+var (
+	sixtyFour = strings.Repeat("0123456789abcdef", 4)
+	another   = strings.Repeat("ab", 32)
+)
+
+func TestTarget(t *testing.T) {
+	p := pictureOf(up(sixtyFour, "web"), up(another, "batch-1"), up("0123456789ab"+strings.Repeat("f", 52), "twin"))
+	for _, row := range []struct {
+		name   string
+		labels map[string]string
+		want   string // a container's name or an outcome
+	}{
+		{"a full id", map[string]string{"id": sixtyFour}, "web"},
+		{"a full id as container_id", map[string]string{"container_id": another}, "batch-1"},
+		{"container_id comes before id", map[string]string{"container_id": another, "id": sixtyFour}, "batch-1"},
+		{"a short id", map[string]string{"id": another[:12]}, "batch-1"},
+		{"an id too short to be one", map[string]string{"id": another[:11], "name": "web"}, "web"},
+		{"a short id that means two", map[string]string{"id": "0123456789ab", "name": "web"}, "gone"},
+		{"cAdvisor's id", map[string]string{"id": "/docker/" + sixtyFour, "name": "web", "image": "nginx"}, "web"},
+		{"cAdvisor's id under systemd", map[string]string{"id": "/system.slice/docker-" + sixtyFour + ".scope"}, "web"},
+		{"Podman's cgroup", map[string]string{"id": "/machine.slice/libpod-" + another + ".scope"}, "batch-1"},
+		{"a cgroup within the container's own", map[string]string{"id": "/docker/" + sixtyFour + "/init", "name": "web"}, "web"},
+		{"cAdvisor's root cgroup", map[string]string{"id": "/"}, "no_target"},
+		{"a service's cgroup", map[string]string{"id": "/system.slice/ssh.service"}, "no_target"},
+		{"an id of another host never falls back to the name", map[string]string{"id": "/docker/" + strings.Repeat("9", 64), "name": "web"}, "gone"},
+		{"docker-exporter's name", map[string]string{"name": "web"}, "web"},
+		{"a name with a slash", map[string]string{"name": "/web"}, "web"},
+		{"container comes before name", map[string]string{"container": "batch-1", "name": "web"}, "batch-1"},
+		{"container_name", map[string]string{"container_name": "batch-1", "name": "web"}, "batch-1"},
+		{"a full id as name", map[string]string{"name": sixtyFour}, "web"},
+		{"a full id of another host as name", map[string]string{"name": strings.Repeat("9", 64)}, "gone"},
+		{"a name that nobody has", map[string]string{"name": "nobody"}, "not_found"},
+		{"part of a name", map[string]string{"name": "we"}, "not_found"},
+		{"an empty name", map[string]string{"name": ""}, "no_target"},
+		{"no labels", nil, "no_target"},
+		{"odd text", map[string]string{"name": "w\x00eb\xff\u202e"}, "not_found"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, o := Alert{Labels: row.labels}.target(p)
+			got := string(o)
+			if c != nil {
+				got = c.Name
+			}
+			if got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
+	m, err := ParseMatch("docker_host=alpha=1")
+	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
+		t.Errorf("got %v, %v", m, err)
+	}
+	for host, want := range map[string]Outcome{"alpha=1": "", "beta": NotMine, "": NotMine} {
+		if _, got := firing("docker_host", host).action([]Match{m}); got != want {
+			t.Errorf("docker_host %q: %q, want %q", host, got, want)
+		}
+	}
+	for _, bad := range []string{"", "x", "=x", "x="} {
+		if _, err := ParseMatch(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	files, _ := filepath.Glob("testdata/alertmanager/*/*.json")
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	p := pictureOf(up(sixtyFour, "web"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		alerts, err := decode(body)
+		if err != nil {
+			return
+		}
+		for _, a := range alerts {
+			checkTarget(t, p, a)
+		}
+	})
+}
+
+func FuzzTarget(f *testing.F) {
+	f.Add("/docker/"+sixtyFour, "web")
+	f.Add(sixtyFour[:12], "")
+	f.Add("docker-"+sixtyFour+".scope", "/x")
+	p := pictureOf(up(sixtyFour, "web"))
+	f.Fuzz(func(t *testing.T, id, name string) {
+		checkTarget(t, p, Alert{Status: "firing", Labels: map[string]string{"id": id, "name": name, LabelHeal: "restart"}})
+	})
+}
+
+// checkTarget checks that a container is chosen only if the labels hold its name
+// or the beginning of its ID.
+func checkTarget(t *testing.T, p *engine.Picture, a Alert) {
+	c, o := a.target(p)
+	if (c == nil) == (o == "") {
+		t.Fatalf("container %v and outcome %q", c, o)
+	}
+	if c == nil {
+		return
+	}
+	for _, v := range a.Labels {
+		if strings.TrimPrefix(v, "/") == c.Name || strings.Contains(v, c.ID[:12]) {
+			return
+		}
+	}
+	t.Fatalf("labels %q chose %s", a.Labels, c.ID)
+}
+
+func TestAnAlertWithTenThousandLabelsIsJudgedLikeAnyOther(t *testing.T) {
+	labels := map[string]string{"name": "web", LabelHeal: "restart"}
+	for i := range 10000 {
+		labels[fmt.Sprintf("l%d", i)] = "v"
+	}
+	body, err := json.Marshal(payload{Version: "4", Alerts: []Alert{{Status: "firing", Labels: labels}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := alerts[0].target(pictureOf(up("a1", "web"))); c == nil || c.Name != "web" {
+		t.Errorf("got %v", c)
+	}
+}

@@ -1,0 +1,258 @@
+package restarter
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"defib/engine"
+)
+
+// Outcome is what became of an alert: a Reason, or one of these. The list is
+// closed: outcomes are values of a metric's label and part of the answer.
+type Outcome string
+
+// The outcomes beside the reasons.
+const (
+	Restarted        Outcome = "restarted"
+	Started          Outcome = "started"
+	AlreadyRunning   Outcome = "already_running"
+	AlreadyRestarted Outcome = "already_restarted"
+	Resolved         Outcome = "resolved"
+	NoAction         Outcome = "no_action"
+	UnknownAction    Outcome = "unknown_action"
+	NoTarget         Outcome = "no_target"
+	NotFound         Outcome = "not_found"
+	Gone             Outcome = "gone"
+	NotMine          Outcome = "not_mine"
+	NotWhitelisted   Outcome = "not_whitelisted"
+	Failed           Outcome = "failed"
+	EngineAway       Outcome = "engine_away"
+	ShuttingDown     Outcome = "shutting_down"
+	Busy             Outcome = "busy"
+)
+
+// Outcomes holds every outcome that is not a reason, with a sentence for people.
+var Outcomes = map[Outcome]string{
+	Restarted:        "it was restarted",
+	Started:          "it was down and has been started",
+	AlreadyRunning:   "it runs, and heal: start does not restart what runs",
+	AlreadyRestarted: "it has been restarted for this alert already",
+	Resolved:         "the alert is resolved: nothing to do",
+	NoAction:         "the alert has no label heal: nothing to do",
+	UnknownAction:    "the label heal is neither restart nor start",
+	NoTarget:         "no label names a container: set container, name or id in the rule",
+	NotFound:         "no container of this engine has that name",
+	Gone:             "no container of this engine has that id: it was removed, or is on another host",
+	NotMine:          "a label differs from what --webhook.match asks for: another host's",
+	NotWhitelisted:   "the whitelist does not name it: see --restart.whitelist",
+	Failed:           "the engine could not start it",
+	EngineAway:       "the engine is away, or its containers are not known yet",
+	ShuttingDown:     "Defib is shutting down",
+	Busy:             "too many requests are under way",
+}
+
+// retried holds the outcomes that Alertmanager's own retry should carry on with:
+// they are answered by 503. Every other is an answer for good.
+var retried = map[Outcome]bool{
+	Outcome(InProgress): true, Failed: true, EngineAway: true, ShuttingDown: true, Busy: true,
+}
+
+// Status is the HTTP status that the outcome of one alert gives the answer.
+func (o Outcome) Status() int {
+	if retried[o] {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusOK
+}
+
+// Sentence explains the outcome to people.
+func (o Outcome) Sentence() string {
+	if s, ok := Outcomes[o]; ok {
+		return s
+	}
+	return Reasons[Reason(o)]
+}
+
+// request is an alert's wish for one container. It lives while its caller waits;
+// the action that it began lives on by itself.
+type request struct {
+	container string // ID
+	start     bool   // have it up; what runs is not restarted
+	key       string // of alert and container: the same for each repeat of one firing
+	since     time.Time
+	asked     time.Time
+	deadline  time.Time
+	left      <-chan struct{} // closed when the caller has left
+	answer    chan answer     // buffered: the loop never waits for a caller
+
+	answered bool // owned by the loop
+}
+
+// answer is what became of a request.
+type answer struct {
+	outcome Outcome
+	until   time.Time // when an alert's repeat may find it otherwise; zero: not known
+	err     error     // of a failed action
+}
+
+func (q *request) reply(a answer) {
+	if !q.answered {
+		q.answered = true
+		q.answer <- a
+	}
+}
+
+// ask hands requests to the loop; nil ones are passed over.
+func (r *Restarter) ask(ctx context.Context, qs []*request) {
+	qs = slices.DeleteFunc(slices.Clone(qs), func(q *request) bool { return q == nil })
+	if len(qs) == 0 {
+		return
+	}
+	select {
+	case r.asks <- qs:
+	case <-r.closed:
+	case <-ctx.Done():
+	}
+}
+
+// wait returns what became of a request. The loop answers by its deadline.
+func (r *Restarter) wait(ctx context.Context, q *request) answer {
+	select {
+	case a := <-q.answer:
+		return a
+	case <-r.closed:
+	case <-ctx.Done():
+		return answer{outcome: Outcome(InProgress)} // nobody hears it
+	}
+	select {
+	case a := <-q.answer:
+		return a
+	default:
+		return answer{outcome: ShuttingDown}
+	}
+}
+
+// screen answers what needs no decision, and returns since when alerts ask for
+// each container, by ID.
+func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Time {
+	for key, at := range r.done {
+		if now.Sub(at) >= r.policy.Cooldown {
+			delete(r.done, key)
+		}
+	}
+	asked := map[string]time.Time{}
+	for _, q := range r.pending {
+		if r.past.at(q.container).acting {
+			continue // it joins what is under way
+		}
+		select {
+		case <-q.left:
+			q.answered = true // what nobody waits for is not begun
+			continue
+		default:
+		}
+		c := p.Get(q.container)
+		switch {
+		case c == nil:
+			q.reply(answer{outcome: Gone})
+		case !r.policy.For(c).Whitelisted:
+			q.reply(answer{outcome: NotWhitelisted})
+		case r.healed(now, q, c):
+			q.reply(answer{outcome: AlreadyRestarted})
+		case q.start && c.Up():
+			q.reply(answer{outcome: AlreadyRunning})
+		}
+		if at := asked[q.container]; !q.answered && (at.IsZero() || q.asked.Before(at)) {
+			asked[q.container] = q.asked
+		}
+	}
+	return asked
+}
+
+// healed reports whether this firing of the alert was acted upon: by us, as far
+// as we remember, or, since a restart of Defib forgets, by whoever started the
+// container after the alert began.
+func (r *Restarter) healed(now time.Time, q *request, c *engine.Container) bool {
+	if _, done := r.done[q.key]; done {
+		return true
+	}
+	return c.Up() && !q.since.IsZero() && c.Started.After(q.since) && now.Sub(c.Begun) < r.policy.Cooldown
+}
+
+// settle answers the requests whose wait has no prospect, or is over, and drops
+// them. It returns the deadline of the next of the rest; zero if there is none.
+func (r *Restarter) settle(now time.Time, connected bool, held map[string]verdict) time.Time {
+	var next time.Time
+	open := r.pending[:0]
+	for _, q := range r.pending {
+		acting, late := r.past.at(q.container).acting, !now.Before(q.deadline)
+		v := held[q.container]
+		hasty := passing[v.reason] && now.Before(q.asked.Add(passingPatience))
+		switch {
+		case acting && late:
+			q.reply(answer{outcome: Outcome(InProgress)})
+		case acting:
+		case !connected && late:
+			q.reply(answer{outcome: EngineAway})
+		case hasty:
+		case connected && (late || !v.soon(q.deadline)):
+			q.reply(answer{outcome: Outcome(v.reason), until: v.until})
+		}
+		if acting || !q.answered {
+			open = append(open, q)
+		}
+		wake := q.deadline
+		if hasty {
+			wake = q.asked.Add(passingPatience)
+		}
+		if !q.answered && (next.IsZero() || wake.Before(next)) {
+			next = wake
+		}
+	}
+	clear(r.pending[len(open):])
+	r.pending = open
+	return next
+}
+
+// passing holds the reasons that may be gone in a moment: during anybody's docker
+// restart a container is down as if it had been stopped. They are an answer only
+// once they have lasted for passingPatience.
+var passing = map[Reason]bool{StoppedDelay: true, Stopped: true, Created: true, EngineRestarting: true, NotInspected: true}
+
+const passingPatience = 2 * time.Second
+
+// soon reports whether what holds the container may be over by the deadline.
+func (v verdict) soon(deadline time.Time) bool {
+	if v.reason == InProgress || v.reason == RateLimited && v.until.IsZero() {
+		return true
+	}
+	return !v.until.IsZero() && !v.until.After(deadline)
+}
+
+// tellCallers answers all who waited for this action, and remembers for which
+// alerts it was done: their repeats need nothing more.
+func (r *Restarter) tellCallers(now time.Time, res result) {
+	for _, q := range r.pending {
+		if q.container != res.container.ID {
+			continue
+		}
+		a := answer{outcome: Started}
+		switch {
+		case errors.Is(res.err, engine.ErrGone):
+			a = answer{outcome: Gone}
+		case errors.Is(res.err, engine.ErrRefused):
+			a = answer{outcome: Outcome(Refused), err: res.err} // trying again at once would change nothing
+		case res.err != nil:
+			a = answer{outcome: Failed, err: res.err}
+		case res.restarts():
+			a.outcome = Restarted
+		}
+		if res.err == nil {
+			r.done[q.key] = now
+		}
+		q.reply(a)
+	}
+}

@@ -1,0 +1,402 @@
+package restarter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+)
+
+// firing writes an alert as Alertmanager does; kv are its labels.
+func firing(kv ...string) Alert {
+	a := Alert{Status: "firing", StartsAt: time.Now().Add(-time.Minute), Labels: map[string]string{"alertname": "Sick", "heal": "restart"}}
+	for i := 0; i < len(kv); i += 2 {
+		a.Labels[kv[i]] = kv[i+1]
+	}
+	a.Fingerprint = fmt.Sprint(a.Labels)
+	return a
+}
+
+// call is one POST of alerts under way.
+type call struct {
+	t    *testing.T
+	rec  *httptest.ResponseRecorder
+	done chan struct{}
+}
+
+func post(t *testing.T, h http.Handler, alerts ...Alert) *call {
+	return postUntil(t.Context(), t, h, alerts...)
+}
+
+func postUntil(ctx context.Context, t *testing.T, h http.Handler, alerts ...Alert) *call {
+	t.Helper()
+	body, err := json.Marshal(payload{Version: "4", Alerts: alerts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/webhook", strings.NewReader(string(body)))
+	r.RemoteAddr = "127.0.0.1:1234"
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	c := &call{t: t, rec: httptest.NewRecorder(), done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		h.ServeHTTP(c.rec, r)
+	}()
+	return c
+}
+
+// want waits for the answer and compares its status and outcomes.
+func (c *call) want(status int, outcomes ...Outcome) {
+	c.t.Helper()
+	<-c.done
+	var body struct{ Alerts []says }
+	if err := json.Unmarshal(c.rec.Body.Bytes(), &body); err != nil {
+		c.t.Fatalf("%v in %s", err, c.rec.Body)
+	}
+	var got []Outcome
+	for _, s := range body.Alerts {
+		got = append(got, s.Outcome)
+		if s.Message == "" {
+			c.t.Errorf("outcome %q without a sentence", s.Outcome)
+		}
+	}
+	if diff := cmp.Diff(outcomes, got); diff != "" || c.rec.Code != status {
+		c.t.Errorf("status %d, want %d; outcomes (-want +got):\n%s", c.rec.Code, status, diff)
+	}
+}
+
+// clinic runs a Restarter over these containers, which came up an hour ago, and
+// its webhook. A restart takes three seconds.
+func clinic(t *testing.T, p Policy, cs ...*engine.Container) (*world, *Webhook) {
+	for _, c := range cs {
+		if c.Up() {
+			c.Begun, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
+		}
+	}
+	w := newWorld(t, p, cs...)
+	w.onStart(func(_ context.Context, c *engine.Container) error {
+		time.Sleep(3 * time.Second)
+		w.runs(c.ID)
+		return nil
+	})
+	return w, NewWebhook(w.Restarter, Guard{}, nil)
+}
+
+func TestAFiringAlertRestartsItsContainerAndTheAnswerSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "batch-1"))
+		post(t, h, firing("container", "web")).want(200, Restarted)
+		w.wantStarts("0s web")
+		if got := time.Since(w.began); got != 3*time.Second {
+			t.Errorf("the answer came after %s, want 3s: when it was true", got)
+		}
+	})
+}
+
+func TestOutcomes(t *testing.T) {
+	edited := func(edit func(a *Alert)) Alert {
+		a := firing("container", "web")
+		edit(&a)
+		return a
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "other"),
+			ended(engine.EndedStopped, named("c3", "batch-stopped"), labelled(LabelPolicy, "unless-stopped")),
+			ended("", named("d4", "batch-paused"), state(engine.Paused)),
+			up(strings.Repeat("e5", 32), "batch-young"))
+		w.edit(strings.Repeat("e5", 32), func(c *engine.Container) { c.Begun = time.Now().Add(-30 * time.Second) })
+		synctest.Wait()
+		for _, row := range []struct {
+			name  string
+			alert Alert
+			want  Outcome
+		}{
+			{"resolved", edited(func(a *Alert) { a.Status = "resolved" }), Resolved},
+			{"without heal", edited(func(a *Alert) { delete(a.Labels, "heal") }), NoAction},
+			{"heal: reboot", edited(func(a *Alert) { a.Labels["heal"] = "reboot" }), UnknownAction},
+			{"heal: start of what runs", edited(func(a *Alert) { a.Labels["heal"] = "start" }), AlreadyRunning},
+			{"no container named", edited(func(a *Alert) { delete(a.Labels, "container") }), NoTarget},
+			{"a name that does not exist", firing("container", "nobody"), NotFound},
+			{"an id that does not exist, with a name that does", firing("id", strings.Repeat("ab", 32), "name", "web"), Gone},
+			{"not whitelisted", firing("name", "/other"), NotWhitelisted},
+			{"stopped on purpose", firing("name", "batch-stopped"), Outcome(Stopped)},
+			{"paused", firing("name", "batch-paused"), Outcome(Paused)},
+			{"only just up", firing("id", "/docker/"+strings.Repeat("e5", 32)), Outcome(TooYoung)},
+		} {
+			t.Log(row.name)
+			post(t, h, row.alert).want(200, row.want)
+		}
+		w.wantStarts()
+	})
+}
+
+func TestLaw7RepeatsAndDuplicatesRestartOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		a := firing("container", "web")
+		first, second := post(t, h, a), post(t, h, a)
+		time.Sleep(time.Second)
+		third := post(t, h, a, firing("container", "web", "severity", "other alert, same container"))
+		first.want(200, Restarted)
+		second.want(200, Restarted)
+		third.want(200, Restarted, Restarted)
+		post(t, h, a).want(200, AlreadyRestarted)
+		pass(4 * time.Minute)
+		post(t, h, a).want(200, AlreadyRestarted)
+		w.wantStarts("0s web")
+		pass(2 * time.Minute)
+		post(t, h, a).want(200, Restarted) // the cooldown is over: it still fires
+	})
+}
+
+func TestAlertsWrittenByHandAreToldApartByTheirContainers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h := clinic(t, usual(), up("a1", "web"), up("b2", "batch-1"))
+		byHand := func(name string) Alert {
+			return Alert{Status: "firing", Labels: map[string]string{"heal": "restart", "container": name}}
+		}
+		post(t, h, byHand("web")).want(200, Restarted)
+		post(t, h, byHand("batch-1")).want(200, Restarted)
+		post(t, h, byHand("web")).want(200, AlreadyRestarted)
+	})
+}
+
+func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.MinUptime = 0 }), up("a1", "web"))
+		a := firing("container", "web") // began a minute ago
+		w.edit("a1", func(c *engine.Container) {
+			c.Started, c.Begun = time.Now().Add(-20*time.Second), time.Now().Add(-20*time.Second)
+		})
+		synctest.Wait()
+		post(t, h, a).want(200, AlreadyRestarted)
+		a.StartsAt = time.Now().Add(-10 * time.Second) // it fired again since
+		post(t, h, a).want(200, Restarted)
+		w.wantStarts("0s web")
+	})
+}
+
+func TestASlowRestartIsAnsweredInTimeAndJoinedByTheRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "batch-1"))
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			if c.Name == "web" {
+				time.Sleep(12 * time.Second)
+			}
+			w.runs(c.ID)
+			return nil
+		})
+		group := []Alert{firing("container", "web"), firing("container", "batch-1")}
+		post(t, h, group...).want(503, Outcome(InProgress), Restarted)
+		if got := time.Since(w.began); got != 9*time.Second {
+			t.Errorf("answered after %s, want 9s", got)
+		}
+		post(t, h, group...).want(200, Restarted, AlreadyRestarted)
+		starts, _ := w.begun()
+		slices.Sort(starts)
+		if diff := cmp.Diff([]string{"0s batch-1", "0s web"}, starts); diff != "" {
+			t.Errorf("starts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		ctx, leave := context.WithCancel(t.Context())
+		a := firing("container", "web")
+		c := postUntil(ctx, t, h, a)
+		time.Sleep(time.Second)
+		leave()
+		<-c.done
+		pass(5 * time.Second)
+		post(t, h, a).want(200, AlreadyRestarted)
+		w.wantStarts("0s web")
+	})
+}
+
+func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		first := post(t, h, firing("container", "web"))
+		synctest.Wait()
+		second := postUntil(ctx, t, h, firing("container", "batch-1"))
+		time.Sleep(time.Second)
+		leave()
+		<-second.done
+		first.want(200, Restarted)
+		pass(time.Minute)
+		w.wantStarts("0s web")
+	})
+}
+
+func TestARefusedRestartIsNotRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
+		a := firing("container", "web")
+		post(t, h, a).want(200, Outcome(Refused))
+		post(t, h, a).want(200, Outcome(Refused))
+		w.wantStarts("0s web")
+	})
+}
+
+func TestAFailedRestartIsRetriedThenHeldByTheBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
+		a := firing("container", "web")
+		c := post(t, h, a)
+		c.want(503, Failed)
+		if !strings.Contains(c.rec.Body.String(), "port taken") {
+			t.Errorf("the answer does not say why: %s", c.rec.Body)
+		}
+		post(t, h, a).want(200, Outcome(BackOff))
+		w.wantStarts("0s web")
+	})
+}
+
+func TestARestartByAnybodyIsNotTakenForAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(mode(UnlessStopped)), up("a1", "web"))
+		w.edit("a1", func(c *engine.Container) {
+			c.State, c.Ending, c.Ended, c.Begun = engine.Exited, engine.EndedStopped, time.Now(), time.Time{}
+		})
+		synctest.Wait()
+		c := post(t, h, firing("container", "web"))
+		pass(time.Second)
+		w.edit("a1", func(c *engine.Container) {
+			c.State, c.Started, c.Begun, c.Ending, c.Ended = engine.Running, time.Now(), time.Now(), engine.NotEnded, time.Time{}
+		})
+		c.want(200, AlreadyRestarted)
+		w.wantStarts()
+	})
+}
+
+func TestAShortBackoffIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		fail := true
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			if fail {
+				fail = false
+				return errors.New("port taken")
+			}
+			w.runs(c.ID)
+			return nil
+		})
+		a := firing("container", "web")
+		post(t, h, a).want(503, Failed)
+		post(t, h, a).want(200, Restarted)
+		w.wantStarts("0s web", "1s web")
+	})
+}
+
+func TestRestartsThatDoNotHelpAreGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		a := firing("container", "web")
+		for range 3 {
+			post(t, h, a).want(200, Restarted)
+			pass(10 * time.Minute) // Alertmanager's repeat_interval
+		}
+		post(t, h, a).want(200, Outcome(GaveUp))
+		pass(24 * time.Hour)
+		// It has stayed up, and no health check says that it is sick.
+		post(t, h, a).want(200, Restarted)
+		if starts, _ := w.begun(); len(starts) != 4 {
+			t.Errorf("starts %v, want 4", starts)
+		}
+	})
+}
+
+func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		a := firing("container", "web")
+		post(t, h, a).want(200, Restarted)
+		pass(6 * time.Minute)
+		post(t, h, a).want(200, Outcome(GaveUp))
+		w.runs("a1")
+		pass(6 * time.Minute)
+		post(t, h, a).want(200, Restarted)
+	})
+}
+
+func TestLaw2OneBadAlertCannotRestartAHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cs []*engine.Container
+		var alerts []Alert
+		for i := range 30 {
+			c := up(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))
+			cs = append(cs, c)
+			alerts = append(alerts, firing("container", c.Name))
+		}
+		w, h := clinic(t, usual(), cs...)
+		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
+		c := post(t, h, alerts...)
+		<-c.done
+		if c.rec.Code != 200 {
+			t.Errorf("status %d, want 200: the alerts' repeats ask again", c.rec.Code)
+		}
+		if starts, _ := w.begun(); len(starts) != 10 {
+			t.Errorf("%d restarts, want 10 in a minute", len(starts))
+		}
+		pass(time.Minute)
+		c = post(t, h, alerts...)
+		<-c.done
+		if starts, _ := w.begun(); len(starts) != 20 {
+			t.Errorf("%d restarts, want 20 after a minute", len(starts))
+		}
+	})
+}
+
+func TestAnAlertStartsWhatIsDownWithTheExitedTriggerOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), ended(engine.EndedSelf, labelled(LabelTriggers, "alert")), ended(engine.EndedSelf, named("b2", "batch-1"), labelled(LabelTriggers, "")))
+		pass(time.Minute)
+		w.wantStarts()
+		post(t, h, firing("container", "web", "heal", "start"), firing("container", "batch-1")).want(200, Started, Outcome(TriggerDisabled))
+		w.wantStarts("1m0s web")
+	})
+}
+
+func TestTheEngineAwayIsA503(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		w.publish(&engine.Picture{First: w.began, Containers: w.Picture().Containers})
+		post(t, h, firing("container", "web")).want(503, EngineAway)
+		post(t, h, firing("container", "web", "heal", "")).want(200, NoAction)
+	})
+}
+
+func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+		w.onStart(func(ctx context.Context, _ *engine.Container) error { <-ctx.Done(); return ctx.Err() })
+		first := post(t, h, firing("container", "web"))
+		synctest.Wait()
+		second := post(t, h, firing("container", "batch-1"))
+		synctest.Wait()
+		w.stop()
+		second.want(503, ShuttingDown)
+		first.want(503, ShuttingDown) // the restart is the engine's now
+		post(t, h, firing("container", "web")).want(503, ShuttingDown)
+		if err := <-w.stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -85,6 +85,7 @@ type spec struct {
 	labels      map[string]string
 	restart     container.RestartPolicyMode
 	stopTimeout int // seconds; 0: the engine's own
+	health      *container.HealthConfig
 	host        func(*container.HostConfig)
 }
 
@@ -98,7 +99,7 @@ type box struct {
 func (s *scene) create(suffix string, p spec) *box {
 	s.Helper()
 	b := &box{scene: s, name: s.prefix + suffix}
-	config := &container.Config{Image: patientImage, Cmd: p.args, Labels: p.labels}
+	config := &container.Config{Image: patientImage, Cmd: p.args, Labels: p.labels, Healthcheck: p.health}
 	if p.program != "" {
 		config.Entrypoint = []string{p.program}
 	}
@@ -210,14 +211,20 @@ func (b *box) crash() {
 	b.Helper()
 	b.awaitAlive()
 	deaths := len(b.times("die"))
-	b.must("crashing "+b.name, func(ctx context.Context) error {
-		answer, err := b.engine.ContainerExecCreate(ctx, b.id, container.ExecOptions{Cmd: []string{"/patient", "-crash"}})
+	b.exec("/patient", "-crash")
+	b.awaitEvents("die", deaths+1)
+}
+
+// exec runs a program in the container and does not wait for its end.
+func (b *box) exec(cmd ...string) {
+	b.Helper()
+	b.must("running a program in "+b.name, func(ctx context.Context) error {
+		answer, err := b.engine.ContainerExecCreate(ctx, b.id, container.ExecOptions{Cmd: cmd})
 		if err != nil {
 			return err
 		}
 		return b.engine.ContainerExecStart(ctx, answer.ID, container.ExecStartOptions{Detach: true})
 	})
-	b.awaitEvents("die", deaths+1)
 }
 
 func (b *box) inspect() *container.State {

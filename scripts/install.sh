@@ -12,13 +12,15 @@ packages() {
 	gcc) echo gcc libc6-dev ;; # for go test -race
 	dockerd) echo docker.io ;;
 	docker) if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi ;;
-	promtool) echo prometheus ;;
+	prometheus | promtool) echo prometheus ;;
+	prometheus-alertmanager | amtool) echo prometheus-alertmanager ;;
 	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;
 	esac
 }
 
 # A gcc without the C library's headers cannot build what -race needs.
 present() {
+	[[ $1 != prometheus-alertmanager ]] || ! command -v alertmanager >/dev/null || return 0 # its own name
 	command -v "$1" >/dev/null || return 1
 	[[ $1 != gcc ]] || echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1
 }
@@ -70,7 +72,9 @@ if ! "${apt[@]}" install --no-install-recommends "${wanted[@]}" >>"$log" 2>&1; t
 fi
 rm -f "$log"
 
-# Only promtool is wanted, after the next boot too.
-if [[ " ${missing[*]} " == *" promtool "* ]]; then
-	systemctl disable prometheus >/dev/null 2>&1 || update-rc.d prometheus disable >/dev/null 2>&1 || true
-fi
+# Only the programs are wanted, after the next boot too.
+for service in prometheus prometheus-alertmanager; do
+	if [[ " ${wanted[*]} " == *" $service "* ]]; then
+		systemctl disable $service >/dev/null 2>&1 || update-rc.d $service disable >/dev/null 2>&1 || true
+	fi
+done

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,6 +17,9 @@ import (
 // moment that somebody outside chose.
 const crashSignal = syscall.SIGUSR1
 
+// sickness is a file that makes the container unhealthy while it is there.
+const sickness = "/sick"
+
 func main() {
 	var p patient
 	flag.DurationVar(&p.after, "after", 0, "die by itself after this long; 0: never")
@@ -24,19 +28,36 @@ func main() {
 	flag.DurationVar(&p.slow, "slow", 0, "take this long to leave on SIGTERM")
 	oom := flag.Bool("oom", false, "allocate memory until the kernel kills it")
 	crash := flag.Bool("crash", false, "make PID 1 of this container exit with its -code, and leave")
+	sicken := flag.Bool("sicken", false, "make this container unhealthy until it is restarted, and leave")
+	healthcheck := flag.Bool("healthcheck", false, "leave with 1 if this container is sick")
 	flag.Parse()
 
-	if *crash {
-		if err := syscall.Kill(1, crashSignal); err != nil {
-			fmt.Fprintln(os.Stderr, "patient:", err)
-			os.Exit(1)
+	switch {
+	case *crash:
+		leave(syscall.Kill(1, crashSignal))
+	case *sicken:
+		leave(os.WriteFile(sickness, nil, 0o600))
+	case *healthcheck:
+		if _, err := os.Stat(sickness); err == nil {
+			leave(errors.New("sick"))
 		}
-		return
+		leave(nil)
+	}
+	if err := os.Remove(sickness); err != nil && !errors.Is(err, os.ErrNotExist) {
+		leave(err)
 	}
 	if *oom {
 		go devour()
 	}
 	os.Exit(p.live())
+}
+
+func leave(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "patient:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 type patient struct {

@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
+	t.Parallel()
+	const well = `{"version": "4", "alerts": []}`
+	r := newRelay(t)
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", spec{})
+	d := s.defib(whitelist(b), r.token(), hasty)
+	token := strings.Repeat("secret", 6)
+	bearer := "Bearer " + token
+	for name, row := range map[string]struct {
+		method, body string
+		header       []string
+		status       int
+		words        string
+	}{
+		"with the token":                        {"POST", well, []string{"Authorization", bearer}, 200, "alerts"},
+		"without a token":                       {"POST", well, nil, 401, "token is missing or wrong"},
+		"with the wrong token":                  {"POST", well, []string{"Authorization", bearer + "s"}, 401, "token is missing or wrong"},
+		"with the token as a password":          {"POST", well, []string{"Authorization", "Basic " + token}, 401, "token is missing or wrong"},
+		"in a page's link":                      {"GET", "", []string{"Authorization", bearer}, 405, "want POST"},
+		"as a form":                             {"POST", well, []string{"Authorization", bearer, "Content-Type", "application/x-www-form-urlencoded"}, 415, "application/json"},
+		"with too much":                         {"POST", well + strings.Repeat(" ", 1<<20), []string{"Authorization", bearer}, 413, "larger than 1 MiB"},
+		"with what is no JSON":                  {"POST", "heal web, please", []string{"Authorization", bearer}, 400, "not the JSON"},
+		"with another version of the payload":   {"POST", `{"version": "5", "alerts": []}`, []string{"Authorization", bearer}, 400, `version \"5\"`},
+		"in every wrong way: who comes first":   {"GET", "", []string{"Content-Type", "text/plain"}, 401, "token is missing or wrong"},
+		"in two wrong ways: type before size":   {"POST", strings.Repeat(" ", 2<<20), []string{"Authorization", bearer, "Content-Type", "text/plain"}, 415, "application/json"},
+		"in two wrong ways: method before type": {"PUT", well, []string{"Authorization", bearer, "Content-Type", "text/plain"}, 405, "want POST"},
+	} {
+		t.Run(name, func(t *testing.T) { d.call(row.method, row.body, row.header...).refuses(t, row.status, row.words) })
+	}
+	d.post(b.alarm()).refuses(t, 401, "token is missing or wrong")
+	b.startedTimes(1)
+	for code, want := range map[string]float64{"200": 1, "400": 2, "401": 5, "405": 2, "413": 1, "415": 2} {
+		d.shows(series("defib_webhook_requests_total", "code", code), want)
+	}
+	if err := os.WriteFile(r.tokenFile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.call("POST", well, "Authorization", "Bearer ").refuses(t, 503, "webhook is closed")
+}
+
+func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
+	t.Parallel()
+	const well = `{"version": "4", "alerts": []}`
+	d := newScene(t, sharedEngine(t)).defib()
+	for name, row := range map[string]struct {
+		header []string
+		status int
+		words  string
+	}{
+		"itself":                          {nil, http.StatusOK, "alerts"},
+		"behind a reverse proxy":          {[]string{"X-Forwarded-For", "192.0.2.1"}, http.StatusForbidden, "set --webhook.token-file"},
+		"in a browser, by a foreign page": {[]string{"Host", "rebound.example.org"}, http.StatusForbidden, "set --webhook.token-file"},
+	} {
+		t.Run(name, func(t *testing.T) { d.call(http.MethodPost, well, row.header...).refuses(t, row.status, row.words) })
+	}
+}
+
+func TestWrongTokenOfAlertmanagerHealsNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", spec{})
+	r := newRelay(t)
+	d := s.defib(whitelist(b), r.token(), hasty)
+	r.to(d)
+	a := r.alertmanager(`credentials_file: `+r.tokenFile, "credentials_file: "+file(t, "wrong", "a token of somebody else"))
+	a.fire(b.alarm())
+	r.await(1, "refused", answered(http.StatusUnauthorized))
+	b.startedTimes(1)
+	d.awaitLine(1, "webhook request refused", "code", "401")
+}

@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+const (
+	// hasty lets Defib restart for an alert what has only just been started.
+	hasty = "--webhook.min-uptime=0s"
+	// patient puts off a second attempt for longer than any test takes.
+	patient = "--restart.backoff-initial=1h"
+)
+
+// TestAnswerSaysInWordsWhatBecameOfAnAlert goes through what one Defib can be
+// made to answer by hand.
+func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	labelled := func(name, value string) map[string]string { return map[string]string{name: value} }
+	inNetworkOf := func(parent *box) spec {
+		return spec{host: func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + parent.name) }}
+	}
+	web := s.run("web", spec{})
+	crashed := s.run("crashed", spec{args: []string{"-code=1"}, labels: labelled("defib.triggers", "alert")})
+	crashed.crash()
+	stopped := s.run("stopped", spec{labels: labelled("defib.policy", "unless-stopped")})
+	stopped.stop()
+	deployed := s.run("deployed", spec{})
+	deployed.stop()
+	frozen := s.run("frozen", spec{})
+	frozen.pause()
+	young := s.run("young", spec{health: &container.HealthConfig{Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Hour}})
+	own := s.run("own", spec{labels: labelled("defib.triggers", "exited")})
+	done := s.run("done", spec{restart: container.RestartPolicyOnFailure})
+	done.crash()
+	unborn := s.create("unborn", spec{})
+	passing := s.run("passing", spec{host: func(h *container.HostConfig) { h.AutoRemove = true }})
+	once := s.run("once", spec{labels: labelled("com.docker.compose.oneoff", "True")})
+	task := s.run("task", spec{labels: labelled("com.docker.swarm.task.id", "x")})
+	parent := s.run("parent", spec{labels: labelled("defib.policy", "unless-stopped")})
+	child := s.run("child", inNetworkOf(parent))
+	parent.stop()
+	lost := s.run("lost", spec{})
+	orphan := s.run("orphan", inNetworkOf(lost))
+	lost.remove()
+	stranger := s.run("stranger", spec{})
+
+	held := s.run("held", spec{})
+	holds := "--restart.hold-file=" + filepath.Join(t.TempDir(), "holds")
+	if code := spawn(t, nil, "hold", held.name, "--for=1h", holds).exitCode(); code != 0 {
+		t.Fatalf("exit code %d of defib hold", code)
+	}
+
+	d := s.defib("--restart.whitelist="+s.prefix+"*", "--restart.exclude="+stranger.name, "--restart.stopped-delay=1h", holds,
+		"--restart.triggers=exited,alert", "--webhook.match=docker_host=alpha", "--restart.max-attempts=1", hasty, patient, "--restart.backoff-max=1h")
+	first := web.alarm("docker_host", "alpha")
+	d.post(first).is(t, 200, "restarted", "was restarted")
+	d.post(first).is(t, 200, "already_restarted", "for this alert already")
+	counted := map[string]float64{"restarted": 1, "already_restarted": 1}
+	over := web.alarm()
+	over.Status = "resolved"
+	for _, row := range []struct {
+		outcome, words string
+		alert          alert
+		before         func()
+	}{
+		{"gave_up", "did not help", web.alarm("again", "yes"), nil},
+		{"already_running", "does not restart what runs", web.alarm("heal", "start"), nil},
+		{"started", "was down and has been started", crashed.alarm(), nil},
+		{"back_off", "ask again in", crashed.alarm("again", "yes"), func() {
+			crashed.crash()
+			d.awaitValue(series("docker_container_exited", "name", crashed.name), 1)
+		}},
+		{"resolved", "resolved", over, nil},
+		{"no_action", "no label heal", web.alarm("heal", ""), nil},
+		{"unknown_action", "neither restart nor start", web.alarm("heal", "reboot"), nil},
+		{"no_target", "no label names a container", alarm(), nil},
+		{"not_found", "has that name", alarm("container", s.prefix+"nobody"), nil},
+		{"gone", "has that id", alarm("id", lost.id, "name", web.name), nil},
+		{"not_mine", "--webhook.match", web.alarm("docker_host", "beta"), nil},
+		{"not_whitelisted", "whitelist does not name it", stranger.alarm(), nil},
+		{"too_young", "only just come up", young.alarm(), nil},
+		{"stopped", "stopped on purpose", stopped.alarm(), nil},
+		{"stopped_delay", "ask again in", deployed.alarm(), nil},
+		{"on_hold", "on hold for maintenance", held.alarm(), nil},
+		{"paused", "is paused", frozen.alarm(), nil},
+		{"trigger_disabled", "triggers do not include", own.alarm(), nil},
+		{"finished", "as it was meant to", done.alarm("heal", "start"), nil},
+		{"created", "never started", unborn.alarm("heal", "start"), nil},
+		{"auto_remove", "removes it", passing.alarm(), nil},
+		{"one_off", "one-off", once.alarm(), nil},
+		{"swarm_task", "Swarm", task.alarm(), nil},
+		{"parent_down", "network it shares is down", child.alarm(), nil},
+		{"parent_gone", "does not exist any more", orphan.alarm(), nil},
+	} {
+		if row.before != nil {
+			row.before()
+		}
+		a := row.alert
+		a.StartsAt = time.Now() // later than any start, else that would have healed it
+		if a.Labels["docker_host"] == "" {
+			a.Labels["docker_host"] = "alpha"
+		}
+		d.post(a).is(t, 200, row.outcome, row.words)
+		counted[row.outcome]++
+	}
+
+	found := d.scrape()
+	for _, key := range found.with("defib_alerts_total{") {
+		outcome := strings.Split(key, `"`)[1]
+		if found[key] != counted[outcome] {
+			t.Errorf("%s is %v, want %v", key, found[key], counted[outcome])
+		}
+	}
+	for _, b := range []*box{web, crashed} {
+		b.awaitEvents("start", 2)
+		b.startedTimes(2)
+	}
+	for _, b := range []*box{stopped, deployed, held, frozen, young, own, done, passing, once, task, parent, child, orphan, stranger} {
+		b.startedTimes(1)
+		d.logged(0, "container restarted", "container", b.name)
+	}
+	unborn.startedTimes(0)
+	d.shows(series("defib_container_gave_up", "name", web.name), 1)
+}
+
+func TestDryRunRestartsNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", spec{})
+	d := s.defib(whitelist(b), hasty, "--dry-run")
+	d.post(b.alarm()).is(t, 200, "dry_run", "--dry-run")
+	d.post(b.alarm()).is(t, 200, "dry_run", "--dry-run")
+	b.startedTimes(1)
+	d.logged(1, "would restart container", "container", b.name)
+	d.shows(series("defib_dry_run_actions_total", "name", b.name, "trigger", "alert"), 1)
+}
+
+func TestOneBadRuleCannotRestartAHost(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	one, other := s.run("one", spec{}), s.run("other", spec{})
+	d := s.defib(whitelist(one, other), hasty, "--restart.max-per-minute=1")
+	d.post(one.alarm()).is(t, 200, "restarted", "was restarted")
+	d.post(other.alarm()).is(t, 200, "rate_limited", "ask again in")
+	one.awaitEvents("start", 2)
+	other.startedTimes(1)
+}
+
+func TestContainerThatHasJustComeUpIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", spec{})
+	d := s.defib(whitelist(b), "--webhook.min-uptime=1h")
+	d.post(b.alarm()).is(t, 200, "too_young", "ask again in")
+	b.startedTimes(1)
+}

@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+)
+
+// What is answered by 503 is delivered again by Alertmanager.
+
+func TestEngineAwayIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	d := startDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
+	d.post(alarm("container", "web")).is(t, 503, "engine_away", "engine is away")
+}
+
+func TestRestartThatTakesLongIsInProgressUntilItIsDone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 11})
+	d := s.defib(whitelist(b), hasty)
+	a := b.alarm()
+	got := d.post(a)
+	got.is(t, 503, "in_progress", "being started or restarted")
+	if got.took < 9*time.Second {
+		t.Errorf("answered after %v: Alertmanager would have waited for 9s", got.took)
+	}
+	b.awaitEvents("start", 2)
+	d.awaitLine(1, "container restarted", "container", b.name)
+	d.post(a).is(t, 200, "already_restarted", "already")
+	b.startedTimes(2)
+}
+
+// brittle is a container that cannot be started again once the directory is gone.
+func (s *scene) brittle(suffix string) (b *box, dir string) {
+	s.Helper()
+	dir = filepath.Join(s.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		s.Fatal(err)
+	}
+	b = s.run(suffix, spec{host: func(h *container.HostConfig) {
+		h.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/data"}}
+	}})
+	return b, dir
+}
+
+func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b, dir := s.brittle("web")
+	d := s.defib(whitelist(b), hasty, patient, "--restart.backoff-max=1h")
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	d.post(b.alarm()).is(t, 503, "failed", dir)
+	b.mustBe(container.StateExited)
+	d.post(b.alarm()).is(t, 200, "back_off", "ask again in")
+	d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "alert"), 1)
+}
+
+func TestCallersAreToldOfAShutdown(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 4})
+	d := s.defib(whitelist(b), hasty)
+	answer := make(chan reply, 1)
+	go func() { answer <- d.post(b.alarm()) }()
+	b.awaitEvents("kill", 1)
+	if code := d.terminate(); code != 0 {
+		t.Errorf("exit code %d on SIGTERM, want 0", code)
+	}
+	got := <-answer
+	got.is(t, 503, "shutting_down", "shutting down")
+	b.awaitEvents("start", 2) // the engine carries on
+}
+
+func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	d := s.defib()
+	var slow []net.Conn
+	hangUp := func() {
+		for _, c := range slow {
+			c.Close()
+		}
+	}
+	defer hangUp()
+	dialer := net.Dialer{Timeout: limit}
+	for range 64 {
+		c, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(d.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, c)
+		// A body is announced and does not come.
+		fmt.Fprintf(c, "POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n")
+	}
+	var got reply
+	eventually(t, "one caller too many", func() bool {
+		got = d.post(alarm())
+		return got.status == http.StatusServiceUnavailable
+	})
+	got.refuses(t, 503, "too many requests")
+	hangUp()
+	eventually(t, "room for another caller", func() bool {
+		got = d.post(alarm())
+		return got.status == http.StatusOK
+	})
+	got.is(t, 200, "no_target", "no label names a container")
+}
+
+// guarded is the engine behind a socket proxy that lets nobody change anything.
+func guarded(tb testing.TB, e *engine) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp(workdir, "guard-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config := net.ListenConfig{}
+	listener, err := config.Listen(tb.Context(), "unix", filepath.Join(dir, "s"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	onward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(e.host, "unix://"))
+		}},
+		FlushInterval: -1, // the event stream's
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	server := &http.Server{ReadHeaderTimeout: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			http.Error(w, "Forbidden", http.StatusForbidden)
+			return
+		}
+		onward.ServeHTTP(w, r)
+	})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(listener) // until it is closed
+	}()
+	tb.Cleanup(func() {
+		server.Close()
+		<-ended
+	})
+	return "unix://" + listener.Addr().String()
+}
+
+func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", spec{})
+	d := startDefib(t, guarded(t, s.engine), whitelist(b), hasty, patient, "--restart.backoff-max=1h")
+	d.ready()
+	d.post(b.alarm()).is(t, 200, "refused", "refuses to start containers")
+	d.post(b.alarm()).is(t, 200, "refused", "ask again in")
+	b.startedTimes(1)
+}

@@ -24,4 +24,4 @@ image: ## build the container image defib
 	@scripts/image.sh
 
 clean: ## remove what the other targets made
-	rm -rf defib bench.txt dist
+	rm -rf defib bench.txt

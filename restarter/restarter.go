@@ -226,7 +226,7 @@ func (r *Restarter) finish(now time.Time, res result) {
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
 	r.tellCallers(now, res)
 	attrs := []any{
-		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c),
+		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
 		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),
 	}
 	left := errors.Is(res.err, context.Canceled) // nothing is known of what came of it
@@ -255,8 +255,12 @@ func (r *Restarter) failed(res result, attrs []any) {
 	r.logger.Warn("start failed", attrs...)
 }
 
-// ranFor is how long the last run lasted; 0 if that is not known.
-func ranFor(c *engine.Container) time.Duration {
+// ranFor is how long the last run lasted, or the one that a restart ends; 0 if
+// that is not known.
+func ranFor(c *engine.Container, now time.Time) time.Duration {
+	if c.Up() {
+		return now.Sub(c.Begun).Round(time.Millisecond)
+	}
 	if c.Started.IsZero() || c.Finished.Before(c.Started) {
 		return 0
 	}

@@ -125,8 +125,9 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
-	default:
-		return http.StatusServiceUnavailable, refusal{Busy.Sentence()}
+	default: // its alerts are not even read: counted as one
+		h.alerts.WithLabelValues(string(Busy)).Inc()
+		return Busy.Status(), refusal{Busy.Sentence()}
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {

@@ -383,6 +383,27 @@ func TestTheEngineAwayIsA503(t *testing.T) {
 	})
 }
 
+func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		var calls []*call
+		for range maxRequests {
+			calls = append(calls, post(t, h, firing("container", "web")))
+		}
+		synctest.Wait()
+		refused := post(t, h, firing("container", "web"))
+		<-refused.done
+		if refused.rec.Code != 503 || !strings.Contains(refused.rec.Body.String(), Busy.Sentence()) {
+			t.Errorf("status %d: %s", refused.rec.Code, refused.rec.Body)
+		}
+		for _, c := range calls {
+			c.want(200, Restarted)
+		}
+		post(t, h, firing("container", "web")).want(200, AlreadyRestarted)
+		w.wantStarts("0s web")
+	})
+}
+
 func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))

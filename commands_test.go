@@ -45,6 +45,8 @@ func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	refused(t, []string{"hold", "web"}, "required flag(s) '--for' not provided")
 	refused(t, []string{"hold", "[a", "--for=0s"}, "--restart.hold-file: name the file", "--for: 0s: want more than 0", `NAME: "[a"`)
 	refused(t, []string{"release"}, "--restart.hold-file: name the file")
+	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: it is empty")
+	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": no name has blanks`)
 	if err := os.WriteFile(file, []byte("web tomorrow\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -184,6 +184,9 @@ func (f *flags) check() error {
 	complain("--restart.triggers", err)
 	errs = append(errs, f.policy.Check())
 	f.names, err = restarter.ParsePatterns(f.nameTexts)
+	if err == nil && len(f.nameTexts) > 0 && len(f.names) == 0 {
+		err = errors.New("it is empty: leave it out if you mean all")
+	}
 	complain("NAME", err)
 	if f.command == commandHold || f.command == commandRelease {
 		f.checkHold(complain)

@@ -87,7 +87,7 @@ func (a Alert) action(matches []Match) (start bool, o Outcome) {
 
 // hexID matches a container's full or short ID, bare or at the end of a cgroup
 // path as cAdvisor has it: /docker/HEX, /system.slice/docker-HEX.scope.
-var hexID = regexp.MustCompile(`(?:^|/|[/a-z]-)([0-9a-f]{64}|[0-9a-f]{12,63})(?:\.scope)?$`)
+var hexID = regexp.MustCompile(`(?:^|/(?:[a-z]+-)*)([0-9a-f]{64}|[0-9a-f]{12,63})(?:\.scope)?$`)
 
 // target finds the container that the labels name; an outcome if there is none.
 // An ID that is not on this engine never falls back to the name: that container

@@ -82,6 +82,7 @@ func TestTarget(t *testing.T) {
 		{"cAdvisor's id under systemd", map[string]string{"id": "/system.slice/docker-" + sixtyFour + ".scope"}, "web"},
 		{"Podman's cgroup", map[string]string{"id": "/machine.slice/libpod-" + another + ".scope"}, "batch-1"},
 		{"a cgroup within the container's own", map[string]string{"id": "/docker/" + sixtyFour + "/init", "name": "web"}, "web"},
+		{"a UUID is no id", map[string]string{"id": "f47ac10b-58cc-4372-a56f-0e02b2c3d479", "container": "web"}, "web"},
 		{"cAdvisor's root cgroup", map[string]string{"id": "/"}, "no_target"},
 		{"a service's cgroup", map[string]string{"id": "/system.slice/ssh.service"}, "no_target"},
 		{"an id of another host never falls back to the name", map[string]string{"id": "/docker/" + strings.Repeat("9", 64), "name": "web"}, "gone"},

@@ -274,7 +274,7 @@ func (f *facts) parent(c *engine.Container) Reason {
 // ending judges how the last run ended: whether that is to be healed, and when.
 func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
 	ending, seen := f.known(c)
-	if ending == engine.EndedStopped && rule.Mode != Always {
+	if ending == engine.EndedStopped && (rule.Mode != Always || !rule.Heals(TriggerExited)) {
 		return Stopped, time.Time{}
 	}
 	if f.finished(c, rule) {

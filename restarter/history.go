@@ -21,8 +21,11 @@ type record struct {
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
 	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
+	late bool // our last action failed as far as we know: a start that is seen now may be its doing
+
 	healing Trigger   // of an attempt whose recovery is still awaited; "" if none
 	cause   time.Time // of that attempt, on our clock
+	from    time.Time // StartedAt before that attempt, on the engine's clock
 
 	told  telling   // what was last said about it
 	tried time.Time // the begin or end of a run that a dry run has counted, on our clock
@@ -126,14 +129,34 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 		r.well = now
 	}
 	if !c.Started.Equal(last.Started) && !r.acting && c.RestartCount == 0 {
-		r.restarts = 0 // somebody started it, and may have mended it
+		r.startedByOthers()
 	}
 	if at := r.forgivenAt(reset); !at.IsZero() && !at.After(now) {
 		r.attempts, r.restarts, r.streak, r.refused = 0, 0, 0, false
 	}
 }
 
+// startedByOthers takes note of a start while no action of ours is under way:
+// whoever did it may have mended the container. But an engine may complete an
+// action of ours that it had failed to answer.
+func (r *record) startedByOthers() {
+	if r.late {
+		r.late = false
+		r.restarts++
+		return
+	}
+	r.restarts = 0
+}
+
+// sick takes note that somebody says that the container, though it runs, needs to
+// be restarted: then it has not stayed well, whatever its health check says.
+func (r *record) sick(now time.Time) {
+	if !r.well.IsZero() {
+		r.well = now
+	}
+}
+
 // recovered reports whether what an attempt set out to heal has been healed.
 func (r *record) recovered(c *engine.Container) bool {
-	return r.healing != "" && c.Up() && (!c.HealthCheck || c.Health == engine.Healthy)
+	return r.healing != "" && !r.acting && c.Up() && !c.Started.Equal(r.from) && (!c.HealthCheck || c.Health == engine.Healthy)
 }

@@ -28,7 +28,7 @@ type Hold struct {
 type Holds []Hold
 
 // ReadHolds reads a file of holds. One that does not exist, or no file at all,
-// holds nothing. Neither does one that has a mistake: then the error names it.
+// holds nothing. One that has a mistake is an error that names it.
 func ReadHolds(file string) (Holds, error) {
 	if file == "" {
 		return nil, nil

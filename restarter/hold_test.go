@@ -102,6 +102,19 @@ func TestABrokenHoldFileIsReportedOnceAndAgainWhenItBreaksAgain(t *testing.T) {
 	})
 }
 
+func TestAHoldOutlastsAFileThatBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := file(t, "web "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		w := newWorld(t, usual(func(p *Policy) { p.HoldFile = path }), up("a1", "web"))
+		if err := os.WriteFile(path, []byte("nonsense"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.dies("a1")
+		pass(2 * time.Hour)
+		w.wantStarts("1h0m0s web")
+	})
+}
+
 func TestAnAlertFindsTheContainerOnHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := file(t, "web "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))

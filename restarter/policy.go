@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"defib/engine"
@@ -198,8 +199,8 @@ func ParsePatterns(values []string) ([]Pattern, error) {
 		if text == "" || slices.ContainsFunc(patterns, func(p Pattern) bool { return p.text == text }) {
 			continue
 		}
-		if !utf8.ValidString(text) {
-			errs = append(errs, fmt.Errorf("%q: is not UTF-8", text))
+		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsSpace) {
+			errs = append(errs, fmt.Errorf("%q: no name has blanks or is not UTF-8", text))
 			continue
 		}
 		if _, err := path.Match(text, ""); err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // Reason says why a whitelisted container that is down, or that an alert asks
-// for, is left alone now. The
-// list is closed: reasons are values of a metric's label.
+// for, is left alone now. The list is closed: reasons are values of a metric's
+// label.
 type Reason string
 
 // The reasons.
@@ -52,7 +52,7 @@ var Reasons = map[Reason]string{
 	GaveUp:           "restarts did not help: none more until it has stayed up and well, or somebody starts it",
 	TooYoung:         "it has only just come up",
 	OnHold:           "it is on hold for maintenance: see defib hold and defib release",
-	DryRun:           "it would be started, but for --dry-run",
+	DryRun:           "it would be started or restarted, but for --dry-run",
 	Paused:           "it is paused",
 	Removing:         "it is being removed",
 	Dead:             "the engine failed to remove it: only removing it again helps",
@@ -65,7 +65,7 @@ var Reasons = map[Reason]string{
 	ParentGone:       "the container whose network it shares does not exist any more: create it anew",
 	InProgress:       "it is being started or restarted",
 	NotInspected:     "the engine does not answer an inspect of it",
-	Refused:          "the engine, or a proxy before it, refuses to start containers",
+	Refused:          "the engine, or a proxy before it, refuses to start or restart containers",
 }
 
 // Trigger says what asked for an action: a value of a metric's label.

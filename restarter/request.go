@@ -3,6 +3,7 @@ package restarter
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -66,6 +67,18 @@ func (o Outcome) Status() int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK
+}
+
+// level is that of the outcome's log line: a person should look at a rule that
+// cannot work.
+func (o Outcome) level() slog.Level {
+	switch o {
+	case NoTarget, UnknownAction, NotFound, NotWhitelisted:
+		return slog.LevelWarn
+	case Resolved, NoAction, NotMine, Gone, AlreadyRunning, AlreadyRestarted:
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // Sentence explains the outcome to people.
@@ -164,6 +177,9 @@ func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Tim
 			q.reply(answer{outcome: AlreadyRestarted})
 		case q.start && c.Up():
 			q.reply(answer{outcome: AlreadyRunning})
+		}
+		if rec := r.past.records[q.container]; rec != nil && !q.start {
+			rec.sick(now)
 		}
 		if at := asked[q.container]; !q.answered && (at.IsZero() || q.asked.Before(at)) {
 			asked[q.container] = q.asked

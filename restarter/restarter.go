@@ -179,10 +179,13 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 	}
 }
 
-// readHolds looks into the hold file, which other commands write. One that
-// cannot be read holds nothing, which is said once.
+// readHolds looks into the hold file, which other commands write. If it cannot be
+// read, which is said once, the holds stay as they were: they end by themselves.
 func (r *Restarter) readHolds(now time.Time) {
 	holds, err := ReadHolds(r.policy.HoldFile)
+	if err != nil {
+		holds = r.policy.Holds
+	}
 	r.policy.Holds = holds
 	r.metrics.onHold.Set(float64(holds.Active(now)))
 	text := ""
@@ -190,7 +193,7 @@ func (r *Restarter) readHolds(now time.Time) {
 		text = err.Error()
 	}
 	if text != r.holdFault && err != nil {
-		r.logger.Warn("the hold file cannot be read: nothing is on hold", "err", err)
+		r.logger.Warn("the hold file cannot be read: the holds stay as they were", "err", err)
 	}
 	r.holdFault = text
 }
@@ -208,7 +211,7 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 		r.past.spent = append(r.past.spent, now)
 	}
 	if rec.healing == "" {
-		rec.healing, rec.cause = v.trigger, later(v.cause, r.began)
+		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
 	}
 	attempt := rec.attempts
 	r.metrics.restarts.WithLabelValues(v.container.Name, string(v.trigger)).Inc()
@@ -224,6 +227,11 @@ func (r *Restarter) finish(now time.Time, res result) {
 	c := res.container
 	rec := r.past.records[c.ID]
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
+	rec.late = res.err != nil
+	if rec.late && res.restarts() { // what was not restarted has not shown that restarts do not help
+		rec.restarts--
+		rec.healing = ""
+	}
 	r.tellCallers(now, res)
 	attrs := []any{
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),

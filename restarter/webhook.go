@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
@@ -35,7 +34,8 @@ type Webhook struct {
 	requests *prometheus.CounterVec
 
 	mu       sync.Mutex
-	instance string // of the first alert; several are warned about once
+	refused  map[int]time.Time // by status: when a refusal was last logged
+	instance string            // of the first alert; several are warned about once
 	warned   bool
 }
 
@@ -43,7 +43,7 @@ type Webhook struct {
 // label of matches are another host's.
 func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 	h := &Webhook{
-		Restarter: r, guard: g, matches: matches, slots: make(chan struct{}, maxRequests),
+		Restarter: r, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), refused: map[int]time.Time{},
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by what became of them.",
 		}, []string{"outcome"}),
@@ -119,8 +119,7 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
-		h.logger.Warn("webhook request refused", "peer", r.RemoteAddr, "code", status, "err", err)
-		return status, refusal{err.Error()}
+		return h.refuse(r, status, err)
 	}
 	select {
 	case h.slots <- struct{}{}:
@@ -138,10 +137,21 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	}
 	alerts, err := decode(text)
 	if err != nil {
-		h.logger.Warn("webhook request refused", "peer", r.RemoteAddr, "code", http.StatusBadRequest, "err", err)
-		return http.StatusBadRequest, refusal{err.Error()}
+		return h.refuse(r, http.StatusBadRequest, err)
 	}
 	return h.answer(r, alerts)
+}
+
+// refuse turns a request away. That is logged once a minute for each status:
+// anybody can make it happen.
+func (h *Webhook) refuse(r *http.Request, status int, err error) (int, any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := time.Now(); now.Sub(h.refused[status]) >= time.Minute {
+		h.refused[status] = now
+		h.logger.Warn("webhook request refused", "peer", r.RemoteAddr, "code", status, "err", err)
+	}
+	return status, refusal{err.Error()}
 }
 
 // admit checks who calls, how, and with what, in this order.
@@ -180,11 +190,7 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 		}
 		o := told[i].Outcome
 		h.alerts.WithLabelValues(string(o)).Inc()
-		level := slog.LevelDebug
-		if o == Restarted || o == Started || o.Status() != http.StatusOK {
-			level = slog.LevelInfo
-		}
-		h.logger.Log(r.Context(), level, "alert answered", "alert", told[i].Alertname, "container", told[i].Container, "outcome", o, "peer", r.RemoteAddr)
+		h.logger.Log(r.Context(), o.level(), "alert answered", "alert", told[i].Alertname, "container", told[i].Container, "outcome", o, "peer", r.RemoteAddr)
 		status = max(status, o.Status())
 	}
 	return status, struct {

@@ -323,6 +323,62 @@ func TestRestartsThatDoNotHelpAreGivenUp(t *testing.T) {
 	})
 }
 
+func TestAContainerThatLooksWellIsGivenUpAsLongAsTheAlertFires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web")) // without a health check
+		a := firing("container", "web")
+		for range 24 { // four hours of repeat_interval
+			<-post(t, h, a).done
+			pass(10 * time.Minute)
+		}
+		if starts, _ := w.begun(); len(starts) != 5 {
+			t.Errorf("%d restarts, want 5 and no more: %v", len(starts), starts)
+		}
+		post(t, h, a).want(200, Outcome(GaveUp))
+	})
+}
+
+func TestRestartsThatTheEngineRefusedAreNoReasonToGiveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("internal error") })
+		a := firing("container", "web")
+		for range 6 {
+			post(t, h, a).want(503, Failed)
+			pass(time.Hour)
+		}
+		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
+		post(t, h, a).want(200, Restarted)
+	})
+}
+
+func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			go func() { time.Sleep(10 * time.Second); w.runs(c.ID) }()
+			return errors.New("timeout")
+		})
+		a := firing("container", "web")
+		for range 10 {
+			<-post(t, h, a).done
+			pass(10 * time.Minute)
+		}
+		if starts, _ := w.begun(); len(starts) != 2 {
+			t.Errorf("%d restarts, want 2 and then to give up", len(starts))
+		}
+	})
+}
+
+func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), ended(engine.EndedStopped, labelled(LabelTriggers, "alert")))
+		pass(time.Hour)
+		post(t, h, firing("container", "web", "heal", "start")).want(200, Outcome(Stopped))
+		w.wantStarts()
+	})
+}
+
 func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
@@ -386,12 +442,13 @@ func TestTheEngineAwayIsA503(t *testing.T) {
 func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(), up("a1", "web"))
+		a := firing("container", "web")
 		var calls []*call
 		for range maxRequests {
-			calls = append(calls, post(t, h, firing("container", "web")))
+			calls = append(calls, post(t, h, a))
 		}
 		synctest.Wait()
-		refused := post(t, h, firing("container", "web"))
+		refused := post(t, h, a)
 		<-refused.done
 		if refused.rec.Code != 503 || !strings.Contains(refused.rec.Body.String(), Busy.Sentence()) {
 			t.Errorf("status %d: %s", refused.rec.Code, refused.rec.Body)
@@ -399,7 +456,7 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 		for _, c := range calls {
 			c.want(200, Restarted)
 		}
-		post(t, h, firing("container", "web")).want(200, AlreadyRestarted)
+		post(t, h, a).want(200, AlreadyRestarted)
 		w.wantStarts("0s web")
 	})
 }

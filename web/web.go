@@ -33,7 +33,6 @@ func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Req
 		Profiling:   "false",
 		Links: []toolkit.LandingLinks{
 			{Address: metricsPath, Text: "Metrics"},
-			{Address: "/webhook", Text: "Webhook", Description: "where Alertmanager posts alerts"},
 			{Address: "/-/healthy", Text: "Health", Description: "200 while Defib runs"},
 			{Address: "/-/ready", Text: "Readiness", Description: "200 while it sees the containers"},
 		},

@@ -165,7 +165,7 @@ func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
 	b := s.run("web", spec{})
 	d := startDefib(t, guarded(t, s.engine), whitelist(b), hasty, patient, "--restart.backoff-max=1h")
 	d.ready()
-	d.post(b.alarm()).is(t, 200, "refused", "refuses to start containers")
+	d.post(b.alarm()).is(t, 200, "refused", "refuses to start or restart containers")
 	d.post(b.alarm()).is(t, 200, "refused", "ask again in")
 	b.startedTimes(1)
 }

@@ -73,6 +73,7 @@ func (d *defib) call(method, body string, header ...string) reply {
 			req.Host = header[i+1]
 		}
 	}
+	req.Close = true // a Defib of before may have had this port
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return reply{err: err}

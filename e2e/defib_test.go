@@ -139,6 +139,7 @@ func (d *defib) get(path string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
+	req.Close = true // a Defib of before may have had this port
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, "", err

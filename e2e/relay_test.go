@@ -84,6 +84,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	onward.Header = req.Header
+	onward.Close = true // a Defib of before may have had this port
 	resp, err := http.DefaultClient.Do(onward)
 	if err != nil {
 		panic(http.ErrAbortHandler)

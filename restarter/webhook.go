@@ -19,7 +19,8 @@ const (
 	// Alertmanager hangs up after group_interval, which is 10 s at least.
 	webhookPatience = 9 * time.Second
 	maxBody         = 1 << 20
-	maxRequests     = 64 // under way at a time
+	maxIgnored      = 8 << 20 // of a body that is refused unread
+	maxRequests     = 64      // under way at a time
 )
 
 // Webhook receives alerts from Alertmanager and answers with what really became
@@ -113,11 +114,15 @@ type refusal struct {
 func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, body any) {
 	status, err := h.admit(r)
 	if err != nil {
-		if status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", http.MethodPost)
-		}
-		if status == http.StatusUnauthorized {
+		switch status {
+		case http.StatusUnauthorized:
 			w.Header().Set("WWW-Authenticate", "Bearer")
+		case http.StatusMethodNotAllowed:
+			w.Header().Set("Allow", http.MethodPost)
+		case http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge:
+			// Who is still writing when the connection closes hears of a reset
+			// instead of the answer.
+			_, _ = io.CopyN(io.Discard, r.Body, maxIgnored)
 		}
 		return h.refuse(r, status, err)
 	}

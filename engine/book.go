@@ -16,9 +16,6 @@ const (
 	// How long after the list the first picture waits for inspects that hang.
 	syncPatience = 2 * time.Second
 
-	// How long a compose project's last change is remembered.
-	projectReach = 24 * time.Hour
-
 	followFirst = 500 * time.Millisecond
 	followMost  = 30 * time.Second
 )

@@ -96,8 +96,9 @@ type Container struct {
 	ImageID string
 	Labels  map[string]string
 
-	// Inspected is false while the engine has not answered an inspect: then
-	// only ID, Name, Image, ImageID, Labels, State and Created are known.
+	// Inspected is false while the engine does not answer an inspect: then ID,
+	// Name, Image, ImageID, Labels, State and Created are known, and the rest is
+	// what an earlier inspect said, if there was one.
 	Inspected bool
 
 	State         State

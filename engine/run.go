@@ -10,12 +10,13 @@ const (
 	// A signal that does not stop by custom (USR1, say) counts as the cause of
 	// a death that follows within this time.
 	hintReach = time.Second
-	// A stopping signal that no death followed for so long is forgotten.
-	toldReach = 5 * time.Minute
 	// An engine that shuts down stops its containers within this time before
 	// its event stream ends.
 	shutdownReach = time.Minute
 )
+
+// StopReach is how long a stopping signal that no death follows is remembered.
+const StopReach = 5 * time.Minute
 
 // run is the evidence of how the current or last run of a container ended. The
 // API does not tell a stop from a death; the daemon emits `kill` before `die`,
@@ -49,7 +50,7 @@ func (r *run) kill(at, now time.Time, signal, stopSignal int, trusted bool) {
 	}
 }
 
-// stops reports whether a signal is sent to end a container. Podman names none.
+// stops reports whether a signal is sent to end a container.
 func stops(signal, stopSignal int) bool {
 	switch signal {
 	case 0, int(unix.SIGTERM), int(unix.SIGKILL), int(unix.SIGINT), int(unix.SIGQUIT), stopSignal:
@@ -74,7 +75,7 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 	switch {
 	case ours:
 		r.ending = EndedSelf
-	case !r.told.IsZero() && at.Sub(r.told) <= toldReach, !r.hinted.IsZero() && at.Sub(r.hinted) <= hintReach:
+	case !r.told.IsZero() && at.Sub(r.told) <= StopReach, !r.hinted.IsZero() && at.Sub(r.hinted) <= hintReach:
 		r.ending = EndedStopped
 	case r.whole && announcesStops:
 		r.ending = EndedSelf

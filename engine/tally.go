@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ProjectReach is how long a compose project's last change is remembered.
+const ProjectReach = 24 * time.Hour
+
 // tally counts the events of a name across the containers that bore it.
 type tally struct {
 	counts  Counts
@@ -56,5 +59,5 @@ func (b *book) tidy(now time.Time) {
 		}
 	}
 	maps.DeleteFunc(b.tombs, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > projectReach })
+	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > ProjectReach })
 }

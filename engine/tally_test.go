@@ -107,7 +107,7 @@ func TestLaw10BookForgets(t *testing.T) {
 		l.pass(time.Hour)
 		l.sync()
 	}
-	l.pass(projectReach)
+	l.pass(ProjectReach)
 	l.sync()
 	for what, n := range map[string]int{
 		"entries": len(l.entries), "queue": len(l.queue), "later": len(l.later), "tallies": len(l.tallies), "projects": len(l.projects),

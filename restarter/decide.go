@@ -15,9 +15,6 @@ const (
 	unknownReach = 10 * time.Minute
 	// A glob does not mean what exited so long before the first picture.
 	oldReach = 24 * time.Hour
-	// While a container that was told to stop has not died, its compose project
-	// is being deployed; for so long at most.
-	stopReach = 5 * time.Minute
 	// Restarts of running containers are limited per this time.
 	perMinute = time.Minute
 )
@@ -137,7 +134,7 @@ func newFacts(now time.Time, policy Policy, picture *engine.Picture, past histor
 		if project == "" {
 			continue
 		}
-		if until := c.Stopping.Add(stopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
+		if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
 			f.stopping[project] = until
 		}
 		waits, ok := c.Labels[labelDependsOn]
@@ -213,8 +210,8 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 // sick names what forbids to restart a container that runs: restarting it is
 // not free.
 func (f *facts) sick(c *engine.Container, past *record) (Reason, time.Time) {
-	if !c.Stopping.IsZero() && c.Stopping.Add(stopReach).After(f.now) {
-		return InProgress, c.Stopping.Add(stopReach) // somebody stops or restarts it
+	if !c.Stopping.IsZero() && c.Stopping.Add(engine.StopReach).After(f.now) {
+		return InProgress, c.Stopping.Add(engine.StopReach) // somebody stops or restarts it
 	}
 	if past.restarts >= f.policy.MaxAttempts {
 		return GaveUp, time.Time{}
@@ -310,11 +307,8 @@ func (f *facts) known(c *engine.Container) (e engine.Ending, seen bool) {
 func (f *facts) quiet(c *engine.Container) time.Time {
 	until := c.Ended.Add(f.policy.StoppedDelay)
 	if project := c.Project(); project != "" {
-		for _, t := range []time.Time{f.picture.Projects[project].Add(f.policy.StoppedDelay), f.stopping[project]} {
-			if t.After(until) {
-				until = t
-			}
-		}
+		until = later(until, f.picture.Projects[project].Add(f.policy.StoppedDelay))
+		until = later(until, f.stopping[project])
 	}
 	return until
 }

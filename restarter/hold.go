@@ -74,7 +74,7 @@ func parseHold(fields []string) (Hold, error) {
 func (hs Holds) Until(c *engine.Container) time.Time {
 	var until time.Time
 	for _, h := range hs {
-		if h.text == everything || h.Matches(c) {
+		if h.Matches(c) {
 			until = later(until, h.Until)
 		}
 	}

@@ -62,7 +62,7 @@ func (b Backoff) After(attempts int) time.Duration {
 	return min(wait, b.Max)
 }
 
-// Policy is what the user wants. It is never changed.
+// Policy is what the user wants. Nothing in it changes but Holds.
 type Policy struct {
 	Whitelist, Exclude []Pattern
 	Triggers           []Trigger
@@ -79,9 +79,6 @@ type Policy struct {
 	DryRun             bool
 }
 
-// maxStoppedDelay is how long the picture remembers a compose project's last change.
-const maxStoppedDelay = 24 * time.Hour
-
 // Check returns every mistake of the policy, joined, in the words of the flags.
 func (p Policy) Check() error {
 	var errs []error
@@ -94,7 +91,7 @@ func (p Policy) Check() error {
 		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
 	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
-	want(p.StoppedDelay <= maxStoppedDelay, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, maxStoppedDelay)
+	want(p.StoppedDelay <= engine.ProjectReach, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectReach)
 	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: want more than 0, else a container that dies at once is started in a hot loop", p.Backoff.Initial)
 	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)
 	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: want more than 0, else every start resets the back-off", p.Backoff.Reset)

@@ -23,6 +23,8 @@ const (
 	maxRequests     = 64      // under way at a time
 )
 
+var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts of the receiver")
+
 // Webhook receives alerts from Alertmanager and answers with what really became
 // of each. It implements http.Handler and prometheus.Collector.
 type Webhook struct {
@@ -135,7 +137,7 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return http.StatusRequestEntityTooLarge, refusal{"the body is larger than 1 MiB: lower max_alerts of the receiver"}
+		return http.StatusRequestEntityTooLarge, refusal{errTooLarge.Error()}
 	}
 	if err != nil {
 		return http.StatusBadRequest, refusal{"the body ended early: " + err.Error()}
@@ -171,7 +173,7 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 		return http.StatusUnsupportedMediaType, errors.New("want Content-Type: application/json")
 	}
 	if r.ContentLength > maxBody {
-		return http.StatusRequestEntityTooLarge, errors.New("the body is larger than 1 MiB: lower max_alerts of the receiver")
+		return http.StatusRequestEntityTooLarge, errTooLarge
 	}
 	return 0, nil
 }

@@ -1,0 +1,234 @@
+package restarter
+
+import (
+	"strings"
+	"time"
+
+	"defib/engine"
+)
+
+const (
+	// A container that nobody saw end, so long before the first picture, is
+	// taken for one that was stopped.
+	unknownReach = 10 * time.Minute
+	// A glob does not mean what exited so long before the first picture.
+	oldReach = 24 * time.Hour
+)
+
+// Labels of compose and swarm that say what a container is for.
+// Sources: https://github.com/docker/compose/blob/main/pkg/api/labels.go,
+// https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
+const (
+	labelOneOff    = "com.docker.compose.oneoff"
+	labelDependsOn = "com.docker.compose.depends_on"
+	labelSwarmTask = "com.docker.swarm.task.id"
+)
+
+// facts are what a decision rests on.
+type facts struct {
+	now     time.Time
+	policy  Policy
+	picture *engine.Picture
+	past    history
+	asked   map[string]time.Time
+
+	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
+	awaited  map[string]bool      // project/service whose completion another container waits for
+}
+
+func newFacts(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) *facts {
+	f := &facts{
+		now: now, policy: policy, picture: picture, past: past, asked: asked,
+		stopping: map[string]time.Time{}, awaited: map[string]bool{},
+	}
+	for _, c := range picture.Containers {
+		project := c.Project()
+		if project == "" {
+			continue
+		}
+		if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
+			f.stopping[project] = until
+		}
+		waits, ok := c.Labels[labelDependsOn]
+		if !ok {
+			continue
+		}
+		// The label reads service:condition:restart,….
+		for dependency := range strings.SplitSeq(waits, ",") {
+			if service, condition, _ := strings.Cut(dependency, ":"); strings.HasPrefix(condition, "service_completed_successfully") {
+				f.awaited[project+"/"+service] = true
+			}
+		}
+	}
+	return f
+}
+
+// judge gives the verdict on one container. It does not matter if it is not
+// whitelisted, or is up and nobody asks for it.
+func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
+	rule := f.policy.For(c)
+	asked := f.asked[c.ID]
+	if !rule.Whitelisted || c.Up() && asked.IsZero() {
+		return verdict{}, false
+	}
+	v = verdict{container: c, trigger: TriggerExited, cause: c.Ended}
+	if c.Up() || !rule.Heals(TriggerExited) && !asked.IsZero() {
+		v.trigger, v.cause = TriggerAlert, asked
+	}
+	v.due = later(v.cause, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
+	v.reason, v.until = f.held(c, rule, v.trigger)
+	v.act = v.reason == ""
+	return v, true
+}
+
+// held names the first of all reasons to leave the container alone now, and when
+// to look again; "" if there is none.
+func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Time) {
+	past := f.past.at(c.ID)
+	if past.acting {
+		return InProgress, time.Time{}
+	}
+	if until := f.policy.Holds.Until(c); until.After(f.now) {
+		return OnHold, until
+	}
+	if r := veto(c); r != "" {
+		return r, time.Time{}
+	}
+	if c.Up() {
+		if r, until := f.sick(c, past); r != "" {
+			return r, until
+		}
+	} else if r, until := f.ending(c, rule); r != "" {
+		return r, until
+	}
+	if !rule.Heals(t) {
+		return TriggerDisabled, time.Time{}
+	}
+	if r := f.parent(c); r != "" {
+		return r, time.Time{}
+	}
+	if until := past.retryAt(c, f.policy.Backoff); until.After(f.now) {
+		if past.refused {
+			return Refused, until
+		}
+		return BackOff, until
+	}
+	if f.policy.DryRun {
+		return DryRun, time.Time{}
+	}
+	return "", time.Time{}
+}
+
+// sick names what forbids to restart a container that runs: restarting it is
+// not free.
+func (f *facts) sick(c *engine.Container, past *record) (Reason, time.Time) {
+	if !c.Stopping.IsZero() && c.Stopping.Add(engine.StopReach).After(f.now) {
+		return InProgress, c.Stopping.Add(engine.StopReach) // somebody stops or restarts it
+	}
+	if past.restarts >= f.policy.MaxAttempts {
+		return GaveUp, time.Time{}
+	}
+	if until := c.Begun.Add(f.policy.MinUptime); until.After(f.now) {
+		return TooYoung, until
+	}
+	if c.Health == engine.Starting {
+		return TooYoung, time.Time{}
+	}
+	return "", time.Time{}
+}
+
+// veto names what forbids a start whatever happened.
+func veto(c *engine.Container) Reason {
+	switch {
+	case c.Labels[labelSwarmTask] != "":
+		return SwarmTask
+	case strings.EqualFold(c.Labels[labelOneOff], "true"):
+		return OneOff
+	}
+	switch c.State {
+	case engine.Paused:
+		return Paused
+	case engine.Restarting:
+		return EngineRestarting
+	case engine.Removing:
+		return Removing
+	case engine.Dead:
+		return Dead
+	}
+	switch {
+	case !c.Inspected:
+		return NotInspected
+	case c.AutoRemove:
+		return AutoRemove
+	case c.State == engine.Created && !c.FailedStart():
+		return Created
+	}
+	return ""
+}
+
+// parent names what is wrong with the container whose network it shares.
+func (f *facts) parent(c *engine.Container) Reason {
+	if c.NetworkParent == "" {
+		return ""
+	}
+	switch p := f.picture.Find(c.NetworkParent); {
+	case p == nil:
+		return ParentGone
+	case !p.Up():
+		return ParentDown
+	}
+	return ""
+}
+
+// ending judges how the last run ended: whether that is to be healed, and when.
+func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
+	ending, seen := f.known(c)
+	if ending == engine.EndedStopped && (rule.Mode != Always || !rule.Heals(TriggerExited)) {
+		return Stopped, time.Time{}
+	}
+	if f.finished(c, rule) {
+		return Finished, time.Time{}
+	}
+	if rule.GlobOnly && !c.Finished.IsZero() && f.picture.First.Sub(c.Finished) > oldReach {
+		return Old, time.Time{}
+	}
+	if ending == engine.EndedStopped || !seen {
+		if until := f.quiet(c); until.After(f.now) {
+			return StoppedDelay, until
+		}
+	}
+	return "", time.Time{}
+}
+
+// known resolves an end that nobody saw: it counts as a stop if it lies far
+// back, or if the engine would have restarted the container itself, had it not
+// been stopped. Seen is false when it still is a guess.
+func (f *facts) known(c *engine.Container) (e engine.Ending, seen bool) {
+	if c.Ending != engine.EndedUnknown {
+		return c.Ending, true
+	}
+	restarts := c.RestartPolicy == string(Always) || c.RestartPolicy == string(UnlessStopped)
+	if f.picture.First.Sub(c.Finished) > unknownReach || restarts && c.Error == "" {
+		return engine.EndedStopped, true
+	}
+	return engine.EndedSelf, false
+}
+
+// quiet is when a container that was stopped has been left alone for long
+// enough, and its compose project with it.
+func (f *facts) quiet(c *engine.Container) time.Time {
+	until := c.Ended.Add(f.policy.StoppedDelay)
+	if project := c.Project(); project != "" {
+		until = later(until, f.picture.Projects[project].Add(f.policy.StoppedDelay))
+		until = later(until, f.stopping[project])
+	}
+	return until
+}
+
+// finished reports whether the container ended well, as it was meant to.
+func (f *facts) finished(c *engine.Container, rule Rule) bool {
+	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
+		return false
+	}
+	return rule.Mode == OnFailure || c.RestartPolicy == string(OnFailure) || f.awaited[c.Project()+"/"+c.Service()]
+}

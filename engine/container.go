@@ -104,6 +104,7 @@ type Container struct {
 	State         State
 	HealthCheck   bool          // it has one
 	Health        Health        // NoHealth unless it runs: the engine does not judge others
+	HealthOutput  string        // while it is unhealthy: the last line that its health check wrote
 	Error         string        // of the last start that failed
 	RestartCount  int           // by the engine's own policy, since the last start through the API
 	RestartPolicy string        // no, always, unless-stopped, on-failure
@@ -120,8 +121,10 @@ type Container struct {
 	Ending   Ending
 	Ended    time.Time // when we saw the last run end, on our clock; zero: it runs or never ran
 	Stopping time.Time // when it was told to stop, on our clock; zero: it was not, or is down
+	Sick     time.Time // when we saw it turn unhealthy, on our clock; zero: it is not
 
 	stopSignal int
+	command    []string // program and arguments
 }
 
 // Up reports whether the container runs: not paused, not restarting.
@@ -159,6 +162,7 @@ type Picture struct {
 
 	Host, Version, APIVersion, OS, Arch string
 
+	Self       string               // ID of the container that Defib itself runs in; "": none of these
 	Containers []*Container         // sorted by ID
 	Departed   []Departed           // sorted by name
 	Projects   map[string]time.Time // by compose project: when it last changed, on our clock
@@ -188,6 +192,15 @@ func (p *Picture) Find(idOrName string) *Container {
 	return p.Named()[i]
 }
 
+// Parent returns the container whose network this one shares; nil if it shares
+// none, or that one is gone.
+func (p *Picture) Parent(c *Container) *Container {
+	if c.NetworkParent == "" {
+		return nil
+	}
+	return p.Find(c.NetworkParent)
+}
+
 // Orphaned reports whether a container that runs lives in the network of another
 // that was restarted after it, or is gone: then it has lost its network, though
 // the engine calls it running.
@@ -195,7 +208,7 @@ func (p *Picture) Orphaned(c *Container) bool {
 	if c.NetworkParent == "" || !c.Up() {
 		return false
 	}
-	parent := p.Find(c.NetworkParent)
+	parent := p.Parent(c)
 	return parent == nil || parent.Started.After(c.Started)
 }
 

@@ -31,6 +31,7 @@ func fromInspect(in container.InspectResponse) *Container {
 		c.ImageID = in.Image
 		c.RestartCount = in.RestartCount
 		c.Created = parseTime(in.Created)
+		c.command = append([]string{in.Path}, in.Args...)
 	}
 	if in.Config != nil {
 		c.Image = in.Config.Image
@@ -60,6 +61,9 @@ func fromInspect(in container.InspectResponse) *Container {
 			c.HealthCheck = h != NoHealth
 			if c.State == Running {
 				c.Health = h
+			}
+			if c.Health == Unhealthy {
+				c.HealthOutput = lastLine(s.Health.Log)
 			}
 		}
 		down := c.State != Running && c.State != Paused
@@ -134,6 +138,19 @@ func parseHealth(s string) Health {
 		return h
 	}
 	return NoHealth // "none", and "" as Podman has it
+}
+
+// maxOutput is how much is kept of a line that a health check wrote, in bytes.
+const maxOutput = 200
+
+// lastLine is the last line that the newest run of a health check wrote.
+func lastLine(log []*container.HealthcheckResult) string {
+	if len(log) == 0 || log[len(log)-1] == nil {
+		return ""
+	}
+	text := strings.TrimSpace(log[len(log)-1].Output)
+	text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	return strings.ToValidUTF8(text[:min(len(text), maxOutput)], "")
 }
 
 // parseTime reads the engine's RFC 3339 times; year 1 and nonsense are never.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			Created: stamped(t, "2026-11-23T04:55:45.335733629Z"), Started: stamped(t, "2026-11-23T04:55:45.357254511Z"),
 		}},
 		{"docker-29", "sick", Container{
-			Name: "sick", Image: "victim:health", State: Running, HealthCheck: true, Health: Unhealthy, RestartPolicy: "no",
+			Name: "sick", Image: "victim:health", State: Running, HealthCheck: true, Health: Unhealthy, HealthOutput: "sick", RestartPolicy: "no",
 			Created: stamped(t, "2026-11-23T04:55:34.893339108Z"), Started: stamped(t, "2026-11-23T04:55:49.748956392Z"), Finished: stamped(t, "2026-11-23T04:55:41.037631862Z"),
 		}},
 		{"docker-29", "shop-web", Container{
@@ -99,6 +100,7 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			got := fromInspect(in)
 			tc.want.Inspected, tc.want.ID, tc.want.ImageID = true, in.ID, in.Image
 			tc.want.StopTimeout = 10 * time.Second
+			tc.want.command = append([]string{in.Path}, in.Args...)
 			if diff := cmp.Diff(&tc.want, got, sameContainer); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -123,6 +125,21 @@ func TestPartialInspectsAreRead(t *testing.T) {
 	}
 	if c := fromInspect(container.InspectResponse{}); c.ID != "" {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestTheLastLineOfAHealthCheckIsKept(t *testing.T) {
+	run := func(output string) *container.HealthcheckResult { return &container.HealthcheckResult{Output: output} }
+	for want, log := range map[string][]*container.HealthcheckResult{
+		"":                             nil,
+		"503":                          {run("connection refused"), run("503\n")},
+		"gave up":                      {run("trying\r\n  gave up  \r\n\n")},
+		strings.Repeat("x", maxOutput): {run("y\n" + strings.Repeat("x", 4096))},
+		"odd":                          {run("odd\xff")},
+	} {
+		if got := lastLine(log); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ type Engine struct {
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
+	self  self
 	inbox inbox
 	book  *book // owned by Run
 	about about // owned by Run
@@ -57,6 +58,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		Options: o,
 		metrics: newMetrics(),
+		self:    knowThyself(),
 		news:    make(chan struct{}, 1),
 		inbox:   inbox{wake: make(chan struct{}, 1)},
 		book:    newBook(),
@@ -103,6 +105,7 @@ func (e *Engine) away(what string) error {
 func (e *Engine) publish() {
 	p := e.book.picture()
 	p.Host, p.Version, p.APIVersion, p.OS, p.Arch = e.about.host, e.about.version, e.about.apiVersion, e.about.os, e.about.arch
+	p.Self = e.self.among(p.Containers)
 	e.picture.Store(p)
 	select {
 	case e.news <- struct{}{}:

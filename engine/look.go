@@ -99,6 +99,14 @@ func (b *book) reply(e *entry, c *Container) {
 func (b *book) show(now time.Time, e *entry, c *Container) {
 	c.Exit = e.exit
 	c.Begun, c.Ending, c.Ended, c.Stopping = e.run.begun, e.run.ending, e.run.ended, e.run.stopping
+	switch {
+	case c.Health != Unhealthy:
+		c.Sick = time.Time{}
+	case e.c != nil && e.c.Health == Unhealthy && e.c.Started.Equal(c.Started):
+		c.Sick = e.c.Sick
+	default:
+		c.Sick = now
+	}
 	t := b.tally(c.Name)
 	for i, n := range e.early {
 		t.counts[i] += n

@@ -239,3 +239,32 @@ func (l *ledger) deliver() {
 	}
 	l.replies = nil
 }
+
+func TestSicknessIsKnownSinceItWasSeen(t *testing.T) {
+	l := watching(t, "a")
+	l.truth["a"].HealthCheck, l.truth["a"].Health = true, Unhealthy
+	l.happens("a", "health_status: unhealthy", "")
+	l.look()
+	first := l.get("a").Sick
+	if !first.Equal(l.now) {
+		t.Errorf("sick since %s, want since %s", first, l.now)
+	}
+	l.pass(time.Minute)
+	l.happens("a", "update", "")
+	l.look()
+	if got := l.get("a").Sick; !got.Equal(first) {
+		t.Errorf("another look: sick since %s, want %s still", got, first)
+	}
+	l.happens("a", "restart", "")
+	l.truth["a"].Started = l.truth["a"].Started.Add(time.Minute)
+	l.look()
+	if got := l.get("a").Sick; !got.Equal(l.now) {
+		t.Errorf("another run: sick since %s, want %s", got, l.now)
+	}
+	l.truth["a"].Health = Healthy
+	l.happens("a", "health_status: healthy", "")
+	l.look()
+	if got := l.get("a").Sick; !got.IsZero() {
+		t.Errorf("healthy, and sick since %s", got)
+	}
+}

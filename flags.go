@@ -66,12 +66,14 @@ func newApp(f *flags) *kingpin.Application {
 		StringsVar(&f.whitelist)
 	app.Flag("restart.exclude", "Containers never to touch, written the same way. It wins. Repeatable.").
 		StringsVar(&f.exclude)
-	app.Flag("restart.triggers", "What is healed: exited, alert. Comma-separated.").
-		Default("exited,alert").StringVar(&f.triggers)
+	app.Flag("restart.triggers", "What is healed: exited, unhealthy, alert, dependency. Comma-separated.").
+		Default("exited,alert,dependency").StringVar(&f.triggers)
 	app.Flag("restart.policy", "Which deaths are healed: always, unless-stopped, on-failure.").
 		Default(string(restarter.Always)).StringVar(&f.mode)
 	app.Flag("restart.stopped-delay", "How long a container is left alone that somebody stopped (under the policy always) or that nobody saw end.").
 		Default("10s").DurationVar(&f.policy.StoppedDelay)
+	app.Flag("restart.unhealthy-for", "How long a container must be unhealthy to be restarted for it, with the trigger unhealthy.").
+		Default("0s").DurationVar(&f.policy.UnhealthyFor)
 	app.Flag("restart.backoff-initial", "Wait before the second attempt in a row; it doubles with each further one.").
 		Default("1s").DurationVar(&f.policy.Backoff.Initial)
 	app.Flag("restart.backoff-max", "The longest wait between two attempts.").

@@ -49,7 +49,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 	want := meaning{
 		Host: "unix:///var/run/docker.sock", Timeout: 10 * time.Second, Resync: 30 * time.Second,
 		Policy: restarter.Policy{
-			Triggers: []restarter.Trigger{restarter.TriggerExited, restarter.TriggerAlert},
+			Triggers: []restarter.Trigger{restarter.TriggerExited, restarter.TriggerAlert, restarter.TriggerDependency},
 			Mode:     restarter.Always, StoppedDelay: 10 * time.Second, Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10,
 			Cooldown: 5 * time.Minute, MinUptime: time.Minute,
 			Backoff: restarter.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
@@ -73,7 +73,7 @@ func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
 	values := map[string]string{
 		"docker.host": "tcp://box:2376", "docker.timeout": "3s", "docker.resync-interval": "7s",
 		"restart.whitelist": "token,web-*", "restart.exclude": "shop/db", "restart.policy": "on-failure",
-		"restart.stopped-delay": "1m", "restart.backoff-initial": "2s", "restart.backoff-max": "3m",
+		"restart.stopped-delay": "1m", "restart.unhealthy-for": "5s", "restart.backoff-initial": "2s", "restart.backoff-max": "3m",
 		"restart.backoff-reset": "1h", "restart.concurrency": "9", "dry-run": "true",
 		"restart.triggers": "alert", "restart.max-attempts": "2", "restart.max-per-minute": "3", "restart.hold-file": "/holds",
 		"webhook.token-file": token, "webhook.match": "host=alpha", "webhook.cooldown": "1m", "webhook.min-uptime": "2m",

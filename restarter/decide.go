@@ -25,6 +25,15 @@ type verdict struct {
 // restarts reports whether acting means to restart what runs.
 func (v verdict) restarts() bool { return v.container.Up() }
 
+// occasion is what the verdict's cause is told from others by: an alert that is
+// repeated is no new one.
+func (v verdict) occasion() time.Time {
+	if v.trigger == TriggerAlert {
+		return later(v.container.Begun, v.container.Ended)
+	}
+	return v.cause
+}
+
 // plan is what is to be done at a moment: one verdict per container that
 // matters, those to act upon first, the longest due first, then by id.
 type plan struct {
@@ -55,6 +64,7 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, past history,
 		p.look(v.until)
 	}
 	for _, c := range picture.Containers {
+		p.look(c.Sick.Add(policy.UnhealthyFor))
 		p.look(past.at(c.ID).forgivenAt(policy.Backoff.Reset))
 		p.look(past.at(c.ID).place)
 	}

@@ -71,7 +71,34 @@ func childOf(parent string) func(*engine.Container) {
 	return func(c *engine.Container) { c.NetworkParent = parent }
 }
 
-// usual is the policy of the defaults with the whitelist "web,shop/db,batch-*".
+// running returns a whitelisted container that has been up for an hour, as edited.
+func running(edits ...func(*engine.Container)) *engine.Container {
+	c := ended(engine.NotEnded, state(engine.Running))
+	c.Begun, c.Finished, c.Exit = ago(time.Hour), time.Time{}, engine.Exit{}
+	for _, edit := range edits {
+		edit(c)
+	}
+	return c
+}
+
+func begunAgo(d time.Duration) func(*engine.Container) {
+	return func(c *engine.Container) { c.Begun, c.Started = ago(d), ago(d) }
+}
+
+// sickFor makes a container unhealthy.
+func sickFor(d time.Duration) func(*engine.Container) {
+	return func(c *engine.Container) { c.HealthCheck, c.Health, c.Sick = true, engine.Unhealthy, ago(d) }
+}
+
+func triggers(ts ...Trigger) func(*Policy) { return func(p *Policy) { p.Triggers = ts } }
+
+// parent is the container in whose network others live, as edited.
+func parent(edits ...func(*engine.Container)) []*engine.Container {
+	return []*engine.Container{running(append([]func(*engine.Container){named("b2", "vpn")}, edits...)...)}
+}
+
+// usual is the policy of the defaults with all triggers and the whitelist
+// "web,shop/db,batch-*".
 func usual(edits ...func(*Policy)) Policy {
 	p := Policy{
 		Whitelist: patterns("web,shop/db,batch-*"), Triggers: AllTriggers, Mode: Always, StoppedDelay: 10 * time.Second,
@@ -104,16 +131,25 @@ func firstSeen(d time.Duration) func(*engine.Picture) {
 	return func(p *engine.Picture) { p.First = ago(d) }
 }
 
+// itself makes the container with this id Defib's own.
+func itself(id string) func(*engine.Picture) { return func(p *engine.Picture) { p.Self = id } }
+
+func hold(name string, left time.Duration) func(*Policy) {
+	return func(p *Policy) { p.Holds = Holds{{Pattern: patterns(name)[0], Until: noon.Add(left)}} }
+}
+
 func touched(project string, d time.Duration) func(*engine.Picture) {
 	return func(p *engine.Picture) { p.Projects[project] = ago(d) }
 }
 
-// ran says what decide makes of one container: "start", "" if it does not
-// matter, or the reason, with the wait if there is one.
+// ran says what decide makes of one container: "start", "restart" and for what, ""
+// if it does not matter, or the reason, with the wait if there is one.
 func ran(p plan, id string) string {
 	for _, v := range p.verdicts {
 		switch {
 		case v.container.ID != id:
+		case v.act && v.restarts():
+			return "restart " + string(v.trigger)
 		case v.act:
 			return "start"
 		case v.until.IsZero():
@@ -258,6 +294,65 @@ func TestDecide(t *testing.T) {
 		{name: "the hundredth waits the most", policy: usual(), c: ended(engine.EndedSelf), record: &record{attempts: 99, lastEnd: ago(time.Minute)}, want: "back_off 4m59s"},
 		{name: "starts are never given up", policy: usual(), c: ended(engine.EndedSelf, endedAgo(5*time.Minute)), record: &record{attempts: 100000, lastEnd: ago(6 * time.Minute)}, want: "start"},
 		{name: "a refusal is told from a failure", policy: usual(), c: ended(engine.EndedSelf), record: &record{attempts: 2, lastEnd: ago(time.Second), refused: true}, want: "refused 1s"},
+
+		// Triggers.
+		{name: "deaths are left to alerts", policy: usual(triggers(TriggerAlert)), c: ended(engine.EndedSelf), want: "trigger_disabled"},
+		{name: "a container's own label leaves its death to alerts", policy: usual(), c: ended(engine.EndedSelf, labelled(LabelTriggers, "alert")), want: "trigger_disabled"},
+		{name: "a container's own label turns a trigger on", policy: usual(triggers()), c: running(sickFor(0), labelled(LabelTriggers, "unhealthy")), want: "restart unhealthy"},
+		{name: "a container's own label turns all off", policy: usual(), c: running(sickFor(0), labelled(LabelTriggers, "")), want: "trigger_disabled"},
+		{name: "an alert starts what is down, where deaths are left to alerts", policy: usual(triggers(TriggerAlert)), c: ended(engine.EndedSelf), asked: true, want: "start"},
+
+		// Unhealthy.
+		{name: "unhealthy: restarted at once", policy: usual(), c: running(sickFor(0)), want: "restart unhealthy"},
+		{name: "unhealthy: not before it has lasted", policy: usual(func(p *Policy) { p.UnhealthyFor = time.Minute }), c: running(sickFor(59 * time.Second)), want: ""},
+		{name: "unhealthy: once it has lasted", policy: usual(func(p *Policy) { p.UnhealthyFor = time.Minute }), c: running(sickFor(time.Minute)), want: "restart unhealthy"},
+		{name: "unhealthy: the trigger is off", policy: usual(triggers(TriggerExited, TriggerAlert)), c: running(sickFor(time.Hour)), want: "trigger_disabled"},
+		{name: "unhealthy: not one that no entry names", policy: usual(), c: running(sickFor(0), named("a1", "other")), want: ""},
+		{name: "unhealthy: nor one that is paused", policy: usual(), c: running(sickFor(0), state(engine.Paused)), want: "paused"},
+		{name: "unhealthy: however young", policy: usual(), c: running(sickFor(0), begunAgo(10*time.Second)), want: "restart unhealthy"},
+		{name: "unhealthy: what came during a back-off is acted upon after it", policy: usual(), c: running(sickFor(3 * time.Second)), record: &record{attempts: 3, restarts: 3, lastEnd: ago(time.Second)}, want: "back_off 3s"},
+		{name: "unhealthy: and then it is", policy: usual(), c: running(sickFor(6 * time.Second)), record: &record{attempts: 3, restarts: 3, lastEnd: ago(4 * time.Second)}, want: "restart unhealthy"},
+		{name: "unhealthy: somebody is stopping it", policy: usual(), c: running(sickFor(0), func(c *engine.Container) { c.Stopping = ago(time.Minute) }), want: "in_progress 4m0s"},
+		{name: "unhealthy: somebody told it to stop in vain", policy: usual(), c: running(sickFor(0), func(c *engine.Container) { c.Stopping = ago(5 * time.Minute) }), want: "restart unhealthy"},
+		{name: "unhealthy: restarts did not help", policy: usual(), c: running(sickFor(0)), record: &record{attempts: 5, restarts: 5, lastEnd: ago(time.Hour)}, want: "gave_up"},
+		{name: "unhealthy: starts are no restarts", policy: usual(), c: running(sickFor(0)), record: &record{attempts: 9, restarts: 4, lastEnd: ago(time.Hour)}, want: "restart unhealthy"},
+		{name: "unhealthy: as many restarts on this host as a minute may have", policy: usual(), c: running(sickFor(0)), spent: slices.Repeat([]time.Time{ago(20 * time.Second)}, 10), want: "rate_limited 40s"},
+		{name: "unhealthy: its network parent is down", policy: usual(), c: running(sickFor(0), childOf("b2")), others: parent(state(engine.Exited)), want: "parent_down"},
+		{name: "--dry-run: a restart", policy: usual(func(p *Policy) { p.DryRun = true }), c: running(sickFor(0)), want: "dry_run"},
+
+		// Dependency.
+		{name: "dependency: its parent was started after it", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), want: "restart dependency"},
+		{name: "dependency: its parent, by name", policy: usual(), c: running(childOf("vpn")), others: parent(begunAgo(time.Second)), want: "restart dependency"},
+		{name: "dependency: its parent was started before it", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(2 * time.Hour)), want: ""},
+		{name: "dependency: whoever the parent is", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second), labelled(LabelEnable, "false")), want: "restart dependency"},
+		{name: "dependency: not one that no entry names", policy: usual(), c: running(childOf("b2"), named("a1", "other")), others: parent(begunAgo(time.Second)), want: ""},
+		{name: "dependency: its parent is down", policy: usual(), c: running(childOf("b2")), others: parent(state(engine.Exited), begunAgo(2*time.Hour)), want: "parent_down"},
+		{name: "dependency: its parent is being restarted", policy: usual(), c: running(childOf("b2")), others: parent(state(engine.Restarting), begunAgo(time.Second)), want: "parent_down"},
+		{name: "dependency: a parent that is paused has its network still", policy: usual(), c: running(childOf("b2")), others: parent(state(engine.Paused), begunAgo(2*time.Hour)), want: ""},
+		{name: "dependency: its parent is gone", policy: usual(), c: running(childOf("b2")), want: "parent_gone"},
+		{name: "dependency: the trigger is off", policy: usual(triggers(TriggerExited)), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), want: "trigger_disabled"},
+		{name: "dependency: within the limits", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), record: &record{attempts: 1, restarts: 1, lastEnd: ago(400 * time.Millisecond)}, want: "back_off 600ms"},
+
+		// Alerts.
+		{name: "alert: restarted", policy: usual(), c: running(), asked: true, want: "restart alert"},
+		{name: "alert: nobody asks", policy: usual(), c: running(), want: ""},
+		{name: "alert: the trigger is off", policy: usual(triggers(TriggerExited)), c: running(), asked: true, want: "trigger_disabled"},
+		{name: "alert: it has only just come up", policy: usual(), c: running(begunAgo(20 * time.Second)), asked: true, want: "too_young 40s"},
+		{name: "alert: its health check has not settled", policy: usual(), c: running(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting }), asked: true, want: "too_young"},
+		{name: "alert: restarts did not help", policy: usual(), c: running(), record: &record{restarts: 5}, asked: true, want: "gave_up"},
+		{name: "alert: a sickness whose own trigger is off", policy: usual(triggers(TriggerAlert)), c: running(sickFor(time.Minute)), asked: true, want: "restart alert"},
+		{name: "alert: too young for it, and sick", policy: usual(), c: running(sickFor(0), begunAgo(20*time.Second)), asked: true, want: "restart unhealthy"},
+		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: usual(triggers(TriggerAlert)), c: running(sickFor(0), begunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
+		{name: "alert: its network parent is gone", policy: usual(), c: running(childOf("b2")), asked: true, want: "parent_gone"},
+
+		// Holds, and Defib itself.
+		{name: "on hold: a death", policy: usual(hold("web", time.Hour)), c: ended(engine.EndedSelf), want: "on_hold 1h0m0s"},
+		{name: "on hold: a sickness", policy: usual(hold("*", time.Hour)), c: running(sickFor(0)), want: "on_hold 1h0m0s"},
+		{name: "on hold: another one", policy: usual(hold("token", time.Hour)), c: ended(engine.EndedSelf), want: "start"},
+		{name: "on hold: it is over", policy: usual(hold("web", 0)), c: ended(engine.EndedSelf), want: "start"},
+		{name: "self: never, for no alert", policy: usual(), c: running(), picture: []func(*engine.Picture){itself("a1")}, asked: true, want: "self"},
+		{name: "self: nor for its own sickness", policy: usual(), c: running(sickFor(0)), picture: []func(*engine.Picture){itself("a1")}, want: "self"},
+		{name: "self: others are healed", policy: usual(), c: ended(engine.EndedSelf), picture: []func(*engine.Picture){itself("b2")}, want: "start"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := pictureOf(append(row.others, row.c)...)
@@ -344,6 +439,9 @@ func scene(r *rand.Rand) (*engine.Picture, history, map[string]time.Time) {
 			c.NetworkParent = fmt.Sprintf("%02d", pick(12))
 		}
 		if pick(4) == 0 {
+			sickFor(time.Duration(pick(90)) * time.Second)(c)
+		}
+		if pick(4) == 0 {
 			c.Stopping = ago(time.Duration(pick(600)) * time.Second)
 		}
 		p.Containers = append(p.Containers, c)
@@ -359,6 +457,9 @@ func scene(r *rand.Rand) (*engine.Picture, history, map[string]time.Time) {
 	}
 	p.Projects["shop"] = ago(time.Duration(pick(20)) * time.Second)
 	p.First = ago(time.Duration(pick(100)) * time.Hour)
+	if pick(3) == 0 {
+		p.Self = fmt.Sprintf("%02d", pick(12))
+	}
 	for i := range pick(4) {
 		records.spent = append(records.spent, ago(time.Duration(50-i)*time.Second))
 	}
@@ -369,7 +470,9 @@ func checkLaws(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	p, records, asked := scene(r)
-	policy := usual(mode([]Mode{Always, UnlessStopped, OnFailure}[r.IntN(3)]), func(p *Policy) { p.Concurrency, p.MaxPerMinute = 1+r.IntN(4), 1+r.IntN(6) })
+	policy := usual(mode([]Mode{Always, UnlessStopped, OnFailure}[r.IntN(3)]), func(p *Policy) {
+		p.Concurrency, p.MaxPerMinute, p.UnhealthyFor = 1+r.IntN(4), 1+r.IntN(6), time.Duration(r.IntN(60))*time.Second
+	})
 	got := decide(noon, policy, p, records, asked)
 
 	starts, restarts := records.active(noon)
@@ -380,12 +483,15 @@ func checkLaws(t *testing.T, seed uint64) {
 		if !policy.For(c).Whitelisted {
 			t.Errorf("seed %d, law 1: a verdict on %s, which is not whitelisted", seed, c.ID)
 		}
+		if v.act && c.ID == p.Self {
+			t.Errorf("seed %d: Defib acts on its own container", seed)
+		}
 		if v.act {
 			if records.at(c.ID).acting {
 				t.Errorf("seed %d, law 2: a second action for %s", seed, c.ID)
 			}
 			switch {
-			case c.Up() && asked[c.ID].IsZero():
+			case c.Up() && asked[c.ID].IsZero() && c.Sick.IsZero() && !p.Orphaned(c):
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
 			case c.Up():
 				restarts++

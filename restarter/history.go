@@ -28,7 +28,7 @@ type record struct {
 	from    time.Time // StartedAt before that attempt, on the engine's clock
 
 	told  telling   // what was last said about it
-	tried time.Time // the begin or end of a run that a dry run has counted, on our clock
+	tried time.Time // what a dry run has counted last, see verdict.occasion
 }
 
 // telling is what a log line says of a container: a new one is written when it

@@ -63,22 +63,70 @@ func newFacts(now time.Time, policy Policy, picture *engine.Picture, past histor
 	return f
 }
 
+// cause is one thing that there is to heal about a container.
+type cause struct {
+	trigger Trigger
+	since   time.Time // on our clock; zero: not known
+}
+
 // judge gives the verdict on one container. It does not matter if it is not
-// whitelisted, or is up and nobody asks for it.
+// whitelisted, or nothing is wrong with it. Of several causes the first that may
+// be acted upon counts, else the last that is to be healed at all.
 func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 	rule := f.policy.For(c)
-	asked := f.asked[c.ID]
-	if !rule.Whitelisted || c.Up() && asked.IsZero() {
+	if !rule.Whitelisted {
 		return verdict{}, false
 	}
-	v = verdict{container: c, trigger: TriggerExited, cause: c.Ended}
-	if c.Up() || !rule.Heals(TriggerExited) && !asked.IsZero() {
-		v.trigger, v.cause = TriggerAlert, asked
+	for _, one := range f.causes(c, rule) {
+		reason, until := f.held(c, rule, one.trigger)
+		if reason == "" || !matters || rule.Heals(one.trigger) {
+			due := later(one.since, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
+			v, matters = verdict{container: c, act: reason == "", trigger: one.trigger, cause: one.since, due: due, reason: reason, until: until}, true
+		}
+		if v.act {
+			break
+		}
 	}
-	v.due = later(v.cause, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
-	v.reason, v.until = f.held(c, rule, v.trigger)
-	v.act = v.reason == ""
-	return v, true
+	return v, matters
+}
+
+// causes lists what there is to heal; none for a container that is up and well
+// and that nobody asks for.
+func (f *facts) causes(c *engine.Container, rule Rule) []cause {
+	asked := f.asked[c.ID]
+	if !c.Up() {
+		if !rule.Heals(TriggerExited) && !asked.IsZero() {
+			return []cause{{TriggerAlert, asked}}
+		}
+		return []cause{{TriggerExited, c.Ended}}
+	}
+	var cs []cause
+	if since, is := f.adrift(c); is {
+		cs = append(cs, cause{TriggerDependency, since})
+	}
+	if !c.Sick.IsZero() && !c.Sick.Add(f.policy.UnhealthyFor).After(f.now) {
+		cs = append(cs, cause{TriggerUnhealthy, c.Sick})
+	}
+	if !asked.IsZero() {
+		cs = append(cs, cause{TriggerAlert, asked})
+	}
+	return cs
+}
+
+// adrift reports whether a container that runs has lost the network that it
+// shares: the one that made it was started after it, or is down or gone.
+func (f *facts) adrift(c *engine.Container) (since time.Time, is bool) {
+	if f.picture.Orphaned(c) {
+		if p := f.picture.Parent(c); p != nil {
+			since = later(p.Begun, p.Ended)
+		}
+		return since, true
+	}
+	p := f.picture.Parent(c)
+	if p == nil || p.Up() || p.State == engine.Paused {
+		return time.Time{}, false
+	}
+	return p.Ended, true
 }
 
 // held names the first of all reasons to leave the container alone now, and when
@@ -91,11 +139,11 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if until := f.policy.Holds.Until(c); until.After(f.now) {
 		return OnHold, until
 	}
-	if r := veto(c); r != "" {
+	if r := f.veto(c); r != "" {
 		return r, time.Time{}
 	}
 	if c.Up() {
-		if r, until := f.sick(c, past); r != "" {
+		if r, until := f.unripe(c, past, t); r != "" {
 			return r, until
 		}
 	} else if r, until := f.ending(c, rule); r != "" {
@@ -119,14 +167,17 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	return "", time.Time{}
 }
 
-// sick names what forbids to restart a container that runs: restarting it is
+// unripe names what forbids to restart a container that runs: restarting it is
 // not free.
-func (f *facts) sick(c *engine.Container, past *record) (Reason, time.Time) {
-	if !c.Stopping.IsZero() && c.Stopping.Add(engine.StopReach).After(f.now) {
-		return InProgress, c.Stopping.Add(engine.StopReach) // somebody stops or restarts it
+func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, time.Time) {
+	if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.now) {
+		return InProgress, until // somebody stops or restarts it
 	}
 	if past.restarts >= f.policy.MaxAttempts {
 		return GaveUp, time.Time{}
+	}
+	if t != TriggerAlert {
+		return "", time.Time{}
 	}
 	if until := c.Begun.Add(f.policy.MinUptime); until.After(f.now) {
 		return TooYoung, until
@@ -137,9 +188,11 @@ func (f *facts) sick(c *engine.Container, past *record) (Reason, time.Time) {
 	return "", time.Time{}
 }
 
-// veto names what forbids a start whatever happened.
-func veto(c *engine.Container) Reason {
+// veto names what forbids to act whatever happened.
+func (f *facts) veto(c *engine.Container) Reason {
 	switch {
+	case c.ID == f.picture.Self:
+		return Self
 	case c.Labels[labelSwarmTask] != "":
 		return SwarmTask
 	case strings.EqualFold(c.Labels[labelOneOff], "true"):
@@ -171,7 +224,7 @@ func (f *facts) parent(c *engine.Container) Reason {
 	if c.NetworkParent == "" {
 		return ""
 	}
-	switch p := f.picture.Find(c.NetworkParent); {
+	switch p := f.picture.Parent(c); {
 	case p == nil:
 		return ParentGone
 	case !p.Up():

@@ -145,7 +145,10 @@ func (w *world) edit(id string, f func(*engine.Container)) {
 
 func (w *world) runs(id string) {
 	w.edit(id, func(c *engine.Container) {
-		c.State, c.Started, c.Ending, c.Ended = engine.Running, time.Now(), engine.NotEnded, time.Time{}
+		c.State, c.Started, c.Begun, c.Ending, c.Ended = engine.Running, time.Now(), time.Now(), engine.NotEnded, time.Time{}
+		if c.Health == engine.Unhealthy {
+			c.Health, c.HealthOutput, c.Sick = engine.Starting, "", time.Time{}
+		}
 	})
 }
 

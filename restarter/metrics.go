@@ -1,6 +1,7 @@
 package restarter
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ type metrics struct {
 	restarts, failures, dryRuns *prometheus.CounterVec
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
-	names                       map[string]bool // that have counters
+	names                       map[string][]Trigger // that have counters, and for what
 }
 
 func newMetrics(p Policy) *metrics {
@@ -31,7 +32,7 @@ func newMetrics(p Policy) *metrics {
 		}, []string{"trigger"}),
 		dryRun: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_dry_run", Help: "1 if --dry-run is set."}),
 		onHold: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_on_hold", Help: "Holds of the hold file that have not ended."}),
-		names:  map[string]bool{},
+		names:  map[string][]Trigger{},
 	}
 	m.dryRun.Set(bit(p.DryRun))
 	for _, t := range AllTriggers {
@@ -42,12 +43,12 @@ func newMetrics(p Policy) *metrics {
 
 // expect creates the counters of a name at 0, without which an increase from
 // nothing would be missed.
-func (m *metrics) expect(name string) {
-	if m.names[name] {
+func (m *metrics) expect(name string, triggers []Trigger) {
+	if slices.Equal(m.names[name], triggers) {
 		return
 	}
-	m.names[name] = true
-	for _, t := range AllTriggers {
+	m.names[name] = triggers
+	for _, t := range triggers {
 		for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
 			v.WithLabelValues(name, string(t))
 		}
@@ -122,13 +123,13 @@ func (r *Restarter) publish(p *engine.Picture, held map[string]verdict) {
 				s.matches[e.String()]++
 			}
 		}
-		whitelisted := r.policy.For(c).Whitelisted
-		if whitelisted {
-			r.metrics.expect(c.Name)
+		rule := r.policy.For(c)
+		if rule.Whitelisted {
+			r.metrics.expect(c.Name, rule.Triggers)
 		}
 		v, past := held[c.ID], r.past.at(c.ID)
 		s.containers = append(s.containers, standing{
-			name: c.Name, whitelisted: whitelisted, reason: v.reason, until: v.until,
+			name: c.Name, whitelisted: rule.Whitelisted, reason: v.reason, until: v.until,
 			streak: past.streak, gaveUp: past.restarts >= r.policy.MaxAttempts,
 		})
 	}
@@ -143,7 +144,7 @@ type Status struct{ *Restarter }
 var (
 	matchesDesc     = prometheus.NewDesc("defib_whitelist_matches", "Containers that the whitelist entry matches; 0: one that should exist does not.", []string{"entry"}, nil)
 	whitelistedDesc = prometheus.NewDesc("defib_container_whitelisted", "1 if Defib may start the container.", []string{"name"}, nil)
-	heldDesc        = prometheus.NewDesc("defib_container_held", "1 for the reason why a whitelisted container that is down is left alone now.", []string{"name", "reason"}, nil)
+	heldDesc        = prometheus.NewDesc("defib_container_held", "1 for the reason why a whitelisted container that is down, sick or asked for is left alone now.", []string{"name", "reason"}, nil)
 	nextDesc        = prometheus.NewDesc("defib_container_next_attempt_timestamp_seconds", "When a container that is held for a time is looked at again, in Unix time.", []string{"name"}, nil)
 	gaveUpDesc      = prometheus.NewDesc("defib_container_gave_up", "1 if restarts did not help a whitelisted container, so that it is not restarted any more.", []string{"name"}, nil)
 	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset.", []string{"name"}, nil)

@@ -29,7 +29,7 @@ func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 defib_container_gave_up{name="batch-1"} 0
 defib_container_gave_up{name="batch-2"} 0
 defib_container_gave_up{name="web"} 0
-# HELP defib_container_held 1 for the reason why a whitelisted container that is down is left alone now.
+# HELP defib_container_held 1 for the reason why a whitelisted container that is down, sick or asked for is left alone now.
 # TYPE defib_container_held gauge
 defib_container_held{name="batch-1",reason="paused"} 1
 defib_container_held{name="web",reason="back_off"} 1
@@ -84,6 +84,15 @@ func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 	})
 }
 
+func TestCountersExistForTheTriggersThatAreOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(triggers(TriggerExited)), up("a1", "web"), ended("", named("b2", "batch-1"), state(engine.Running), labelled(LabelTriggers, "alert,unhealthy")))
+		if got := testutil.CollectAndCount(w.metrics.failures); got != 3 {
+			t.Errorf("%d counters, want one for web and two for batch-1", got)
+		}
+	})
+}
+
 func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := up("a1", "web")
@@ -102,14 +111,14 @@ func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
 		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
 		pass(time.Hour)
 
-		if count, sum := w.recoveries(t); count != 1 || sum != 4 {
+		if count, sum := w.recoveries(t, TriggerExited); count != 1 || sum != 4 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 4 s", count, sum)
 		}
 	})
 }
 
-// recoveries returns what defib_recovery_seconds says of the trigger exited.
-func (w *world) recoveries(t *testing.T) (count uint64, sum float64) {
+// recoveries returns what defib_recovery_seconds says of a trigger.
+func (w *world) recoveries(t *testing.T, trigger Trigger) (count uint64, sum float64) {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(w.metrics.recovery)
@@ -117,15 +126,21 @@ func (w *world) recoveries(t *testing.T) (count uint64, sum float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := families[0].GetMetric()[1].GetHistogram() // alert, exited
-	return h.GetSampleCount(), h.GetSampleSum()
+	for _, m := range families[0].GetMetric() {
+		if m.GetLabel()[0].GetValue() == string(trigger) {
+			h := m.GetHistogram()
+			return h.GetSampleCount(), h.GetSampleSum()
+		}
+	}
+	t.Fatalf("no histogram for the trigger %s", trigger)
+	return 0, 0
 }
 
 func TestRecoveryIsNotMeasuredFromBeforeDefibStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), ended(engine.EndedSelf, func(c *engine.Container) { c.Ended = time.Now().Add(-20 * 24 * time.Hour) }))
 		pass(time.Second)
-		if count, sum := w.recoveries(t); count != 1 || sum != 0 {
+		if count, sum := w.recoveries(t, TriggerExited); count != 1 || sum != 0 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 0 s", count, sum)
 		}
 	})
@@ -148,7 +163,7 @@ func TestAStopEndsTheWaitForARecovery(t *testing.T) {
 		w.runs("a1") // its owner
 		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
 		pass(time.Second)
-		if count, sum := w.recoveries(t); count != 0 {
+		if count, sum := w.recoveries(t, TriggerExited); count != 0 {
 			t.Errorf("%d recoveries, %v s in all; want none", count, sum)
 		}
 	})

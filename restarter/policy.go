@@ -68,6 +68,7 @@ type Policy struct {
 	Triggers           []Trigger
 	Mode               Mode
 	StoppedDelay       time.Duration
+	UnhealthyFor       time.Duration // a container must be unhealthy for so long to be restarted for it
 	Backoff            Backoff
 	MaxAttempts        int           // restarts of a running container that do not help, before giving up on them
 	Concurrency        int           // starts, and apart from them restarts, at a time
@@ -92,6 +93,7 @@ func (p Policy) Check() error {
 	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
 	want(p.StoppedDelay <= engine.ProjectReach, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectReach)
+	want(p.UnhealthyFor >= 0, "--restart.unhealthy-for: %s is negative", p.UnhealthyFor)
 	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: want more than 0, else a container that dies at once is started in a hot loop", p.Backoff.Initial)
 	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)
 	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: want more than 0, else every start resets the back-off", p.Backoff.Reset)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Reason says why a whitelisted container that is down, or that an alert asks
-// for, is left alone now. The list is closed: reasons are values of a metric's
+// Reason says why a whitelisted container that is down or sick, or that an alert
+// asks for, is left alone now. The list is closed: reasons are values of a metric's
 // label.
 type Reason string
 
@@ -32,6 +32,7 @@ const (
 	SwarmTask        Reason = "swarm_task"
 	AutoRemove       Reason = "auto_remove"
 	OneOff           Reason = "one_off"
+	Self             Reason = "self"
 	EngineRestarting Reason = "engine_restarting"
 	ParentDown       Reason = "parent_down"
 	ParentGone       Reason = "parent_gone"
@@ -60,6 +61,7 @@ var Reasons = map[Reason]string{
 	SwarmTask:        "Swarm takes care of it",
 	AutoRemove:       "the engine removes it after its exit (docker run --rm)",
 	OneOff:           "it is a one-off command (docker compose run)",
+	Self:             "it is Defib's own container",
 	EngineRestarting: "the engine's own restart policy is bringing it back",
 	ParentDown:       "the container whose network it shares is down",
 	ParentGone:       "the container whose network it shares does not exist any more: create it anew",
@@ -73,12 +75,14 @@ type Trigger string
 
 // The triggers.
 const (
-	TriggerExited Trigger = "exited" // a container died, or its first start failed
-	TriggerAlert  Trigger = "alert"  // an alert asks for it
+	TriggerExited     Trigger = "exited"     // a container died, or its first start failed
+	TriggerUnhealthy  Trigger = "unhealthy"  // its health check says so
+	TriggerAlert      Trigger = "alert"      // an alert asks for it
+	TriggerDependency Trigger = "dependency" // it lost the network that it shares with another
 )
 
 // AllTriggers lists every trigger.
-var AllTriggers = []Trigger{TriggerExited, TriggerAlert}
+var AllTriggers = []Trigger{TriggerExited, TriggerUnhealthy, TriggerAlert, TriggerDependency}
 
 // ParseTriggers reads triggers as users write them, comma-separated. Every
 // mistake is returned, joined.

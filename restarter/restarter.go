@@ -237,6 +237,9 @@ func (r *Restarter) finish(now time.Time, res result) {
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
 		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),
 	}
+	if c.HealthOutput != "" {
+		attrs = append(attrs, "health_output", c.HealthOutput)
+	}
 	left := errors.Is(res.err, context.Canceled) // nothing is known of what came of it
 	switch {
 	case errors.Is(res.err, engine.ErrGone):
@@ -282,8 +285,8 @@ func (r *Restarter) tell(now time.Time, p *engine.Picture, held map[string]verdi
 		if !r.policy.For(c).Whitelisted {
 			continue
 		}
-		if run := later(c.Begun, c.Ended); v.reason == DryRun && !rec.tried.Equal(run) {
-			rec.tried = run
+		if cause := v.occasion(); v.reason == DryRun && !rec.tried.Equal(cause) {
+			rec.tried = cause
 			r.metrics.dryRuns.WithLabelValues(c.Name, string(v.trigger)).Inc()
 			if v.restarts() {
 				r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)

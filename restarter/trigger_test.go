@@ -1,0 +1,160 @@
+package restarter
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"defib/engine"
+)
+
+// sickens makes a container that runs unhealthy.
+func (w *world) sickens(id string) {
+	w.edit(id, func(c *engine.Container) {
+		c.HealthCheck, c.Health, c.HealthOutput, c.Sick = true, engine.Unhealthy, "connection refused", time.Now()
+	})
+	synctest.Wait()
+}
+
+// recovers makes it healthy.
+func (w *world) recovers(id string) {
+	w.edit(id, func(c *engine.Container) { c.Health, c.HealthOutput, c.Sick = engine.Healthy, "", time.Time{} })
+	synctest.Wait()
+}
+
+func TestAnUnhealthyContainerIsRestartedAndTheLogSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		pass(time.Hour)
+		w.sickens("a1")
+		pass(3 * time.Second)
+		w.recovers("a1")
+		pass(time.Hour)
+		w.wantStarts("1h0m0s web")
+		if !strings.Contains(w.log.String(), `health_output="connection refused"`) {
+			t.Errorf("the log does not say what the health check said:\n%s", &w.log)
+		}
+		if count, sum := w.recoveries(t, TriggerUnhealthy); count != 1 || sum != 3 {
+			t.Errorf("%d recoveries, %v s in all; want 1 and 3 s", count, sum)
+		}
+		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "unhealthy")); got != 1 {
+			t.Errorf("defib_restarts_total %v, want 1", got)
+		}
+	})
+}
+
+func TestASicknessMustLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.UnhealthyFor = time.Minute }), up("a1", "web"))
+		w.sickens("a1")
+		pass(50 * time.Second)
+		w.recovers("a1")
+		pass(50 * time.Second)
+		w.sickens("a1") // from now on
+		pass(time.Hour)
+		w.wantStarts("2m40s web")
+	})
+}
+
+// An engine announces a change of health once: what comes while nothing may be
+// done must not be lost.
+func TestASicknessDuringTheBackoffIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w.dies("a1")
+		pass(time.Second)
+		w.sickens("a1")
+		w.wantHeld("web", BackOff)
+		pass(time.Hour)
+		w.wantStarts("0s web", "1m0s web")
+	})
+}
+
+func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		for range 10 {
+			w.sickens("a1")
+			pass(10 * time.Minute)
+		}
+		w.wantHeld("web", GaveUp)
+		if starts, _ := w.begun(); len(starts) != 3 {
+			t.Errorf("restarts %v, want 3", starts)
+		}
+		w.dies("a1") // starting what is down is another matter
+		pass(time.Minute)
+		if starts, _ := w.begun(); len(starts) != 4 {
+			t.Errorf("starts %v, want one more after the death", starts)
+		}
+	})
+}
+
+// family returns a container that lives in the network of another, and that one;
+// both came up just now.
+func family(child, parent string) []*engine.Container {
+	cs := []*engine.Container{up("a1", child), up("b2", parent)}
+	cs[0].NetworkParent = parent
+	for _, c := range cs {
+		c.Started, c.Begun = time.Now(), time.Now()
+	}
+	return cs
+}
+
+func TestAChildIsRestartedOnceItsNetworkParentRunsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), family("web", "vpn")...) // nobody whitelisted vpn
+		pass(time.Minute)
+		w.wantStarts()
+		w.dies("b2")
+		w.wantHeld("web", ParentDown)
+		pass(time.Minute)
+		w.wantStarts()
+		w.runs("b2")
+		pass(time.Hour)
+		w.wantStarts("2m0s web")
+		w.wantHeld("web", "")
+	})
+}
+
+func TestTheChildFollowsAParentThatDefibStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), family("web", "batch-vpn")...)
+		pass(time.Minute)
+		w.dies("b2")
+		pass(time.Hour)
+		w.wantStarts("1m0s batch-vpn", "1m0s web")
+		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "dependency")); got != 1 {
+			t.Errorf("defib_restarts_total %v, want 1", got)
+		}
+	})
+}
+
+func TestDryRunCountsEachSicknessOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		for range 2 {
+			w.sickens("a1")
+			pass(time.Minute)
+			w.set(w.Picture().Containers...)
+			pass(time.Minute)
+			w.recovers("a1")
+		}
+		w.wantStarts()
+		if got := strings.Count(w.log.String(), `msg="would restart container"`); got != 2 {
+			t.Errorf("%d lines in the log, want 2", got)
+		}
+	})
+}
+
+// wantHeld checks the reason why a container is left alone; "" is none.
+func (w *world) wantHeld(name string, want Reason) {
+	w.t.Helper()
+	for _, s := range w.status.Load().containers {
+		if s.name == name && s.reason != want {
+			w.t.Errorf("%s is held for %q, want %q", name, s.reason, want)
+		}
+	}
+}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/docker/docker/api/types/container"
 )
 
 // Prometheus, Alertmanager, Defib and the engine, all real.
@@ -62,9 +60,7 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 	t.Parallel()
 	const rounds = 3
 	s := newScene(t, sharedEngine(t))
-	b := s.run("web", spec{health: &container.HealthConfig{
-		Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1,
-	}})
+	b := s.run("web", checked())
 	r := newRelay(t)
 	d := s.defib(whitelist(b), r.token(), hasty, "--restart.backoff-initial=100ms")
 	r.to(d)
@@ -73,7 +69,7 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 	var worst time.Duration
 	for n := range rounds {
 		b.awaitEvents("health_status: healthy", n+1)
-		b.exec("/patient", "-sicken")
+		b.sicken()
 		var now round
 		now.sick = b.awaitEvents("health_status: unhealthy", n+1)[n]
 		delivered := r.await(n+1, "answered restarted", with("restarted"))

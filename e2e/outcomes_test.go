@@ -22,14 +22,9 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	labelled := func(name, value string) map[string]string { return map[string]string{name: value} }
-	inNetworkOf := func(parent *box) spec {
-		return spec{host: func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + parent.name) }}
-	}
 	web := s.run("web", spec{})
 	crashed := s.run("crashed", spec{args: []string{"-code=1"}, labels: labelled("defib.triggers", "alert")})
-	crashed.crash()
 	stopped := s.run("stopped", spec{labels: labelled("defib.policy", "unless-stopped")})
-	stopped.stop()
 	deployed := s.run("deployed", spec{})
 	deployed.stop()
 	frozen := s.run("frozen", spec{})
@@ -58,6 +53,13 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 
 	d := s.defib("--restart.whitelist="+s.prefix+"*", "--restart.exclude="+stranger.name, "--restart.stopped-delay=1h", holds,
 		"--restart.triggers=exited,alert", "--webhook.match=docker_host=alpha", "--restart.max-attempts=1", hasty, patient, "--restart.backoff-max=1h")
+	// Before Defib came, the health checks of other tests might have rolled the
+	// evidence out of the engine's 256 events.
+	crashed.crash()
+	stopped.stop()
+	for _, b := range []*box{crashed, stopped} {
+		d.awaitValue(series("docker_container_exited", "name", b.name), 1)
+	}
 	first := web.alarm("docker_host", "alpha")
 	d.post(first).is(t, 200, "restarted", "was restarted")
 	d.post(first).is(t, 200, "already_restarted", "for this alert already")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 )
@@ -87,6 +88,19 @@ type spec struct {
 	stopTimeout int // seconds; 0: the engine's own
 	health      *container.HealthConfig
 	host        func(*container.HostConfig)
+}
+
+// inNetworkOf is a container that lives in the network of another.
+func inNetworkOf(parent *box) spec {
+	return spec{host: func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + parent.name) }}
+}
+
+// checked is a container that becomes unhealthy within a second of being made
+// sick.
+func checked() spec {
+	return spec{health: &container.HealthConfig{
+		Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1,
+	}}
 }
 
 // box is one container.
@@ -215,7 +229,16 @@ func (b *box) crash() {
 	b.awaitEvents("die", deaths+1)
 }
 
-// exec runs a program in the container and does not wait for its end.
+// sicken makes it unhealthy until it is started anew, and waits for that.
+func (b *box) sicken() {
+	b.Helper()
+	seen := len(b.times("health_status: unhealthy"))
+	b.exec("/patient", "-sicken")
+	b.awaitEvents("health_status: unhealthy", seen+1)
+}
+
+// exec runs a program in the container and does not wait for its end. If the
+// container dies of it, the engine may call that a failure to start it.
 func (b *box) exec(cmd ...string) {
 	b.Helper()
 	b.must("running a program in "+b.name, func(ctx context.Context) error {
@@ -223,7 +246,11 @@ func (b *box) exec(cmd ...string) {
 		if err != nil {
 			return err
 		}
-		return b.engine.ContainerExecStart(ctx, answer.ID, container.ExecStartOptions{Detach: true})
+		err = b.engine.ContainerExecStart(ctx, answer.ID, container.ExecStartOptions{Detach: true})
+		if errdefs.IsConflict(err) {
+			return nil
+		}
+		return err
 	})
 }
 
@@ -238,6 +265,16 @@ func (b *box) inspect() *container.State {
 		return err
 	})
 	return state
+}
+
+// startedAt is when its last run began, by the engine's clock.
+func (b *box) startedAt() time.Time {
+	b.Helper()
+	at, err := time.Parse(time.RFC3339Nano, b.inspect().StartedAt)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return at
 }
 
 func (b *box) awaitState(want container.ContainerState) {

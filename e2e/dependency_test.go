@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// TestChildOfARestartedNetworkIsRestarted: a container in the network of another
+// goes on running without one when that is started anew, whoever does it.
+func TestChildOfARestartedNetworkIsRestarted(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		policy  container.RestartPolicyMode
+		listed  bool // the parent
+		restart func(*box)
+	}{
+		"by a person":            {restart: (*box).restart},
+		"by the engine's policy": {policy: "always", restart: (*box).crash},
+		"by Defib":               {listed: true, restart: (*box).crash},
+		"by a stop and a start":  {restart: func(b *box) { b.stop(); b.start() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, sharedEngine(t))
+			parent := s.run("vpn", spec{args: []string{"-code=1"}, restart: row.policy})
+			child, stranger := s.run("web", inNetworkOf(parent)), s.run("stranger", inNetworkOf(parent))
+			listed := []*box{child}
+			if row.listed {
+				listed = append(listed, parent)
+			}
+			d := s.defib(whitelist(listed...), "--restart.policy=unless-stopped")
+			d.shows(series("docker_container_network_orphaned", "name", child.name), 0)
+			row.restart(parent)
+			d.awaitLine(1, "container restarted", "container", child.name, "trigger", "dependency")
+			if back, up := child.awaitEvents("start", 2)[1], parent.awaitEvents("start", 2)[1]; back.Before(up) {
+				t.Errorf("the child was started %v before its parent", up.Sub(back))
+			}
+			d.awaitValue(series("docker_container_network_orphaned", "name", child.name), 0)
+			d.awaitValue(series("docker_container_network_orphaned", "name", stranger.name), 1)
+			d.awaitValue(series("defib_recovery_seconds_count", "trigger", "dependency"), 1)
+			child.startedTimes(2)
+			stranger.startedTimes(1)
+		})
+	}
+}
+
+func TestChildWaitsForItsNetworkParent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	parent := s.run("vpn", spec{})
+	child := s.run("web", inNetworkOf(parent))
+	d := s.defib(whitelist(child))
+	parent.stop()
+	d.awaitHeld(child, "parent_down")
+	d.shows(series("docker_container_up", "name", child.name), 1)
+	child.startedTimes(1)
+
+	// Defib is killed, and sees nothing of the start.
+	d.kill()
+	parent.start()
+	parent.awaitAlive()
+	d = s.defib(whitelist(child))
+	child.awaitEvents("start", 2)
+	d.awaitLine(1, "container restarted", "container", child.name, "trigger", "dependency")
+
+	parent.remove()
+	d.awaitHeld(child, "parent_gone")
+	d.awaitValue(series("docker_container_network_orphaned", "name", child.name), 1)
+	child.startedTimes(2)
+}
+
+// TestFamilyComesBackWithTheEngine: one that shuts down stops all, and starts
+// those with a policy of its own in whatever order.
+func TestFamilyComesBackWithTheEngine(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, privateEngine(t))
+	parent := s.run("vpn", spec{restart: "always"})
+	child := s.run("web", inNetworkOf(parent))
+	d := s.defib(whitelist(child))
+	s.must("stopping the engine", func(ctx context.Context) error { return s.engine.daemon.end(ctx, 15) })
+	d.awaitAway()
+	s.boot()
+	parent.awaitState(container.StateRunning)
+	eventually(t, "the child to run in its parent's network", func() bool {
+		return child.inspect().Running && child.startedAt().After(parent.startedAt())
+	})
+	d.awaitValue(series("docker_container_network_orphaned", "name", child.name), 0)
+}

@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+const unhealthy = "--restart.triggers=exited,unhealthy"
+
+func TestUnhealthyContainerIsRestarted(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b, stranger := s.run("web", checked()), s.run("stranger", checked())
+	d := s.defib(whitelist(b), unhealthy)
+	b.awaitEvents("health_status: healthy", 1)
+	stranger.sicken()
+	b.sicken()
+	b.awaitEvents("health_status: healthy", 2)
+	d.awaitLine(1, "container restarted", "container", b.name, "trigger", "unhealthy", "health_output", "patient: sick")
+	d.awaitValue(series("docker_container_health", "name", b.name, "status", "healthy"), 1)
+	d.awaitValue(series("defib_recovery_seconds_count", "trigger", "unhealthy"), 1)
+	d.shows(series("defib_restarts_total", "name", b.name, "trigger", "unhealthy"), 1)
+	b.startedTimes(2)
+	stranger.startedTimes(1)
+}
+
+// TestSicknessThatComesDuringTheBackOffIsHealed: the engine announces it once.
+func TestSicknessThatComesDuringTheBackOffIsHealed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", checked())
+	d := s.defib(whitelist(b), unhealthy, "--restart.backoff-initial=8s")
+	b.sicken()
+	back := b.awaitEvents("start", 2)[1]
+	b.awaitAlive()
+	b.sicken()
+	d.awaitHeld(b, "back_off")
+	if wait := b.awaitEvents("start", 3)[2].Sub(back); wait < 8*time.Second {
+		t.Errorf("restarted again after %v, want 8s at least", wait)
+	}
+}
+
+func TestUnhealthyContainerIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	off, soon, hopeless, frozen := s.run("off", checked()), s.run("soon", checked()), s.run("hopeless", checked()), s.run("frozen", checked())
+	for _, b := range []*box{off, soon, frozen} {
+		b.sicken()
+	}
+	frozen.pause()
+	usual := s.defib(whitelist(off))
+	patient := s.defib(whitelist(soon, frozen), unhealthy, "--restart.unhealthy-for=1h")
+	resigned := s.defib(whitelist(hopeless), unhealthy, "--restart.max-attempts=1")
+	usual.awaitHeld(off, "trigger_disabled")
+	patient.awaitHeld(frozen, "paused")
+	hopeless.sicken()
+	hopeless.awaitEvents("start", 2)
+	hopeless.awaitAlive()
+	hopeless.sicken()
+	resigned.awaitHeld(hopeless, "gave_up")
+	resigned.shows(series("defib_container_gave_up", "name", hopeless.name), 1)
+	hopeless.startedTimes(2)
+	off.startedTimes(1)
+	soon.startedTimes(1)
+	frozen.mustBe(container.StatePaused)
+
+	hopeless.restart() // somebody has mended it
+	resigned.awaitValue(series("defib_container_gave_up", "name", hopeless.name), 0)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,19 +17,19 @@ import (
 	"defib/restarter"
 )
 
-// section returns what README.md says under a heading.
+// section returns what README.md says under a heading, or the page of docs that
+// has it.
 func section(t *testing.T, heading string) string {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
+	all := pages(t)
+	for _, path := range slices.Sorted(maps.Keys(all)) { // README.md first
+		if _, after, found := strings.Cut(all[path], "\n## "+heading+"\n"); found {
+			content, _, _ := strings.Cut(after, "\n## ")
+			return content
+		}
 	}
-	_, after, found := strings.Cut(string(text), "\n## "+heading+"\n")
-	if !found {
-		t.Fatalf("README.md has no section %s", heading)
-	}
-	content, _, _ := strings.Cut(after, "\n## ")
-	return content
+	t.Fatalf("no page has a section %s", heading)
+	return ""
 }
 
 // table returns the rows of the first table under a heading by the name in
@@ -225,7 +224,7 @@ func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
 	}
 }
 
-func TestReadmeHasEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
+func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 	program, written := map[string]string{}, map[string]string{}
 	for o := range restarter.Outcomes {
 		program[string(o)] = strconv.Itoa(o.Status())
@@ -234,11 +233,11 @@ func TestReadmeHasEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 		written[name] = strings.TrimSpace(cells[0])
 	}
 	if d := diff(program, written); d != "" {
-		t.Errorf("program (-), README.md (+): %s", d)
+		t.Errorf("program (-), docs (+): %s", d)
 	}
 }
 
-func TestReadmeHasEveryReasonAndNoOther(t *testing.T) {
+func TestDocsHaveEveryReasonAndNoOther(t *testing.T) {
 	program := slices.Sorted(maps.Keys(restarter.Reasons))
 	var written []restarter.Reason
 	for name := range table(t, "Reasons") {
@@ -246,6 +245,6 @@ func TestReadmeHasEveryReasonAndNoOther(t *testing.T) {
 	}
 	slices.Sort(written)
 	if d := diff(program, written); d != "" {
-		t.Errorf("program (-), README.md (+): %s", d)
+		t.Errorf("program (-), docs (+): %s", d)
 	}
 }

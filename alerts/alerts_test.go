@@ -203,10 +203,10 @@ func TestRunbooksExist(t *testing.T) {
 }
 
 // TestRulesNameWhatIsExposed compares metrics, labels and their values with the
-// tables of the README, which the program's own tests compare with the program.
+// tables of the docs, which the program's own tests compare with the program.
 func TestRulesNameWhatIsExposed(t *testing.T) {
 	t.Parallel()
-	doc := read(t, "../README.md")
+	doc := read(t, "../README.md") + read(t, "../docs/reasons.md")
 	exposed := metricsTable(t, doc)
 	exposed["up"] = []string{} // Prometheus's own
 	for _, r := range every(t, alerts.Rules()) {
@@ -234,7 +234,7 @@ func TestRulesNameWhatIsExposed(t *testing.T) {
 				}
 				for value := range strings.SplitSeq(m.value, "|") {
 					if m.label != "job" && regexp.MustCompile(`^[a-z_]+$`).MatchString(value) && !strings.Contains(doc, "`"+value+"`") {
-						t.Errorf("%s: %s has %s=%q, which the README does not know", r.Alert, u.metric, m.label, value)
+						t.Errorf("%s: %s has %s=%q, which the docs do not know", r.Alert, u.metric, m.label, value)
 					}
 				}
 			}

@@ -226,6 +226,9 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 func (r *Restarter) finish(now time.Time, res result) {
 	c := res.container
 	rec := r.past.records[c.ID]
+	if fresh := r.engine.Picture().Get(c.ID); fresh != nil {
+		rec.observe(now, fresh, r.policy.Backoff.Reset) // as long as it is known whose doing it is
+	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
 	rec.late = res.err != nil
 	if rec.late && res.restarts() { // what was not restarted has not shown that restarts do not help

@@ -1,6 +1,7 @@
 package restarter
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,6 +89,29 @@ func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 		pass(time.Minute)
 		if starts, _ := w.begun(); len(starts) != 4 {
 			t.Errorf("starts %v, want one more after the death", starts)
+		}
+	})
+}
+
+// What came of a restart may be told before the news of the same.
+func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			fresh := *c
+			fresh.Started, fresh.Begun, fresh.Health, fresh.Sick = time.Now(), time.Now(), engine.Starting, time.Time{}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.picture = &engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Containers: []*engine.Container{&fresh}}
+			return nil
+		})
+		for range 10 {
+			w.sickens("a1")
+			pass(10 * time.Minute)
+		}
+		w.wantHeld("web", GaveUp)
+		if starts, _ := w.begun(); len(starts) != 3 {
+			t.Errorf("restarts %v, want 3", starts)
 		}
 	})
 }

@@ -21,4 +21,5 @@ COPY --from=build /src/LICENSE /src/defib /
 # Nobody: the right to the engine's socket comes with --group-add.
 USER 65534:65534
 EXPOSE 10911
+HEALTHCHECK --start-period=10s --timeout=10s CMD ["/defib", "healthcheck"]
 ENTRYPOINT ["/defib"]

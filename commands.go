@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +15,11 @@ import (
 
 // The commands.
 const (
-	commandServe   = "serve"
-	commandHold    = "hold"
-	commandRelease = "release"
-	commandRules   = "rules"
+	commandServe       = "serve"
+	commandHealthcheck = "healthcheck"
+	commandHold        = "hold"
+	commandRelease     = "release"
+	commandRules       = "rules"
 )
 
 func addCommands(app *kingpin.Application, f *flags) {
@@ -28,6 +30,7 @@ func addCommands(app *kingpin.Application, f *flags) {
 	release := app.Command(commandRelease, "End holds before their time.")
 	release.Arg("name", "As given to hold; none is all.").StringsVar(&f.nameTexts)
 	app.Command(commandRules, "Print the bundled alert rules.")
+	app.Command(commandHealthcheck, "Ask the running Defib for a sign of life; exit code 0 if it gives one.")
 }
 
 func (f *flags) checkHold(complain func(string, error)) {
@@ -40,8 +43,10 @@ func (f *flags) checkHold(complain func(string, error)) {
 }
 
 // do carries out any command but serve.
-func (f *flags) do(now time.Time, stdout io.Writer) error {
+func (f *flags) do(ctx context.Context, now time.Time, stdout io.Writer) error {
 	switch f.command {
+	case commandHealthcheck:
+		return f.healthcheck(ctx, stdout)
 	case commandRules:
 		_, err := io.WriteString(stdout, alerts.Rules())
 		return err

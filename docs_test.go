@@ -218,6 +218,19 @@ func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 	}
 }
 
+func TestReadmeHasEveryCommandAndNoOther(t *testing.T) {
+	var program []string
+	for _, command := range newApp(&flags{}).Model().Commands {
+		if command.Name != "help" { // kingpin's own
+			program = append(program, command.Name)
+		}
+	}
+	slices.Sort(program)
+	if d := diff(program, slices.Sorted(maps.Keys(table(t, "Commands")))); d != "" {
+		t.Errorf("program (-), README.md (+): %s", d)
+	}
+}
+
 func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
 	if d := diff([]string{restarter.LabelEnable, restarter.LabelPolicy, restarter.LabelTriggers}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
 		t.Errorf("program (-), README.md (+): %s", d)

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	f.log.Writer = stderr
 	if f.command != commandServe {
-		if err := f.do(time.Now(), stdout); err != nil {
+		if err := f.do(ctx, time.Now(), stdout); err != nil {
 			fmt.Fprintf(stderr, "defib: %s: %s\n", f.command, err)
 			return exitFailure
 		}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v2"
+)
+
+// healthPatience is how long a Defib that is alive may take to answer. Docker
+// gives the whole check 30 s unless it is told otherwise.
+const healthPatience = 5 * time.Second
+
+// healthcheck asks the Defib that has the same flags and environment for a sign
+// of life. Whatever it answers is one, a refusal too: the question is whether it
+// runs. The engine is not asked.
+func (f *flags) healthcheck(ctx context.Context, stdout io.Writer) error {
+	address, err := f.askable(ctx)
+	if err != nil {
+		return err
+	}
+	encrypted, err := servesTLS(*f.web.WebConfigFile)
+	if err != nil {
+		return fmt.Errorf("--web.config.file: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	answer, err := signOfLife(ctx, address, encrypted)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: no answer within %s", address, healthPatience)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nobody listens there. Is that where Defib was told to listen? "+
+			"A health check of the image sees DEFIB_WEB_LISTEN_ADDRESS, but not the flag", err)
+	case err != nil:
+		return err
+	}
+	fmt.Fprintf(stdout, "%s answers: %s\n", address, answer)
+	return nil
+}
+
+// askable is the first address that Defib listens on; that of a wildcard is the
+// loopback.
+func (f *flags) askable(ctx context.Context) (string, error) {
+	if *f.web.WebSystemdSocket {
+		return "", errors.New("with --web.systemd-socket only systemd knows the address: let systemd watch the unit instead")
+	}
+	address := (*f.web.WebListenAddresses)[0]
+	if strings.HasPrefix(address, "vsock://") {
+		return "", fmt.Errorf("%s can only be asked from the machine's host: name an address with a port first", address)
+	}
+	if err := checkListen(address); err != nil {
+		return "", fmt.Errorf("--web.listen-address: %w", err)
+	}
+	host, service, _ := net.SplitHostPort(address)
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service) // it may have a name
+	if err != nil {
+		return "", fmt.Errorf("--web.listen-address: %w", err)
+	}
+	if port == 0 {
+		return "", fmt.Errorf("--web.listen-address: %s is whatever port is free, and only the log tells which: name one", address)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = ""
+	}
+	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), strconv.Itoa(port)), nil
+}
+
+// servesTLS reports whether the web configuration asks for TLS.
+func servesTLS(file string) (bool, error) {
+	if file == "" {
+		return false, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	var config toolkit.Config
+	if err := yaml.Unmarshal(text, &config); err != nil {
+		return false, fmt.Errorf("%s: %w", file, err)
+	}
+	return config.TLSConfig.IsEnabled(), nil
+}
+
+// signOfLife makes one request and describes the answer. The certificate is not
+// verified: it names the host, not the loopback. To demand one of the caller is
+// an answer as well.
+func signOfLife(ctx context.Context, address string, encrypted bool) (string, error) {
+	var demanded atomic.Bool
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{
+			InsecureSkipVerify: true,
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				demanded.Store(true)
+				return &tls.Certificate{}, nil
+			},
+		},
+	}
+	scheme := "http"
+	if encrypted {
+		scheme = "https"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+"/-/healthy", nil)
+	if err != nil {
+		return "", err
+	}
+	asking := http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := asking.Do(request)
+	switch {
+	case err == nil:
+		_ = response.Body.Close()
+		return response.Status, nil
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case demanded.Load():
+		return "it demands a client certificate", nil
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "it does not speak TLS", nil
+	}
+	return "", err
+}

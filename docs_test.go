@@ -101,6 +101,7 @@ func fullRegistry(t *testing.T) *prometheus.Registry {
 			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core"},
 			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
 			Ending: engine.EndedStopped, Ended: now, NetworkParent: "gone",
+			Freshness: engine.Outdated,
 		}},
 	}
 	watch, err := engine.New(engine.Options{Host: engine.DefaultHost, Logger: slog.New(slog.DiscardHandler)})

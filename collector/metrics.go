@@ -17,6 +17,7 @@ type descs struct {
 	events, restarts            *prometheus.Desc
 	created, started, finished  *prometheus.Desc
 	info, labels, orphaned      *prometheus.Desc
+	outdated                    *prometheus.Desc
 }
 
 func newDescs(labelNames []string) descs {
@@ -38,6 +39,7 @@ func newDescs(labelNames []string) descs {
 		started:    d("docker_container_started_timestamp_seconds", "When the container was started last, in Unix time.", "name"),
 		finished:   d("docker_container_finished_timestamp_seconds", "When the container exited last, in Unix time.", "name"),
 		orphaned:   d("docker_container_network_orphaned", "1 if the container lives in the network of another that was restarted after it or is gone.", "name"),
+		outdated:   d("docker_container_image_outdated", "1 if the image name that the container was created from means another image by now, on this host.", "name"),
 		info: d("docker_container_info", "The container.",
 			"name", "id", "image", "image_id", "compose_project", "compose_service", "restart_policy"),
 	}
@@ -50,7 +52,7 @@ func newDescs(labelNames []string) descs {
 func (d *descs) all() []*prometheus.Desc {
 	all := []*prometheus.Desc{
 		d.up, d.engineInfo, d.running, d.exited, d.state, d.health, d.exitCode, d.oomKilled,
-		d.events, d.restarts, d.created, d.started, d.finished, d.orphaned, d.info,
+		d.events, d.restarts, d.created, d.started, d.finished, d.orphaned, d.outdated, d.info,
 	}
 	if d.labels != nil {
 		all = append(all, d.labels)
@@ -85,6 +87,9 @@ func (d *descs) of(c *engine.Container, labels []string) []prometheus.Metric {
 	if c.Exit.Known {
 		add(gauge(d.exitCode, float64(c.Exit.Code), c.Name))
 		add(gauge(d.oomKilled, bit(c.Exit.OOMKilled), c.Name))
+	}
+	if c.Freshness != engine.FreshnessUnknown {
+		add(gauge(d.outdated, bit(c.Freshness == engine.Outdated), c.Name))
 	}
 	if c.Inspected {
 		add(counter(d.restarts, float64(c.RestartCount), c.Name))

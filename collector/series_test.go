@@ -20,6 +20,7 @@ func TestSeriesSayWhatIsKnownAndNoMore(t *testing.T) {
 		started  = "docker_container_started_timestamp_seconds"
 		finished = "docker_container_finished_timestamp_seconds"
 		restarts = "docker_container_restarts_total"
+		outdated = "docker_container_image_outdated"
 	)
 	for name, row := range map[string]struct {
 		container *engine.Container
@@ -66,6 +67,20 @@ docker_container_health{name="token",status="unhealthy"} 0
 			container: alter(func(c *engine.Container) { c.Finished, c.Exit = time.Time{}, engine.Exit{} }),
 			metrics:   []string{started, finished, code, oom},
 			want:      "docker_container_started_timestamp_seconds{name=\"token\"} 1.7000003005e+09\n",
+		},
+		"an image that its name does not mean any more is outdated": {
+			container: alter(func(c *engine.Container) { c.Freshness = engine.Outdated }),
+			metrics:   []string{outdated},
+			want:      "docker_container_image_outdated{name=\"token\"} 1\n",
+		},
+		"an image that its name still means is not": {
+			container: alter(func(c *engine.Container) { c.Freshness = engine.Fresh }),
+			metrics:   []string{outdated},
+			want:      "docker_container_image_outdated{name=\"token\"} 0\n",
+		},
+		"of an image without a name nothing is known": {
+			container: alter(func(c *engine.Container) { c.Freshness = engine.FreshnessUnknown }),
+			metrics:   []string{outdated},
 		},
 		"a failed first start has the exit code that the engine gave it": {
 			container: alter(func(c *engine.Container) {

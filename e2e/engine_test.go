@@ -170,6 +170,11 @@ func (e *engine) importPatient(ctx context.Context) error {
 	if _, err := e.ImageInspect(ctx, patientImage); err == nil && e.daemon != nil {
 		return nil
 	}
+	return e.importAs(ctx, patientImage)
+}
+
+// importAs makes a new image of the patient and gives it this name.
+func (e *engine) importAs(ctx context.Context, name string, changes ...string) error {
 	path, err := buildPatient()
 	if err != nil {
 		return err
@@ -191,8 +196,8 @@ func (e *engine) importPatient(ctx context.Context) error {
 		return err
 	}
 	source := image.ImportSource{Source: &layer, SourceName: "-"}
-	answer, err := e.ImageImport(ctx, source, patientImage, image.ImportOptions{
-		Changes: []string{`ENTRYPOINT ["/patient"]`},
+	answer, err := e.ImageImport(ctx, source, name, image.ImportOptions{
+		Changes: append(changes, `ENTRYPOINT ["/patient"]`),
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,7 @@ func (s *scene) must(what string, call func(context.Context) error) {
 type spec struct {
 	args        []string // of the patient
 	program     string   // instead of the image's
+	image       string   // "": the patient's
 	labels      map[string]string
 	restart     container.RestartPolicyMode
 	stopTimeout int // seconds; 0: the engine's own
@@ -113,7 +115,7 @@ type box struct {
 func (s *scene) create(suffix string, p spec) *box {
 	s.Helper()
 	b := &box{scene: s, name: s.prefix + suffix}
-	config := &container.Config{Image: patientImage, Cmd: p.args, Labels: p.labels, Healthcheck: p.health}
+	config := &container.Config{Image: cmp.Or(p.image, patientImage), Cmd: p.args, Labels: p.labels, Healthcheck: p.health}
 	if p.program != "" {
 		config.Entrypoint = []string{p.program}
 	}

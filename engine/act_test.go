@@ -37,8 +37,8 @@ func TestStartReturnsAfterThePictureShowsIt(t *testing.T) {
 			t.Fatalf("the picture shows %+v", now)
 		}
 	}
-	if n := testutil.CollectAndCount(w.metrics.durations, "defib_engine_request_duration_seconds"); n != 6 {
-		t.Errorf("%d calls are timed, want 6", n)
+	if n := testutil.CollectAndCount(w.metrics.durations, "defib_engine_request_duration_seconds"); n != 7 {
+		t.Errorf("%d calls are timed, want 7", n)
 	}
 }
 

@@ -13,11 +13,14 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// watched are the event actions that can change a picture. Asked for by name,
-// since each health check makes three exec events.
+// watched are the actions that can change a picture, of containers and of images,
+// in Docker's words and Podman's. They are asked for by name, since each health
+// check makes three exec events. Where health_status is among them, Docker sends
+// every action that begins like one.
 var watched = []string{
 	"create", "start", "restart", "stop", "kill", "die", "oom", "pause", "unpause",
 	"rename", "update", "destroy", "remove", "health_status",
+	"tag", "untag", "pull", "delete", "import", "load", "loadfromarchive", "build",
 }
 
 const containerType = string(events.ContainerEventType)
@@ -185,7 +188,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 }
 
 func eventFilters() filters.Args {
-	f := filters.NewArgs(filters.Arg("type", containerType))
+	f := filters.NewArgs(filters.Arg("type", containerType), filters.Arg("type", imageType))
 	for _, action := range watched {
 		f.Add("event", action)
 	}

@@ -22,7 +22,7 @@ const (
 
 // happening is a container event as the engine sent it.
 type happening struct {
-	kind    string // container; of others only their being is known
+	kind    string // container or image; of others only their being is known
 	action  string // create, start, die, …; health_status with its suffix
 	id      string
 	project string    // compose project, "" if none
@@ -60,6 +60,7 @@ type book struct {
 	projects map[string]time.Time
 	tombs    map[string]time.Time // destroyed lately: a list may still hold them
 	suspects map[string]*suspect
+	images   images
 
 	announcesStops bool      // false for Podman
 	engineThen     time.Time // the engine's clock at ourThen
@@ -97,6 +98,7 @@ func (b *book) opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.engineThen, b.ourThen = engineThen, then
 	b.announcesStops = announcesStops
 	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
+	b.images.asking, b.images.due = false, time.Time{}
 	b.queue = nil
 	clear(b.asking)
 	for _, e := range b.entries {
@@ -135,12 +137,16 @@ func (b *book) seen(at, now time.Time) time.Time {
 	return now
 }
 
-// event takes one event. It reports whether it was news.
+// event takes one event. It reports whether it was news of a container.
 func (b *book) event(now time.Time, h happening) bool {
 	if h == b.last {
 		return false // the replay begins with the last one we had
 	}
 	b.last = h
+	if h.kind == imageType {
+		b.imagesSoon(now)
+		return false
+	}
 	delete(b.suspects, h.id)
 	if _, dead := b.tombs[h.id]; dead {
 		return false

@@ -123,8 +123,11 @@ type Container struct {
 	Stopping time.Time // when it was told to stop, on our clock; zero: it was not, or is down
 	Sick     time.Time // when we saw it turn unhealthy, on our clock; zero: it is not
 
+	Freshness Freshness // of its image
+
 	stopSignal int
 	command    []string // program and arguments
+	imageName  string   // canonical; "" unless inspected
 }
 
 // Up reports whether the container runs: not paused, not restarting.

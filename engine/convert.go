@@ -35,6 +35,7 @@ func fromInspect(in container.InspectResponse) *Container {
 	}
 	if in.Config != nil {
 		c.Image = in.Config.Image
+		c.imageName = imageName(in.Config.Image)
 		c.Labels = in.Config.Labels
 		c.stopSignal = parseSignal(in.Config.StopSignal)
 		if t := in.Config.StopTimeout; t != nil && *t != 0 { // Podman says 0 and means 10

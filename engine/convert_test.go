@@ -101,6 +101,10 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			tc.want.Inspected, tc.want.ID, tc.want.ImageID = true, in.ID, in.Image
 			tc.want.StopTimeout = 10 * time.Second
 			tc.want.command = append([]string{in.Path}, in.Args...)
+			tc.want.imageName = "docker.io/library/victim:latest"
+			if strings.HasSuffix(tc.want.Image, ":health") {
+				tc.want.imageName = "docker.io/library/victim:health"
+			}
 			if diff := cmp.Diff(&tc.want, got, sameContainer); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

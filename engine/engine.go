@@ -47,6 +47,8 @@ type Engine struct {
 	inbox inbox
 	book  *book // owned by Run
 	about about // owned by Run
+
+	imagesFault string // what was last said about listing images; owned by Run
 }
 
 // New returns an Engine that does nothing until Run. It fails on a host that

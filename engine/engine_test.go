@@ -263,4 +263,14 @@ func TestHealthEventsAreSubscribedTo(t *testing.T) {
 			t.Errorf("%s: %v, want %v", action, got, want)
 		}
 	}
+	for _, action := range []events.Action{"tag", "untag", "pull", "delete", "import", "load"} {
+		if !subscribed(events.Message{Type: events.ImageEventType, Action: action}) {
+			t.Errorf("an image's %s: not asked for", action)
+		}
+	}
+	for kind, action := range map[events.Type]events.Action{events.ImageEventType: "save", events.VolumeEventType: "destroy", events.NetworkEventType: "create"} {
+		if subscribed(events.Message{Type: kind, Action: action}) {
+			t.Errorf("%s %s: asked for", kind, action)
+		}
+	}
 }

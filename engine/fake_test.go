@@ -19,6 +19,7 @@ import (
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/system"
 )
 
@@ -39,6 +40,7 @@ type fakeEngine struct {
 	news   chan struct{} // closed at each event
 	faults map[string]http.HandlerFunc
 	calls  map[string]int
+	images []image.Summary
 
 	down    bool     // for callers within this process
 	hangUps []func() // of their connections
@@ -206,6 +208,7 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/json$`), "list"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/json$`), "inspect"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/start$`), "start"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/images/json$`), "images"},
 }
 
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -238,6 +241,11 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 		f.stream(w, r)
 	case "list":
 		f.write(w, f.list())
+	case "images":
+		f.mu.Lock()
+		images := slices.Clone(f.images)
+		f.mu.Unlock()
+		f.write(w, images)
 	case "inspect":
 		f.mu.Lock()
 		c := f.known[id]

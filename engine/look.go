@@ -113,6 +113,7 @@ func (b *book) show(now time.Time, e *entry, c *Container) {
 	}
 	e.early = Counts{}
 	c.Events = t.counts
+	c.Freshness = b.freshness(now, e.c, c)
 	if e.c != nil && reflect.DeepEqual(e.c, c) {
 		return // what has not changed keeps its pointer, and is no news
 	}

@@ -15,6 +15,7 @@ const (
 	callInspect = "inspect"
 	callPing    = "ping"
 	callEvents  = "events"
+	callImages  = "images"
 	callStart   = "start"
 	callRestart = "restart"
 )
@@ -50,7 +51,7 @@ func newMetrics() *metrics {
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 120},
 		}, []string{"call"}),
 	}
-	for _, call := range []string{callList, callInspect, callPing, callEvents, callStart, callRestart} {
+	for _, call := range []string{callList, callInspect, callPing, callEvents, callImages, callStart, callRestart} {
 		m.failures.WithLabelValues(call)
 		m.durations.WithLabelValues(call)
 	}

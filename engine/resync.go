@@ -110,6 +110,7 @@ func (b *book) synced(now time.Time) {
 		b.first = b.engineTime(now)
 	}
 	b.lost, b.changed = time.Time{}, true
+	b.images.due, b.images.refused = now, false // by events of the gap, or by another engine
 }
 
 // byEngine reports whether an engine that has gone stopped the container itself:

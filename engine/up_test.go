@@ -67,6 +67,7 @@ func TestUpAsksForOnePing(t *testing.T) {
 		f.put("web")
 	}
 	w := connected(t, Options{Host: f.host()})
+	eventually(t, "images are listed, as they are once", func() bool { return f.asked("images") == 1 })
 	before := f.total()
 	for range 5 {
 		if _, err := w.Up(t.Context()); err != nil {

@@ -159,6 +159,9 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 		for _, id := range c.book.step(now, inspectors-len(c.book.asking)) {
 			c.inspect(ctx, id)
 		}
+		if c.book.imagesDue(now) {
+			c.listImages(ctx)
+		}
 		if c.book.drifts > 0 {
 			c.metrics.drift.Add(float64(c.book.drifts))
 			c.book.drifts = 0
@@ -180,7 +183,7 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 			c.book.replies = nil
 		}
 		var timer <-chan time.Time
-		if next := c.book.next(); !next.IsZero() {
+		if next := c.book.images.sooner(c.book.next()); !next.IsZero() {
 			timer = time.After(time.Until(next))
 		}
 		select {

@@ -16,6 +16,7 @@ import (
 // The commands.
 const (
 	commandServe       = "serve"
+	commandCheck       = "check"
 	commandHealthcheck = "healthcheck"
 	commandHold        = "hold"
 	commandRelease     = "release"
@@ -24,6 +25,7 @@ const (
 
 func addCommands(app *kingpin.Application, f *flags) {
 	app.Command(commandServe, "Watch, heal and serve metrics.").Default()
+	app.Command(commandCheck, "Tell what Defib would find and do, and whether all that it needs works. Changes nothing.")
 	hold := app.Command(commandHold, "Keep Defib from acting on containers for a while. Writes --restart.hold-file.")
 	hold.Arg("name", "Names, globs or project/service; none is all.").StringsVar(&f.nameTexts)
 	hold.Flag("for", "How long. It always ends by itself.").NoEnvar().Required().DurationVar(&f.holdFor)
@@ -45,6 +47,8 @@ func (f *flags) checkHold(complain func(string, error)) {
 // do carries out any command but serve.
 func (f *flags) do(ctx context.Context, now time.Time, stdout io.Writer) error {
 	switch f.command {
+	case commandCheck:
+		return f.tryOut(ctx, stdout)
 	case commandHealthcheck:
 		return f.healthcheck(ctx, stdout)
 	case commandRules:

@@ -41,6 +41,7 @@ type flags struct {
 	mode, triggers, tokenFile                  string
 	unread                                     []error // by flag: values that are not of its kind
 
+	mistakes  error // of check, which tells them itself
 	command   string
 	nameTexts []string // of hold and release
 	names     []restarter.Pattern
@@ -153,8 +154,12 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	if err != nil || done {
 		return nil, done, err
 	}
-	if f.command == commandHealthcheck {
+	switch f.command {
+	case commandHealthcheck:
 		return f, false, nil // what the running Defib did with the other values is not the question
+	case commandCheck:
+		f.mistakes = f.check() // they are what is asked for
+		return f, false, nil
 	}
 	return f, false, f.check()
 }

@@ -23,6 +23,14 @@ type stub struct {
 
 func newStub(t *testing.T) *stub {
 	t.Helper()
+	s := &stub{started: make(chan struct{}, 9), release: make(chan struct{})}
+	s.host = engineOf(t, s.handler())
+	return s
+}
+
+// engineOf listens as an engine does, and returns where.
+func engineOf(t *testing.T, handler http.Handler) (host string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "defib") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
@@ -33,13 +41,12 @@ func newStub(t *testing.T) *stub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stub{host: "unix://" + socket, started: make(chan struct{}, 9), release: make(chan struct{})}
-	server := httptest.NewUnstartedServer(s.handler())
+	server := httptest.NewUnstartedServer(handler)
 	_ = server.Listener.Close()
 	server.Listener = l
 	server.Start()
 	t.Cleanup(server.Close)
-	return s
+	return "unix://" + socket
 }
 
 var apiVersion = regexp.MustCompile(`^/v[0-9.]+`)
@@ -56,9 +63,10 @@ func (s *stub) handler() http.Handler {
 		}
 	}
 	answers := map[string]func() any{
-		"/_ping":   func() any { return "OK" },
-		"/version": func() any { return object{"Version": "29.0.1", "ApiVersion": "1.52", "Os": "linux", "Arch": "amd64"} },
-		"/info":    func() any { return object{"Name": "box", "SystemTime": time.Now()} },
+		"/_ping":       func() any { return "OK" },
+		"/version":     func() any { return object{"Version": "29.0.1", "ApiVersion": "1.52", "Os": "linux", "Arch": "amd64"} },
+		"/info":        func() any { return object{"Name": "box", "SystemTime": time.Now()} },
+		"/images/json": func() any { return []object{} },
 		"/containers/json": func() any {
 			return []object{{"Id": id, "Names": []string{"/token"}, "State": state()["Status"], "Created": died.Unix()}}
 		},
@@ -75,6 +83,9 @@ func (s *stub) handler() http.Handler {
 			if !r.URL.Query().Has("until") {
 				<-r.Context().Done()
 			}
+		case strings.HasPrefix(path, "/containers/") && answer == nil && !strings.Contains(path, id):
+			w.WriteHeader(http.StatusNotFound)
+			_ = json.NewEncoder(w).Encode(object{"message": "No such container: " + path})
 		case strings.HasSuffix(path, "/start"):
 			s.started <- struct{}{}
 			<-s.release

@@ -61,13 +61,9 @@ func CheckHost(host string) error {
 // engine who it is. A client never raises a version that it once agreed on, so
 // each connection has its own: the engine may have been upgraded meanwhile.
 func (e *Engine) dial(ctx context.Context) (*client.Client, about, error) {
-	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
-	if e.transport != nil {
-		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
-	}
-	api, err := client.NewClientWithOpts(opts...)
+	api, err := e.client()
 	if err != nil {
-		return nil, about{}, fmt.Errorf("set up the connection to %s: %w (see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY)", e.Host, err)
+		return nil, about{}, err
 	}
 	a, err := e.meet(ctx, api)
 	if err != nil {
@@ -75,6 +71,19 @@ func (e *Engine) dial(ctx context.Context) (*client.Client, about, error) {
 		return nil, about{}, err
 	}
 	return api, a, nil
+}
+
+// client makes a client, which has not connected yet.
+func (e *Engine) client() (*client.Client, error) {
+	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
+	if e.transport != nil {
+		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
+	}
+	api, err := client.NewClientWithOpts(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("set up the connection to %s: %w (see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY)", e.Host, err)
+	}
+	return api, nil
 }
 
 func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+// The marks that begin a line of defib check.
+const (
+	works = "ok"
+	fails = "FAIL" // and it is needed
+	other = "-"
+)
+
+// sheet is what defib check prints, in columns, and whether all is well.
+type sheet struct {
+	*tabwriter.Writer
+	faults int
+}
+
+func (s *sheet) line(mark string, cells ...string) {
+	if mark == fails {
+		s.faults++
+	}
+	for i, cell := range cells {
+		cells[i] = plain(cell)
+	}
+	fmt.Fprintf(s, "  %s\t%s\n", mark, strings.Join(cells, "\t"))
+}
+
+// plain makes one line of a text, and nothing that a terminal obeys.
+func plain(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+}
+
+// tryOut tells what a Defib that started now with these flags would find, and
+// what it would do. It changes nothing. An error says that something does not
+// work which is needed.
+func (f *flags) tryOut(ctx context.Context, stdout io.Writer) error {
+	s := &sheet{Writer: tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)}
+	f.trySettings(s)
+	settled := s.faults == 0
+	if engine.CheckHost(f.host) == nil && f.timeout > 0 && f.resync > 0 {
+		if err := f.tryEngine(ctx, s, settled); err != nil {
+			s.line(fails, err.Error())
+		}
+	}
+	if err := s.Flush(); err != nil {
+		return err
+	}
+	if s.faults > 0 {
+		return fmt.Errorf("%d of the lines above say %s", s.faults, fails)
+	}
+	return nil
+}
+
+// trySettings tells what is wrong with flags, environment and files.
+func (f *flags) trySettings(s *sheet) {
+	fmt.Fprintln(s, "SETTINGS")
+	if f.mistakes != nil {
+		for mistake := range strings.SplitSeq(f.mistakes.Error(), "\n") {
+			s.line(fails, mistake)
+		}
+		return
+	}
+	s.line(works, "flags and environment")
+	holds, err := restarter.ReadHolds(f.policy.HoldFile)
+	switch {
+	case err != nil:
+		s.line(fails, "--restart.hold-file: "+err.Error())
+	case f.policy.HoldFile != "":
+		s.line(works, fmt.Sprintf("--restart.hold-file: %d on hold", holds.Active(time.Now())))
+	}
+	f.policy.Holds = holds
+}
+
+// tryEngine asks the engine, and for its containers if the settings are right.
+func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
+	e, err := engine.New(engine.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	survey, err := e.Survey(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s, "\nENGINE %s\n", plain(f.host))
+	if survey.Version != "" {
+		s.line(works, fmt.Sprintf("version %s, API %s, %s/%s, host %s", survey.Version, survey.APIVersion, survey.OS, survey.Arch, cmp.Or(survey.Host, "unknown")))
+	}
+	var picture *engine.Picture
+	if sees(survey.Findings) && settled {
+		if picture, err = e.First(ctx); err != nil {
+			return err
+		}
+	}
+	now := time.Now() // after the picture: what it shows began before
+	prospects := f.foresee(now, picture)
+	acts := !f.policy.DryRun && (len(f.policy.Whitelist) > 0 || slices.ContainsFunc(prospects, func(p restarter.Prospect) bool { return p.Whitelisted }))
+	fmt.Fprintln(s, "\nCALLS")
+	for _, finding := range survey.Findings {
+		s.call(finding, acts)
+	}
+	if picture != nil {
+		fmt.Fprintln(s, "\nWHITELIST")
+		f.tryWhitelist(s, picture)
+		fmt.Fprintln(s, "\nCONTAINERS, and what would be done if Defib started now")
+		for _, p := range prospects {
+			s.container(now, p)
+		}
+	}
+	return nil
+}
+
+// foresee puts the containers first that are whitelisted.
+func (f *flags) foresee(now time.Time, picture *engine.Picture) []restarter.Prospect {
+	if picture == nil {
+		return nil
+	}
+	prospects := restarter.Foresee(now, f.policy, picture)
+	slices.SortStableFunc(prospects, func(a, b restarter.Prospect) int {
+		switch {
+		case a.Whitelisted == b.Whitelisted:
+			return 0
+		case a.Whitelisted:
+			return -1
+		}
+		return 1
+	})
+	return prospects
+}
+
+// without says what does not work if a call does not; need is for what.
+var without = map[string]struct {
+	need  int
+	lacks string
+}{
+	"ping":    {toSee, "Defib sees nothing"},
+	"version": {toSee, "Defib sees nothing"},
+	"list":    {toSee, "Defib sees nothing"},
+	"events":  {toSee, "Defib sees nothing"},
+	"inspect": {toSee, "neither exit codes nor health are known, and nothing is healed"},
+	"info":    {forMore, "docker_engine_info has no host, and the engine's clock is taken to be ours"},
+	"images":  {forMore, "docker_container_image_outdated is left out"},
+	"start":   {toAct, "what is down stays down"},
+	"restart": {toAct, "what is sick, or what an alert asks for, is not restarted"},
+}
+
+// What a call is needed for.
+const (
+	toSee = iota
+	toAct
+	forMore
+)
+
+// sees reports whether there can be a picture.
+func sees(findings []engine.Finding) bool {
+	return !slices.ContainsFunc(findings, func(f engine.Finding) bool {
+		return f.Err != nil && without[f.Call].need == toSee && f.Call != "inspect"
+	})
+}
+
+// call tells of one call, and what it means if it does not work.
+func (s *sheet) call(f engine.Finding, acts bool) {
+	if f.Err == nil {
+		s.line(works, f.Call, f.Request)
+		return
+	}
+	mark, what := other, without[f.Call]
+	if what.need == toSee || what.need == toAct && acts {
+		mark = fails
+	}
+	because := f.Err.Error()
+	if f.Refused {
+		because = "refused by " + refuser(f.Err) + ": " + because
+	}
+	s.line(mark, f.Call, f.Request, because)
+	s.line(" ", "", "", "Without it "+what.lacks+".")
+}
+
+// refuser tells who forbids a call: the engine itself only by a plugin.
+// Source: https://github.com/moby/moby/blob/master/pkg/authorization/response.go
+func refuser(err error) string {
+	if strings.Contains(err.Error(), "authorization denied by plugin") {
+		return "an authorization plugin of the engine"
+	}
+	return "a socket proxy before the engine"
+}
+
+// tryWhitelist tells what each entry matches.
+func (f *flags) tryWhitelist(s *sheet, picture *engine.Picture) {
+	if len(f.policy.Whitelist) == 0 {
+		s.line(other, "--restart.whitelist is empty: only containers with the label "+restarter.LabelEnable+"=true are healed")
+	}
+	for _, entry := range f.policy.Whitelist {
+		var names []string
+		for _, c := range picture.Named() {
+			if entry.Matches(c) {
+				names = append(names, c.Name)
+			}
+		}
+		switch n := len(names); {
+		case n == 0:
+			s.line(other, entry.String(), "matches nothing: is that its name?")
+		case n > 5:
+			s.line(works, entry.String(), fmt.Sprintf("matches %d: %s, …", n, strings.Join(names[:5], ", ")))
+		default:
+			s.line(works, entry.String(), fmt.Sprintf("matches %d: %s", n, strings.Join(names, ", ")))
+		}
+	}
+}
+
+// wants says what asks for an action.
+var wants = map[restarter.Trigger]string{
+	restarter.TriggerExited:     "it is down",
+	restarter.TriggerUnhealthy:  "its health check fails",
+	restarter.TriggerDependency: "it has lost the network that it shares",
+}
+
+// container tells what would become of one.
+func (s *sheet) container(now time.Time, p restarter.Prospect) {
+	c := p.Container
+	state := string(c.State)
+	switch {
+	case c.State == engine.Exited && c.Exit.Known:
+		state += fmt.Sprintf(" (%d)", c.Exit.Code)
+	case c.Health != engine.NoHealth:
+		state += ", " + string(c.Health)
+	}
+	mark, then := other, ""
+	switch {
+	case !p.Whitelisted:
+		then = "not whitelisted"
+	case p.Acts && c.Up():
+		then = "would be restarted: " + wants[p.Trigger]
+	case p.Acts:
+		then = "would be started: " + wants[p.Trigger]
+	case p.Reason != "":
+		then = fmt.Sprintf("left alone (%s): %s", p.Reason, restarter.Reasons[p.Reason])
+	default:
+		mark, then = works, "nothing to do"
+	}
+	if p.Until.After(now) {
+		then += fmt.Sprintf("; looked at again in %s", p.Until.Sub(now).Round(time.Second))
+	}
+	s.line(mark, c.Name, state, then)
+	for _, mistake := range p.Mislabelled {
+		s.line(" ", "", "", "label not understood: "+mistake)
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// behind puts a socket proxy before an engine, which forbids what matches.
+func behind(t *testing.T, s *stub, forbidden, words string) (host string) {
+	t.Helper()
+	pattern := regexp.MustCompile(forbidden)
+	return engineOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if pattern.MatchString(r.Method + " " + apiVersion.ReplaceAllString(r.URL.Path, "")) {
+			http.Error(w, words, http.StatusForbidden)
+			return
+		}
+		s.handler().ServeHTTP(w, r)
+	}))
+}
+
+// checked runs defib check and makes its output easy to compare: one blank
+// between words.
+func checked(t *testing.T, wantCode int, args ...string) (out string) {
+	t.Helper()
+	code, stdout, stderr := ended(t, append([]string{"check"}, args...)...)
+	if code != wantCode || (stderr == "") != (code == exitOK) {
+		t.Errorf("%q: exit code %d, want %d: %s", args, code, wantCode, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		out += strings.Join(strings.Fields(line), " ") + "\n"
+	}
+	return out
+}
+
+func says(t *testing.T, out string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(out, "\n"+line+"\n") && !strings.HasPrefix(out, line+"\n") {
+			t.Errorf("no line %q in\n%s", line, out)
+		}
+	}
+}
+
+func TestCheckTellsWhatWouldBeDoneAndDoesNothing(t *testing.T) {
+	s := newStub(t)
+	out := checked(t, exitOK, "--docker.host="+s.host, "--restart.whitelist=token,web-*,nobody", "--restart.stopped-delay=0s")
+	says(t, out,
+		"ENGINE "+s.host,
+		"ok version 29.0.1, API 1.52, linux/amd64, host box",
+		"ok ping GET /_ping", "ok start POST /containers/*/start", "ok restart POST /containers/*/restart",
+		"ok token matches 1: token",
+		"- web-* matches nothing: is that its name?",
+		"- token exited (3) would be started: it is down",
+	)
+	if len(s.started) > 0 {
+		t.Error("it started the container")
+	}
+}
+
+func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
+	s := newStub(t)
+	holds := filepath.Join(t.TempDir(), "holds")
+	if err := os.WriteFile(holds, []byte("token 2100-01-01T00:00:00Z\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := "--docker.host=" + s.host
+	says(t, checked(t, exitOK, host),
+		"- --restart.whitelist is empty: only containers with the label defib.enable=true are healed",
+		"- token exited (3) not whitelisted")
+	says(t, checked(t, exitOK, host, "--restart.whitelist=token", "--restart.triggers=alert", "--restart.stopped-delay=0s"),
+		"- token exited (3) left alone (trigger_disabled): its triggers do not include this one")
+	out := checked(t, exitOK, host, "--restart.whitelist=token", "--restart.hold-file="+holds)
+	says(t, out, "ok --restart.hold-file: 1 on hold")
+	if !strings.Contains(out, "left alone (on_hold): it is on hold for maintenance: see defib hold and defib release; looked at again in ") {
+		t.Error(out)
+	}
+}
+
+func TestCheckTellsWhatIsRefusedAndWhatThatMeans(t *testing.T) {
+	s := newStub(t)
+	host := "--docker.host=" + behind(t, s, `^POST|/images/json|/info`, "<h1>403 Forbidden</h1>\nby\x1b[31m rules")
+	refused := "refused by a socket proxy before the engine: Error response from daemon: <h1>403 Forbidden</h1> by [31m rules"
+
+	out := checked(t, exitFailure, host, "--restart.whitelist=token")
+	says(t, out,
+		"ok version 29.0.1, API 1.52, linux/amd64, host unknown",
+		"- images GET /images/json "+refused, "Without it docker_container_image_outdated is left out.",
+		"FAIL start POST /containers/*/start "+refused, "Without it what is down stays down.",
+		"FAIL restart POST /containers/*/restart "+refused)
+
+	for _, args := range [][]string{{host}, {host, "--restart.whitelist=token", "--dry-run"}} {
+		says(t, checked(t, exitOK, args...), "- start POST /containers/*/start "+refused, "- restart POST /containers/*/restart "+refused)
+	}
+
+	host = "--docker.host=" + behind(t, s, `^POST`, "authorization denied by plugin gate: no")
+	says(t, checked(t, exitFailure, host, "--restart.whitelist=token"),
+		"FAIL start POST /containers/*/start refused by an authorization plugin of the engine: Error response from daemon: authorization denied by plugin gate: no")
+}
+
+func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
+	s := newStub(t)
+	for _, call := range []string{"version", "containers/json", "events"} {
+		out := checked(t, exitFailure, "--docker.host="+behind(t, s, call+"$", "no"))
+		says(t, out, "Without it Defib sees nothing.")
+		if strings.Contains(out, "CONTAINERS") {
+			t.Errorf("%s: it speaks of containers:\n%s", call, out)
+		}
+	}
+	out := checked(t, exitFailure, "--docker.host="+behind(t, s, "containers/[0-9a-f]+/json$", "no"), "--restart.whitelist=token")
+	says(t, out, "- token exited left alone (not_inspected): the engine does not answer an inspect of it")
+
+	out = checked(t, exitFailure, noEngine(t))
+	if !strings.Contains(out, "FAIL ping GET /_ping ") || !strings.Contains(out, "there is no such socket: is Docker running on this host?") || strings.Contains(out, "GET /version") {
+		t.Error(out)
+	}
+}
+
+func TestCheckTellsEveryMistakeOfTheSettings(t *testing.T) {
+	s := newStub(t)
+	holds := filepath.Join(t.TempDir(), "holds")
+	if err := os.WriteFile(holds, []byte("token tomorrow\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := "--docker.host=" + s.host
+	says(t, checked(t, exitFailure, host, "--webhook.token-file=/nonexistent/token", "--restart.policy=sometimes"),
+		"FAIL --webhook.token-file: open /nonexistent/token: no such file or directory",
+		`FAIL --restart.policy: "sometimes" is not a policy: want always, unless-stopped or on-failure`,
+		"ok list GET /containers/json")
+	says(t, checked(t, exitFailure, host, "--restart.hold-file="+holds),
+		fmt.Sprintf(`FAIL --restart.hold-file: %s: "token tomorrow": want a time such as 2026-01-02T15:04:05Z`, holds))
+	out := checked(t, exitFailure, "--docker.host=ssh://box", "--docker.timeout=0s")
+	if !strings.Contains(out, `FAIL --docker.host: engine address "ssh://box": ssh:// is not supported`) || strings.Contains(out, "ENGINE") {
+		t.Error(out)
+	}
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+)
+
+// Finding tells how the engine takes one of the calls that Defib makes.
+type Finding struct {
+	Call    string // as in the label call of the metrics; version and info too
+	Request string // method and path, for the settings of a proxy
+	Err     error  // why it does not work; nil: it does
+	Refused bool   // the engine, or a proxy before it, forbids it
+}
+
+// Survey is what an engine says of itself and how it takes each call. What it
+// does not say is "".
+type Survey struct {
+	Host, Version, APIVersion, OS, Arch string
+	Findings                            []Finding // only of ping if that fails
+}
+
+// Survey makes each call that Defib ever makes, once, and changes nothing:
+// containers are inspected, started and restarted by an ID that none has. It
+// needs no Run. The error says that there cannot be a connection.
+func (e *Engine) Survey(ctx context.Context) (Survey, error) {
+	api, err := e.client()
+	if err != nil {
+		return Survey{}, err
+	}
+	defer api.Close()
+	s := Survey{}
+	for _, q := range s.questions(api) {
+		err := e.within(ctx, q.ask)
+		if q.call == callPing && err != nil {
+			err = e.advise(ctx, err)
+		}
+		s.Findings = append(s.Findings, Finding{Call: q.call, Request: q.request, Err: err, Refused: forbids(err)})
+		if q.call == callPing && err != nil {
+			break
+		}
+	}
+	return s, nil
+}
+
+// question is one call of a survey.
+type question struct {
+	call, request string
+	ask           func(context.Context) error
+}
+
+// questions are all calls, of which some note what the engine says of itself.
+func (s *Survey) questions(api *client.Client) []question {
+	nobody := strangeID()
+	return []question{
+		{callPing, "GET /_ping", func(ctx context.Context) error { return ping(ctx, api) }},
+		{"version", "GET /version", func(ctx context.Context) error {
+			v, err := api.ServerVersion(ctx)
+			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch
+			return err
+		}},
+		{"info", "GET /info", func(ctx context.Context) error {
+			info, err := api.Info(ctx)
+			s.Host = info.Name
+			return err
+		}},
+		{callList, "GET /containers/json", func(ctx context.Context) error {
+			_, err := api.ContainerList(ctx, container.ListOptions{All: true})
+			return err
+		}},
+		{callInspect, "GET /containers/*/json", func(ctx context.Context) error {
+			_, err := api.ContainerInspect(ctx, nobody)
+			return known(err)
+		}},
+		{callEvents, "GET /events", func(ctx context.Context) error { return listens(ctx, api) }},
+		{callImages, "GET /images/json", func(ctx context.Context) error {
+			_, err := api.ImageList(ctx, image.ListOptions{})
+			return err
+		}},
+		{callStart, "POST /containers/*/start", func(ctx context.Context) error {
+			return known(api.ContainerStart(ctx, nobody, container.StartOptions{}))
+		}},
+		{callRestart, "POST /containers/*/restart", func(ctx context.Context) error {
+			return known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
+		}},
+	}
+}
+
+// within gives one call the time that a list may take.
+func (e *Engine) within(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	err := ask(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s", e.Timeout)
+	}
+	return err
+}
+
+// strangeID is a container ID that no container has.
+func strangeID() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // which never fails
+	return hex.EncodeToString(b)
+}
+
+// known reads the answer to a call for a container that does not exist. The
+// engine says so; a proxy that hides a path has other words for its 404.
+func known(err error) error {
+	switch {
+	case err == nil:
+		return errors.New("what answers knows a container that does not exist")
+	case errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container"):
+		return nil
+	}
+	return err
+}
+
+// listens opens the event stream and leaves.
+func listens(ctx context.Context, api *client.Client) error {
+	_, ended := api.Events(ctx, events.ListOptions{Filters: eventFilters()})
+	select {
+	case err := <-ended:
+		return err
+	default:
+		return nil
+	}
+}
+
+// forbids reports whether an error is a refusal: 403, or a proxy's 405.
+func forbids(err error) bool {
+	return errdefs.IsPermissionDenied(err) || err != nil && strings.Contains(err.Error(), "Method Not Allowed")
+}
+
+// First runs the watch until there is a picture of all containers, and returns
+// it. It takes the place of Run.
+func (e *Engine) First(ctx context.Context) (*Picture, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout+syncPatience)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = e.Run(ctx) // which only ever ends
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	for {
+		p := e.Picture()
+		if p.Connected {
+			return p, nil
+		}
+		select {
+		case <-e.News():
+		case <-ctx.Done():
+			return nil, e.away("there is no picture of its containers within " + (e.Timeout + syncPatience).String())
+		}
+	}
+}

@@ -1,0 +1,36 @@
+package restarter
+
+import (
+	"time"
+
+	"defib/engine"
+)
+
+// Prospect is what would become of a container at a moment.
+type Prospect struct {
+	Container   *engine.Container
+	Whitelisted bool
+	Acts        bool      // it would be started, or restarted if it is up
+	Trigger     Trigger   // what asks for it; "": nothing does
+	Reason      Reason    // why it would be left alone; "": it would not, or nothing asks for it
+	Until       time.Time // when it would be looked at again; zero: on news only
+	Mislabelled []string  // its labels that are not understood, sorted
+}
+
+// Foresee tells what a Defib that has just been started would do, sorted by the
+// containers' names. It does nothing. The policy's holds must have been read.
+func Foresee(now time.Time, p Policy, picture *engine.Picture) []Prospect {
+	verdicts := map[string]verdict{}
+	for _, v := range decide(now, p, picture, history{}, nil).verdicts {
+		verdicts[v.container.ID] = v
+	}
+	prospects := make([]Prospect, 0, len(picture.Containers))
+	for _, c := range picture.Named() {
+		v := verdicts[c.ID]
+		prospects = append(prospects, Prospect{
+			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: mislabelled(c),
+			Acts: v.act, Trigger: v.trigger, Reason: v.reason, Until: v.until,
+		})
+	}
+	return prospects
+}

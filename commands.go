@@ -28,7 +28,7 @@ func addCommands(app *kingpin.Application, f *flags) {
 	app.Command(commandCheck, "Tell what Defib would find and do, and whether all that it needs works. Changes nothing.")
 	hold := app.Command(commandHold, "Keep Defib from acting on containers for a while. Writes --restart.hold-file.")
 	hold.Arg("name", "Names, globs or project/service; none is all.").StringsVar(&f.nameTexts)
-	hold.Flag("for", "How long. It always ends by itself.").NoEnvar().Required().DurationVar(&f.holdFor)
+	hold.Flag("for", "How long, as in 90s, 30m or 2h. It always ends by itself.").NoEnvar().PlaceHolder("TIME").Required().DurationVar(&f.holdFor)
 	release := app.Command(commandRelease, "End holds before their time.")
 	release.Arg("name", "As given to hold; none is all.").StringsVar(&f.nameTexts)
 	app.Command(commandRules, "Print the bundled alert rules.")

@@ -52,8 +52,9 @@ type flags struct {
 // its name in capitals, dots and dashes as underscores.
 func newApp(f *flags) *kingpin.Application {
 	app := kingpin.New("defib", "Prometheus exporter for Docker that brings containers back to life.")
-	app.Version(version.Print("defib")).VersionFlag.NoEnvar() // DEFIB_VERSION may well be an image's tag
-	app.HelpFlag.Short('h').NoEnvar()
+	app.Version(version.Print("defib")).VersionFlag.NoEnvar().Help("Print the version.") // DEFIB_VERSION may well be an image's tag
+	app.HelpFlag.Short('h').NoEnvar().Help("Print this, or what a command before it does.")
+	app.UsageTemplate(helpTemplate).UsageFuncs(helpFuncs)
 	app.DefaultEnvars()
 
 	app.Flag("docker.host", "Where the engine listens: unix:///path or tcp://host:port. TLS by DOCKER_CERT_PATH and DOCKER_TLS_VERIFY.").
@@ -64,9 +65,9 @@ func newApp(f *flags) *kingpin.Application {
 		Default("30s").DurationVar(&f.resync)
 
 	app.Flag("restart.whitelist", "Containers to bring back: names, globs or compose project/service, comma-separated (token,explorer,web-*,shop/db). Repeatable.").
-		StringsVar(&f.whitelist)
+		PlaceHolder("LIST").StringsVar(&f.whitelist)
 	app.Flag("restart.exclude", "Containers never to touch, written the same way. It wins. Repeatable.").
-		StringsVar(&f.exclude)
+		PlaceHolder("LIST").StringsVar(&f.exclude)
 	app.Flag("restart.triggers", "What is healed: exited, unhealthy, alert, dependency. Comma-separated.").
 		Default("exited,alert,dependency").StringVar(&f.triggers)
 	app.Flag("restart.policy", "Which deaths are healed: always, unless-stopped, on-failure.").
@@ -88,26 +89,27 @@ func newApp(f *flags) *kingpin.Application {
 	app.Flag("restart.max-per-minute", "Restarts of running containers on this host in any minute.").
 		Default("10").IntVar(&f.policy.MaxPerMinute)
 	app.Flag("restart.hold-file", "File of holds for maintenance, which defib hold and defib release write.").
-		StringVar(&f.policy.HoldFile)
+		PlaceHolder("FILE").StringVar(&f.policy.HoldFile)
 	app.Flag("dry-run", "Touch nothing; log and count what would be done.").
 		BoolVar(&f.policy.DryRun)
 
 	app.Flag("webhook.token-file", "File with the bearer token that Alertmanager must send. Without it only callers on this host, or those that --web.config.file authenticates, may use the webhook.").
-		StringVar(&f.tokenFile)
+		PlaceHolder("FILE").StringVar(&f.tokenFile)
 	app.Flag("webhook.match", "LABEL=VALUE that an alert must bear to be meant for this host. Repeatable.").
-		StringsVar(&f.matchTexts)
+		PlaceHolder("LABEL=VALUE").StringsVar(&f.matchTexts)
 	app.Flag("webhook.cooldown", "What was done for an alert is not done again for so long. Keep it shorter than Alertmanager's repeat_interval.").
 		Default("5m").DurationVar(&f.policy.Cooldown)
 	app.Flag("webhook.min-uptime", "A container that came up less than this ago is not restarted for an alert.").
 		Default("1m").DurationVar(&f.policy.MinUptime)
 
 	app.Flag("collector.container-labels", "Container labels to expose in docker_container_labels, comma-separated. Repeatable.").
-		StringsVar(&f.labelLists)
+		PlaceHolder("LIST").StringsVar(&f.labelLists)
 
 	app.Flag("web.telemetry-path", "Path under which metrics are exposed.").
 		Default("/metrics").StringVar(&f.metricsPath)
 	addCommands(app, f)
 	f.web = toolkitflag.AddFlags(app, ":10911")
+	app.GetFlag("web.config.file").PlaceHolder("FILE")
 	f.log = &promslog.Config{}
 	promslogflag.AddFlags(app, f.log)
 	for _, flag := range app.Model().Flags {
@@ -151,8 +153,11 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	app.UsageWriter(stdout)
 	app.Terminate(func(int) { done = true })
 	f.command, err = app.Parse(args)
-	if err != nil || done {
-		return nil, done, err
+	switch {
+	case done: // whatever else is wrong
+		return nil, true, nil
+	case err != nil:
+		return nil, false, err
 	}
 	switch f.command {
 	case commandHealthcheck:

@@ -252,7 +252,7 @@ func refused(t *testing.T, args []string, complaints ...string) {
 func TestHelpAndVersionAreGivenWhateverElseIsWrong(t *testing.T) {
 	t.Setenv("DEFIB_DRY_RUN", "maybe")
 	for arg, want := range map[string]string{
-		"--help": "($DEFIB_RESTART_WHITELIST)", "-h": "--restart.whitelist", "--version": "defib, version ",
+		"--help": "DEFIB_RESTART_WHITELIST", "-h": "--restart.whitelist", "--version": "defib, version ",
 	} {
 		code, stdout, stderr := ended(t, arg, "--docker.timeout=soon", "--restart.concurrency=0")
 		if code != exitOK || !strings.Contains(stdout, want) || stderr != "" {

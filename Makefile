@@ -1,9 +1,9 @@
 # Each target is a line or two; what takes more stands in scripts/.
 
-.PHONY: help build test lint bench demo image clean
+.PHONY: help build test lint bench demo image release clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' Makefile
 
 build: ## build the static binary ./defib
 	@scripts/build.sh
@@ -23,5 +23,8 @@ demo: ## kill a container and watch Defib bring it back (DEMO_EXIT=1: then end)
 image: ## build the container image defib
 	@scripts/image.sh
 
+release: ## build what is released into dist/, each binary twice to compare
+	@scripts/release.sh
+
 clean: ## remove what the other targets made
-	rm -rf defib bench.txt
+	rm -rf defib bench.txt dist

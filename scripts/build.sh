@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the static binary ./defib, here and in the Dockerfile's first stage,
-# where there is no git: there REVISION and BRANCH come from outside.
+# Builds the static binary ./defib (or OUTPUT), here and in the Dockerfile's first
+# stage, where there is no git: there REVISION and BRANCH come from outside.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,6 @@ branch=${BRANCH:-$(ask_git symbolic-ref --short -q HEAD)}
 date=$(date -u ${SOURCE_DATE_EPOCH:+-d "@$SOURCE_DATE_EPOCH"} +%Y%m%d-%H:%M:%S)
 
 v=github.com/prometheus/common/version
-CGO_ENABLED=0 go build -o defib -trimpath -buildvcs=false -ldflags "-s -w \
+CGO_ENABLED=0 go build -o "${OUTPUT:-defib}" -trimpath -buildvcs=false -ldflags "-s -w \
 	-X $v.Version=$(cat VERSION) -X $v.Revision=$revision \
 	-X $v.Branch=$branch -X $v.BuildDate=$date" .

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -92,6 +93,30 @@ func TestHealthcheckKnowsDefibByTheEnvironment(t *testing.T) {
 		if code, stdout, stderr := ended(t, "healthcheck"); code != exitOK || !strings.HasSuffix(stdout, ":"+port+" answers: 200 OK\n") {
 			t.Errorf("%q: exit code %d, %s%s", address, code, stdout, stderr)
 		}
+	}
+	p.term()
+	p.exits(exitOK)
+}
+
+// The image's health check is what a user never types.
+func TestHealthcheckOfTheImageIsACommandOfItsProgram(t *testing.T) {
+	text, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\nHEALTHCHECK ")
+	_, command, _ := strings.Cut(after, " CMD ")
+	var words []string
+	if err := json.NewDecoder(strings.NewReader(command)).Decode(&words); err != nil {
+		t.Fatal(err)
+	}
+	if len(words) != 2 || !strings.Contains(string(text), `ENTRYPOINT ["`+words[0]+`"]`) {
+		t.Fatalf("the health check is %q", words)
+	}
+	p := start(t, noEngine(t))
+	t.Setenv("DEFIB_WEB_LISTEN_ADDRESS", p.addr)
+	if code, _, stderr := ended(t, words[1:]...); code != exitOK {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	p.term()
 	p.exits(exitOK)

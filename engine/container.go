@@ -232,3 +232,16 @@ func (p *Picture) Named() []*Container {
 	})
 	return p.named
 }
+
+// Names holds every name that the picture knows, of containers and of departed
+// ones.
+func (p *Picture) Names() map[string]bool {
+	names := make(map[string]bool, len(p.Containers)+len(p.Departed))
+	for _, c := range p.Containers {
+		names[c.Name] = true
+	}
+	for _, d := range p.Departed {
+		names[d.Name] = true
+	}
+	return names
+}

@@ -86,9 +86,9 @@ func (w *world) onStart(f func(ctx context.Context, c *engine.Container) error) 
 
 // streak is what the metric says of a name; -1 if nothing.
 func (w *world) streak(name string) int {
-	for _, s := range w.status.Load().containers {
-		if s.name == name {
-			return s.streak
+	for _, s := range w.Report().Standings {
+		if s.Container.Name == name {
+			return s.Streak
 		}
 	}
 	return -1

@@ -3,7 +3,6 @@ package restarter
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -57,13 +56,7 @@ func (m *metrics) expect(name string, triggers []Trigger) {
 
 // prune drops the counters of names that the picture has forgotten.
 func (m *metrics) prune(p *engine.Picture) {
-	known := make(map[string]bool, len(p.Containers))
-	for _, c := range p.Containers {
-		known[c.Name] = true
-	}
-	for _, d := range p.Departed {
-		known[d.Name] = true
-	}
+	known := p.Names()
 	for name := range m.names {
 		if !known[name] {
 			delete(m.names, name)
@@ -95,45 +88,10 @@ func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
 
 // status is what the last round found.
 type status struct {
-	matches    map[string]int // by whitelist entry
-	containers []standing     // one per name
+	Report
 
 	once    sync.Once // for metrics, which are made when first asked for
 	metrics []prometheus.Metric
-}
-
-// standing is what is to be said of one container.
-type standing struct {
-	name        string
-	whitelisted bool
-	reason      Reason    // "" unless held
-	until       time.Time // zero: not held for a time
-	streak      int
-	gaveUp      bool
-}
-
-func (r *Restarter) publish(p *engine.Picture, held map[string]verdict) {
-	s := &status{matches: map[string]int{}, containers: make([]standing, 0, len(p.Containers))}
-	for _, e := range r.policy.Whitelist {
-		s.matches[e.String()] = 0
-	}
-	for _, c := range p.Named() {
-		for _, e := range r.policy.Whitelist {
-			if e.Matches(c) {
-				s.matches[e.String()]++
-			}
-		}
-		rule := r.policy.For(c)
-		if rule.Whitelisted {
-			r.metrics.expect(c.Name, rule.Triggers)
-		}
-		v, past := held[c.ID], r.past.at(c.ID)
-		s.containers = append(s.containers, standing{
-			name: c.Name, whitelisted: rule.Whitelisted, reason: v.reason, until: v.until,
-			streak: past.streak, gaveUp: past.restarts >= r.policy.MaxAttempts,
-		})
-	}
-	r.status.Store(s)
 }
 
 // Status collects what the last round found, by container. It belongs beside
@@ -171,20 +129,21 @@ func (s *status) render() {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		s.metrics = append(s.metrics, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...))
 	}
-	for entry, n := range s.matches {
+	for entry, n := range s.Matches {
 		gauge(matchesDesc, float64(n), entry)
 	}
-	for _, c := range s.containers {
-		gauge(whitelistedDesc, bit(c.whitelisted), c.name)
-		if c.whitelisted {
-			gauge(gaveUpDesc, bit(c.gaveUp), c.name)
+	for _, c := range s.Standings {
+		name := c.Container.Name
+		gauge(whitelistedDesc, bit(c.Rule.Whitelisted), name)
+		if c.Rule.Whitelisted {
+			gauge(gaveUpDesc, bit(c.GaveUp), name)
 		}
-		gauge(streakDesc, float64(c.streak), c.name)
-		if c.reason != "" {
-			gauge(heldDesc, 1, c.name, string(c.reason))
+		gauge(streakDesc, float64(c.Streak), name)
+		if c.Reason != "" {
+			gauge(heldDesc, 1, name, string(c.Reason))
 		}
-		if !c.until.IsZero() {
-			gauge(nextDesc, float64(c.until.UnixNano())/1e9, c.name)
+		if !c.Until.IsZero() {
+			gauge(nextDesc, float64(c.Until.UnixNano())/1e9, name)
 		}
 	}
 }

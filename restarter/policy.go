@@ -222,6 +222,9 @@ func ParsePatterns(values []string) ([]Pattern, error) {
 // String returns the entry as the user wrote it.
 func (p Pattern) String() string { return p.text }
 
+// Glob reports whether the entry may mean several containers, or none.
+func (p Pattern) Glob() bool { return p.glob }
+
 // Matches reports whether the entry means this container.
 func (p Pattern) Matches(c *engine.Container) bool {
 	if p.project == "" {

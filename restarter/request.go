@@ -95,6 +95,7 @@ type request struct {
 	container string // ID
 	start     bool   // have it up; what runs is not restarted
 	key       string // of alert and container: the same for each repeat of one firing
+	asker     Asker
 	since     time.Time
 	asked     time.Time
 	deadline  time.Time
@@ -255,20 +256,24 @@ func (r *Restarter) tellCallers(now time.Time, res result) {
 		if q.container != res.container.ID {
 			continue
 		}
-		a := answer{outcome: Started}
-		switch {
-		case errors.Is(res.err, engine.ErrGone):
-			a = answer{outcome: Gone}
-		case errors.Is(res.err, engine.ErrRefused):
-			a = answer{outcome: Outcome(Refused), err: res.err} // trying again at once would change nothing
-		case res.err != nil:
-			a = answer{outcome: Failed, err: res.err}
-		case res.restarts():
-			a.outcome = Restarted
-		}
 		if res.err == nil {
 			r.done[q.key] = now
 		}
-		q.reply(a)
+		q.reply(res.answer())
 	}
+}
+
+// answer is what callers hear of the action.
+func (res result) answer() answer {
+	switch {
+	case errors.Is(res.err, engine.ErrGone):
+		return answer{outcome: Gone}
+	case errors.Is(res.err, engine.ErrRefused):
+		return answer{outcome: Outcome(Refused), err: res.err} // trying again at once would change nothing
+	case res.err != nil:
+		return answer{outcome: Failed, err: res.err}
+	case res.restarts():
+		return answer{outcome: Restarted}
+	}
+	return answer{outcome: Started}
 }

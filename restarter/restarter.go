@@ -44,6 +44,8 @@ type Restarter struct {
 	results chan result
 	closed  chan struct{} // once Run has ended
 	status  atomic.Pointer[status]
+	acted   journal[Action]
+	heard   journal[Heard]
 
 	// Owned by Run:
 	past    history
@@ -51,6 +53,7 @@ type Restarter struct {
 	done    map[string]time.Time // by an alert's key: when it was acted upon
 	began   time.Time            // when Run did
 	listed  time.Time            // the list at which counters were last pruned
+	names   names
 
 	holdFault string // what was last said about the hold file
 }
@@ -68,7 +71,7 @@ func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
-		past: history{records: map[string]*record{}}, done: map[string]time.Time{},
+		past: history{records: map[string]*record{}}, done: map[string]time.Time{}, names: names{},
 	}
 	r.status.Store(&status{})
 	return r
@@ -139,7 +142,7 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 		held[v.container.ID] = v
 	}
 	r.tell(now, picture, held)
-	r.publish(picture, held)
+	r.publish(now, picture, held)
 	p.look(r.settle(now, true, held))
 	return p.next
 }
@@ -176,6 +179,7 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 	if !p.Listed.Equal(r.listed) {
 		r.listed = p.Listed
 		r.metrics.prune(p)
+		r.names.forget(p)
 	}
 }
 
@@ -236,6 +240,7 @@ func (r *Restarter) finish(now time.Time, res result) {
 		rec.healing = ""
 	}
 	r.tellCallers(now, res)
+	r.note(now, res)
 	attrs := []any{
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
 		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),

@@ -176,9 +176,7 @@ func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 // wantHeld checks the reason why a container is left alone; "" is none.
 func (w *world) wantHeld(name string, want Reason) {
 	w.t.Helper()
-	for _, s := range w.status.Load().containers {
-		if s.name == name && s.reason != want {
-			w.t.Errorf("%s is held for %q, want %q", name, s.reason, want)
-		}
+	if got := w.standing(name).Reason; got != want {
+		w.t.Errorf("%s is held for %q, want %q", name, got, want)
 	}
 }

@@ -182,6 +182,7 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 // comes of them. One that Alertmanager is to try again makes the whole answer a
 // 503.
 func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any) {
+	came := time.Now()
 	h.warnOfHosts(alerts)
 	picture := h.engine.Picture()
 	told := make([]says, len(alerts))
@@ -198,6 +199,10 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 		o := told[i].Outcome
 		h.alerts.WithLabelValues(string(o)).Inc()
 		h.logger.Log(r.Context(), o.level(), "alert answered", "alert", told[i].Alertname, "container", told[i].Container, "outcome", o, "peer", r.RemoteAddr)
+		h.heard.add(Heard{
+			Asker: asker(r, told[i].Alertname), Came: came, Container: told[i].Container,
+			Took: time.Since(came), Outcome: o, Message: told[i].Message,
+		})
 		status = max(status, o.Status())
 	}
 	return status, struct {
@@ -225,7 +230,7 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *r
 	s.Container = c.Name
 	now := time.Now()
 	return &request{
-		container: c.ID, start: start, key: a.key() + "@" + c.ID, since: a.StartsAt,
+		container: c.ID, start: start, key: a.key() + "@" + c.ID, asker: asker(r, s.Alertname), since: a.StartsAt,
 		asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
 	}
 }

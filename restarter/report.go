@@ -1,0 +1,109 @@
+package restarter
+
+import (
+	"time"
+
+	"defib/engine"
+)
+
+// Report is what Defib saw and decided last, and what it did of late, for people
+// to read. It is a value of one moment and never changes.
+type Report struct {
+	Round   int       // counts the decisions; 0: none yet
+	Began   time.Time // when Defib began to watch, on our clock
+	Picture *engine.Picture
+
+	Whitelist []Pattern      // as the user wrote it
+	Matches   map[string]int // containers by entry of the whitelist
+	Holds     Holds          // that had not ended
+	Reset     time.Duration  // how long a container must stay up and well for its streak to end
+	Unhealthy time.Duration  // how long it must be unhealthy to be restarted for that
+	DryRun    bool
+	Standings []Standing // one per name, in the order of Picture.Named
+
+	Actions []Action // the newest is the last
+	Alerts  []Heard  // the same
+}
+
+// Standing is what is to be said of one container.
+type Standing struct {
+	Container *engine.Container
+	Rule      Rule
+	Veto      Reason    // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
+	Reason    Reason    // "" unless whitelisted, and held or acted upon
+	Trigger   Trigger   // that asks for it; "" if Reason is
+	Until     time.Time // when it is looked at again, on our clock; zero: not held for a time
+	Attempts  int       // since it last stayed up and well for Reset
+	Streak    int       // starts and restarts since then, ours and the engine's
+	GaveUp    bool
+	Former    *engine.Container // that had the name before this one was created; nil: none that Defib saw
+}
+
+// Report returns the newest report. It may be called from anywhere.
+func (r *Restarter) Report() Report {
+	report := r.status.Load().Report
+	report.Actions, report.Alerts = r.acted.all(), r.heard.all()
+	return report
+}
+
+// publish makes what this round found the newest status.
+func (r *Restarter) publish(now time.Time, p *engine.Picture, held map[string]verdict) {
+	s := &status{Report: Report{
+		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
+		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, Holds: r.policy.Holds.after(now),
+		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
+		Standings: make([]Standing, 0, len(p.Containers)),
+	}}
+	for _, e := range r.policy.Whitelist {
+		s.Matches[e.String()] = 0
+	}
+	f := &facts{picture: p}
+	for _, c := range p.Named() {
+		for _, e := range r.policy.Whitelist {
+			if e.Matches(c) {
+				s.Matches[e.String()]++
+			}
+		}
+		rule := r.policy.For(c)
+		if rule.Whitelisted {
+			r.metrics.expect(c.Name, rule.Triggers)
+		}
+		v, past := held[c.ID], r.past.at(c.ID)
+		s.Standings = append(s.Standings, Standing{
+			Container: c, Rule: rule, Veto: f.veto(c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
+			Attempts: past.attempts, Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
+			Former: r.names.former(c),
+		})
+	}
+	r.status.Store(s)
+}
+
+// names remembers which container has had each name, to tell one that was
+// created anew from one that was there all along.
+type names map[string]*owner
+
+// owner is who has a name, and who had it before.
+type owner struct{ now, before *engine.Container }
+
+// former notes that the container has its name, and returns who had it before.
+func (n names) former(c *engine.Container) *engine.Container {
+	switch o := n[c.Name]; {
+	case o == nil:
+		n[c.Name] = &owner{now: c}
+	case o.now.ID != c.ID:
+		n[c.Name] = &owner{now: c, before: o.now}
+	default:
+		o.now = c
+	}
+	return n[c.Name].before
+}
+
+// forget drops the names that the picture has forgotten.
+func (n names) forget(p *engine.Picture) {
+	known := p.Names()
+	for name := range n {
+		if !known[name] {
+			delete(n, name)
+		}
+	}
+}

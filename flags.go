@@ -22,6 +22,7 @@ import (
 	"defib/collector"
 	"defib/engine"
 	"defib/restarter"
+	"defib/web"
 )
 
 // flags are what the user asked for, checked.
@@ -230,7 +231,7 @@ func (f *flags) check() error {
 // would take for a pattern, with a panic, or never match.
 func checkPath(p string) error {
 	if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || path.Clean(p) != strings.TrimSuffix(p, "/") ||
-		strings.ContainsAny(p, "{} \t?#%") || slices.Contains([]string{"/webhook", "/-/healthy", "/-/ready"}, p) {
+		strings.ContainsAny(p, "{} \t?#%") || web.Taken(p) {
 		return fmt.Errorf("%q: want a plain path of its own that begins with /", p)
 	}
 	return nil

@@ -186,6 +186,8 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"web.telemetry-path", "/", `"/": want a plain path of its own`},
 		{"web.telemetry-path", "/webhook", `"/webhook": want a plain path of its own`},
 		{"web.telemetry-path", "/-/ready", `"/-/ready": want a plain path of its own`},
+		{"web.telemetry-path", "/api/v1/status", `"/api/v1/status": want a plain path of its own`},
+		{"web.telemetry-path", "/assets/x", `"/assets/x": want a plain path of its own`},
 		{"web.telemetry-path", "/{m", `"/{m": want a plain path of its own`},
 		{"web.telemetry-path", "/{$}", `"/{$}": want a plain path of its own`},
 		{"web.telemetry-path", "//", `"//": want a plain path of its own`},

@@ -94,15 +94,12 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		// What one collector does wrong never costs the rest.
 		ErrorHandling: promhttp.ContinueOnError,
 	})
-	handler, err := web.New(f.metricsPath, metrics, webhook, func(r *http.Request) error {
+	ready := func(r *http.Request) error {
 		_, err := watch.Up(r.Context())
-		return err
-	})
-	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           web.New(f.metricsPath, metrics, webhook, ready, healer.Report),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,

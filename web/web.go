@@ -1,45 +1,50 @@
-// Package web serves everything but metrics: the page at /, liveness and
-// readiness.
+// Package web serves everything but metrics: the page at /, its data, liveness
+// and readiness.
 package web
 
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
-	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"defib/restarter"
 )
 
-// New returns a handler of all endpoints. Ready returns why the engine's
-// containers cannot be seen now, nil if they can; metrics serves metricsPath.
-func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Request) error) (http.Handler, error) {
+// Paths that this package serves besides the page.
+const (
+	pathWebhook = "/webhook"
+	pathHealthy = "/-/healthy"
+	pathReady   = "/-/ready"
+	pathStatus  = "/api/v1/status"
+	pathAssets  = "/assets/"
+)
+
+// Taken reports whether the path is that of something else than metrics.
+func Taken(path string) bool {
+	return slices.Contains([]string{"/", pathWebhook, pathHealthy, pathReady, pathStatus}, path) || strings.HasPrefix(path, pathAssets)
+}
+
+// New returns a handler of all endpoints. Metrics serves metricsPath, which must
+// not be taken; ready returns why the engine's containers cannot be seen now, nil
+// if they can; report is what the page shows of them. All may be called at once.
+func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Request) error, report func() restarter.Report) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(metricsPath, metrics)
-	mux.Handle("/webhook", webhook)
-	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle(pathWebhook, webhook)
+	mux.HandleFunc(pathHealthy, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "Defib is running.")
 	})
-	mux.HandleFunc("/-/ready", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(pathReady, func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "Defib is ready.")
 	})
-	page, err := toolkit.NewLandingPage(toolkit.LandingConfig{
-		Name:        "Defib",
-		Description: "Prometheus exporter for Docker that brings containers back to life",
-		Version:     version.Version,
-		Profiling:   "false",
-		Links: []toolkit.LandingLinks{
-			{Address: metricsPath, Text: "Metrics"},
-			{Address: "/-/healthy", Text: "Health", Description: "200 while Defib runs"},
-			{Address: "/-/ready", Text: "Readiness", Description: "200 while it sees the containers"},
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("landing page: %w", err)
-	}
-	mux.Handle("/{$}", page)
-	return mux, nil
+	p := page{metricsPath: metricsPath, ready: ready, report: report}
+	mux.HandleFunc("GET /{$}", p.serve)
+	mux.HandleFunc("GET "+pathStatus, p.serveStatus)
+	mux.HandleFunc("GET "+pathAssets+"{file}", serveAsset)
+	return mux
 }

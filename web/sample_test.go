@@ -1,0 +1,214 @@
+package web
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+// night is when the tests are: no test may depend on how long it takes.
+var night = time.Now()
+
+// host is a fake one: what its page is made of, which a test may change.
+type host struct {
+	mu     sync.Mutex
+	report restarter.Report
+	away   error
+}
+
+func (h *host) handler() http.Handler {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "docker_up 1") })
+	webhook := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "{}") })
+	ready := func(*http.Request) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.away
+	}
+	report := func() restarter.Report {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.report
+	}
+	return New("/m", metrics, webhook, ready, report)
+}
+
+// change makes another report of it, and a new revision.
+func (h *host) change(f func(r *restarter.Report)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.report.Standings = slices.Clone(h.report.Standings)
+	f(&h.report)
+	h.report.Round++
+}
+
+func (h *host) goesAway(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away = err
+}
+
+// standing finds one of a report by its name.
+func standing(r *restarter.Report, name string) *restarter.Standing {
+	i := slices.IndexFunc(r.Standings, func(s restarter.Standing) bool { return s.Container.Name == name })
+	return &r.Standings[i]
+}
+
+// edit changes a container as the engine would: by a new value.
+func edit(s *restarter.Standing, f func(c *engine.Container)) {
+	c := *s.Container
+	f(&c)
+	s.Container = &c
+}
+
+// get asks once.
+func (h *host) get(t *testing.T, path string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.handler().ServeHTTP(w, r)
+	return w
+}
+
+// newHost has these containers, under their names.
+func newHost(standings ...restarter.Standing) *host {
+	now := night
+	p := &engine.Picture{Connected: true, First: now, Listed: now, Host: "harbor-3", Version: "29.1.2", APIVersion: "1.51", OS: "linux", Arch: "x86_64"}
+	slices.SortFunc(standings, func(a, b restarter.Standing) int { return cmp.Compare(a.Container.Name, b.Container.Name) })
+	for _, s := range standings {
+		p.Containers = append(p.Containers, s.Container)
+	}
+	slices.SortFunc(p.Containers, func(a, b *engine.Container) int { return cmp.Compare(a.ID, b.ID) })
+	return &host{report: restarter.Report{
+		Round: 1, Began: now.Add(-9 * 24 * time.Hour), Picture: p, Standings: standings, Reset: 15 * time.Minute,
+		Whitelist: patterns("*"), Matches: map[string]int{"*": len(standings)},
+	}}
+}
+
+func patterns(s string) []restarter.Pattern {
+	ps, err := restarter.ParsePatterns([]string{s})
+	if err != nil {
+		panic(err)
+	}
+	return ps
+}
+
+// runs is a whitelisted container that has run for this long.
+func runs(name string, d time.Duration) restarter.Standing {
+	began := night.Add(-d)
+	return restarter.Standing{
+		Rule: restarter.Rule{Whitelisted: true, Mode: restarter.Always, Triggers: restarter.AllTriggers},
+		Container: &engine.Container{
+			ID: fmt.Sprintf("%x", sha256.Sum256([]byte(name))), Name: name, Image: "registry.example/" + name + ":1.4", Inspected: true, State: engine.Running,
+			Created: began, Started: began, Begun: began, RestartPolicy: "no",
+		},
+	}
+}
+
+// died is one that exited by itself this long ago, after an hour.
+func died(name string, ago time.Duration, code int, edits ...func(s *restarter.Standing)) restarter.Standing {
+	s := runs(name, ago+time.Hour)
+	c := s.Container
+	c.State, c.Begun, c.Finished, c.Ended = engine.Exited, time.Time{}, night.Add(-ago), night.Add(-ago)
+	c.Ending, c.Exit = engine.EndedSelf, engine.Exit{Known: true, Code: code}
+	for _, f := range edits {
+		f(&s)
+	}
+	return s
+}
+
+// held says why it is left alone, and for how much longer.
+func held(reason restarter.Reason, d time.Duration) func(s *restarter.Standing) {
+	return func(s *restarter.Standing) {
+		s.Reason, s.Trigger = reason, restarter.TriggerExited
+		if d > 0 {
+			s.Until = night.Add(d)
+		}
+	}
+}
+
+func unlist(s *restarter.Standing) { s.Rule.Whitelisted = false }
+
+// as edits its container.
+func as(f func(c *engine.Container)) func(s *restarter.Standing) {
+	return func(s *restarter.Standing) { f(s.Container) }
+}
+
+// ill is a host on a bad night.
+func ill() *host {
+	now := night
+	standings := []restarter.Standing{
+		died("explorer", 40*time.Second, 137, held(restarter.BackOff, 134*time.Second), as(func(c *engine.Container) {
+			c.Exit.OOMKilled = true
+			c.Started = c.Finished.Add(-31 * time.Second)
+		}), func(s *restarter.Standing) {
+			s.Streak, s.Attempts = 12, 12
+			before := *s.Container
+			before.ID, before.Image = "0ld", "registry.example/explorer:1.3"
+			s.Former = &before
+			s.Container.Created = now.Add(-26 * time.Minute)
+		}),
+		died("ledger", 11*time.Minute, 128, held(restarter.ParentGone, 0), as(func(c *engine.Container) {
+			c.NetworkParent = "vpn"
+			c.Error = "cannot join network of a non running container: 5b1d"
+			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ledger", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml"}
+		})),
+		died("importer", 3*time.Hour, 1, unlist),
+		died("token", 4*time.Second, 1, held(restarter.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.Ending = engine.EndedStopped })),
+		died("reports", 2*time.Hour, 0, held(restarter.Finished, 0)),
+		died("backup", 9*time.Hour, 143, unlist, as(func(c *engine.Container) { c.Ending = engine.EndedStopped })),
+	}
+	gateway := runs("gateway", 50*time.Minute)
+	gateway.Container.HealthCheck, gateway.Container.Health, gateway.Rule.Whitelisted = true, engine.Unhealthy, false
+	gateway.Container.HealthOutput, gateway.Container.Sick = "GET /ready: 503 upstream ledger is gone", now.Add(-12*time.Minute)
+	standings = append(standings, gateway)
+	for name := range strings.FieldsSeq("auth billing broker cache cart catalog checkout db grafana indexer jobs loki mail media minio nats prometheus queue redis search session shipping web-1 web-2 web-3 worker-1 worker-2") {
+		s := runs(name, time.Duration(3+len(name))*26*time.Hour)
+		if len(name) > 4 {
+			s.Container.HealthCheck, s.Container.Health = true, engine.Healthy
+		}
+		standings = append(standings, s)
+	}
+	h := newHost(standings...)
+	h.report.Whitelist, h.report.Matches = patterns("*,payments"), map[string]int{"*": len(standings)}
+	h.report.Holds = restarter.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
+	h.report.Actions = []restarter.Action{
+		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: restarter.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: restarter.Started},
+		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: restarter.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: restarter.Restarted, Askers: []restarter.Asker{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
+		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: restarter.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: restarter.Failed, Err: "cannot join network of a non running container: 5b1d"},
+		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: restarter.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: restarter.Started},
+	}
+	h.report.Alerts = []restarter.Heard{
+		{Asker: restarter.Asker{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, Came: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: restarter.Restarted, Message: restarter.Outcomes[restarter.Restarted]},
+		{Asker: restarter.Asker{Alert: "ApiErrors", Peer: "10.0.4.17"}, Came: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: restarter.NotFound, Message: restarter.Outcomes[restarter.NotFound]},
+	}
+	return h
+}
+
+// many is a host with n containers, one in fifty of them ill.
+func many(n int) *host {
+	var standings []restarter.Standing
+	for i := range n {
+		name := fmt.Sprintf("node-%04d", i)
+		if i%50 == 7 {
+			standings = append(standings, died(name, time.Duration(i)*time.Second, 1, held(restarter.BackOff, time.Minute)))
+			continue
+		}
+		s := runs(name, time.Duration(i)*time.Hour)
+		s.Container.HealthCheck, s.Container.Health = true, engine.Healthy
+		standings = append(standings, s)
+	}
+	return newHost(standings...)
+}

@@ -1,0 +1,247 @@
+package web
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/common/version"
+
+	"defib/restarter"
+)
+
+// Status is all that the page shows, and the answer of /api/v1/status.
+type Status struct {
+	Time       time.Time    `json:"time"` // on Defib's clock, as all others below unless said otherwise
+	Version    string       `json:"version"`
+	Since      time.Time    `json:"watching_since,omitzero"`
+	Engine     Engine       `json:"engine"`
+	Summary    string       `json:"summary"` // in one line
+	Counts     map[Kind]int `json:"counts"`  // containers by kind; those that are missing count as need
+	DryRun     bool         `json:"dry_run"`
+	Holds      []Hold       `json:"holds"`
+	Whitelist  []Entry      `json:"whitelist"`
+	Containers []Container  `json:"containers"` // by name; none while the engine is away
+	Actions    []Action     `json:"actions"`    // the newest first
+	Alerts     []Alert      `json:"alerts"`     // the newest first
+}
+
+// Engine says which engine is watched, and whether it can be seen now.
+type Engine struct {
+	Up         bool   `json:"up"`
+	Error      string `json:"error,omitempty"` // why it cannot be seen
+	Host       string `json:"host,omitempty"`
+	Version    string `json:"version,omitempty"`
+	APIVersion string `json:"api_version,omitempty"`
+	OS         string `json:"os,omitempty"`
+	Arch       string `json:"arch,omitempty"`
+}
+
+// Hold is one line of the hold file.
+type Hold struct {
+	Entry string    `json:"entry"`
+	Until time.Time `json:"until"`
+}
+
+// Entry is one of the whitelist.
+type Entry struct {
+	Entry   string `json:"entry"`
+	Matches int    `json:"matches"`
+	Missing bool   `json:"missing"` // it is no glob, and matches nothing
+}
+
+// Container is what is known and told of one container.
+type Container struct {
+	Name        string     `json:"name"`
+	ID          string     `json:"id"`
+	Image       string     `json:"image"`
+	Kind        Kind       `json:"kind"`
+	State       string     `json:"state"`
+	Health      string     `json:"health,omitempty"`
+	HealthCheck string     `json:"health_output,omitempty"` // while it is unhealthy: the last line of its health check
+	Since       time.Time  `json:"since,omitzero"`          // when it came up, or went down
+	ExitCode    *int       `json:"exit_code,omitempty"`     // of the last exit that is known
+	OOMKilled   bool       `json:"oom_killed,omitempty"`    // by that exit
+	Restarts    int        `json:"restarts"`                // since it last stayed up and well
+	GaveUp      bool       `json:"gave_up,omitempty"`
+	Whitelisted bool       `json:"whitelisted"`
+	Reason      string     `json:"reason,omitempty"`  // why it is left alone
+	Trigger     string     `json:"trigger,omitempty"` // what asks for an action
+	Until       time.Time  `json:"until,omitzero"`    // when it is looked at again
+	Created     time.Time  `json:"created,omitzero"`  // on the engine's clock
+	Recreated   bool       `json:"recreated,omitempty"`
+	Story       []Sentence `json:"story,omitempty"`    // what has happened, unless it is fine
+	Next        Sentence   `json:"next,omitzero"`      // what will happen, or why nothing will
+	Commands    []string   `json:"commands,omitempty"` // to copy into a shell
+
+	Exit string `json:"-"` // the exit code in words
+	Age  Part   `json:"-"`
+}
+
+// Action is a start or a restart that has ended.
+type Action struct {
+	Time      time.Time `json:"time"`
+	Container string    `json:"container"`
+	ID        string    `json:"id"`
+	Trigger   string    `json:"trigger"`
+	Askers    []Asker   `json:"askers,omitempty"` // alerts that waited for it
+	Attempt   int       `json:"attempt"`
+	Outcome   string    `json:"outcome"`
+	Error     string    `json:"error,omitempty"`
+	Seconds   float64   `json:"seconds"`
+
+	Age  Part   `json:"-"`
+	Took string `json:"-"`
+	Key  string `json:"-"` // no other of the list has it
+}
+
+// Asker is an alert, and who sent it.
+type Asker struct {
+	Alert string `json:"alert"`
+	Peer  string `json:"peer"`
+}
+
+// Alert is one that was answered.
+type Alert struct {
+	Time      time.Time `json:"time"`
+	Alert     string    `json:"alert"`
+	Peer      string    `json:"peer"`
+	Container string    `json:"container,omitempty"`
+	Outcome   string    `json:"outcome"`
+	Message   string    `json:"message"`
+	Seconds   float64   `json:"seconds"`
+
+	Age  Part   `json:"-"`
+	Took string `json:"-"`
+	Key  string `json:"-"` // no other of the list has it
+}
+
+// newStatus tells what a report says at this moment. An error says why the engine
+// cannot be seen now: then nothing is said of its containers, which may be
+// otherwise by now.
+func newStatus(now time.Time, r restarter.Report, away error) *Status {
+	s := &Status{
+		Time: now, Version: version.Version, Since: r.Began, DryRun: r.DryRun, Counts: map[Kind]int{},
+		Holds: []Hold{}, Whitelist: []Entry{}, Containers: []Container{}, Actions: newActions(now, r.Actions), Alerts: newAlerts(now, r.Alerts),
+	}
+	for _, h := range r.Holds {
+		if h.Until.After(now) {
+			s.Holds = append(s.Holds, Hold{Entry: printable(h.String()), Until: h.Until})
+		}
+	}
+	if p := r.Picture; p != nil {
+		s.Engine = Engine{Host: printable(p.Host), Version: printable(p.Version), APIVersion: p.APIVersion, OS: p.OS, Arch: p.Arch}
+	}
+	switch {
+	case away != nil:
+		s.Engine.Error = line(away.Error())
+	case r.Picture == nil:
+		s.Engine.Error = "Defib has only just started and has not looked at the containers yet"
+	default:
+		s.Engine.Up = true
+	}
+	if !s.Engine.Up {
+		s.Summary = "the engine cannot be seen"
+		return s
+	}
+	for _, e := range r.Whitelist {
+		n := r.Matches[e.String()]
+		entry := Entry{Entry: printable(e.String()), Matches: n, Missing: n == 0 && !e.Glob()}
+		if entry.Missing {
+			s.Counts[Need]++
+		}
+		s.Whitelist = append(s.Whitelist, entry)
+	}
+	for _, standing := range r.Standings {
+		c := newContainer(patient{Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, orphaned: r.Picture.Orphaned(standing.Container)})
+		s.Counts[c.Kind]++
+		s.Containers = append(s.Containers, c)
+	}
+	s.Summary = summary(s.Counts)
+	return s
+}
+
+func newContainer(p patient) Container {
+	c := p.Container
+	since := p.since()
+	t := Container{
+		Name: printable(c.Name), ID: c.ID, Image: brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: brief(c.HealthOutput),
+		Since: since, Restarts: p.Streak, GaveUp: p.Rule.Whitelisted && p.GaveUp, Whitelisted: p.Rule.Whitelisted,
+		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Former != nil,
+		Story: p.story(), Next: p.next(), Commands: p.commands(), Age: age(p.now, since),
+	}
+	if c.Exit.Known {
+		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, exitWords(c.Exit)
+	}
+	return t
+}
+
+func newActions(now time.Time, actions []restarter.Action) []Action {
+	told := make([]Action, 0, len(actions))
+	for _, a := range slices.Backward(actions) {
+		t := Action{
+			Time: a.Began, Container: printable(a.Container), ID: a.ID, Trigger: string(a.Trigger), Attempt: a.Attempt,
+			Outcome: string(a.Outcome), Error: brief(a.Err), Seconds: a.Took.Seconds(), Age: ago(now, a.Began), Took: took(a.Took),
+			Key: key(a.Began, a.ID),
+		}
+		for _, asker := range a.Askers {
+			t.Askers = append(t.Askers, newAsker(asker))
+		}
+		told = append(told, t)
+	}
+	return told
+}
+
+func newAsker(a restarter.Asker) Asker {
+	return Asker{Alert: cmp.Or(brief(a.Alert), "an alert without a name"), Peer: a.Peer}
+}
+
+func newAlerts(now time.Time, alerts []restarter.Heard) []Alert {
+	told := make([]Alert, 0, len(alerts))
+	for i, a := range slices.Backward(alerts) {
+		same := 0 // that came in the same request
+		for same < i && alerts[i-1-same].Came.Equal(a.Came) {
+			same++
+		}
+		asker := newAsker(a.Asker)
+		told = append(told, Alert{
+			Time: a.Came, Alert: asker.Alert, Peer: asker.Peer, Container: printable(a.Container), Outcome: string(a.Outcome),
+			Message: brief(a.Message), Seconds: a.Took.Seconds(), Age: ago(now, a.Came), Took: took(a.Took), Key: key(a.Came, strconv.Itoa(same)),
+		})
+	}
+	return told
+}
+
+func key(at time.Time, which string) string {
+	return strconv.FormatInt(at.UnixNano(), 36) + "-" + which
+}
+
+// took writes how long something took that may be over in a moment.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// Short is the beginning of the ID, as docker ps shows it.
+func (c Container) Short() string { return short(c.ID) }
+
+func short(id string) string { return id[:min(12, len(id))] }
+
+// Missing lists the entries of the whitelist that no container matches.
+func (s *Status) Missing() []Entry {
+	return slices.DeleteFunc(slices.Clone(s.Whitelist), func(e Entry) bool { return !e.Missing })
+}
+
+// Of returns the containers of these kinds.
+func (s *Status) Of(kinds ...Kind) []Container {
+	return slices.DeleteFunc(slices.Clone(s.Containers), func(c Container) bool { return !slices.Contains(kinds, c.Kind) })
+}
+
+// Count is how many containers there are of the kind.
+func (s *Status) Count(k Kind) int { return s.Counts[k] }

@@ -1,0 +1,292 @@
+package web
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+// told is what the page says of a standing: kind, story and what is next.
+func told(s restarter.Standing, orphaned bool) (k Kind, story, next string) {
+	p := patient{Standing: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute, orphaned: orphaned}
+	texts := make([]string, 0, 4)
+	for _, sentence := range p.story() {
+		texts = append(texts, sentence.String())
+	}
+	return p.kind(), strings.Join(texts, " "), p.next().String()
+}
+
+// but edits a standing.
+func but(s restarter.Standing, edits ...func(s *restarter.Standing)) restarter.Standing {
+	for _, f := range edits {
+		f(&s)
+	}
+	return s
+}
+
+func ending(e engine.Ending) func(s *restarter.Standing) {
+	return as(func(c *engine.Container) { c.Ending = e })
+}
+
+func state(now engine.State) func(s *restarter.Standing) {
+	return as(func(c *engine.Container) { c.State = now })
+}
+
+func streak(n int) func(s *restarter.Standing) {
+	return func(s *restarter.Standing) { s.Streak, s.Attempts = n, n }
+}
+
+func asked(trigger restarter.Trigger) func(s *restarter.Standing) {
+	return func(s *restarter.Standing) { s.Trigger = trigger }
+}
+
+func vetoed(r restarter.Reason) func(s *restarter.Standing) {
+	return func(s *restarter.Standing) { s.Veto = r }
+}
+
+var unhealthy = as(func(c *engine.Container) {
+	c.HealthCheck, c.Health, c.HealthOutput, c.Sick = true, engine.Unhealthy, "no route", night.Add(-2*time.Minute)
+})
+
+const (
+	hour     = time.Hour
+	halfMin  = 30 * time.Second
+	minAgo   = time.Minute
+	leaves   = "Defib leaves it alone: "
+	unlisted = "Defib does not touch it: it is not whitelisted."
+)
+
+func TestEachCaseIsToldInSentences(t *testing.T) {
+	for name, row := range map[string]struct {
+		s           restarter.Standing
+		kind        Kind
+		story, next string
+	}{
+		"it runs":                                {runs("web", hour), Fine, "", ""},
+		"it runs, and its check has not settled": {but(runs("web", hour), as(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting })), Fine, "", ""},
+		"it was started once and runs":           {but(runs("web", minAgo), streak(1)), Fine, "", ""},
+		"it runs for now, in a loop": {
+			but(runs("web", minAgo), streak(5)), Need,
+			"It runs for now: it came up 1 min ago. It has been started 5 times since it last stayed up and well for 15 min. Starting it does not help: mend why it dies.", "",
+		},
+		"it has just died, and no decision speaks of it": {
+			died("web", 0, 1), Healing,
+			"It exited 0 s ago, exit code 1; it had run for 1 h.", "Defib is looking at it.",
+		},
+		"it is being started": {
+			died("web", 0, 139, held(restarter.InProgress, 0)), Healing,
+			"It exited 0 s ago, exit code 139: it crashed: segmentation fault; it had run for 1 h.", "Defib is at it now.",
+		},
+		"it waits in a back-off": {
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), streak(1)), Healing,
+			"It exited 1 min ago, exit code 1; it had run for 1 h. It has been started once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
+		},
+		"it waits in a back-off, in a loop": {
+			died("web", minAgo, 127, held(restarter.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
+			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started 1,234 times since it last stayed up and well for 15 min. Starting it does not help: mend why it dies.",
+			"Defib starts it again in 5 min 30 s.",
+		},
+		"its start fails": {
+			died("web", minAgo, 128, held(restarter.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
+			"It exited 1 min ago, exit code 128: it could not be started; it had run for 1 h. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
+		},
+		"its first start fails": {
+			died("web", minAgo, 128, held(restarter.BackOff, halfMin), as(func(c *engine.Container) {
+				c.State, c.Error, c.Exit, c.Started, c.Finished = engine.Created, "port is already allocated", engine.Exit{}, time.Time{}, time.Time{}
+			})), Healing,
+			"It could not be started 1 min ago. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
+		},
+		"somebody stopped it": {
+			died("web", minAgo, 143, held(restarter.StoppedDelay, halfMin), ending(engine.EndedStopped)), Healing,
+			"Somebody stopped it 1 min ago, exit code 143: asked to end; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
+		},
+		"somebody stopped it, and it stays so": {
+			died("web", hour, 0, held(restarter.Stopped, 0), ending(engine.EndedStopped)), Stopped,
+			"Somebody stopped it 1 h ago, exit code 0: no error; it had run for 1 h.", leaves + restarter.Reasons[restarter.Stopped] + ".",
+		},
+		"the engine was shut down": {
+			died("web", minAgo, 0, held(restarter.RateLimited, 0), ending(engine.EndedEngine)), Healing,
+			"The engine was shut down, and stopped it 1 min ago, exit code 0: no error; it had run for 1 h.", "Defib starts it as soon as it is through with others.",
+		},
+		"nobody watched": {
+			died("web", minAgo, 1, held(restarter.StoppedDelay, halfMin), ending(engine.EndedUnknown)), Healing,
+			"It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
+		},
+		"it ended as it was meant to": {
+			died("web", minAgo, 0, held(restarter.Finished, 0)), Finished,
+			"It exited 1 min ago, exit code 0: no error; it had run for 1 h.", leaves + restarter.Reasons[restarter.Finished] + ".",
+		},
+		"it is on hold": {
+			died("web", minAgo, 1, held(restarter.OnHold, 2*hour+halfMin)), OnHold,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it now: defib release.",
+		},
+		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerAlert)), Fine, "", ""},
+		"the proxy refuses": {
+			died("web", minAgo, 1, held(restarter.Refused, halfMin)), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", "Defib tries again in 30 s: the engine, or a proxy before it, refuses to start or restart containers.",
+		},
+		"a dry run": {
+			died("web", minAgo, 1, held(restarter.DryRun, 0)), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.DryRun] + ".",
+		},
+		"its trigger is off": {
+			died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + "exited is not among its triggers (--restart.triggers, or its label defib.triggers).",
+		},
+		"its network is gone": {
+			died("web", minAgo, 1, held(restarter.ParentGone, 0)), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.ParentGone] + ".",
+		},
+		"it waits for its network": {
+			died("web", minAgo, 1, held(restarter.ParentDown, 0)), Healing,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.ParentDown] + ".",
+		},
+		"the engine could not remove it": {
+			died("web", minAgo, 1, held(restarter.Dead, 0), state(engine.Dead)), Need,
+			"The engine tried to remove it and failed; it can never run again.", leaves + restarter.Reasons[restarter.Dead] + ".",
+		},
+		"it is being removed": {
+			died("web", minAgo, 1, held(restarter.Removing, 0), state(engine.Removing)), Finished,
+			"It is being removed.", leaves + restarter.Reasons[restarter.Removing] + ".",
+		},
+		"it is paused": {
+			but(runs("web", hour), state(engine.Paused), held(restarter.Paused, 0)), Paused,
+			"Somebody has paused it.", leaves + restarter.Reasons[restarter.Paused] + ".",
+		},
+		"it was never started": {
+			died("web", minAgo, 0, held(restarter.Created, 0), as(func(c *engine.Container) {
+				c.State, c.Exit, c.Created = engine.Created, engine.Exit{}, night.Add(-minAgo)
+			})), Created,
+			"It was created 1 min ago and never started.", leaves + restarter.Reasons[restarter.Created] + ".",
+		},
+		"its own policy restarts it": {
+			died("web", minAgo, 1, held(restarter.EngineRestarting, 0), state(engine.Restarting)), Healing,
+			"Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.EngineRestarting] + ".",
+		},
+		"the engine does not tell": {
+			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(restarter.NotInspected, 0)), Need,
+			"The engine lists it as running and does not answer when asked about it.", leaves + restarter.Reasons[restarter.NotInspected] + ".",
+		},
+		"it was created anew from another image": {
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.Standing) {
+				s.Container.Created, s.Former = night.Add(-minAgo), &engine.Container{ID: "old", Image: "web:1"}
+			}), Healing,
+			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”; the one before was made from “web:1”.", "Defib starts it again in 30 s.",
+		},
+		"it was created anew from the same name, which means another image": {
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.Standing) {
+				s.Container.Created, s.Former = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image, ImageID: "sha256:1"}
+			}), Healing,
+			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, which is another image now than the one before.", "Defib starts it again in 30 s.",
+		},
+		"it was created anew from the same image": {
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.Standing) {
+				s.Container.Created, s.Former = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image}
+			}), Healing,
+			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, the same image as before.", "Defib starts it again in 30 s.",
+		},
+
+		"an alert asks for it": {
+			but(runs("web", minAgo), held(restarter.TooYoung, halfMin), asked(restarter.TriggerAlert)), Healing,
+			"It runs, came up 1 min ago, and an alert asks for it.", leaves + restarter.Reasons[restarter.TooYoung] + ", until it is looked at again in 30 s.",
+		},
+		"it is being restarted": {
+			but(runs("web", minAgo), held(restarter.InProgress, 0), asked(restarter.TriggerAlert)), Healing,
+			"It came up 1 min ago and is being restarted.", "Defib is at it now.",
+		},
+		"somebody else is stopping it": {
+			but(runs("web", minAgo), held(restarter.InProgress, hour), as(func(c *engine.Container) { c.Stopping = night })), Healing,
+			"It came up 1 min ago, and somebody has told it to stop.", "",
+		},
+		"it is unhealthy, and will be restarted": {
+			but(runs("web", hour), unhealthy), Healing,
+			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is well again by then.",
+		},
+		"it is unhealthy, and its trigger is off": {
+			but(runs("web", hour), unhealthy, held(restarter.TriggerDisabled, 0), asked(restarter.TriggerUnhealthy)), Need,
+			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers).",
+		},
+		"it is unhealthy and not whitelisted": {
+			but(runs("web", hour), unhealthy, func(s *restarter.Standing) { s.Rule = restarter.Rule{} }), Need,
+			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
+		},
+		"restarts do not help": {
+			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), asked(restarter.TriggerUnhealthy), func(s *restarter.Standing) { s.GaveUp = true }), Need,
+			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + restarter.Reasons[restarter.GaveUp] + ".",
+		},
+		"restarts did not help, and it runs for now": {
+			but(runs("web", minAgo), func(s *restarter.Standing) { s.GaveUp = true }), Need,
+			"It runs for now: it came up 1 min ago.", "Defib has given up: " + restarter.Reasons[restarter.GaveUp] + ".",
+		},
+
+		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago, exit code 1; it had run for 1 h.", unlisted},
+		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago, exit code 1; it had run for 1 h.", ""},
+		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago, exit code 0: no error; it had run for 1 h.", ""},
+		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.EndedStopped)), Stopped, "Somebody stopped it 1 h ago, exit code 137: killed; it had run for 1 h.", ""},
+		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.EndedUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
+		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.EndedUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
+		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started 9 times since it last stayed up and well for 15 min. Starting it does not help: mend why it dies.", "That is left to the engine."},
+		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(restarter.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},
+		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(restarter.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", unlisted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, story, next := told(row.s, false)
+			if k != row.kind || story != row.story || next != row.next {
+				t.Errorf("it is told as\n%s: %s\nnext: %s\nwant\n%s: %s\nnext: %s", k, story, next, row.kind, row.story, row.next)
+			}
+		})
+	}
+}
+
+func bare(s *restarter.Standing) { s.Rule = restarter.Rule{} }
+
+func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
+	const story = "It runs without a network: the container whose network it shares is down or gone, or was started after it."
+	for name, row := range map[string]struct {
+		s    restarter.Standing
+		kind Kind
+		next string
+	}{
+		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
+		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers)."},
+		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(restarter.TriggerDependency)), Healing, leaves + restarter.Reasons[restarter.ParentDown] + "."},
+	} {
+		k, got, next := told(row.s, true)
+		if k != row.kind || got != story || next != row.next {
+			t.Errorf("%s: told as\n%s: %s\nnext: %s\nwant\n%s: %s\nnext: %s", name, k, got, next, row.kind, story, row.next)
+		}
+	}
+}
+
+// Every reason for which a container is left alone has a kind and a sentence.
+func TestEveryReasonIsTold(t *testing.T) {
+	for reason := range restarter.Reasons {
+		k, story, next := told(died("web", minAgo, 1, held(reason, 0)), false)
+		if !slices.Contains(Kinds, k) || k == Fine || story == "" || next == "" {
+			t.Errorf("%s is told as %q: %q, next %q", reason, k, story, next)
+		}
+	}
+}
+
+func TestTheSummaryCountsInOneLine(t *testing.T) {
+	for want, counts := range map[string]map[Kind]int{
+		"no containers": {},
+		"33 fine":       {Fine: 33},
+		"1 needs you":   {Need: 1},
+		"2 need you · 1 being healed · 1,033 fine · 2 stopped by hand": {Stopped: 2, Fine: 1033, Healing: 1, Need: 2},
+	} {
+		if got := summary(counts); got != want {
+			t.Errorf("%v: %q, want %q", counts, got, want)
+		}
+	}
+	for _, k := range Kinds {
+		if counted[k] == "" {
+			t.Errorf("%s has no words", k)
+		}
+	}
+}

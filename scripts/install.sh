@@ -14,6 +14,7 @@ packages() {
 	docker) if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi ;;
 	prometheus | promtool) echo prometheus ;;
 	prometheus-alertmanager | amtool) echo prometheus-alertmanager ;;
+	chromium) echo chromium fonts-dejavu-core ;; # without a font it shows nothing
 	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;
 	esac
 }

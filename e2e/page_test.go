@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"defib/e2e/browser"
+)
+
+// TestPageShowsADeathAndItsHealing has a reader look at the page all the time. A
+// hold keeps the container down for as long as the reader needs to see it so.
+func TestPageShowsADeathAndItsHealing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("web", spec{args: []string{"-code=3"}})
+	holds := filepath.Join(t.TempDir(), "holds")
+	d := s.defib(whitelist(b), "--restart.hold-file="+holds, "--docker.resync-interval=1s")
+	p := browser.Open(t, d.base)
+	row := fmt.Sprintf("document.getElementById('c-%s')?.textContent", b.id[:12])
+	story := fmt.Sprintf("document.getElementById('s-%s')?.textContent", b.id[:12])
+	p.Until("the row of the container", row+"?.includes('running') && !"+story)
+	browser.Eval[bool](p, "window.never = 'loaded again'; true")
+
+	end := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	if err := os.WriteFile(holds, []byte(b.name+" "+end+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.crash()
+	p.Until("the death, and why it is left alone", story+"?.includes('exit code 3') && "+story+".includes('It exited') && "+story+".includes('on hold for maintenance') && "+row+".includes('on_hold')")
+	p.Until("the hold at the top", fmt.Sprintf("document.getElementById('holds').textContent.includes(%q)", b.name))
+
+	if err := os.Remove(holds); err != nil {
+		t.Fatal(err)
+	}
+	p.Until("the healing", row+"?.includes('running') && !"+story)
+	p.Until("what was done", fmt.Sprintf("document.getElementById('done').textContent.includes(%q)", b.name+"started"))
+	if got := browser.Eval[string](p, "window.never"); got != "loaded again" {
+		t.Error("the page was loaded again")
+	}
+	b.startedTimes(2)
+
+	var status struct {
+		Engine  struct{ Up bool }
+		Actions []struct{ Container, Trigger, Outcome string }
+	}
+	_, body, err := d.get("/api/v1/status")
+	if err == nil {
+		err = json.Unmarshal([]byte(body), &status)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(status.Actions) != 1 || !status.Engine.Up || status.Actions[0].Container != b.name || status.Actions[0].Trigger != "exited" || status.Actions[0].Outcome != "started" {
+		t.Errorf("status: %+v", status)
+	}
+}

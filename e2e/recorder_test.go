@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,6 +97,13 @@ func (r *recorder) read(ctx context.Context, since time.Time) (time.Time, error)
 			return since, err
 		}
 	}
+}
+
+// everything is all that happened so far.
+func (r *recorder) everything() []event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
 }
 
 // of says all that happened to a container, in order.

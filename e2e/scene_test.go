@@ -115,6 +115,15 @@ type box struct {
 func (s *scene) create(suffix string, p spec) *box {
 	s.Helper()
 	b := &box{scene: s, name: s.prefix + suffix}
+	s.must("creating "+b.name, func(ctx context.Context) (err error) {
+		b.id, err = s.engine.createPatient(ctx, b.name, p)
+		return err
+	})
+	return b
+}
+
+// createPatient makes a container and returns its id.
+func (e *engine) createPatient(ctx context.Context, name string, p spec) (string, error) {
 	config := &container.Config{Image: cmp.Or(p.image, patientImage), Cmd: p.args, Labels: p.labels, Healthcheck: p.health}
 	if p.program != "" {
 		config.Entrypoint = []string{p.program}
@@ -129,12 +138,8 @@ func (s *scene) create(suffix string, p spec) *box {
 	if p.host != nil {
 		p.host(host)
 	}
-	s.must("creating "+b.name, func(ctx context.Context) error {
-		answer, err := s.engine.ContainerCreate(ctx, config, host, nil, nil, b.name)
-		b.id = answer.ID
-		return err
-	})
-	return b
+	answer, err := e.ContainerCreate(ctx, config, host, nil, nil, name)
+	return answer.ID, err
 }
 
 // run returns once the container's patient listens to signals: before that,

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// callers post alerts about a fleet at random, and keep the answers.
+type callers struct {
+	mu    sync.Mutex
+	n     int
+	calls []call
+}
+
+// call is one alert, posted by itself, and its answer.
+type call struct {
+	alert    alert
+	id, name string // of the container that it means
+	life     int
+	asked    time.Time
+	reply    reply
+}
+
+// again are the outcomes that Alertmanager is to ask for again: answered by 503.
+var again = []string{"in_progress", "failed", "engine_away", "shutting_down", "busy"}
+
+// ring posts one alert after the other until stop is closed.
+func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func() (*defib, int)) {
+	r := rand.New(rand.NewPCG(seed, 3))
+	var posting sync.WaitGroup
+	defer posting.Wait()
+	for !pause(stop, time.Duration(400+r.IntN(1600))*time.Millisecond) {
+		next, ok := c.next(f, r)
+		if !ok {
+			continue
+		}
+		for range 1 + r.IntN(2) { // as a pair of Alertmanagers does
+			posting.Go(func() {
+				d, life := current()
+				if d == nil {
+					return
+				}
+				next.life, next.asked = life, time.Now()
+				next.reply = d.post(next.alert)
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.calls = append(c.calls, next)
+			})
+		}
+	}
+}
+
+// next is an alert about one of the containers that there are, or one of the last
+// again.
+func (c *callers) next(f *fleet, r *rand.Rand) (call, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls) > 0 && r.IntN(4) == 0 {
+		back := c.calls[len(c.calls)-1-r.IntN(min(5, len(c.calls)))]
+		return call{alert: back.alert, id: back.id, name: back.name}, true
+	}
+	ctx, cancel := context.WithTimeout(f.Context(), limit)
+	defer cancel()
+	all, err := f.list(ctx)
+	if err != nil || len(all) == 0 {
+		return call{}, false
+	}
+	one := all[r.IntN(len(all))]
+	c.n++
+	labels := []string{"heal", "restart", "n", strconv.Itoa(c.n)}
+	name := strings.TrimPrefix(one.Names[0], "/")
+	if r.IntN(4) == 0 {
+		labels[1] = "start"
+	}
+	if r.IntN(3) == 0 {
+		labels = append(labels, "container", name)
+	} else {
+		labels = append(labels, "container_id", one.ID)
+	}
+	return call{alert: alarm(labels...), id: one.ID, name: name}, true
+}
+
+// outcomes counts the answers.
+func (c *callers) outcomes() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := map[string]int{}
+	for _, one := range c.calls {
+		n[one.outcome()]++
+	}
+	return n
+}
+
+func (c call) outcome() string {
+	if c.reply.err != nil || len(c.reply.told) != 1 {
+		return "no answer"
+	}
+	return c.reply.told[0].Outcome
+}
+
+// hold judges the answers: law 7.
+func (c *callers) hold(j *judge, lives map[int]span) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	restarted := map[string]call{}
+	slices.SortFunc(c.calls, func(a, b call) int { return a.asked.Compare(b.asked) })
+	for _, one := range c.calls {
+		outcome, answered := one.outcome(), one.asked.Add(one.reply.took)
+		life := lives[one.life]
+		if outcome == "no answer" {
+			if life.to.IsZero() || one.asked.Add(j.grace()).Before(life.to) && answered.Before(life.to) {
+				j.condemn(one.id, "law 7: no answer to %v: %d %s %v", one.alert, one.reply.status, one.reply.text, one.reply.err)
+			}
+			continue
+		}
+		want := http.StatusOK
+		if slices.Contains(again, outcome) {
+			want = http.StatusServiceUnavailable
+		}
+		if one.reply.status != want {
+			j.condemn(one.id, "law 7: %s was answered by %d, want %d", outcome, one.reply.status, want)
+		}
+		if one.reply.took > 9*time.Second+j.grace() {
+			j.condemn(one.id, "law 7: an answer took %v", one.reply.took)
+		}
+		if outcome != "restarted" && outcome != "started" {
+			continue
+		}
+		if !j.carriedOut(one, outcome, answered) {
+			j.condemn(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, answered.Format("15:04:05.000"))
+		}
+		key := one.alert.Fingerprint + strconv.Itoa(one.life)
+		if before, twice := restarted[key]; twice && one.asked.After(before.asked.Add(before.reply.took)) && answered.Sub(before.asked) < cooldown {
+			j.condemn(one.id, "law 7: carried out twice for %v", one.alert)
+		} else if !twice {
+			restarted[key] = one
+		}
+	}
+}
+
+// carriedOut reports whether an action of that kind was under way while the caller
+// waited, and the engine announced a start since it began.
+func (j *judge) carriedOut(one call, outcome string, answered time.Time) bool {
+	kind := map[string]string{"restarted": "restart", "started": "start"}[outcome]
+	for id, orders := range j.told {
+		if r := j.book.owner(id); id != one.id && (r == nil || !strings.HasSuffix(one.name, r.suffix) && !strings.HasSuffix(one.name, r.alias)) {
+			continue // a name may have gone to another container meanwhile
+		}
+		for _, o := range orders {
+			// Somebody else may have been a little quicker: then it is up all the same.
+			_, started := j.first(id, "start", o.begun.Add(-j.grace()), answered.Add(time.Second))
+			if o.kind == kind && !o.ended.Before(one.asked) && o.begun.Before(answered) && started {
+				return true
+			}
+		}
+	}
+	return false
+}

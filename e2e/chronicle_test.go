@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// afterglow is how long after a fault Defib may still not see clearly: it opens
+// its stream anew after 7.5 s at most, and then lists.
+const afterglow = 12 * time.Second
+
+// chronicle is what a test of chaos did, and when: beside the engine's events and
+// the calls on the wire, all that its judge goes by.
+type chronicle struct {
+	mu     sync.Mutex
+	deeds  []deed
+	clouds []*span // while a fault, or somebody's absence, keeps Defib from seeing
+	gaps   []*span // from the end of an engine until its successor answers
+	away   []*span // while there surely was no engine
+	terms  map[int]time.Time
+	owners map[string]*role // of every container that ever was, by id
+	wrongs []string
+}
+
+// deed is one thing that the test did to a container.
+type deed struct {
+	id, what   string
+	begun, end time.Time
+	err        error
+}
+
+func newChronicle() *chronicle {
+	return &chronicle{terms: map[int]time.Time{}, owners: map[string]*role{}}
+}
+
+func (c *chronicle) did(d deed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deeds = append(c.deeds, d)
+}
+
+// cloud begins a time in which Defib may not see, until the returned function is
+// called.
+func (c *chronicle) cloud() (lift func()) { return c.open(&c.clouds) }
+
+// gap begins a time in which the engine may go, and announce no deaths.
+func (c *chronicle) gap() (end func()) { return c.open(&c.gaps) }
+
+// absence begins a time without an engine.
+func (c *chronicle) absence() (end func()) { return c.open(&c.away) }
+
+func (c *chronicle) open(where *[]*span) func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &span{from: time.Now()}
+	*where = append(*where, s)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.to = time.Now()
+	}
+}
+
+// terminated notes when a Defib was told to end.
+func (c *chronicle) terminated(life int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.terms[life] = time.Now()
+}
+
+func (c *chronicle) owns(id string, r *role) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owners[id] = r
+}
+
+func (c *chronicle) owner(id string) *role {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owners[id]
+}
+
+// clear reports whether Defib could see all the time in between.
+func (c *chronicle) clear(from, to time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.clouds, func(s *span) bool {
+		late := *s
+		if !late.to.IsZero() {
+			late.to = late.to.Add(afterglow)
+		}
+		return late.overlaps(from, to)
+	})
+}
+
+// announced reports whether there was an engine all the time in between, to
+// announce what happened.
+func (c *chronicle) announced(from, to time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.gaps, func(s *span) bool { return s.overlaps(from, to) })
+}
+
+// absent reports whether there was no engine at all in this time.
+func (c *chronicle) absent(from, to time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.away, func(s *span) bool {
+		return s.from.Before(from) && (s.to.IsZero() || s.to.After(to))
+	})
+}
+
+// wrong notes that a law was broken.
+func (c *chronicle) wrong(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wrongs = append(c.wrongs, fmt.Sprintf(format, args...))
+}
+
+// violations are all laws broken so far, each once.
+func (c *chronicle) violations() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slices.Sort(c.wrongs)
+	return slices.Compact(slices.Clone(c.wrongs))
+}
+
+// timeline tells all that happened to a container, in order.
+func (c *chronicle) timeline(id string, events []event, orders []order) string {
+	type entry struct {
+		at   time.Time
+		text string
+	}
+	var all []entry
+	add := func(at time.Time, format string, args ...any) {
+		all = append(all, entry{at, fmt.Sprintf(format, args...)})
+	}
+	for _, e := range events {
+		if e.id == id && !strings.HasPrefix(e.action, "exec_") {
+			add(e.at, "engine: %s", e.action)
+		}
+	}
+	for _, o := range orders {
+		if o.id == id {
+			add(o.begun, "defib %d: %s, took %v, heard %v, answered %d", o.life, o.kind, o.ended.Sub(o.begun), o.heard, o.status)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range c.deeds {
+		if d.id == id {
+			add(d.begun, "test: %s, took %v: %v", d.what, d.end.Sub(d.begun), d.err)
+		}
+	}
+	for _, s := range c.clouds {
+		add(s.from, "---- a fault or an absence begins")
+		add(s.to, "---- it is over")
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return a.at.Compare(b.at) })
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s\n", cmp.Or(c.owners[id], &role{suffix: "nobody"}).suffix, id)
+	for _, e := range all[max(0, len(all)-80):] {
+		fmt.Fprintf(&out, "  %s %s\n", e.at.Format("15:04:05.000"), e.text)
+	}
+	return out.String()
+}

@@ -1,0 +1,308 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// meddler stands between Defib and the engine's socket, understands what passes
+// and spoils it as its faults say. It keeps a record of every call that is to
+// change something: what Defib did, as the judge sees it.
+type meddler struct {
+	*faults
+	socket string
+	engine *http.Transport
+
+	mu      sync.Mutex
+	life    int // of Defib, in which it is asked now
+	orders  []*order
+	slowest time.Duration // of the calls that no fault struck and no stop timeout delays
+}
+
+// order is one call that is to change something.
+type order struct {
+	life         int
+	method, path string
+	kind, id     string    // start or restart of this container; "" if it is anything else
+	begun, ended time.Time // ended just before Defib hears of it; zero: under way
+	heard        bool      // by the engine
+	status       int       // that Defib was answered; 0: none
+}
+
+var orderOf = regexp.MustCompile(`^(?:/v1\.\d+)?/containers/([^/]+)/(start|restart)$`)
+
+func newMeddler(tb testing.TB, e *engine, seed uint64) *meddler {
+	tb.Helper()
+	backend := strings.TrimPrefix(e.host, "unix://")
+	dir, err := os.MkdirTemp(workdir, "meddler-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := &meddler{faults: newFaults(seed), socket: filepath.Join(dir, "s")}
+	dialer := net.Dialer{}
+	m.engine = &http.Transport{
+		DisableKeepAlives:  true, // the engine comes and goes
+		DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", backend)
+		},
+	}
+	config := net.ListenConfig{}
+	listener, err := config.Listen(tb.Context(), "unix", m.socket)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server := &http.Server{Handler: m, ReadHeaderTimeout: limit, ErrorLog: log.New(io.Discard, "", 0)}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) }) // until it is closed, below
+	tb.Cleanup(func() {
+		server.Close()
+		serving.Wait()
+	})
+	return m
+}
+
+// begins counts what is asked from now on to another life of Defib.
+func (m *meddler) begins(life int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.life = life
+}
+
+func (m *meddler) host() string { return "unix://" + m.socket }
+
+// ServeHTTP passes one call on, or spoils it.
+func (m *meddler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call := callOf(r)
+	o := m.note(r)
+	defer m.end(o, 0)
+	f := m.meet(call)
+	if f == nil {
+		m.forward(w, r, o, call, nil)
+		return
+	}
+	switch f.kind {
+	case faultDelay:
+		if !pause(r.Context().Done(), rand.N(1500*time.Millisecond)) {
+			m.forward(w, r, o, call, f)
+		}
+	case faultHang:
+		select {
+		case <-f.over:
+		case <-r.Context().Done():
+		}
+		m.hangUp(o)
+	case faultRefuse:
+		m.answer(w, o, http.StatusForbidden)
+	case faultFail:
+		m.answer(w, o, http.StatusInternalServerError)
+	case faultDeaf, faultTruncate:
+		m.forward(w, r, o, call, f)
+	default:
+		m.hangUp(o)
+	}
+}
+
+// hangUp breaks the connection that a call came by.
+func (m *meddler) hangUp(o *order) {
+	m.end(o, 0)
+	panic(http.ErrAbortHandler)
+}
+
+func (m *meddler) answer(w http.ResponseWriter, o *order, status int) {
+	m.end(o, status)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"message":"a fault that a test made"}`)
+}
+
+// forward passes a call on, and its answer back as far as the fault lets it.
+func (m *meddler) forward(w http.ResponseWriter, r *http.Request, o *order, call string, f *fault) {
+	begun := time.Now()
+	out := r.Clone(r.Context())
+	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", "engine", ""
+	if f != nil && f.kind == faultDeaf {
+		out = out.WithContext(context.WithoutCancel(r.Context()))
+	}
+	m.hear(o)
+	resp, err := m.engine.RoundTrip(out)
+	if err != nil {
+		m.hangUp(o)
+	}
+	defer resp.Body.Close()
+	if call == "events" {
+		m.end(o, resp.StatusCode)
+		m.pass(w, r, resp)
+		return
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || f != nil && f.kind == faultDeaf {
+		m.hangUp(o)
+	}
+	m.end(o, resp.StatusCode)
+	if f == nil && call != "restart" {
+		m.mu.Lock()
+		m.slowest = max(m.slowest, time.Since(begun))
+		m.mu.Unlock()
+	}
+	copyHeader(w, resp)
+	w.WriteHeader(resp.StatusCode)
+	if f != nil && f.kind == faultTruncate {
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(body)
+}
+
+// pass passes the events of a stream on, one by one.
+func (m *meddler) pass(w http.ResponseWriter, r *http.Request, resp *http.Response) {
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
+	defer m.stream(cut)()
+	lines := make(chan []byte)
+	go func() {
+		defer close(lines)
+		text := bufio.NewReader(resp.Body)
+		for {
+			one, err := text.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			select {
+			case lines <- one:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	copyHeader(w, resp)
+	w.WriteHeader(resp.StatusCode)
+	send := func(one []byte) {
+		_, _ = w.Write(one)
+		_ = http.NewResponseController(w).Flush()
+	}
+	send(nil)
+	var held []byte // to come after the next
+	for {
+		var patience <-chan time.Time
+		if held != nil {
+			patience = time.After(time.Second / 2)
+		}
+		select {
+		case <-ctx.Done():
+			panic(http.ErrAbortHandler)
+		case <-patience:
+			send(held)
+			held = nil
+		case one, more := <-lines:
+			if !more {
+				send(held)
+				return
+			}
+			f := m.meetEvent()
+			switch {
+			case f == nil:
+			case f.kind == faultDrop:
+				continue
+			case f.kind == faultReorder && held == nil:
+				held = one
+				continue
+			case f.kind == faultDelay:
+				pause(ctx.Done(), rand.N(500*time.Millisecond))
+			case f.kind == faultHang:
+				pause(ctx.Done(), 10*time.Millisecond)
+				select {
+				case <-f.over:
+				case <-ctx.Done():
+				}
+			}
+			send(one)
+			send(held)
+			held = nil
+		}
+	}
+}
+
+func copyHeader(w http.ResponseWriter, resp *http.Response) {
+	for key, values := range resp.Header {
+		w.Header()[key] = values
+	}
+}
+
+// callOf names a call as Defib's metrics do.
+func callOf(r *http.Request) string {
+	if m := orderOf.FindStringSubmatch(r.URL.Path); m != nil && r.Method == http.MethodPost {
+		return m[2]
+	}
+	switch path := r.URL.Path; {
+	case strings.HasSuffix(path, "/_ping"):
+		return "ping"
+	case strings.HasSuffix(path, "/events"):
+		return "events"
+	case strings.HasSuffix(path, "/containers/json"):
+		return "list"
+	case strings.Contains(path, "/containers/"):
+		return "inspect"
+	}
+	return "other"
+}
+
+// note records a call that is to change something; nil for others.
+func (m *meddler) note(r *http.Request) *order {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	o := &order{method: r.Method, path: r.URL.Path, begun: time.Now()}
+	if found := orderOf.FindStringSubmatch(r.URL.Path); found != nil && r.Method == http.MethodPost {
+		o.id, o.kind = found[1], found[2]
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o.life = m.life
+	m.orders = append(m.orders, o)
+	return o
+}
+
+func (m *meddler) hear(o *order) {
+	if o != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		o.heard = true
+	}
+}
+
+// end notes the end of a call, the first time.
+func (m *meddler) end(o *order, status int) {
+	if o == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o.ended.IsZero() {
+		o.ended, o.status = time.Now(), status
+	}
+}
+
+// record is a copy of all orders so far, in the order of their begin, and how slow
+// the engine has been.
+func (m *meddler) record() (orders []order, slowest time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.orders {
+		orders = append(orders, *o)
+	}
+	return orders, m.slowest
+}

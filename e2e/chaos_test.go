@@ -116,6 +116,7 @@ func (c *chaos) raise() {
 	lift := c.book.cloud()
 	defer lift()
 	d := startDefib(c.TB, c.meddler.host(), append(c.flags(), toldLimits.flags()...)...)
+	c.book.reads(d.journal)
 	c.mu.Lock()
 	c.d = d
 	c.mu.Unlock()

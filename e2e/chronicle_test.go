@@ -23,6 +23,7 @@ type chronicle struct {
 	away   []*span // while there surely was no engine
 	terms  map[int]time.Time
 	owners map[string]*role // of every container that ever was, by id
+	logs   []*journal // of each life of Defib
 	wrongs []string
 }
 
@@ -63,6 +64,13 @@ func (c *chronicle) open(where *[]*span) func() {
 		defer c.mu.Unlock()
 		s.to = time.Now()
 	}
+}
+
+// reads notes the log of a Defib, for timelines.
+func (c *chronicle) reads(j *journal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.logs = append(c.logs, j)
 }
 
 // terminated notes when a Defib was told to end.
@@ -154,6 +162,12 @@ func (c *chronicle) timeline(id string, events []event, orders []order) string {
 	for _, d := range c.deeds {
 		if d.id == id {
 			add(d.begun, "test: %s, took %v: %v", d.what, d.end.Sub(d.begun), d.err)
+		}
+	}
+	for _, j := range c.logs {
+		for _, l := range j.about(id) {
+			at, _ := time.Parse(time.RFC3339Nano, l.str("time"))
+			add(at, "log: %s", l.text)
 		}
 	}
 	for _, s := range c.clouds {

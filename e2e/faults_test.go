@@ -140,21 +140,32 @@ var faultyCalls = [][]string{
 // of each as it begins and ends.
 func (f *faults) weather(seed uint64, stop <-chan struct{}, sky func() (lift func())) {
 	r := rand.New(rand.NewPCG(seed, 2))
-	for {
-		kind := faultKinds[r.IntN(len(faultKinds))]
+	deck := r.Perm(len(faultKinds))
+	for n := 0; ; n++ {
+		kind := faultKinds[deck[n%len(deck)]]
 		calls := faultyCalls[r.IntN(len(faultyCalls))]
 		if slices.Contains(ofEvents, kind) {
 			calls = []string{"events"}
 		}
 		lift := sky()
 		end := f.begin(kind, 0.3+0.7*r.Float64(), calls...)
-		over := pause(stop, time.Duration(300+r.IntN(2700))*time.Millisecond)
+		over := pause(stop, spell(r))
 		end()
 		lift()
-		if over || pause(stop, time.Duration(r.IntN(1500))*time.Millisecond) {
+		if over || pause(stop, time.Duration(r.IntN(500))*time.Millisecond) {
 			return
 		}
 	}
+}
+
+// spell is how long a fault lasts: now and then longer than Defib waits for an
+// answer.
+func spell(r *rand.Rand) time.Duration {
+	d := time.Duration(200+r.IntN(1300)) * time.Millisecond
+	if r.IntN(8) == 0 {
+		d += 3 * time.Second
+	}
+	return d
 }
 
 // pause waits, and reports whether stop was closed meanwhile.

@@ -145,7 +145,7 @@ func (f *fleet) enlist(ctx context.Context, r *role) error {
 // roam does one random thing after the other to its share of the fleet until
 // stop is closed. Conflicts are part of it, and noted with the deed.
 func (f *fleet) roam(share []*role, r *rand.Rand, stop <-chan struct{}) {
-	for !pause(stop, time.Duration(200+r.IntN(700))*time.Millisecond) {
+	for !pause(stop, time.Duration(100+r.IntN(600))*time.Millisecond) {
 		x := share[r.IntN(len(share))]
 		what := moods[r.IntN(len(moods))]
 		if what.fits != nil && !what.fits(x) || x.unborn {

@@ -52,6 +52,19 @@ func (j *journal) find(msg string, pairs ...any) []line {
 	return found
 }
 
+// about returns the lines about the container with this id.
+func (j *journal) about(id string) []line {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var found []line
+	for _, l := range j.lines {
+		if l.has("id", id) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
 // strays are the lines that are no JSON: a panic, a data race, a stray print.
 func (j *journal) strays() []string {
 	j.mu.Lock()

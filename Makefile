@@ -1,6 +1,6 @@
 # Each target is a line or two; what takes more stands in scripts/.
 
-.PHONY: help build test lint bench demo image release clean
+.PHONY: help build test lint bench soak demo image release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,9 @@ lint: ## run golangci-lint, with gofumpt and goimports
 
 bench: ## measure speed against a real engine, keep the numbers in bench.txt
 	@scripts/bench.sh
+
+soak: ## let a fleet live under faults (LENGTH=30m, SEED=N) and check that Defib keeps its laws
+	@scripts/soak.sh
 
 demo: ## kill a container and watch Defib bring it back (DEMO_EXIT=1: then end)
 	@scripts/demo.sh

@@ -235,7 +235,7 @@ func TestCutStreamHealsItself(t *testing.T) {
 	}
 }
 
-func TestCutOfALongTimeHidesThePictureUntilItIsOver(t *testing.T) {
+func TestLaw6CutOfALongTimeHidesThePictureUntilItIsOver(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.run("token", spec{})

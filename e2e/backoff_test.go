@@ -19,7 +19,7 @@ var (
 	theWaits = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second}
 )
 
-func TestCrashLoopIsSlowedDown(t *testing.T) {
+func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.create("loop", spec{args: []string{"-after=200ms", "-code=1"}})

@@ -38,7 +38,7 @@ func (l limits) flags() []string {
 		fmt.Sprint("--restart.concurrency=", l.concurrency),
 		fmt.Sprint("--restart.max-per-minute=", l.perMinute),
 		fmt.Sprint("--webhook.cooldown=", cooldown),
-		"--webhook.min-uptime=0s", "--docker.timeout=3s", "--docker.resync-interval=2s",
+		"--restart.triggers=exited,unhealthy,alert,dependency", "--webhook.min-uptime=0s", "--docker.timeout=3s", "--docker.resync-interval=2s",
 	}
 }
 
@@ -201,10 +201,16 @@ func (c *chaos) restartEngine(signal syscall.Signal) {
 	lift()
 }
 
+// inquire calls a judge of all that is known now.
+func (c *chaos) inquire() *judge {
+	orders, slowest := c.meddler.record()
+	return newJudge(toldLimits, c.book, c.engine.events.everything(), orders, slowest)
+}
+
 // judge judges all that happened so far.
 func (c *chaos) judge() {
 	c.Helper()
-	j := newJudge(toldLimits, c.book, c.engine, c.meddler)
+	j := c.inquire()
 	j.hold()
 	c.mu.Lock()
 	lives := maps.Clone(c.lives)

@@ -66,7 +66,7 @@ func TestOneThatFailsDoesNotHaveItsNeighbourRestartedAgain(t *testing.T) {
 	}
 }
 
-func TestKilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
+func TestLaw7KilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		event string // whose nth is awaited, else the alert's delivery to nobody

@@ -33,10 +33,9 @@ type judge struct {
 	told map[string][]order // by container, in the order of their begin
 }
 
-// newJudge looks at all that is known now.
-func newJudge(l limits, book *chronicle, e *engine, m *meddler) *judge {
-	j := &judge{limits: l, book: book, events: e.events.everything(), seen: map[string][]event{}, told: map[string][]order{}}
-	j.orders, j.slowest = m.record()
+// newJudge looks at what happened; slowest is how slow the engine has been.
+func newJudge(l limits, book *chronicle, events []event, orders []order, slowest time.Duration) *judge {
+	j := &judge{limits: l, book: book, events: events, orders: orders, slowest: slowest, seen: map[string][]event{}, told: map[string][]order{}}
 	for _, e := range j.events {
 		j.seen[e.id] = append(j.seen[e.id], e)
 	}

@@ -143,7 +143,7 @@ func TestDryRunRestartsNothing(t *testing.T) {
 	d.shows(series("defib_dry_run_actions_total", "name", b.name, "trigger", "alert"), 1)
 }
 
-func TestOneBadRuleCannotRestartAHost(t *testing.T) {
+func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	one, other := s.run("one", spec{}), s.run("other", spec{})

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestContainersThatSwapNamesNeverFailAScrape(t *testing.T) {
+func TestLaw8ContainersThatSwapNamesNeverFailAScrape(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	left, right := s.run("left", spec{}), s.run("right", spec{})
@@ -53,9 +53,9 @@ func TestContainersThatSwapNamesNeverFailAScrape(t *testing.T) {
 	d.leftAlone(right)
 }
 
-// TestPictureEqualsTheEnginesListAfterABurst is law 5: whatever happens, and in
+// TestLaw5PictureEqualsTheEnginesListAfterABurst is law 5: whatever happens, and in
 // whatever order, once it is quiet the picture is right, without a drift.
-func TestPictureEqualsTheEnginesListAfterABurst(t *testing.T) {
+func TestLaw5PictureEqualsTheEnginesListAfterABurst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	d := s.defib()

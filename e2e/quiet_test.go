@@ -48,7 +48,7 @@ func (c *chaos) settle() {
 			return
 		}
 		if time.Now().After(deadline) {
-			j := newJudge(toldLimits, c.book, c.engine, c.meddler)
+			j := c.inquire()
 			for i, x := range amiss {
 				j.condemn(x.id, "after %v of quiet: %s", bound, why[i])
 			}
@@ -107,7 +107,7 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 
 // leftToPeople are the reasons for which Defib does not restart what runs, though
 // it is sick.
-func (c *chaos) leftToPeople() []string { return []string{"", "gave_up", "rate_limited"} }
+func (c *chaos) leftToPeople() []string { return []string{"gave_up", "rate_limited"} }
 
 func said(what string, err error) string {
 	if err != nil {

@@ -69,7 +69,7 @@ func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 	d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "alert"), 1)
 }
 
-func TestCallersAreToldOfAShutdown(t *testing.T) {
+func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 4})

@@ -7,10 +7,10 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// TestWhitelistDecidesWhoIsTouched lets everybody crash under one Defib, on an
+// TestLaw1WhitelistDecidesWhoIsTouched lets everybody crash under one Defib, on an
 // engine of its own: a container that is listed by its label is so for every
 // Defib of its engine.
-func TestWhitelistDecidesWhoIsTouched(t *testing.T) {
+func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, privateEngine(t))
 	compose := func(project, service string) map[string]string {
@@ -87,7 +87,7 @@ func TestWhitelistEntryThatMatchesNobodyIsShown(t *testing.T) {
 	d.awaitValue(entry, 0)
 }
 
-func TestEmptyWhitelistTouchesNobody(t *testing.T) {
+func TestLaw1EmptyWhitelistTouchesNobody(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.run("free", spec{args: []string{"-code=1"}})

@@ -25,7 +25,7 @@ func TestEndpointsAnswer(t *testing.T) {
 	}
 }
 
-func TestTermEndsDefibAtOnce(t *testing.T) {
+func TestLaw9TermEndsDefibAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.run("loop", spec{args: []string{"-code=1"}})

@@ -527,7 +527,7 @@ func checkLaws(t *testing.T, seed uint64) {
 	}
 }
 
-func TestLaws1To3HoldForAnyFacts(t *testing.T) {
+func TestLaw1Law2Law3HoldForAnyFacts(t *testing.T) {
 	for seed := range uint64(5000) {
 		checkLaws(t, seed)
 	}

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestJudgeOfChaosCondemnsEachBreach is about the judge itself: it would find
+// what Defib never does.
+func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
+	t.Parallel()
+	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }
+	act := func(id, kind string, from, to float64) order {
+		return order{life: 1, id: id, kind: kind, begun: at(from), ended: at(to), heard: true, status: 204}
+	}
+	happens := func(id, action string, when float64) event { return event{id, action, at(when)} }
+	series := func(n int, every float64, kind string) (all []order) {
+		for i := range n {
+			all = append(all, act(fmt.Sprint("mine", i), kind, every*float64(i), every*float64(i)+0.1))
+		}
+		return all
+	}
+	for name, row := range map[string]struct {
+		orders []order
+		events []event
+		deeds  []deed
+		cloud  bool
+		want   string // "" if no law is broken
+	}{
+		"a start of one that is listed":           {orders: []order{act("mine", "start", 10, 11)}, events: []event{happens("mine", "die", 0)}},
+		"a start of one that is not listed":       {orders: []order{act("other", "start", 10, 11)}, want: "law 1"},
+		"a start of nobody's":                     {orders: []order{act("nobody", "start", 10, 11)}, want: "law 1"},
+		"a call that is neither start nor stop":   {orders: []order{{life: 1, method: "POST", path: "/containers/mine/kill", begun: at(1), ended: at(2)}}, want: "law 1"},
+		"a start under a name that is not listed": {orders: []order{act("stray", "start", 30, 31)}, events: []event{happens("stray", "rename", 10)}, want: "law 1"},
+		"a start under a name that is listed again": {orders: []order{act("stray", "start", 30, 31)},
+			events: []event{happens("stray", "rename", 10), happens("stray", "rename", 12)}},
+		"two actions at a time":         {orders: []order{act("mine", "start", 10, 12), act("mine", "restart", 11, 13)}, want: "law 2: a restart was begun while"},
+		"as many starts as allowed":     {orders: series(3, 0.01, "start")},
+		"one start too many at a time":  {orders: series(4, 0.01, "start"), want: "law 2: 4 actions"},
+		"as many restarts in a minute":  {orders: series(8, 1, "restart")},
+		"one restart more in a minute":  {orders: series(9, 1, "restart"), want: "law 2: 9 restarts"},
+		"no back-off":                   {orders: []order{act("mine", "start", 10, 11), act("mine", "start", 11.1, 12)}, want: "attempt 2 came"},
+		"a back-off that doubles":       {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.8, 11)}},
+		"a back-off that does not":      {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.6, 11)}, want: "attempt 3 came"},
+		"a back-off not from the death": {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 12, 12.1)}, events: []event{happens("mine", "die", 11.9)}, want: "after the death"},
+		"a fourth restart in a row": {orders: []order{act("mine", "restart", 10, 11), act("mine", "restart", 12, 13), act("mine", "restart", 14, 15), act("mine", "restart", 18, 19)},
+			want: "law 2: restart 4"},
+		"a fourth restart after somebody started it": {
+			orders: []order{act("mine", "restart", 10, 11), act("mine", "restart", 12, 13), act("mine", "restart", 14, 15), act("mine", "restart", 18, 19)},
+			events: []event{happens("mine", "start", 17)},
+		},
+		"a restart of what is down":    {orders: []order{act("mine", "restart", 20, 21)}, events: []event{happens("mine", "die", 1)}, want: "a restart of what has been down"},
+		"a start of what runs":         {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "start", 1)}, want: "a start of what has been up"},
+		"a start of what is paused":    {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "pause", 1)}, want: "has been paused"},
+		"a start that could not know":  {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "start", 1)}, cloud: true},
+		"a start of what was stopped":  {orders: []order{act("modest", "start", 20, 21)}, events: []event{happens("modest", "kill", 2), happens("modest", "die", 3)}, deeds: []deed{{id: "modest", what: "stop", begun: at(1), end: at(4)}}, want: "what somebody had stopped"},
+		"a start of what had crashed":  {orders: []order{act("modest", "start", 20, 21)}, events: []event{happens("modest", "die", 3)}, deeds: []deed{{id: "modest", what: "stop", begun: at(4), end: at(5)}}},
+		"a start after SIGTERM":        {orders: []order{{life: 2, id: "mine", kind: "start", begun: at(10), ended: at(11)}}, want: "law 9"},
+		"a start before SIGTERM":       {orders: []order{{life: 2, id: "mine", kind: "start", begun: at(4), ended: at(11)}}},
+		"the next life begins at once": {orders: []order{act("mine", "start", 10, 11), {life: 3, id: "mine", kind: "start", begun: at(11.01), ended: at(12)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := newChronicle()
+			book.terms[2] = at(5)
+			book.deeds = row.deeds
+			for id, r := range map[string]*role{
+				"mine": {listed: true}, "other": {}, "stray": {listed: true, stray: true},
+				"modest": {listed: true, spec: spec{labels: map[string]string{"defib.policy": "unless-stopped"}}},
+			} {
+				book.owns(id, r)
+			}
+			for i := range 9 {
+				book.owns(fmt.Sprint("mine", i), &role{listed: true})
+			}
+			if row.cloud {
+				book.clouds = []*span{{at(8), at(9)}}
+			}
+			newJudge(toldLimits, book, row.events, row.orders, 0).hold()
+			found := book.violations()
+			if row.want == "" && len(found) > 0 || row.want != "" && (len(found) == 0 || !strings.Contains(strings.Join(found, ""), row.want)) {
+				t.Errorf("found %v, want %q", found, row.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Lets a fleet of containers live under faults for long, and checks the laws.
+# LENGTH is how long (30m), SEED what happens (another each time).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH=$PATH:/usr/sbin:/sbin
+scripts/install.sh dockerd
+CI=true exec go test -count=1 -timeout 0 -run 'TestLawsHoldInChaos' -v ./e2e -chaos.length "${LENGTH:-30m}" -chaos.seed "${SEED:-0}"

@@ -94,6 +94,7 @@ func TestLawsHoldInChaos(t *testing.T) {
 		r := ordeals[n%uint64(len(ordeals))]
 		if n/uint64(len(ordeals))%4 != 0 {
 			r.defib = 0 // some lives are long, so that leaks show
+			r.length *= 2
 		}
 		c.storm(r, c.seed+n)
 		c.quiet()
@@ -243,8 +244,13 @@ func (c *chaos) summarize(took time.Duration) {
 	for kind, n := range c.meddler.counted() {
 		faults[string(kind)] = n
 	}
+	tally(&out, "what for, as it says", c.book.triggers())
 	tally(&out, "faults", faults)
 	tally(&out, "alerts", c.callers.outcomes())
+	if lasted := c.inquire().deathsHealed(time.Now()); len(lasted) > 0 {
+		fmt.Fprintf(&out, "%d deaths without a fault lasted %v, half of them at most %v\n", len(lasted),
+			lasted[len(lasted)-1].Round(time.Millisecond), lasted[len(lasted)/2].Round(time.Millisecond))
+	}
 	fmt.Fprintf(&out, "violations: %d\n%sslowest call of the engine: %v\n", len(c.book.violations()), &c.meter, slowest.Round(time.Millisecond))
 	c.Log(out.String())
 }

@@ -23,7 +23,7 @@ type chronicle struct {
 	away   []*span // while there surely was no engine
 	terms  map[int]time.Time
 	owners map[string]*role // of every container that ever was, by id
-	logs   []*journal // of each life of Defib
+	logs   []*journal       // of each life of Defib
 	wrongs []string
 }
 
@@ -71,6 +71,21 @@ func (c *chronicle) reads(j *journal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.logs = append(c.logs, j)
+}
+
+// triggers counts what Defib says that it acted for.
+func (c *chronicle) triggers() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := map[string]int{}
+	for _, j := range c.logs {
+		for _, msg := range []string{"container started", "container restarted", "start failed", "restart failed"} {
+			for _, l := range j.find(msg) {
+				n[l.str("trigger")]++
+			}
+		}
+	}
+	return n
 }
 
 // terminated notes when a Defib was told to end.

@@ -151,7 +151,8 @@ func (f *fleet) roam(share []*role, r *rand.Rand, stop <-chan struct{}) {
 		if what.fits != nil && !what.fits(x) || x.unborn {
 			continue
 		}
-		f.do(x, what.name, func(ctx context.Context) error { return what.do(ctx, f, x) })
+		// What goes wrong is noted with the deed.
+		_ = f.do(x, what.name, func(ctx context.Context) error { return what.do(ctx, f, x) })
 	}
 }
 

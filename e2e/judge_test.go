@@ -63,6 +63,7 @@ func (j *judge) hold() {
 	j.nothingInVain()
 	j.stopsRespected()
 	j.nothingAfterTerm()
+	j.deathsHealed(time.Now())
 }
 
 // nothingUnlistedTouched is law 1.

@@ -30,13 +30,21 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		cloud  bool
 		want   string // "" if no law is broken
 	}{
-		"a start of one that is listed":           {orders: []order{act("mine", "start", 10, 11)}, events: []event{happens("mine", "die", 0)}},
+		"a start of one that is listed":           {orders: []order{act("mine", "start", 10, 11)}, events: []event{happens("mine", "die", 9), happens("mine", "start", 10.5)}},
+		"a death that nobody heals":               {events: []event{happens("mine", "start", 0), happens("mine", "die", 1)}, want: "still down"},
+		"a death that is healed late":             {events: []event{happens("mine", "die", 1), happens("mine", "start", 30)}, want: "still down"},
+		"a death that is healed":                  {events: []event{happens("mine", "die", 1), happens("mine", "start", 2)}},
+		"a death that could not be seen":          {events: []event{happens("mine", "die", 8.5)}, cloud: true},
+		"a death of one that nobody is to heal":   {events: []event{happens("other", "die", 1)}},
+		"a death that its removal followed":       {events: []event{happens("mine", "die", 1), happens("mine", "destroy", 2)}},
 		"a start of one that is not listed":       {orders: []order{act("other", "start", 10, 11)}, want: "law 1"},
 		"a start of nobody's":                     {orders: []order{act("nobody", "start", 10, 11)}, want: "law 1"},
 		"a call that is neither start nor stop":   {orders: []order{{life: 1, method: "POST", path: "/containers/mine/kill", begun: at(1), ended: at(2)}}, want: "law 1"},
 		"a start under a name that is not listed": {orders: []order{act("stray", "start", 30, 31)}, events: []event{happens("stray", "rename", 10)}, want: "law 1"},
-		"a start under a name that is listed again": {orders: []order{act("stray", "start", 30, 31)},
-			events: []event{happens("stray", "rename", 10), happens("stray", "rename", 12)}},
+		"a start under a name that is listed again": {
+			orders: []order{act("stray", "start", 30, 31)},
+			events: []event{happens("stray", "rename", 10), happens("stray", "rename", 12)},
+		},
 		"two actions at a time":         {orders: []order{act("mine", "start", 10, 12), act("mine", "restart", 11, 13)}, want: "law 2: a restart was begun while"},
 		"as many starts as allowed":     {orders: series(3, 0.01, "start")},
 		"one start too many at a time":  {orders: series(4, 0.01, "start"), want: "law 2: 4 actions"},
@@ -46,8 +54,10 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		"a back-off that doubles":       {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.8, 11)}},
 		"a back-off that does not":      {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.6, 11)}, want: "attempt 3 came"},
 		"a back-off not from the death": {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 12, 12.1)}, events: []event{happens("mine", "die", 11.9)}, want: "after the death"},
-		"a fourth restart in a row": {orders: []order{act("mine", "restart", 10, 11), act("mine", "restart", 12, 13), act("mine", "restart", 14, 15), act("mine", "restart", 18, 19)},
-			want: "law 2: restart 4"},
+		"a fourth restart in a row": {
+			orders: []order{act("mine", "restart", 10, 11), act("mine", "restart", 12, 13), act("mine", "restart", 14, 15), act("mine", "restart", 18, 19)},
+			want:   "law 2: restart 4",
+		},
 		"a fourth restart after somebody started it": {
 			orders: []order{act("mine", "restart", 10, 11), act("mine", "restart", 12, 13), act("mine", "restart", 14, 15), act("mine", "restart", 18, 19)},
 			events: []event{happens("mine", "start", 17)},

@@ -4,7 +4,8 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -64,7 +65,7 @@ func newMeddler(tb testing.TB, e *engine, seed uint64) *meddler {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server := &http.Server{Handler: m, ReadHeaderTimeout: limit, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: m, ReadHeaderTimeout: limit, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) }) // until it is closed, below
 	tb.Cleanup(func() {
@@ -237,9 +238,7 @@ func (m *meddler) pass(w http.ResponseWriter, r *http.Request, resp *http.Respon
 }
 
 func copyHeader(w http.ResponseWriter, resp *http.Response) {
-	for key, values := range resp.Header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 }
 
 // callOf names a call as Defib's metrics do.

@@ -217,7 +217,7 @@ func (c *chaos) judge() {
 	lives := maps.Clone(c.lives)
 	c.mu.Unlock()
 	c.callers.hold(j, lives)
-	for i, wrong := range c.book.violations() {
+	for i, wrong := range c.book.news() {
 		if i < 5 {
 			c.Error(wrong)
 		}

@@ -25,6 +25,8 @@ type chronicle struct {
 	owners map[string]*role // of every container that ever was, by id
 	logs   []*journal       // of each life of Defib
 	wrongs []string
+	heads  map[string]bool // first lines of these
+	told   int             // of these, how many have been told
 }
 
 // deed is one thing that the test did to a container.
@@ -35,7 +37,7 @@ type deed struct {
 }
 
 func newChronicle() *chronicle {
-	return &chronicle{terms: map[int]time.Time{}, owners: map[string]*role{}}
+	return &chronicle{terms: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
 }
 
 func (c *chronicle) did(d deed) {
@@ -141,15 +143,29 @@ func (c *chronicle) absent(from, to time.Time) bool {
 func (c *chronicle) wrong(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wrongs = append(c.wrongs, fmt.Sprintf(format, args...))
+	// The judge finds again what it found before; timelines grow.
+	text := fmt.Sprintf(format, args...)
+	head, _, _ := strings.Cut(text, "\n")
+	if !c.heads[head] {
+		c.heads[head] = true
+		c.wrongs = append(c.wrongs, text)
+	}
 }
 
-// violations are all laws broken so far, each once.
+// violations are all laws broken so far.
 func (c *chronicle) violations() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	slices.Sort(c.wrongs)
-	return slices.Compact(slices.Clone(c.wrongs))
+	return slices.Clone(c.wrongs)
+}
+
+// news are the violations that it has not returned before.
+func (c *chronicle) news() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := c.wrongs[c.told:]
+	c.told = len(c.wrongs)
+	return slices.Clone(fresh)
 }
 
 // timeline tells all that happened to a container, in order.

@@ -50,7 +50,7 @@ func (j *judge) grace() time.Duration { return 5*time.Second + 3*j.slowest }
 
 // condemn notes a violation with the container's own story.
 func (j *judge) condemn(id, format string, args ...any) {
-	j.book.wrong("%s", "violation: "+fmt.Sprintf(format, args...)+"\n"+j.book.timeline(id, j.events, j.orders))
+	j.book.wrong("violation: %s: %s", fmt.Sprintf(format, args...), j.book.timeline(id, j.events, j.orders))
 }
 
 // hold judges everything.

@@ -18,8 +18,10 @@ var (
 	chaosSeed   = flag.Uint64("chaos.seed", 0, "what the chaos test draws its events from; 0: a new one")
 )
 
-// cooldown is how long what was done for an alert is not done again.
-const cooldown = 20 * time.Second
+const (
+	cooldown = 20 * time.Second // what was done for an alert is not done again for so long
+	resync   = 2 * time.Second  // from list to list
+)
 
 // toldLimits are what the Defib of the chaos test is told to keep: short times, so that
 // much happens.
@@ -38,7 +40,7 @@ func (l limits) flags() []string {
 		fmt.Sprint("--restart.concurrency=", l.concurrency),
 		fmt.Sprint("--restart.max-per-minute=", l.perMinute),
 		fmt.Sprint("--webhook.cooldown=", cooldown),
-		"--restart.triggers=exited,unhealthy,alert,dependency", "--webhook.min-uptime=0s", "--docker.timeout=3s", "--docker.resync-interval=2s",
+		"--restart.triggers=exited,unhealthy,alert,dependency", "--webhook.min-uptime=0s", "--docker.timeout=3s", fmt.Sprint("--docker.resync-interval=", resync),
 	}
 }
 

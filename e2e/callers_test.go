@@ -24,6 +24,7 @@ type call struct {
 	id, name string // of the container that it means
 	life     int
 	asked    time.Time
+	answered time.Time
 	reply    reply
 }
 
@@ -48,6 +49,7 @@ func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func
 				}
 				next.life, next.asked = life, time.Now()
 				next.reply = d.post(next.alert)
+				next.answered = time.Now()
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				c.calls = append(c.calls, next)
@@ -118,10 +120,10 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 	restarted := map[string]call{}
 	slices.SortFunc(c.calls, func(a, b call) int { return a.asked.Compare(b.asked) })
 	for _, one := range c.calls {
-		outcome, answered := one.outcome(), one.asked.Add(one.reply.took)
+		outcome, answered := one.outcome(), one.answered
 		life := lives[one.life]
 		if outcome == "no answer" {
-			if life.to.IsZero() || one.asked.Add(j.grace()).Before(life.to) && answered.Before(life.to) {
+			if life.to.IsZero() || answered.Before(life.to) {
 				j.condemn(one.id, "law 7: no answer to %v: %d %s %v", one.alert, one.reply.status, one.reply.text, one.reply.err)
 			}
 			continue
@@ -142,8 +144,11 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 		if !j.carriedOut(one, outcome, answered) {
 			j.condemn(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, answered.Format("15:04:05.000"))
 		}
+		if one.alert.Labels["container_id"] == "" {
+			continue // another container may have the name by now
+		}
 		key := one.alert.Fingerprint + strconv.Itoa(one.life)
-		if before, twice := restarted[key]; twice && one.asked.After(before.asked.Add(before.reply.took)) && answered.Sub(before.asked) < cooldown {
+		if before, twice := restarted[key]; twice && one.asked.After(before.answered) && answered.Sub(before.asked) < cooldown {
 			j.condemn(one.id, "law 7: carried out twice for %v", one.alert)
 		} else if !twice {
 			restarted[key] = one
@@ -162,7 +167,8 @@ func (j *judge) carriedOut(one call, outcome string, answered time.Time) bool {
 		for _, o := range orders {
 			// Somebody else may have been a little quicker: then it is up all the same.
 			_, started := j.first(id, "start", o.begun.Add(-j.grace()), answered.Add(time.Second))
-			if o.kind == kind && !o.ended.Before(one.asked) && o.begun.Before(answered) && started {
+			joined := !o.ended.Before(one.asked.Add(-j.grace())) // it is over once Defib has looked what came of it
+			if o.kind == kind && joined && o.begun.Before(answered) && started {
 				return true
 			}
 		}

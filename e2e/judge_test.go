@@ -121,7 +121,7 @@ func (j *judge) hostLimitsHeld() {
 				at++
 			}
 			// They are counted when they are decided, and may be a little late here.
-			if o.begun.Sub(b.begun) < time.Minute-2*time.Second {
+			if o.begun.Sub(b.begun) < time.Minute-2*time.Second-j.slowest {
 				lately++
 			}
 		}
@@ -147,7 +147,7 @@ func (j *judge) backOffHeld() {
 			}
 			ended := orders[i-1].ended
 			wait, gap := j.after(attempts), o.begun.Sub(ended)
-			if gap >= j.reset-time.Second/2 {
+			if j.apart(orders[i-1], o) {
 				attempts = 1
 				continue
 			}
@@ -162,6 +162,10 @@ func (j *judge) backOffHeld() {
 		}
 	}
 }
+
+// apart reports whether the container may have stayed up for long enough between
+// two orders for all to be forgotten.
+func (j *judge) apart(before, o order) bool { return o.begun.Sub(before.begun) >= j.reset-time.Second/2 }
 
 // first finds the first event of a kind in a time.
 func (j *judge) first(id, action string, from, to time.Time) (time.Time, bool) {
@@ -178,7 +182,7 @@ func (j *judge) restartsGivenUp() {
 	for id, orders := range j.told {
 		restarts := 0
 		for i, o := range orders {
-			if i == 0 || o.life != orders[i-1].life || o.begun.Sub(orders[i-1].ended) >= j.reset-time.Second/2 || j.helped(id, orders[i-1], o) {
+			if i == 0 || o.life != orders[i-1].life || j.apart(orders[i-1], o) || j.helped(id, orders[i-1], o) {
 				restarts = 0
 			}
 			if o.kind == "restart" && o.status == 204 {
@@ -265,7 +269,7 @@ func (j *judge) nothingAfterTerm() {
 	terms := j.book.terms
 	j.book.mu.Unlock()
 	for _, o := range j.orders {
-		if term, told := terms[o.life]; told && o.begun.Sub(term) > 2*time.Second {
+		if term, told := terms[o.life]; told && o.begun.Sub(term) > 2*time.Second+j.slowest {
 			j.condemn(o.id, "law 9: a %s begun %v after SIGTERM", o.kind, o.begun.Sub(term))
 		}
 	}

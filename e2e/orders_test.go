@@ -73,6 +73,15 @@ func (m *meddler) end(o *order, status int) {
 	}
 }
 
+// slowestLately is how slow the engine has been since this was last asked.
+func (m *meddler) slowestLately() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lap := m.lap
+	m.lap = 0
+	return lap
+}
+
 // record is a copy of all orders so far, in the order of their begin, and how slow
 // the engine has been.
 func (m *meddler) record() (orders []order, slowest time.Duration) {

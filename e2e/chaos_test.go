@@ -91,6 +91,7 @@ func TestLawsHoldInChaos(t *testing.T) {
 	defer func() { c.summarize(time.Since(begun)) }()
 	c.muster(t)
 	c.raise()
+	c.d.ready()
 	c.quiet()
 	for n := uint64(0); ; n++ {
 		r := ordeals[n%uint64(len(ordeals))]
@@ -108,7 +109,7 @@ func TestLawsHoldInChaos(t *testing.T) {
 	c.judge()
 }
 
-// raise begins a life of Defib.
+// raise begins a life of Defib. Until it is ready it sees nothing.
 func (c *chaos) raise() {
 	c.Helper()
 	c.mu.Lock()
@@ -116,8 +117,6 @@ func (c *chaos) raise() {
 	c.lives[c.life] = span{from: time.Now()}
 	c.meddler.begins(c.life)
 	c.mu.Unlock()
-	lift := c.book.cloud()
-	defer lift()
 	d := startDefib(c.TB, c.meddler.host(), append(c.flags(), toldLimits.flags()...)...)
 	c.book.reads(d.journal)
 	c.mu.Lock()

@@ -165,7 +165,9 @@ func (j *judge) backOffHeld() {
 
 // apart reports whether the container may have stayed up for long enough between
 // two orders for all to be forgotten.
-func (j *judge) apart(before, o order) bool { return o.begun.Sub(before.begun) >= j.reset-time.Second/2 }
+func (j *judge) apart(before, o order) bool {
+	return o.begun.Sub(before.begun) >= j.reset-time.Second/2
+}
 
 // first finds the first event of a kind in a time.
 func (j *judge) first(id, action string, from, to time.Time) (time.Time, bool) {

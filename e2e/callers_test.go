@@ -47,12 +47,13 @@ func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func
 				if d == nil {
 					return
 				}
-				next.life, next.asked = life, time.Now()
-				next.reply = d.post(next.alert)
-				next.answered = time.Now()
+				one := next
+				one.life, one.asked = life, time.Now()
+				one.reply = d.post(one.alert)
+				one.answered = time.Now()
 				c.mu.Lock()
 				defer c.mu.Unlock()
-				c.calls = append(c.calls, next)
+				c.calls = append(c.calls, one)
 			})
 		}
 	}

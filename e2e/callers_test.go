@@ -54,6 +54,7 @@ func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				c.calls = append(c.calls, one)
+				f.book.did(deed{id: one.id, what: "alert", begun: one.asked, end: one.answered, told: one.alert.Labels["n"] + " " + one.reply.text})
 			})
 		}
 	}

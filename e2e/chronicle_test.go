@@ -33,6 +33,7 @@ type chronicle struct {
 type deed struct {
 	id, what   string
 	begun, end time.Time
+	told       string // by Defib, of an alert
 	err        error
 }
 
@@ -192,7 +193,7 @@ func (c *chronicle) timeline(id string, events []event, orders []order) string {
 	defer c.mu.Unlock()
 	for _, d := range c.deeds {
 		if d.id == id {
-			add(d.begun, "test: %s, took %v: %v", d.what, d.end.Sub(d.begun), d.err)
+			add(d.begun, "test: %s, took %v: %s%v", d.what, d.end.Sub(d.begun), d.told, d.err)
 		}
 	}
 	for _, j := range c.logs {

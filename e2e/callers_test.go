@@ -119,13 +119,12 @@ func (c call) outcome() string {
 func (c *callers) hold(j *judge, lives map[int]span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	restarted := map[string]call{}
 	slices.SortFunc(c.calls, func(a, b call) int { return a.asked.Compare(b.asked) })
+	restarted := map[string]call{}
 	for _, one := range c.calls {
-		outcome, answered := one.outcome(), one.answered
-		life := lives[one.life]
+		outcome := one.outcome()
 		if outcome == "no answer" {
-			if life.to.IsZero() || answered.Before(life.to) {
+			if to := lives[one.life].to; to.IsZero() || one.answered.Before(to) {
 				j.condemn(one.id, "law 7: no answer to %v: %d %s %v", one.alert, one.reply.status, one.reply.text, one.reply.err)
 			}
 			continue
@@ -140,27 +139,36 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 		if one.reply.took > 9*time.Second+j.grace() {
 			j.condemn(one.id, "law 7: an answer took %v", one.reply.took)
 		}
-		if outcome != "restarted" && outcome != "started" {
-			continue
-		}
-		if !j.carriedOut(one, outcome, answered) {
-			j.condemn(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, answered.Format("15:04:05.000"))
-		}
-		if one.alert.Labels["container_id"] == "" {
-			continue // another container may have the name by now
+		if (outcome == "restarted" || outcome == "started") && !j.carriedOut(one, outcome) {
+			j.condemn(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, one.answered.Format("15:04:05.000"))
 		}
 		key := one.alert.Fingerprint + strconv.Itoa(one.life)
-		if before, twice := restarted[key]; twice && one.asked.After(before.answered) && answered.Sub(before.asked) < cooldown {
+		if before, twice := restarted[key]; twice && one.answered.Sub(before.asked) < cooldown && c.alone(j, one) {
 			j.condemn(one.id, "law 7: carried out twice for %v", one.alert)
-		} else if !twice {
+		}
+		if outcome == "restarted" {
 			restarted[key] = one
 		}
 	}
 }
 
+// alone reports whether a restart was begun while this caller waited that nothing
+// else had asked for.
+func (c *callers) alone(j *judge, one call) bool {
+	if r := j.book.owner(one.id); r == nil || ails(r) || r.parent != nil {
+		return false
+	}
+	return slices.ContainsFunc(j.told[one.id], func(o order) bool {
+		return o.kind == "restart" && o.begun.After(one.asked) && o.begun.Before(one.answered) &&
+			!slices.ContainsFunc(c.calls, func(other call) bool {
+				return other.alert.Fingerprint != one.alert.Fingerprint && other.asked.Before(o.begun) && other.answered.After(o.begun)
+			})
+	})
+}
+
 // carriedOut reports whether an action of that kind was under way while the caller
 // waited, and the engine announced a start since it began.
-func (j *judge) carriedOut(one call, outcome string, answered time.Time) bool {
+func (j *judge) carriedOut(one call, outcome string) bool {
 	kind := map[string]string{"restarted": "restart", "started": "start"}[outcome]
 	for id, orders := range j.told {
 		if r := j.book.owner(id); id != one.id && (r == nil || !strings.HasSuffix(one.name, r.suffix) && !strings.HasSuffix(one.name, r.alias)) {
@@ -168,9 +176,9 @@ func (j *judge) carriedOut(one call, outcome string, answered time.Time) bool {
 		}
 		for _, o := range orders {
 			// Somebody else may have been a little quicker: then it is up all the same.
-			_, started := j.first(id, "start", o.begun.Add(-j.grace()), answered.Add(time.Second))
+			_, started := j.first(id, "start", o.begun.Add(-j.grace()), one.answered.Add(time.Second))
 			joined := !o.ended.Before(one.asked.Add(-j.grace())) // it is over once Defib has looked what came of it
-			if o.kind == kind && joined && o.begun.Before(answered) && started {
+			if o.kind == kind && joined && o.begun.Before(one.answered) && started {
 				return true
 			}
 		}

@@ -143,7 +143,7 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 			j.condemn(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, one.answered.Format("15:04:05.000"))
 		}
 		key := one.alert.Fingerprint + strconv.Itoa(one.life)
-		if before, twice := restarted[key]; twice && one.answered.Sub(before.asked) < cooldown && c.alone(j, one) {
+		if before, twice := restarted[key]; twice && one.asked.After(before.answered) && one.answered.Sub(before.asked) < cooldown && c.alone(j, one) {
 			j.condemn(one.id, "law 7: carried out twice for %v", one.alert)
 		}
 		if outcome == "restarted" {

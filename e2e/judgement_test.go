@@ -96,3 +96,62 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		})
 	}
 }
+
+// TestJudgeOfChaosCondemnsFalseAnswers is about the judge too.
+func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
+	t.Parallel()
+	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }
+	posts := func(n string, from, to float64, status int, outcome string) call {
+		c := call{alert: alarm("container_id", "mine", "n", n), id: "mine", name: "mine", life: 1, asked: at(from), answered: at(to)}
+		c.reply = reply{status: status, took: c.answered.Sub(c.asked)}
+		if outcome != "" {
+			c.reply.told = []told{{Outcome: outcome}}
+		}
+		return c
+	}
+	restart := func(from, to float64) order {
+		return order{life: 1, id: "mine", kind: "restart", begun: at(from), ended: at(to), heard: true, status: 204}
+	}
+	twice := []order{restart(10, 11), restart(15, 16)}
+	starts := []event{{"mine", "start", at(10.9)}, {"mine", "start", at(15.9)}}
+	for name, row := range map[string]struct {
+		calls  []call
+		orders []order
+		events []event
+		want   string // "" if no law is broken
+	}{
+		"what was done":                     {calls: []call{posts("1", 9.9, 11.1, 200, "restarted")}, orders: twice[:1], events: starts[:1]},
+		"what nobody asked the engine for":  {calls: []call{posts("1", 9.9, 11.1, 200, "restarted")}, want: "and was not"},
+		"what the engine did not do":        {calls: []call{posts("1", 9.9, 11.1, 200, "restarted")}, orders: twice[:1], want: "and was not"},
+		"a start that was a restart":        {calls: []call{posts("1", 9.9, 11.1, 200, "started")}, orders: twice[:1], events: starts[:1], want: "and was not"},
+		"a failure as if it were a success": {calls: []call{posts("1", 9.9, 11.1, 200, "failed")}, want: "want 503"},
+		"a refusal as if it were a failure": {calls: []call{posts("1", 9.9, 11.1, 503, "back_off")}, want: "want 200"},
+		"an answer that comes too late":     {calls: []call{posts("1", 0, 15, 503, "in_progress")}, want: "took 15s"},
+		"no answer":                         {calls: []call{posts("1", 0, 1, 0, "")}, want: "no answer"},
+		"no answer of a Defib that ends":    {calls: []call{posts("1", 90, 101, 0, "")}},
+		"the same for both of a pair": {
+			calls:  []call{posts("1", 9.9, 11.1, 200, "restarted"), posts("1", 9.9, 11.1, 200, "restarted")},
+			orders: twice[:1], events: starts[:1],
+		},
+		"the same twice": {
+			calls:  []call{posts("1", 9.9, 11.1, 200, "restarted"), posts("1", 14.9, 16.1, 200, "restarted")},
+			orders: twice, events: starts, want: "carried out twice",
+		},
+		"the second time for another's sake": {
+			calls:  []call{posts("1", 9.9, 11.1, 200, "restarted"), posts("1", 14.9, 16.1, 200, "restarted"), posts("2", 14.8, 16.1, 200, "restarted")},
+			orders: twice, events: starts,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := newChronicle()
+			book.owns("mine", &role{listed: true})
+			c := &callers{calls: row.calls}
+			c.hold(newJudge(toldLimits, book, row.events, row.orders, 0), map[int]span{1: {at(0), at(100)}})
+			found := strings.Join(book.violations(), "")
+			if (row.want == "") != (found == "") || !strings.Contains(found, row.want) {
+				t.Errorf("found %q, want %q", found, row.want)
+			}
+		})
+	}
+}

@@ -53,7 +53,7 @@ type ordeal struct {
 }
 
 var ordeals = []ordeal{
-	{name: "without faults", length: 10 * time.Second},
+	{name: "without faults", length: 8 * time.Second},
 	{name: "with faults", length: 12 * time.Second, faults: true},
 	{name: "with an engine that is stopped", length: 6 * time.Second, engine: syscall.SIGTERM},
 	{name: "with faults and an engine and a Defib that are killed", length: 8 * time.Second, faults: true, engine: syscall.SIGKILL, defib: syscall.SIGKILL},
@@ -163,8 +163,7 @@ func (c *chaos) storm(r ordeal, seed uint64) {
 	c.meddler.slowestLately()
 	stop := make(chan struct{})
 	var all sync.WaitGroup
-	half := len(c.roles) / 2
-	for i, share := range [][]*role{c.roles[:half], c.roles[half:]} {
+	for i, share := range c.shares() {
 		all.Go(func() { c.roam(share, rand.New(rand.NewPCG(seed, uint64(10+i))), stop) })
 	}
 	all.Go(func() { c.callers.ring(c.fleet, seed, stop, c.current) })

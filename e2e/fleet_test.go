@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -140,6 +141,19 @@ func (f *fleet) enlist(ctx context.Context, r *role) error {
 		return nil
 	}
 	return f.engine.ContainerStart(ctx, id, container.StartOptions{})
+}
+
+// shares divides the fleet among two that do things to it at once. Children are
+// in the share of their parent, and those with a rarer fate come up more often.
+func (f *fleet) shares() [2][]*role {
+	half := len(f.roles) / 2
+	shares := [2][]*role{slices.Clone(f.roles[:half]), slices.Clone(f.roles[half:])}
+	for _, x := range f.roles[half:] {
+		if parents(x) || ails(x) {
+			shares[1] = append(shares[1], x, x)
+		}
+	}
+	return shares
 }
 
 // roam does one random thing after the other to its share of the fleet until

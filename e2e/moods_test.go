@@ -37,7 +37,8 @@ var moods = []mood{
 	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: begin},
 	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: begin},
 	{name: "restart", do: renew},
-	{name: "restart a parent", fits: func(x *role) bool { return strings.Contains(x.suffix, "parent") }, do: renew},
+	{name: "restart a parent", fits: parents, do: renew},
+	{name: "restart a parent", fits: parents, do: renew},
 	{name: "rename", do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
 	{name: "rename a mover", fits: func(x *role) bool { return x.stray }, do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
 	{name: "pause", do: func(ctx context.Context, f *fleet, x *role) error { return f.engine.ContainerPause(ctx, x.id) }},
@@ -57,8 +58,9 @@ var moods = []mood{
 	{name: "have the mount again", fits: mounts, do: func(_ context.Context, _ *fleet, x *role) error { return os.MkdirAll(x.dir, 0o755) }},
 }
 
-func ails(x *role) bool   { return x.spec.health != nil }
-func mounts(x *role) bool { return x.dir != "" }
+func ails(x *role) bool    { return x.spec.health != nil }
+func mounts(x *role) bool  { return x.dir != "" }
+func parents(x *role) bool { return x.suffix == "app-parent" }
 
 func begin(ctx context.Context, f *fleet, x *role) error {
 	return f.engine.ContainerStart(ctx, x.id, container.StartOptions{})

@@ -27,7 +27,7 @@ const (
 // much happens.
 var toldLimits = limits{
 	stoppedDelay: time.Second, first: 200 * time.Millisecond, most: 3 * time.Second, reset: 8 * time.Second,
-	attempts: 3, concurrency: 3, perMinute: 8,
+	attempts: 3, concurrency: 3, perMinute: 12,
 }
 
 func (l limits) flags() []string {

@@ -48,8 +48,8 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		"two actions at a time":         {orders: []order{act("mine", "start", 10, 12), act("mine", "restart", 11, 13)}, want: "law 2: a restart was begun while"},
 		"as many starts as allowed":     {orders: series(3, 0.01, "start")},
 		"one start too many at a time":  {orders: series(4, 0.01, "start"), want: "law 2: 4 actions"},
-		"as many restarts in a minute":  {orders: series(8, 1, "restart")},
-		"one restart more in a minute":  {orders: series(9, 1, "restart"), want: "law 2: 9 restarts"},
+		"as many restarts in a minute":  {orders: series(12, 1, "restart")},
+		"one restart more in a minute":  {orders: series(13, 1, "restart"), want: "law 2: 13 restarts"},
 		"no back-off":                   {orders: []order{act("mine", "start", 10, 11), act("mine", "start", 11.1, 12)}, want: "attempt 2 came"},
 		"a back-off that doubles":       {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.8, 11)}},
 		"a back-off that does not":      {orders: []order{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.6, 11)}, want: "attempt 3 came"},
@@ -82,7 +82,7 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 			} {
 				book.owns(id, r)
 			}
-			for i := range 9 {
+			for i := range 13 {
 				book.owns(fmt.Sprint("mine", i), &role{listed: true})
 			}
 			if row.cloud {

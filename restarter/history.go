@@ -131,7 +131,8 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 	if !c.Started.Equal(last.Started) && !r.acting && c.RestartCount == 0 {
 		r.startedByOthers()
 	}
-	if at := r.forgivenAt(reset); !at.IsZero() && !at.After(now) {
+	// The run that an action is about to end is no stay after it.
+	if at := r.forgivenAt(reset); !r.acting && !at.IsZero() && !at.After(now) {
 		r.attempts, r.restarts, r.streak, r.refused = 0, 0, 0, false
 	}
 }

@@ -235,6 +235,9 @@ func (r *Restarter) finish(now time.Time, res result) {
 	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
 	rec.late = res.err != nil
+	if res.restarts() {
+		rec.sick(now) // also if it goes on as it was: it was not well
+	}
 	if rec.late && res.restarts() { // what was not restarted has not shown that restarts do not help
 		rec.restarts--
 		rec.healing = ""

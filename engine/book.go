@@ -59,6 +59,7 @@ type book struct {
 	tallies  map[string]*tally
 	projects map[string]time.Time
 	tombs    map[string]time.Time // destroyed lately: a list may still hold them
+	missed   map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
 	suspects map[string]*suspect
 	images   images
 
@@ -87,6 +88,7 @@ func newBook() *book {
 		tallies:  map[string]*tally{},
 		projects: map[string]time.Time{},
 		tombs:    map[string]time.Time{},
+		missed:   map[string]time.Time{},
 		suspects: map[string]*suspect{},
 	}
 }
@@ -151,6 +153,7 @@ func (b *book) event(now time.Time, h happening) bool {
 	if _, dead := b.tombs[h.id]; dead {
 		return false
 	}
+	delete(b.missed, h.id)
 	at := b.seen(h.at, now)
 	e := b.entries[h.id]
 	if e == nil {
@@ -283,6 +286,15 @@ func (b *book) bury(id, project string, at, now time.Time) {
 	b.remove(id, now)
 	b.tombs[id] = now // a list asked for before still holds it
 	b.touch(project, at)
+}
+
+// miss removes what an inspect does not find: it may be gone, or about to come,
+// since Docker 20.10 lists a container a moment before it can be inspected. So
+// its events and later lists count.
+func (b *book) miss(now time.Time, id string, e *entry) {
+	b.touch(e.project(), now)
+	b.remove(id, now)
+	b.missed[id] = now
 }
 
 func (b *book) enqueue(id string, e *entry) {

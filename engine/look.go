@@ -33,7 +33,7 @@ func (b *book) inspected(now time.Time, id string, mark int, c *Container, ok bo
 		b.follow(now, id, e)
 		b.doubt(now, e)
 	case c == nil:
-		b.bury(id, e.project(), now, now)
+		b.miss(now, id, e)
 	default:
 		b.describe(now, id, e, c)
 	}

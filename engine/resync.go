@@ -26,7 +26,8 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 	present := make(map[string]bool, len(list))
 	for _, s := range list {
 		present[s.ID] = true
-		if _, dead := b.tombs[s.ID]; dead {
+		missed, late := b.missed[s.ID]
+		if _, dead := b.tombs[s.ID]; dead || late && !asked.After(missed) {
 			continue
 		}
 		e := b.entries[s.ID]

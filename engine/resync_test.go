@@ -42,6 +42,30 @@ func TestListDoesNotBringBackWhatWasDestroyed(t *testing.T) {
 	}
 }
 
+// Docker 20.10 lists a container a moment before it can be inspected, and before
+// it announces it.
+func TestLaw5ContainerThatIsListedBeforeItCanBeInspectedIsSeen(t *testing.T) {
+	for name, announced := range map[string]bool{"by its events": true, "by the next list": false} {
+		t.Run(name, func(t *testing.T) {
+			l := watching(t, "a")
+			l.pass(time.Minute)
+			l.silently("b", "create", "")
+			l.listAnswered(l.now, l.now, l.summaries())
+			l.inspected(l.now, "b", l.ask()["b"], nil, true)
+			l.wantStates(map[string]State{"a": Running})
+			l.pass(time.Second)
+			if announced {
+				l.happens("b", "start", "")
+				l.look()
+			} else {
+				l.silently("b", "start", "")
+				l.sync()
+			}
+			l.wantStates(map[string]State{"a": Running, "b": Running})
+		})
+	}
+}
+
 func TestLateEventsOfWhatWasDestroyedAreIgnored(t *testing.T) {
 	l := watching(t, "a")
 	l.happens("a", "destroy", "")

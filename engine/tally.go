@@ -59,5 +59,6 @@ func (b *book) tidy(now time.Time) {
 		}
 	}
 	maps.DeleteFunc(b.tombs, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
+	maps.DeleteFunc(b.missed, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
 	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > ProjectReach })
 }

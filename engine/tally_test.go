@@ -101,6 +101,9 @@ func TestLaw10BookForgets(t *testing.T) {
 		l.happens("a", "kill", "15")
 		l.look()
 		l.refresh("a", make(chan *Container, 1))
+		l.happens("b", "create", "")
+		l.silently("b", "destroy", "") // an inspect will miss it
+		l.look()
 		l.happens("a", "destroy", "")
 		l.look()
 		l.deliver()
@@ -111,7 +114,7 @@ func TestLaw10BookForgets(t *testing.T) {
 	l.sync()
 	for what, n := range map[string]int{
 		"entries": len(l.entries), "queue": len(l.queue), "later": len(l.later), "tallies": len(l.tallies), "projects": len(l.projects),
-		"tombs": len(l.tombs), "suspects": len(l.suspects), "replies": len(l.replies), "asking": len(l.asking),
+		"tombs": len(l.tombs), "missed": len(l.missed), "suspects": len(l.suspects), "replies": len(l.replies), "asking": len(l.asking),
 	} {
 		if n != 0 {
 			t.Errorf("%s: %d left", what, n)

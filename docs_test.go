@@ -90,9 +90,9 @@ func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { retu
 
 func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
 
-// fullRegistry is that of the program, over a picture in which there is
+// fullExposition is that of the program, over a picture in which there is
 // something for every metric to say.
-func fullRegistry(t *testing.T) *prometheus.Registry {
+func fullExposition(t *testing.T) *exposition {
 	t.Helper()
 	now := time.Now()
 	p := &engine.Picture{
@@ -121,24 +121,24 @@ func fullRegistry(t *testing.T) *prometheus.Registry {
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	registry, err := newRegistry(func() (*engine.Picture, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
+	all, err := newExposition(func() (*engine.Picture, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return registry
+	return all
 }
 
 // exposed returns "type labels" by metric, and the names of all that was
 // described.
 func exposed(t *testing.T) (families map[string]string, described []string) {
 	t.Helper()
-	registry := fullRegistry(t)
-	all, err := registry.Gather()
+	all := fullExposition(t)
+	gathered, err := all.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	families = map[string]string{}
-	for _, f := range all {
+	for _, f := range gathered {
 		var labels []string
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
@@ -149,7 +149,7 @@ func exposed(t *testing.T) (families map[string]string, described []string) {
 	}
 	descs := make(chan *prometheus.Desc)
 	go func() {
-		registry.Describe(descs)
+		all.Describe(descs)
 		close(descs)
 	}()
 	name := regexp.MustCompile(`fqName: "([^"]*)"`)

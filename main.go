@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
@@ -85,11 +86,11 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Picture, error) { return watch.Up(scrapes) }
 	webhook := restarter.NewWebhook(healer, f.guard, f.matches)
-	registry, err := newRegistry(up, watch, webhook, f.labels)
+	exposed, err := newExposition(up, watch, webhook, f.labels)
 	if err != nil {
 		return err
 	}
-	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	metrics := promhttp.HandlerFor(exposed, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		// What one collector does wrong never costs the rest.
 		ErrorHandling: promhttp.ContinueOnError,
@@ -134,8 +135,13 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	return g.Wait()
 }
 
-// newRegistry holds every metric that Defib exposes.
-func newRegistry(up func() (*engine.Picture, error), watch prometheus.Collector, healer *restarter.Webhook, labels []string) (*prometheus.Registry, error) {
+// exposition is every metric that Defib exposes.
+type exposition struct {
+	registry   *prometheus.Registry // all but the containers'
+	containers *collector.Collector
+}
+
+func newExposition(up func() (*engine.Picture, error), watch prometheus.Collector, healer *restarter.Webhook, labels []string) (*exposition, error) {
 	containers, err := collector.New(up, labels, restarter.Status{Restarter: healer.Restarter})
 	if err != nil {
 		return nil, err
@@ -145,7 +151,16 @@ func newRegistry(up func() (*engine.Picture, error), watch prometheus.Collector,
 		versioncollector.NewCollector("defib"),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		watch, healer.Restarter, healer, containers,
+		watch, healer.Restarter, healer,
 	)
-	return registry, nil
+	return &exposition{registry, containers}, nil
+}
+
+// Gather implements prometheus.Gatherer.
+func (e *exposition) Gather() ([]*dto.MetricFamily, error) { return e.containers.Beside(e.registry) }
+
+// Describe tells of every metric.
+func (e *exposition) Describe(descs chan<- *prometheus.Desc) {
+	e.registry.Describe(descs)
+	e.containers.Describe(descs)
 }

@@ -14,10 +14,10 @@ import (
 )
 
 // Collector exposes the containers of one engine. It implements
-// prometheus.Collector.
+// prometheus.Collector and, sooner done, prometheus.Gatherer.
 type Collector struct {
 	up     func() (*engine.Picture, error)
-	parts  []prometheus.Collector
+	parts  *prometheus.Registry
 	labels []string // container labels to expose
 	descs  descs
 
@@ -40,7 +40,9 @@ func New(up func() (*engine.Picture, error), labels []string, parts ...prometheu
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{up: up, parts: parts, labels: labels, descs: newDescs(names), kept: map[string]kept{}}, nil
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(parts...)
+	return &Collector{up: up, parts: registry, labels: labels, descs: newDescs(names), kept: map[string]kept{}}, nil
 }
 
 // labelNames turns names of container labels into names of metric labels.
@@ -68,39 +70,42 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all() {
 		ch <- d
 	}
-	for _, p := range c.parts {
-		p.Describe(ch)
+	c.parts.Describe(ch)
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	if c.each(func(m prometheus.Metric) { ch <- m }) {
+		c.parts.Collect(ch)
 	}
 }
 
-// Collect implements prometheus.Collector. While the picture is not current it
-// exposes docker_up 0 and no container: a stale "up 1" is a lie.
-func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+// each passes on every metric but those of the parts. While the picture is not
+// current that is docker_up 0 and no container: a stale "up 1" is a lie.
+func (c *Collector) each(pass func(prometheus.Metric)) (current bool) {
 	p, err := c.up()
 	if err != nil {
-		ch <- gauge(c.descs.up, 0)
-		return
+		pass(gauge(c.descs.up, 0))
+		return false
 	}
-	ch <- gauge(c.descs.up, 1)
-	ch <- gauge(c.descs.engineInfo, 1, p.Host, p.Version, p.APIVersion, p.OS, p.Arch)
+	pass(gauge(c.descs.up, 1))
+	pass(gauge(c.descs.engineInfo, 1, p.Host, p.Version, p.APIVersion, p.OS, p.Arch))
 	for _, metrics := range c.refresh(p) {
 		for _, m := range metrics {
-			ch <- m
+			pass(m)
 		}
 	}
 	for _, con := range p.Named() {
 		if con.NetworkParent != "" {
-			ch <- gauge(c.descs.orphaned, bit(p.Orphaned(con)), con.Name)
+			pass(gauge(c.descs.orphaned, bit(p.Orphaned(con)), con.Name))
 		}
 	}
 	for _, d := range p.Departed {
 		for _, m := range c.descs.ofEvents(nil, d.Name, d.Events) {
-			ch <- m
+			pass(m)
 		}
 	}
-	for _, part := range c.parts {
-		part.Collect(ch)
-	}
+	return true
 }
 
 // refresh builds the metrics of each container anew that has changed since the
@@ -128,11 +133,11 @@ func (c *Collector) refresh(p *engine.Picture) [][]prometheus.Metric {
 }
 
 func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
-	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, valid(labels)...)
+	return write(prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, valid(labels)...))
 }
 
 func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
-	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, valid(labels)...)
+	return write(prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, valid(labels)...))
 }
 
 // valid replaces what is no UTF-8, which would fail the scrape.

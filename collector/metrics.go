@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"defib/engine"
 )
@@ -18,13 +19,19 @@ type descs struct {
 	created, started, finished  *prometheus.Desc
 	info, labels, orphaned      *prometheus.Desc
 	outdated                    *prometheus.Desc
+
+	families map[*prometheus.Desc]*dto.MetricFamily // each with its name and help, and no metric
 }
 
 func newDescs(labelNames []string) descs {
+	families := map[*prometheus.Desc]*dto.MetricFamily{}
 	d := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
+		desc := prometheus.NewDesc(name, help, labels, nil)
+		families[desc] = &dto.MetricFamily{Name: &name, Help: &help}
+		return desc
 	}
 	all := descs{
+		families:   families,
 		up:         d("docker_up", "1 if the engine answered and the picture of its containers is current."),
 		engineInfo: d("docker_engine_info", "The engine.", "host", "version", "api_version", "os", "arch"),
 		running:    d("docker_container_up", "1 while the container runs (not paused, not restarting).", "name"),

@@ -1,0 +1,109 @@
+package collector_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"defib/engine"
+)
+
+var errAway = errors.New("the engine is away")
+
+// crowd shows containers in all sorts of states, one of them twice, and one that
+// has left.
+func crowd() *engine.Picture {
+	p := picture(
+		token(),
+		alter(func(c *engine.Container) { c.ID, c.Created = "aa", time.Unix(1, 0) }),
+		alter(func(c *engine.Container) { c.ID, c.Name, c.NetworkParent = "bb", "\xff", "token" }),
+		alter(func(c *engine.Container) { c.ID, c.Name, c.HealthCheck, c.Inspected = "cc", "zebra", false, false }),
+		alter(func(c *engine.Container) { c.ID, c.Name, c.Labels, c.Exit = "dd", "alone", nil, engine.Exit{} }),
+	)
+	p.Departed = []engine.Departed{{Name: "gone", Events: engine.Counts{engine.EventDie: 1}}}
+	return p
+}
+
+// text is what a scrape would be answered; a Gatherers checks and sorts it.
+func text(t *testing.T, g prometheus.Gatherer) string {
+	t.Helper()
+	families, err := prometheus.Gatherers{g}.Gather()
+	if err != nil {
+		t.Error(err)
+	}
+	var b strings.Builder
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&b, f); err != nil {
+			t.Error(err)
+		}
+	}
+	return b.String()
+}
+
+func TestGatherGivesWhatARegistryGives(t *testing.T) {
+	for name, p := range map[string]*engine.Picture{"a crowd": crowd(), "nobody": picture(), "no picture": nil} {
+		t.Run(name, func(t *testing.T) {
+			up := showing(p)
+			if p == nil {
+				up = func() (*engine.Picture, error) { return nil, errAway }
+			}
+			c := newCollector(t, up, []string{"team"}, part())
+			registry := prometheus.NewPedanticRegistry()
+			registry.MustRegister(c)
+			if diff := cmp.Diff(text(t, registry), text(t, c)); diff != "" {
+				t.Error("registry (-), Gather (+):", diff)
+			}
+		})
+	}
+}
+
+func TestScrapesAtOnceGetTheSame(t *testing.T) {
+	c := newCollector(t, showing(crowd()), nil, part())
+	want := text(t, c)
+	var scrapes sync.WaitGroup
+	for range 8 {
+		scrapes.Go(func() {
+			if diff := cmp.Diff(want, text(t, c)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	scrapes.Wait()
+}
+
+// others are metrics beside the containers'.
+func others() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "docker_zoo"}), prometheus.NewGauge(prometheus.GaugeOpts{Name: "build"}))
+	return registry
+}
+
+func TestOtherMetricsStandBesideTheContainersInOrder(t *testing.T) {
+	c := newCollector(t, showing(picture()), nil)
+	families, err := c.Beside(others())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range families {
+		names = append(names, f.GetName())
+	}
+	if diff := cmp.Diff([]string{"build", "docker_engine_info", "docker_up", "docker_zoo"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatFailsBesideTheContainersCostsThemNothing(t *testing.T) {
+	c := newCollector(t, showing(picture()), nil)
+	families, err := c.Beside(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, errAway }))
+	if err == nil || len(families) != 2 {
+		t.Errorf("%d families, %v", len(families), err)
+	}
+}

@@ -52,9 +52,11 @@ type entry struct {
 // come out. It does no I/O and is told the time; one goroutine owns it.
 type book struct {
 	entries  map[string]*entry
-	order    []string             // sorted ids; nil: to be sorted again
+	order    []*entry             // all that are described, sorted by id; nil: to be sorted again
+	named    []*entry             // of these one per name, sorted by it
 	queue    []string             // ids to inspect, oldest news first
 	later    map[string]time.Time // ids to inspect again without news
+	soonest  time.Time            // none in later is due before; zero: there is none
 	asking   map[string]bool      // ids whose inspect is asked for and not answered: whether the last one hung
 	tallies  map[string]*tally
 	projects map[string]time.Time
@@ -232,21 +234,15 @@ func (e *entry) exitOf(code string) Exit {
 // picture is a snapshot of the book.
 func (b *book) picture() *Picture {
 	b.changed = false
-	if b.order == nil {
-		b.order = slices.Sorted(maps.Keys(b.entries))
-	}
+	b.arrange()
 	p := &Picture{
 		Connected:  !b.syncing && b.lost.IsZero(),
 		Lost:       b.lost,
 		Listed:     b.listed,
 		First:      b.first,
-		Containers: make([]*Container, 0, len(b.order)),
+		Containers: faces(b.order),
 		Projects:   maps.Clone(b.projects),
-	}
-	for _, id := range b.order {
-		if c := b.entries[id].c; c != nil {
-			p.Containers = append(p.Containers, c)
-		}
+		named:      faces(b.named),
 	}
 	for name, t := range b.tallies {
 		if !t.gone.IsZero() && name != "" {
@@ -257,10 +253,35 @@ func (b *book) picture() *Picture {
 	return p
 }
 
+// arrange sorts the containers by id and by name, if one came, left or changed
+// its name since: most pictures differ from the last one in neither.
+func (b *book) arrange() {
+	if b.order != nil {
+		return
+	}
+	for _, e := range b.entries {
+		if e.c != nil {
+			b.order = append(b.order, e)
+		}
+	}
+	slices.SortFunc(b.order, func(x, y *entry) int { return cmp.Compare(x.c.ID, y.c.ID) })
+	b.named = slices.Clone(b.order)
+	slices.SortStableFunc(b.named, func(x, y *entry) int { return byName(x.c, y.c) })
+	b.named = slices.CompactFunc(b.named, func(x, y *entry) bool { return x.c.Name == y.c.Name })
+	b.named = slices.DeleteFunc(b.named, func(e *entry) bool { return e.c.Name == "" })
+}
+
+func faces(es []*entry) []*Container {
+	cs := make([]*Container, len(es))
+	for i, e := range es {
+		cs[i] = e.c
+	}
+	return cs
+}
+
 func (b *book) add(id string) *entry {
 	e := &entry{}
 	b.entries[id] = e
-	b.order = nil
 	return e
 }
 
@@ -273,7 +294,7 @@ func (b *book) outdate(e *entry) {
 func (b *book) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
-	delete(b.later, id)
+	b.unfollow(id)
 	b.order, b.changed = nil, true
 	if e.c != nil {
 		b.desert(e.c.Name, now)

@@ -5,7 +5,6 @@ package engine
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -221,14 +220,13 @@ func (p *Picture) Orphaned(c *Container) bool {
 // shared and must not be changed.
 func (p *Picture) Named() []*Container {
 	p.once.Do(func() {
-		owner := make(map[string]*Container, len(p.Containers))
-		for _, c := range p.Containers {
-			if o := owner[c.Name]; o == nil || c.Created.After(o.Created) {
-				owner[c.Name] = c
-			}
+		if p.named != nil {
+			return // by the book
 		}
-		delete(owner, "")
-		p.named = slices.SortedFunc(maps.Values(owner), func(a, b *Container) int { return cmp.Compare(a.Name, b.Name) })
+		p.named = slices.Clone(p.Containers)
+		slices.SortStableFunc(p.named, byName)
+		p.named = slices.CompactFunc(p.named, func(x, y *Container) bool { return x.Name == y.Name })
+		p.named = slices.DeleteFunc(p.named, func(c *Container) bool { return c.Name == "" })
 	})
 	return p.named
 }
@@ -244,4 +242,9 @@ func (p *Picture) Names() map[string]bool {
 		names[d.Name] = true
 	}
 	return names
+}
+
+// byName sorts by name, of one name the youngest first.
+func byName(x, y *Container) int {
+	return cmp.Or(cmp.Compare(x.Name, y.Name), y.Created.Compare(x.Created))
 }

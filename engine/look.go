@@ -81,7 +81,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 		b.follow(now, id, e)
 	} else {
 		e.pause = 0
-		delete(b.later, id)
+		b.unfollow(id)
 	}
 	b.reply(e, c)
 }
@@ -117,6 +117,9 @@ func (b *book) show(now time.Time, e *entry, c *Container) {
 	if e.c != nil && reflect.DeepEqual(e.c, c) {
 		return // what has not changed keeps its pointer, and is no news
 	}
+	if e.c == nil || e.c.Name != c.Name || !e.c.Created.Equal(c.Created) {
+		b.order = nil
+	}
 	if e.c == nil || e.c.Name != c.Name {
 		t.bearers, t.gone = t.bearers+1, time.Time{}
 		if e.c != nil {
@@ -130,7 +133,17 @@ func (b *book) show(now time.Time, e *entry, c *Container) {
 // after 0.5, 1, 2, … 30 s.
 func (b *book) follow(now time.Time, id string, e *entry) {
 	e.pause = min(max(2*e.pause, followFirst), followMost)
-	b.later[id] = now.Add(e.pause)
+	at := now.Add(e.pause)
+	b.later[id] = at
+	if b.soonest.IsZero() || at.Before(b.soonest) {
+		b.soonest = at
+	}
+}
+
+func (b *book) unfollow(id string) {
+	if delete(b.later, id); len(b.later) == 0 {
+		b.soonest = time.Time{}
+	}
 }
 
 // refresh has the container inspected anew and passes what comes of it to w,
@@ -156,12 +169,7 @@ func (b *book) acting(id string, delta int) {
 
 // step does what is due and reports the ids to inspect, at most free of them.
 func (b *book) step(now time.Time, free int) (ids []string) {
-	for id, at := range b.later {
-		if !now.Before(at) {
-			delete(b.later, id)
-			b.enqueue(id, b.entries[id])
-		}
-	}
+	b.remind(now)
 	for id, s := range b.suspects {
 		if now.Sub(s.listed) >= driftSlack {
 			if s.confirmed {
@@ -174,12 +182,16 @@ func (b *book) step(now time.Time, free int) (ids []string) {
 	for _, h := range b.asking {
 		hung += weight(h)
 	}
-	rest := b.queue[:0]
+	rest, seen := b.queue[:0], 0
 	for _, id := range b.queue {
+		if len(ids) == free {
+			break
+		}
+		seen++
 		_, asking := b.asking[id]
 		switch e := b.entries[id]; {
 		case e == nil || !e.queued: // gone, or asked for already
-		case asking || len(ids) == free || e.hung && hung >= inspectors/2:
+		case asking || e.hung && hung >= inspectors/2:
 			rest = append(rest, id)
 		default:
 			e.queued = false
@@ -187,7 +199,9 @@ func (b *book) step(now time.Time, free int) (ids []string) {
 			ids = append(ids, id)
 		}
 	}
-	b.queue = rest
+	if b.queue = b.queue[seen:]; len(rest) > 0 {
+		b.queue = append(rest, b.queue...)
+	}
 	if b.syncing && !b.syncBy.IsZero() && (len(ids) == 0 && b.settled() || !now.Before(b.syncBy)) {
 		b.synced(now)
 	}
@@ -199,6 +213,22 @@ func weight(hung bool) int {
 		return 1
 	}
 	return 0
+}
+
+// remind enqueues what is to be inspected again by now.
+func (b *book) remind(now time.Time) {
+	if b.soonest.IsZero() || now.Before(b.soonest) {
+		return
+	}
+	b.soonest = time.Time{}
+	for id, at := range b.later {
+		if !now.Before(at) {
+			delete(b.later, id)
+			b.enqueue(id, b.entries[id])
+		} else if b.soonest.IsZero() || at.Before(b.soonest) {
+			b.soonest = at
+		}
+	}
 }
 
 // settled reports whether every container has been described, or its inspect has
@@ -213,9 +243,7 @@ func (b *book) next() time.Time {
 			next = t
 		}
 	}
-	for _, at := range b.later {
-		sooner(at)
-	}
+	sooner(b.soonest)
 	for _, s := range b.suspects {
 		sooner(s.listed.Add(driftSlack))
 	}

@@ -217,6 +217,9 @@ func (w *world) check(p *Picture) {
 	if !slices.IsSortedFunc(p.Containers, func(a, b *Container) int { return strings.Compare(a.ID, b.ID) }) {
 		w.t.Fatal("a picture is not sorted")
 	}
+	if fresh := (&Picture{Containers: p.Containers}); !slices.Equal(p.Named(), fresh.Named()) {
+		w.t.Fatal("the book's order by name is not that of the picture")
+	}
 	for _, c := range p.Containers {
 		if _, ok := w.kept[c]; !ok {
 			w.kept[c] = *c

@@ -61,7 +61,9 @@ func (m *metrics) prune(p *engine.Picture) {
 		if !known[name] {
 			delete(m.names, name)
 			for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
-				v.DeletePartialMatch(prometheus.Labels{"name": name})
+				for _, t := range AllTriggers { // a partial match would look through the counters of all names
+					v.DeleteLabelValues(name, string(t))
+				}
 			}
 		}
 	}

@@ -113,8 +113,8 @@ func serveBare(file string) int {
 	return 0
 }
 
-// startBare starts a bare exporter of these metrics and returns its URL.
-func startBare(tb testing.TB, text string) string {
+// startBare starts a bare exporter of these metrics.
+func startBare(tb testing.TB, text string) exporter {
 	tb.Helper()
 	file := filepath.Join(tb.TempDir(), "metrics")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -147,5 +147,5 @@ func startBare(tb testing.TB, text string) string {
 	if err != nil {
 		tb.Fatal("the bare exporter says nothing:", err)
 	}
-	return "http://" + strings.TrimSpace(address)
+	return exporter{"http://" + strings.TrimSpace(address), cmd.Process.Pid}
 }

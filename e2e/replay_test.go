@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/image"
 )
 
 // replay is an engine that is all talk: it lists, inspects and announces
@@ -76,6 +77,9 @@ func (r *replay) routes() http.Handler {
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.47") })
 	mux.HandleFunc("/{v}/version", func(w http.ResponseWriter, _ *http.Request) {
 		tell(w, types.Version{Version: "27.5", APIVersion: "1.47", Os: "linux", Arch: "amd64"})
+	})
+	mux.HandleFunc("/{v}/images/json", func(w http.ResponseWriter, _ *http.Request) {
+		tell(w, []image.Summary{{ID: "sha256:" + r.ids[0], RepoTags: []string{"shop/worker:1.2"}}})
 	})
 	mux.HandleFunc("/{v}/events", r.stream)
 	mux.HandleFunc("/{v}/containers/json", r.list)

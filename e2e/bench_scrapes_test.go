@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+const (
+	population = 100
+	scrapes    = 100
+)
+
+// exporter is a process that is scraped.
+type exporter struct {
+	url string
+	pid int
+}
+
+// takeTurns scrapes one after the other, so that a busy machine slows both. It
+// returns how long each took, and the processor time that a scrape cost each
+// process, in milliseconds.
+func takeTurns(b *testing.B, n int, one, other exporter) (walls [2]times, costs [2]float64) {
+	b.Helper()
+	both := [2]exporter{one, other}
+	for range n/10 + 2 { // these warm up
+		for _, e := range both {
+			scrapeTime(b, e.url)
+		}
+	}
+	before := [2]time.Duration{processorTime(b, one.pid), processorTime(b, other.pid)}
+	for range n {
+		for i, e := range both {
+			walls[i].add(scrapeTime(b, e.url))
+		}
+	}
+	for i, e := range both {
+		costs[i] = float64(processorTime(b, e.pid)-before[i]) / float64(time.Millisecond) / float64(n)
+	}
+	return walls, costs
+}
+
+// besideClientGolang scrapes Defib and a bare exporter of the same metrics.
+func besideClientGolang(b *testing.B, t *table, d *defib, containers, n int) {
+	b.Helper()
+	_, text, err := d.get("/metrics")
+	if err != nil {
+		b.Fatal(err)
+	}
+	metrics, err := keep(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	walls, costs := takeTurns(b, n, exporter{d.base + "/metrics", d.cmd.Process.Pid}, startBare(b, text))
+	ours, theirs := walls[0], walls[1]
+	what, beside := fmt.Sprintf("scrape of %d containers", containers), fmt.Sprintf("client_golang, %d kept metrics", len(metrics))
+	*t = append(*t,
+		row{what + ", median", ours.median(), "ms", beside, theirs.median(), "beside + 20 %", theirs.median() * 1.2},
+		row{what + ", p99", ours.quantile(0.99), "ms", beside, theirs.quantile(0.99), "", 0},
+		row{what + ", processor time", costs[0], "ms", beside, costs[1], "beside + 20 %", costs[1] * 1.2},
+	)
+}
+
+// measureReplayed scrapes more containers than an engine could run here.
+func measureReplayed(b *testing.B, t *table) {
+	for _, n := range []int{10, 100, 1000, 5000} {
+		r := newReplay(b, n)
+		d := startDefib(b, r.host(), "--restart.whitelist=*", "--docker.resync-interval=1h", "--log.level=info")
+		d.ready()
+		eventually(b, "everybody to be in the picture", func() bool { return len(d.shown("shop-")) == n })
+		besideClientGolang(b, t, d, n, max(10, 20000/n/10))
+		if n == 1000 {
+			*t = append(*t, row{what: "memory with 1000 containers, at most so far", measured: float64(d.memory("VmHWM")) / 1024, unit: "MB", budget: "64 MB", bound: 64})
+		}
+		d.terminate()
+	}
+}
+
+func measureScrapes(b *testing.B, t *table) {
+	s := newScene(b, sharedEngine(b))
+	// Most have run and finished: what was only created has no times to show,
+	// and is looked at again and again.
+	for i := range population {
+		p := spec{args: []string{"-after=1ms"}}
+		if i%20 == 0 {
+			p = spec{}
+		}
+		s.create(fmt.Sprintf("crowd-%03d", i), p).start()
+	}
+	watching := func(host string) *defib {
+		d := startDefib(b, host, "--restart.whitelist="+s.prefix+"*", "--restart.policy=on-failure",
+			"--docker.resync-interval=1h", "--log.level=info")
+		d.ready()
+		eventually(b, "everybody to be in the picture", func() bool { return len(d.shown(s.prefix)) == population })
+		return d
+	}
+	d := watching(s.engine.host)
+	besideClientGolang(b, t, d, population, scrapes)
+
+	var alone, pings, lists times
+	for range scrapes {
+		alone.add(scrapeTime(b, d.base+"/metrics"))
+		pings.add(timed(b, func(ctx context.Context) error {
+			_, err := s.engine.Ping(ctx)
+			return err
+		}))
+		lists.add(timed(b, func(ctx context.Context) error {
+			_, err := s.engine.ContainerList(ctx, container.ListOptions{All: true})
+			return err
+		}))
+	}
+	*t = append(*t,
+		row{"scrape, median", alone.median(), "ms", "GET /containers/json?all=1, median", lists.median(), "", 0},
+		row{what: "the ping within it, asked alone, median", measured: pings.median(), unit: "ms"},
+	)
+	s.engine.measureCost(b, t, d)
+
+	// Another Defib for the calls: a proxy on the way would cost the first time.
+	p := newProxy(b, s.engine)
+	counted := watching(p.host())
+	begun := time.Now()
+	for range scrapes {
+		scrapeTime(b, counted.base+"/metrics")
+	}
+	calls := slices.DeleteFunc(p.calls(begun), func(r request) bool { return strings.HasSuffix(r.path, "/images/json") }) // as at every start
+	*t = append(*t, row{what: "engine calls a scrape", measured: float64(len(calls)) / scrapes, unit: "calls", budget: "one ping", bound: 1})
+	for _, c := range calls {
+		if c.path != "/_ping" {
+			b.Logf("a scrape asked the engine for %s %s", c.method, c.path)
+		}
+	}
+}
+
+// measureCost is the engine's processor time for a scrape of Defib, beside that
+// for a list, which a scrape without a picture would need at least.
+func (e *engine) measureCost(b *testing.B, t *table, d *defib) {
+	if e.daemon == nil {
+		b.Log("the engine's processor time is not measured: it is not ours")
+		return
+	}
+	cost := func(call func()) float64 {
+		before := processorTime(b, e.daemon.cmd.Process.Pid)
+		for range 5 * scrapes {
+			call()
+		}
+		return float64(processorTime(b, e.daemon.cmd.Process.Pid)-before) / float64(time.Millisecond) / (5 * scrapes)
+	}
+	scrape := cost(func() { scrapeTime(b, d.base+"/metrics") })
+	list := cost(func() {
+		timed(b, func(ctx context.Context) error {
+			_, err := e.ContainerList(ctx, container.ListOptions{All: true})
+			return err
+		})
+	})
+	*t = append(*t, row{"engine's processor time for a scrape", scrape, "ms", "for a list of all containers", list, "", 0})
+}
+
+// timed makes one call within limit.
+func timed(b *testing.B, call func(context.Context) error) time.Duration {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), limit)
+	defer cancel()
+	begun := time.Now()
+	if err := call(ctx); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(begun)
+}
+
+// processorTime is what a process has used so far, to 10 ms.
+func processorTime(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	// pid (comm) state …, where comm may hold anything; utime and stime are the
+	// 14th and the 15th, in hundredths of a second.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var used time.Duration
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		used += time.Duration(n) * 10 * time.Millisecond
+	}
+	return used
+}
+
+func scrapeTime(b *testing.B, url string) time.Duration {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	begun := time.Now()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		b.Fatalf("scraping %s: status %d, %v", url, resp.StatusCode, err)
+	}
+	return time.Since(begun)
+}

@@ -118,6 +118,7 @@ func (c *Collector) refresh(p *engine.Picture) [][]prometheus.Metric {
 		k := c.kept[con.ID]
 		if k.c != con {
 			k = kept{c: con, metrics: c.descs.of(con, c.labels)}
+			share(k.metrics)
 			c.kept[con.ID] = k
 		}
 		all = append(all, k.metrics)

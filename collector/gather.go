@@ -13,14 +13,39 @@ import (
 // written is a metric as a registry hands it out. It is shared by all scrapes
 // and never changed.
 type written struct {
-	prometheus.Metric
-	dto *dto.Metric
+	desc *prometheus.Desc
+	dto  *dto.Metric
 }
 
 func write(m prometheus.Metric) prometheus.Metric {
-	w := written{m, &dto.Metric{}}
+	w := &written{m.Desc(), &dto.Metric{}}
 	_ = m.Write(w.dto) // a const metric cannot fail to
-	return &w
+	return w
+}
+
+// Desc implements prometheus.Metric.
+func (w *written) Desc() *prometheus.Desc { return w.desc }
+
+// Write implements prometheus.Metric.
+func (w *written) Write(m *dto.Metric) error {
+	m.Label, m.Gauge, m.Counter = w.dto.Label, w.dto.Gauge, w.dto.Counter
+	return nil
+}
+
+// share has the metrics of one container hold equal label pairs once: most of
+// them differ in nothing but one.
+func share(ms []prometheus.Metric) {
+	type pair struct{ name, value string }
+	pairs := map[pair]*dto.LabelPair{}
+	for _, m := range ms {
+		for i, l := range m.(*written).dto.Label {
+			p := pair{l.GetName(), l.GetValue()}
+			if pairs[p] == nil {
+				pairs[p] = l
+			}
+			m.(*written).dto.Label[i] = pairs[p]
+		}
+	}
 }
 
 // Gather implements prometheus.Gatherer. It gives what a registry of this

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v2"
 
 	"defib/alerts"
+	"defib/internal/query"
 )
 
 // rule is an alert rule, of a file that promtool checks for what is not here.
@@ -203,108 +204,28 @@ func TestRunbooksExist(t *testing.T) {
 }
 
 // TestRulesNameWhatIsExposed compares metrics, labels and their values with the
-// tables of the docs, which the program's own tests compare with the program.
+// docs, which the program's own tests compare with the program.
 func TestRulesNameWhatIsExposed(t *testing.T) {
 	t.Parallel()
-	doc := read(t, "../README.md") + read(t, "../docs/reasons.md")
-	exposed := metricsTable(t, doc)
-	exposed["up"] = []string{} // Prometheus's own
+	doc, err := query.Read(read(t, "../README.md") + read(t, "../docs/reasons.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range every(t, alerts.Rules()) {
-		known := map[string]bool{"instance": true, "job": true} // those of every series
-		texts := append([]string{r.Expr}, queries(r.Annotations)...)
-		var uses []selector
-		for _, text := range texts {
-			uses = append(uses, selectors(text)...)
-		}
-		if len(uses) == 0 {
-			t.Errorf("%s: no metric found in %s", r.Alert, r.Expr)
-		}
-		for _, u := range uses {
-			labels, ok := exposed[u.metric]
-			if !ok {
-				t.Errorf("%s: the README's table of metrics has no %s", r.Alert, u.metric)
-			}
-			own := map[string]bool{"instance": true, "job": true}
-			for _, l := range labels {
-				own[l], known[l] = true, true
-			}
-			for _, m := range u.matchers {
-				if ok && !own[m.label] {
-					t.Errorf("%s: %s has no label %s", r.Alert, u.metric, m.label)
-				}
-				for value := range strings.SplitSeq(m.value, "|") {
-					if m.label != "job" && regexp.MustCompile(`^[a-z_]+$`).MatchString(value) && !strings.Contains(doc, "`"+value+"`") {
-						t.Errorf("%s: %s has %s=%q, which the docs do not know", r.Alert, u.metric, m.label, value)
-					}
-				}
+		known := map[string]bool{}
+		for _, expr := range append([]string{r.Expr}, queries(r.Annotations)...) {
+			labels, wrong := doc.Check(expr)
+			maps.Copy(known, labels)
+			for _, what := range wrong {
+				t.Errorf("%s: %s", r.Alert, what)
 			}
 		}
-		for _, label := range named(r) {
+		for _, label := range written(r) {
 			if !known[label] {
 				t.Errorf("%s: no metric in it has a label %s", r.Alert, label)
 			}
 		}
 	}
-}
-
-// metricsTable returns the labels of each metric in the README, by its name.
-func metricsTable(t *testing.T, doc string) map[string][]string {
-	t.Helper()
-	_, section, _ := strings.Cut(doc, "\n## Metrics\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	quoted := regexp.MustCompile("`([a-z_*]+)`")
-	table := map[string][]string{}
-	for line := range strings.Lines(section) {
-		cells := strings.Split(line, "|")
-		if len(cells) < 5 {
-			continue
-		}
-		var labels []string
-		for _, l := range quoted.FindAllStringSubmatch(cells[3], -1) {
-			labels = append(labels, l[1])
-		}
-		for _, m := range quoted.FindAllStringSubmatch(cells[1], -1) {
-			table[m[1]] = labels
-		}
-	}
-	if len(table) == 0 {
-		t.Fatal("the README has no table of metrics")
-	}
-	return table
-}
-
-// selector is a metric in an expression, with the labels that it is chosen by.
-type selector struct {
-	metric   string
-	matchers []matcher
-}
-
-type matcher struct{ label, value string }
-
-var (
-	grouping = regexp.MustCompile(`\b(?:on|ignoring|by|without|group_left|group_right)\s*\(([^)]*)\)`)
-	matching = regexp.MustCompile(`([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*(?:"([^"]*)"|%q)`)
-	metric   = regexp.MustCompile(`\b([a-zA-Z_:][\w:]*)\s*(\{[^}]*\}|\()?`)
-	duration = regexp.MustCompile(`\[[^\]]*\]|\b\d\w*\b`)
-	keyword  = regexp.MustCompile(`^(and|or|unless|bool|offset|sum|max|min|count|avg|on|by|without|ignoring|group_left|group_right)$`)
-)
-
-// selectors finds the metrics in an expression. It knows as much of PromQL as
-// the bundled rules use.
-func selectors(expr string) []selector {
-	expr = duration.ReplaceAllString(grouping.ReplaceAllString(expr, " "), " ")
-	var all []selector
-	for _, m := range metric.FindAllStringSubmatch(expr, -1) {
-		if m[2] == "(" || keyword.MatchString(m[1]) {
-			continue
-		}
-		s := selector{metric: m[1]}
-		for _, l := range matching.FindAllStringSubmatch(m[2], -1) {
-			s.matchers = append(s.matchers, matcher{label: l[1], value: l[2]})
-		}
-		all = append(all, s)
-	}
-	return all
 }
 
 // queries returns the expressions that annotations ask for.
@@ -318,16 +239,9 @@ func queries(annotations map[string]string) []string {
 	return all
 }
 
-// named returns the labels that a rule groups, joins or writes by.
-func named(r rule) []string {
+// written returns the labels that the annotations of a rule show.
+func written(r rule) []string {
 	var all []string
-	for _, m := range grouping.FindAllStringSubmatch(r.Expr, -1) {
-		for label := range strings.SplitSeq(m[1], ",") {
-			if label = strings.TrimSpace(label); label != "" {
-				all = append(all, label)
-			}
-		}
-	}
 	for _, text := range r.Annotations {
 		for _, m := range regexp.MustCompile(`\$labels\.(\w+)|label "(\w+)"`).FindAllStringSubmatch(text, -1) {
 			all = append(all, m[1]+m[2])

@@ -15,7 +15,7 @@ import (
 
 // prometheus starts one with the example configuration and the bundled rules, in
 // haste, that scrapes Defib and tells these Alertmanagers. More rules are files.
-func (d *defib) prometheus(healing string, alertmanagers ...*alertmanager) {
+func (d *defib) prometheus(healing string, alertmanagers ...*alertmanager) *server {
 	d.Helper()
 	path := program(d, "prometheus", "prometheus")
 	targets := ""
@@ -31,7 +31,7 @@ func (d *defib) prometheus(healing string, alertmanagers ...*alertmanager) {
 		"evaluation_interval: 15s", "evaluation_interval: 1s",
 		"../../alerts/containers.yml", containers,
 		"../../alerts/healing.yml", healing,
-		`["localhost:9093"]`, "["+targets[2:]+"]",
+		`["localhost:9093"]`, "["+strings.TrimPrefix(targets, ", ")+"]",
 		"localhost:10911", d.base[len("http://"):],
 	))
 	address := loopback() + ":9090"
@@ -44,6 +44,7 @@ func (d *defib) prometheus(healing string, alertmanagers ...*alertmanager) {
 		scraped, serr := p.ask(http.MethodGet, "/api/v1/query?query=docker_up", nil)
 		return err == nil && serr == nil && strings.Count(peers, `"url"`) == len(alertmanagers) && strings.Contains(scraped, `"value"`)
 	})
+	return p
 }
 
 // round is when each step of one healing came about.

@@ -1,6 +1,6 @@
-// Package query compares what PromQL expressions name with the README's table of
-// metrics, which the program's own tests compare with the program. The bundled
-// rules and the dashboard are held to it.
+// Package query compares what PromQL expressions name with the docs, which the
+// program's own tests compare with the program. The bundled rules and the
+// dashboard are held to it.
 package query
 
 import (
@@ -59,7 +59,7 @@ func joined(expr string) []string {
 	return all
 }
 
-// Documentation is what the README says of metrics.
+// Documentation is what the docs say of metrics.
 type Documentation struct {
 	text   string
 	labels map[string][]string // by metric
@@ -69,12 +69,13 @@ type Documentation struct {
 // everySeries are the labels that Prometheus gives to all.
 var everySeries = []string{"instance", "job"}
 
-// Read takes the README's text.
-func Read(readme string) (*Documentation, error) {
-	_, section, _ := strings.Cut(readme, "\n## Metrics\n")
+// Read takes the README's text, whose table has the metrics and their labels, and
+// that of other pages that name values of labels.
+func Read(docs string) (*Documentation, error) {
+	_, section, _ := strings.Cut(docs, "\n## Metrics\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	quoted := regexp.MustCompile("`([a-z_*]+)`")
-	d := &Documentation{text: readme, labels: map[string][]string{
+	d := &Documentation{text: docs, labels: map[string][]string{
 		"up": nil, "scrape_duration_seconds": nil, // Prometheus's own
 	}}
 	rows := 0
@@ -108,7 +109,7 @@ func Read(readme string) (*Documentation, error) {
 }
 
 // Check returns the labels of all metrics in an expression, and what is wrong
-// with it: metrics, labels and values of labels that the README does not know.
+// with it: metrics, labels and values of labels that the docs do not know.
 func (d *Documentation) Check(expr string) (labels map[string]bool, wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	labels = map[string]bool{}
@@ -131,7 +132,7 @@ func (d *Documentation) Check(expr string) (labels map[string]bool, wrong []stri
 			}
 			for value := range strings.SplitSeq(m.Value, "|") {
 				if m.Label != "job" && regexp.MustCompile(`^[a-z_]+$`).MatchString(value) && !strings.Contains(d.text, "`"+value+"`") {
-					complain("%s has %s=%q, which the README does not know", u.Metric, m.Label, value)
+					complain("%s has %s=%q, which the docs do not know", u.Metric, m.Label, value)
 				}
 			}
 		}

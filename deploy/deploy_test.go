@@ -17,10 +17,11 @@ var alertmanagers = []string{
 	"alertmanager/alertmanager.yml",
 	"alertmanager/alertmanager-per-host.yml",
 	"alertmanager/alertmanager-templated.yml",
+	"compose/alertmanager.yml",
 }
 
-// run returns what a program of Debian's package prints.
-func run(t *testing.T, pkg, program string, args ...string) string {
+// need skips a test without a program of Debian's package; in CI it fails.
+func need(t *testing.T, pkg, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		unavailable := t.Skipf
@@ -29,6 +30,12 @@ func run(t *testing.T, pkg, program string, args ...string) string {
 		}
 		unavailable("%s, of Debian's package %s, is not on the PATH", program, pkg)
 	}
+}
+
+// run returns what a program of Debian's package prints.
+func run(t *testing.T, pkg, program string, args ...string) string {
+	t.Helper()
+	need(t, pkg, program)
 	var stderr strings.Builder
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stderr = &stderr

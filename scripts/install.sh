@@ -15,6 +15,8 @@ packages() {
 	prometheus | promtool) echo prometheus ;;
 	prometheus-alertmanager | amtool) echo prometheus-alertmanager ;;
 	chromium) echo chromium fonts-dejavu-core ;; # without a font it shows nothing
+	docker-compose) echo docker-compose ;;
+	systemd-analyze) echo systemd ;;
 	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;
 	esac
 }

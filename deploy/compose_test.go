@@ -1,0 +1,147 @@
+package deploy_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v2"
+)
+
+// compose is as much of a compose file as the tests look at, as docker-compose
+// writes it once it has understood it.
+type compose struct {
+	Services map[string]service
+	Volumes  map[string]struct {
+		DriverOpts map[string]string `yaml:"driver_opts"`
+	}
+}
+
+type service struct {
+	Image, User string
+	Command     []string
+	Environment map[string]string
+	Healthcheck struct{ Test any }
+	ReadOnly    bool     `yaml:"read_only"`
+	CapDrop     []string `yaml:"cap_drop"`
+	SecurityOpt []string `yaml:"security_opt"`
+	GroupAdd    []string `yaml:"group_add"`
+	Ports       []any
+}
+
+// composeFiles has docker-compose read files as one, and returns what it makes
+// of them.
+func composeFiles(t *testing.T, env []string, files ...string) compose {
+	t.Helper()
+	out, err := dockerCompose(t, env, files...)
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", files, err, out)
+	}
+	var c compose
+	if err := yaml.Unmarshal(out, &c); err != nil {
+		t.Fatalf("%v: %v\n%s", files, err, out)
+	}
+	if len(c.Services) == 0 {
+		t.Fatalf("%v: no services", files)
+	}
+	return c
+}
+
+func dockerCompose(t *testing.T, env []string, files ...string) ([]byte, error) {
+	t.Helper()
+	program, args := "docker-compose", []string{}
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() == nil {
+		program, args = "docker", []string{"compose"}
+	}
+	need(t, "docker-compose", program)
+	for _, file := range files {
+		args = append(args, "-f", file)
+	}
+	cmd := exec.CommandContext(t.Context(), program, append(args, "config")...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "DOCKER_") }), env...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		out = append(out, stderr.String()...)
+	}
+	return out, err
+}
+
+func TestComposeIsHardened(t *testing.T) {
+	t.Parallel()
+	c := composeFiles(t, []string{"DOCKER_GID=987"}, "compose/compose.yaml")
+	for name, s := range c.Services {
+		if !s.ReadOnly || !slices.Contains(s.CapDrop, "ALL") || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s is not hardened: %+v", name, s)
+		}
+		if s.Healthcheck.Test == nil && name != "worker" { // which dies instead
+			t.Errorf("%s has no health check", name)
+		}
+		if registry, _, found := strings.Cut(s.Image, "/"); found && strings.ContainsAny(registry, ".:") {
+			t.Errorf("%s has its image %s from a registry of its own", name, s.Image)
+		}
+		for _, port := range s.Ports {
+			text := fmt.Sprint(port) // as text by docker-compose, as a map by docker compose
+			if !strings.HasPrefix(text, "127.0.0.1:") && !strings.Contains(text, "host_ip:127.0.0.1 ") {
+				t.Errorf("%s can be reached from other hosts: %s", name, text)
+			}
+		}
+	}
+	d := c.Services["defib"]
+	if d.User != "65534:65534" || !slices.Equal(d.GroupAdd, []string{"987"}) {
+		t.Errorf("defib is user %s with groups %v, want nobody with the socket's group", d.User, d.GroupAdd)
+	}
+	if want := map[string]string{"type": "none", "o": "bind", "device": "/run"}; !cmp.Equal(c.Volumes["engine"].DriverOpts, want) {
+		t.Errorf("the volume of the socket has %v, want %v", c.Volumes["engine"].DriverOpts, want)
+	}
+}
+
+func TestComposeAsksForTheSocketsGroup(t *testing.T) {
+	t.Parallel()
+	out, err := dockerCompose(t, nil, "compose/compose.yaml")
+	if err == nil || !strings.Contains(string(out), "must be the group of /var/run/docker.sock") {
+		t.Errorf("without DOCKER_GID: %v\n%s", err, out)
+	}
+}
+
+// TestComposeAlertmanagerDiffersInAddressesOnly: there is one home for the why,
+// and one for the what.
+func TestComposeAlertmanagerDiffersInAddressesOnly(t *testing.T) {
+	t.Parallel()
+	original := read(t, "alertmanager/alertmanager.yml")
+	for from, to := range map[string]string{
+		"http://127.0.0.1:10911/":       "http://defib:10911/",
+		"credentials_file: defib.token": "credentials_file: /run/secrets/defib_token",
+	} {
+		if !strings.Contains(original, from) {
+			t.Fatalf("alertmanager.yml has no %s", from)
+		}
+		original = strings.ReplaceAll(original, from, to)
+	}
+	var want, got any
+	for text, into := range map[string]*any{original: &want, read(t, "compose/alertmanager.yml"): &got} {
+		if err := yaml.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("alertmanager.yml (-), that of compose (+): %s", diff)
+	}
+}
+
+func TestPrometheusOfComposeAcceptsItsConfig(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, file := range []string{"compose/prometheus.yml", "../alerts/containers.yml", "../alerts/healing.yml"} {
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), []byte(read(t, file)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "prometheus", "promtool", "check", "config", filepath.Join(dir, "prometheus.yml"))
+}

@@ -112,6 +112,9 @@ func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 	d.post(sick.alarm()).is(t, http.StatusOK, "restarted", "")
 	sick.awaitEvents("start", 2)
 	d.awaitValue(restarts(dead), 1)
+	if code := spawn(t, nil, "check", "--docker.host="+host, whitelist(dead, sick)).exitCode(); code != 0 {
+		t.Errorf("defib check leaves with %d behind the proxy", code)
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +133,7 @@ func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"HEAD /_ping", "GET /version", "GET /info", "GET /events", "GET /containers/json", "GET /containers/*/json",
+		"HEAD /_ping", "GET /version", "GET /info", "GET /events", "GET /images/json", "GET /containers/json", "GET /containers/*/json",
 		"POST /containers/*/start", "POST /containers/*/restart",
 	} {
 		if !shapes[want] {

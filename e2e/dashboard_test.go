@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -115,12 +116,15 @@ func TestDashboardShowsAScene(t *testing.T) {
 			return len(got) == 1 && got[0] == want
 		})
 	}
+	why := map[string]string{stopped.name: "stopped", looping.name: "back_off", sick.name: "trigger_disabled"}
+	reasons := map[string]string{}
+	defer func() { t.Logf("the table's reasons: %v", reasons) }()
 	eventually(t, "the table to say why each is left alone", func() bool {
-		reasons := map[string]string{}
+		clear(reasons)
 		for _, row := range p.draw(queries["Containers that need a look, A"], begun).Data.Result {
 			reasons[row.Metric["name"]] = row.Metric["reason"]
 		}
-		return len(reasons) == 2 && reasons[stopped.name] == "stopped" && reasons[looping.name] == "back_off"
+		return maps.Equal(reasons, why)
 	})
 	seen := map[string]bool{}
 	for _, row := range p.draw(queries["States of those that were sick, A"], begun).Data.Result {

@@ -49,6 +49,7 @@ type Engine struct {
 	about about // owned by Run
 
 	imagesFault string // what was last said about listing images; owned by Run
+	vague       bool   // owned by Run: it was said what the engine does not tell
 }
 
 // New returns an Engine that does nothing until Run. It fails on a host that

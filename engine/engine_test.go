@@ -142,6 +142,27 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 	}
 }
 
+func TestWhatPodmanDoesNotTellIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	for engine, want := range map[string]int{"docker-20.10": 0, "docker-29": 0, "podman-4.3": 1} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			f := serving(t)
+			var err error
+			if f.version, err = jsonFile(t, engine, "version.json"); err != nil {
+				t.Fatal(err)
+			}
+			w := connected(t, Options{Host: f.host()})
+			f.cut()
+			eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) == 2 })
+			w.until(t, "it shows so", func(p *Picture) bool { return p.Connected })
+			if got := len(w.log.lines("level=WARN", "podman does not tell a stop from a death")); got != want {
+				t.Errorf("said %d times, want %d", got, want)
+			}
+		})
+	}
+}
+
 func TestStreamThatIsCutIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	f := serving(t)

@@ -119,6 +119,17 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	return c.loop(ctx)
 }
 
+// warnOfPodman says once, and not at each connection, what cannot be known.
+func (c *connection) warnOfPodman() {
+	if !c.about.podman || c.vague {
+		return
+	}
+	c.vague = true
+	c.Logger.Warn("podman does not tell a stop from a death: unless its own restart policy tells, whatever ends counts as dead, "+
+		"and is started after --restart.stopped-delay under every policy; put on hold what is to stay down (defib hold)",
+		"version", c.about.version)
+}
+
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
 type connection struct {
 	*Engine
@@ -172,6 +183,7 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 			c.cause.Store(nil)
 			c.Logger.Info("engine connected", "host", c.about.host, "version", c.about.version,
 				"api_version", c.api.ClientVersion(), "containers", len(c.book.entries))
+			c.warnOfPodman()
 		}
 		if c.current {
 			if c.book.changed {

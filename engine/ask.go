@@ -14,11 +14,12 @@ import (
 )
 
 // watched are the actions that can change a picture, of containers and of images,
-// in Docker's words and Podman's. They are asked for by name, since each health
+// in Docker's words and Podman's, of which 4.3 filters by its own died and remove
+// and then sends die and remove. They are asked for by name, since each health
 // check makes three exec events. Where health_status is among them, Docker sends
 // every action that begins like one.
 var watched = []string{
-	"create", "start", "restart", "stop", "kill", "die", "oom", "pause", "unpause",
+	"create", "start", "restart", "stop", "kill", "die", "died", "oom", "pause", "unpause",
 	"rename", "update", "destroy", "remove", "health_status",
 	"tag", "untag", "pull", "delete", "import", "load", "loadfromarchive", "build",
 }

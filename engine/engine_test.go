@@ -295,3 +295,14 @@ func TestHealthEventsAreSubscribedTo(t *testing.T) {
 		}
 	}
 }
+
+// Podman 4.3 filters by its own words, before it translates them into Docker's.
+func TestPodmansWordsAreAskedFor(t *testing.T) {
+	t.Parallel()
+	asked := eventFilters()
+	for docker, podman := range map[string]string{"die": "died", "destroy": "remove"} {
+		if !asked.ExactMatch("event", docker) || !asked.ExactMatch("event", podman) {
+			t.Errorf("want both %s and %s in %v", docker, podman, asked)
+		}
+	}
+}

@@ -83,8 +83,19 @@ func (f *fakeEngine) serve() {
 // stop ends the engine: its socket is gone, and what it remembered.
 func (f *fakeEngine) stop() {
 	f.forget()
-	f.server.CloseClientConnections()
-	f.server.Close()
+	closed := make(chan struct{})
+	go func() {
+		f.server.Close()
+		close(closed)
+	}()
+	for { // it waits for streams, and one may have been opened anew just now
+		f.server.CloseClientConnections()
+		select {
+		case <-closed:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func (f *fakeEngine) cut() { f.server.CloseClientConnections() }

@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,50 +124,13 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 	got.is(t, 200, "no_target", "no label names a container")
 }
 
-// guarded is the engine behind a socket proxy that lets nobody change anything.
-func guarded(tb testing.TB, e *engine) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp(workdir, "guard-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	config := net.ListenConfig{}
-	listener, err := config.Listen(tb.Context(), "unix", filepath.Join(dir, "s"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	onward := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(e.host, "unix://"))
-		}},
-		FlushInterval: -1, // the event stream's
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}
-	server := &http.Server{ReadHeaderTimeout: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			http.Error(w, "Forbidden", http.StatusForbidden)
-			return
-		}
-		onward.ServeHTTP(w, r)
-	})}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = server.Serve(listener) // until it is closed
-	}()
-	tb.Cleanup(func() {
-		server.Close()
-		<-ended
-	})
-	return "unix://" + listener.Addr().String()
-}
-
 func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.run("web", spec{})
-	d := startDefib(t, guarded(t, s.engine), whitelist(b), hasty, patient, "--restart.backoff-max=1h")
+	table, _ := privileges(t)
+	g := guarded(t, s.engine, requestsBut(table, "start", "restart")...)
+	d := startDefib(t, g.host, whitelist(b), hasty, patient, "--restart.backoff-max=1h")
 	d.ready()
 	d.post(b.alarm()).is(t, 200, "refused", "refuses to start or restart containers")
 	d.post(b.alarm()).is(t, 200, "refused", "ask again in")

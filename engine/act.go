@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 )
 
@@ -76,7 +75,7 @@ func (e *Engine) act(ctx context.Context, name string, c *Container, patience ti
 		return nil, ErrGone
 	case now.Started.After(c.Started):
 		return now, nil
-	case errdefs.IsPermissionDenied(err):
+	case refused(err):
 		return now, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return now, err

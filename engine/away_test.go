@@ -72,17 +72,22 @@ func TestAdvice(t *testing.T) {
 			f := serving(t)
 			f.on("ping", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"forbidden by the proxy", "a socket proxy refuses it", "/containers/json"}},
+		}, []string{"forbidden by the proxy", "a socket proxy refuses it", "allow GET /_ping"}},
 		{"a proxy refuses the events", func(t *testing.T) string {
 			f := serving(t)
 			f.on("events", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"a socket proxy refuses it", "/events"}},
+		}, []string{"a socket proxy refuses it", "allow GET /events"}},
 		{"a proxy refuses the list", func(t *testing.T) string {
 			f := serving(t)
 			f.on("list", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"list containers", "a socket proxy refuses it"}},
+		}, []string{"list containers", "a socket proxy refuses it", "allow GET /containers/json"}},
+		{"a proxy that knows no GET", func(t *testing.T) string {
+			f := serving(t)
+			f.on("version", answers(http.StatusMethodNotAllowed, "Method Not Allowed"))
+			return f.host()
+		}, []string{"ask for its version", "a socket proxy refuses it", "allow GET /version"}},
 		{"it is too old", func(t *testing.T) string {
 			f := serving(t)
 			f.apiVersion = "1.12"

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 )
@@ -94,7 +93,7 @@ func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
 	}
 	v, err := api.ServerVersion(ctx)
 	if err != nil {
-		return about{}, fmt.Errorf("ask for its version: %w", err)
+		return about{}, fmt.Errorf("ask for its version: %w", e.answered(ctx, callVersion, err))
 	}
 	if versions.LessThan(v.APIVersion, minAPIVersion) {
 		return about{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
@@ -106,7 +105,8 @@ func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
 	}
 	// A proxy may refuse info. Then the host has no name, and its clock is
 	// taken to be ours.
-	if info, err := api.Info(ctx); err == nil {
+	info, err := api.Info(ctx)
+	if e.answered(ctx, callInfo, err) == nil {
 		a.host = info.Name
 		if t := parseTime(info.SystemTime); !t.IsZero() {
 			a.now = t
@@ -129,8 +129,8 @@ func ping(ctx context.Context, api *client.Client) error {
 // once more to learn it.
 func (e *Engine) advise(ctx context.Context, err error) error {
 	switch {
-	case errdefs.IsPermissionDenied(err):
-		return fmt.Errorf("%w: a socket proxy refuses it: allow GET of /_ping, /version, /info, /events, /containers/json and /containers/*/json", err)
+	case refused(err):
+		return err // which says what to allow
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: no answer within %s: the engine hangs, or something on the way drops the connection", err, e.Timeout)
 	case !client.IsErrConnectionFailed(err):

@@ -43,7 +43,9 @@ type Engine struct {
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
-	self  self
+	self     self
+	refusals refusals
+
 	inbox inbox
 	book  *book // owned by Run
 	about about // owned by Run
@@ -59,12 +61,13 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		Options: o,
-		metrics: newMetrics(),
-		self:    knowThyself(),
-		news:    make(chan struct{}, 1),
-		inbox:   inbox{wake: make(chan struct{}, 1)},
-		book:    newBook(),
+		Options:  o,
+		metrics:  newMetrics(),
+		self:     knowThyself(),
+		news:     make(chan struct{}, 1),
+		inbox:    inbox{wake: make(chan struct{}, 1)},
+		book:     newBook(),
+		refusals: refusals{calls: map[string]bool{}},
 	}
 	e.picture.Store(&Picture{})
 	return e, nil

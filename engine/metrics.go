@@ -85,5 +85,5 @@ func (e *Engine) call(ctx context.Context, name string, f func(context.Context) 
 	if err != nil && !errdefs.IsNotFound(err) && !errors.Is(ctx.Err(), context.Canceled) {
 		e.metrics.failures.WithLabelValues(name).Inc()
 	}
-	return err
+	return e.answered(ctx, name, err)
 }

@@ -270,6 +270,10 @@ func (r *Restarter) finish(now time.Time, res result) {
 }
 
 func (r *Restarter) failed(res result, attrs []any) {
+	if errors.Is(res.err, engine.ErrRefused) {
+		r.logger.Debug("start or restart refused", attrs...) // the engine warns of it once
+		return
+	}
 	if res.restarts() {
 		r.logger.Warn("restart failed", attrs...)
 		return

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// guard is a socket proxy before an engine, which lets pass what it is told to.
+type guard struct {
+	host string
+
+	mu      sync.Mutex
+	allowed []string // as "GET /containers/*/json", without a version
+}
+
+// guarded is the engine behind a guard.
+func guarded(tb testing.TB, e *engine, allowed ...string) *guard {
+	tb.Helper()
+	dir, err := os.MkdirTemp(workdir, "guard-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config := net.ListenConfig{}
+	listener, err := config.Listen(tb.Context(), "unix", filepath.Join(dir, "s"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	g := &guard{host: "unix://" + listener.Addr().String(), allowed: allowed}
+	server := &http.Server{ReadHeaderTimeout: limit, Handler: g.before(e)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(listener) // until it is closed
+	}()
+	tb.Cleanup(func() {
+		server.Close()
+		<-ended
+	})
+	return g
+}
+
+func (g *guard) before(e *engine) http.Handler {
+	onward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(e.host, "unix://"))
+		}},
+		FlushInterval: -1, // the event stream's
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.allows(r) {
+			http.Error(w, "Forbidden", http.StatusForbidden)
+			return
+		}
+		onward.ServeHTTP(w, r)
+	})
+}
+
+var versionPrefix = regexp.MustCompile(`^/v[0-9.]+`)
+
+func (g *guard) allows(r *http.Request) bool {
+	request := r.Method + " " + versionPrefix.ReplaceAllString(r.URL.Path, "")
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.allowed, func(pattern string) bool {
+		matches, err := path.Match(pattern, request)
+		return err == nil && matches
+	})
+}
+
+// allow lets pass a request that was refused.
+func (g *guard) allow(request string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.allowed = append(g.allowed, request)
+}

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/containerd/errdefs"
+)
+
+// The calls that are neither counted nor timed.
+const (
+	callVersion = "version"
+	callInfo    = "info"
+)
+
+// requests is what a socket proxy must let through for each call. The table in
+// docs/privileges.md says what needs them.
+var requests = map[string]string{
+	callPing:    "GET /_ping",
+	callVersion: "GET /version",
+	callInfo:    "GET /info",
+	callEvents:  "GET /events",
+	callList:    "GET /containers/json",
+	callInspect: "GET /containers/*/json",
+	callStart:   "POST /containers/*/start",
+	callRestart: "POST /containers/*/restart",
+}
+
+// refused reports whether the engine, or a proxy before it, forbids a call: by
+// 403, or by 405 where a proxy allows no path at all for the method, of which the
+// client library tells nothing but the text.
+// Source: https://github.com/wollomatic/socket-proxy
+func refused(err error) bool {
+	return errdefs.IsPermissionDenied(err) ||
+		err != nil && strings.Contains(err.Error(), http.StatusText(http.StatusMethodNotAllowed))
+}
+
+// dispensable are the calls without which Defib carries on. A refusal of any
+// other ends the connection, which is said.
+var dispensable = map[string]bool{callInfo: true, callInspect: true, callStart: true, callRestart: true}
+
+// refusals are the dispensable calls that are refused now.
+type refusals struct {
+	mu    sync.Mutex
+	calls map[string]bool
+}
+
+// answered adds to the error of a refused call what would have to be allowed. It
+// says so when a dispensable call begins to be refused, and when it is allowed
+// again. An error that came of the context's end is no answer: it may tell why
+// another call was refused.
+func (e *Engine) answered(ctx context.Context, call string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if refused(err) {
+		err = fmt.Errorf("%w: a socket proxy refuses it: allow %s (docs/privileges.md names all that Defib needs)", err, requests[call])
+	}
+	if !dispensable[call] {
+		return err
+	}
+	e.refusals.mu.Lock()
+	defer e.refusals.mu.Unlock()
+	before := e.refusals.calls[call]
+	switch {
+	case refused(err) && !before:
+		e.refusals.calls[call] = true
+		e.Logger.Warn("call refused", "call", call, "err", err)
+	case err == nil && before:
+		delete(e.refusals.calls, call)
+		e.Logger.Info("call allowed again", "call", call)
+	}
+	return err
+}

@@ -16,7 +16,8 @@ import (
 )
 
 // daemon is a dockerd of our own: its own directories, its own containerd, no
-// network, so that it disturbs nothing else on the machine.
+// network, so that it disturbs nothing else on the machine; or a Podman, see
+// podman_test.go.
 type daemon struct {
 	dir  string
 	cmd  *exec.Cmd
@@ -28,8 +29,11 @@ func newDaemon() (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An empty configuration, else the machine's own would apply.
-	return &daemon{dir: dir}, os.WriteFile(filepath.Join(dir, "daemon.json"), []byte("{}"), 0o600)
+	config := "{}" // empty, else the machine's own would apply
+	if onPodman {
+		config = podmanConfig
+	}
+	return &daemon{dir: dir}, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600)
 }
 
 func (d *daemon) host() string { return "unix://" + filepath.Join(d.dir, "docker.sock") }
@@ -41,20 +45,14 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	d.cmd = exec.CommandContext(context.WithoutCancel(ctx), "dockerd",
-		"--config-file="+filepath.Join(d.dir, "daemon.json"),
-		"--host="+d.host(),
-		"--data-root="+filepath.Join(d.dir, "data"),
-		"--exec-root="+filepath.Join(d.dir, "exec"),
-		"--pidfile="+filepath.Join(d.dir, "pid"),
-		"--bridge=none", "--iptables=false", "--ip6tables=false")
+	d.cmd = d.program(context.WithoutCancel(ctx))
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig:  syscall.SIGTERM,      // a test binary that ends without cleaning up must not leave an engine
 		Cloneflags: syscall.CLONE_NEWNET, // --bridge=none removes docker0, which is the machine's own engine's
 	}
 	if err := d.cmd.Start(); err != nil {
-		return fmt.Errorf("starting dockerd: %w", err)
+		return fmt.Errorf("starting %s: %w", d.cmd.Path, err)
 	}
 	gone := make(chan struct{})
 	d.gone = gone
@@ -66,6 +64,20 @@ func (d *daemon) start(ctx context.Context) error {
 	return nil
 }
 
+// program is what serves the API.
+func (d *daemon) program(ctx context.Context) *exec.Cmd {
+	if onPodman {
+		return d.podman(ctx)
+	}
+	return exec.CommandContext(ctx, "dockerd",
+		"--config-file="+filepath.Join(d.dir, "config"),
+		"--host="+d.host(),
+		"--data-root="+filepath.Join(d.dir, "data"),
+		"--exec-root="+filepath.Join(d.dir, "exec"),
+		"--pidfile="+filepath.Join(d.dir, "pid"),
+		"--bridge=none", "--iptables=false", "--ip6tables=false")
+}
+
 // await polls until answers holds or the daemon ended.
 func (d *daemon) await(ctx context.Context, answers func() bool) error {
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -74,9 +86,9 @@ func (d *daemon) await(ctx context.Context, answers func() bool) error {
 		select {
 		case <-tick.C:
 		case <-d.gone:
-			return fmt.Errorf("dockerd ended while starting:\n%s", d.log())
+			return fmt.Errorf("the engine ended while starting:\n%s", d.log())
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for dockerd: %w\n%s", ctx.Err(), d.log())
+			return fmt.Errorf("waiting for the engine: %w\n%s", ctx.Err(), d.log())
 		}
 	}
 	return nil
@@ -112,7 +124,7 @@ func (d *daemon) end(ctx context.Context, s syscall.Signal) error {
 	select {
 	case <-d.gone:
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for dockerd to end: %w\n%s", ctx.Err(), d.log())
+		return fmt.Errorf("waiting for the engine to end: %w\n%s", ctx.Err(), d.log())
 	}
 	d.buryContainerd()
 	return nil

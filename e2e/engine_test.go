@@ -39,12 +39,16 @@ var errNoEngine = errors.New("no engine: neither root with dockerd on the machin
 
 func sharedEngine(tb testing.TB) *engine {
 	tb.Helper()
+	differs(tb)
 	shared.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*limit)
 		defer cancel()
-		if canStartOwn() {
+		switch {
+		case canStartOwn():
 			shared.e, shared.err = newEngine(ctx)
-		} else {
+		case onPodman: // what runs is Docker
+			shared.err = errNoEngine
+		default:
 			shared.e, shared.err = runningEngine(ctx)
 		}
 	})
@@ -77,6 +81,7 @@ func privateEngine(tb testing.TB) *engine {
 // unbornEngine has a socket path and nobody behind it until boot.
 func unbornEngine(tb testing.TB) *engine {
 	tb.Helper()
+	differs(tb)
 	if !canStartOwn() {
 		unavailable(tb, "an engine of one's own takes root and dockerd")
 	}
@@ -98,7 +103,11 @@ func unbornEngine(tb testing.TB) *engine {
 }
 
 func canStartOwn() bool {
-	_, err := exec.LookPath("dockerd")
+	program := "dockerd"
+	if onPodman {
+		program = "podman"
+	}
+	_, err := exec.LookPath(program)
 	return err == nil && os.Geteuid() == 0
 }
 

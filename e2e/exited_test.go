@@ -7,10 +7,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// never is a stopped delay that no test lives to see: what comes back in spite
-// of it was not taken for stopped.
-const never = "--restart.stopped-delay=10m"
-
 func TestCrashIsStartedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))

@@ -1,7 +1,8 @@
-// Package e2e runs the built binary against a real Docker Engine. As root, with
-// dockerd on the machine, the tests start engines of their own; otherwise they
-// use the one that runs (DOCKER_HOST or the usual socket) and leave out what
-// would stop it. Without any engine they are skipped, or fail where CI is set.
+// Package e2e runs the built binary against a real Docker Engine, or against
+// Podman with DEFIB_E2E_ENGINE=podman. As root, with dockerd or podman on the
+// machine, the tests start engines of their own; otherwise they use the Docker
+// Engine that runs (DOCKER_HOST or the usual socket) and leave out what would
+// stop it. Without any engine they are skipped, or fail where CI is set.
 package e2e
 
 import (
@@ -44,6 +45,10 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+	}
+	if kind := os.Getenv(engineEnv); kind != "" && kind != "docker" && !onPodman {
+		fmt.Fprintf(os.Stderr, "%s=%s: want docker or podman\n", engineEnv, kind)
+		return 1
 	}
 	dir, err := os.MkdirTemp("", "defib-e2e-")
 	if err != nil {

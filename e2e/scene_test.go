@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,13 +44,24 @@ func (s *scene) strike() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), limit)
 	defer cancel()
 	all, err := s.list(ctx)
+	if err != nil {
+		s.Error("listing containers:", err)
+	}
 	for i, c := range all {
 		if s.Failed() && i < 10 {
 			s.report(ctx, c.ID)
 		}
-		err = errors.Join(err, s.engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true}))
 	}
-	if err != nil {
+	// Podman keeps those whose network others share, until those are gone.
+	for before := len(all) + 1; 0 < len(all) && len(all) < before; {
+		before, err = len(all), nil
+		all = slices.DeleteFunc(all, func(c container.Summary) bool {
+			why := s.engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true})
+			err = errors.Join(err, why)
+			return why == nil
+		})
+	}
+	if len(all) > 0 {
 		s.Error("removing containers:", err)
 	}
 }
@@ -108,13 +120,14 @@ func checked() spec {
 // box is one container.
 type box struct {
 	*scene
-	name, id string
+	name, id    string
+	stopTimeout int // seconds; 0: the engine's own
 }
 
 // create makes a container under the scene's prefix.
 func (s *scene) create(suffix string, p spec) *box {
 	s.Helper()
-	b := &box{scene: s, name: s.prefix + suffix}
+	b := &box{scene: s, name: s.prefix + suffix, stopTimeout: p.stopTimeout}
 	s.must("creating "+b.name, func(ctx context.Context) (err error) {
 		b.id, err = s.engine.createPatient(ctx, b.name, p)
 		return err
@@ -182,7 +195,7 @@ func (b *box) stop() {
 	b.Helper()
 	b.awaitAlive()
 	b.must("stopping "+b.name, func(ctx context.Context) error {
-		return b.engine.ContainerStop(ctx, b.id, container.StopOptions{})
+		return b.engine.ContainerStop(ctx, b.id, b.stopOptions())
 	})
 }
 

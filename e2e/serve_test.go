@@ -92,7 +92,7 @@ func TestEnvironmentIsAsGoodAsFlags(t *testing.T) {
 	d := spawn(t, []string{
 		"DOCKER_HOST=" + s.engine.host,
 		"DEFIB_RESTART_WHITELIST=" + b.name,
-		"DEFIB_RESTART_STOPPED_DELAY=10m",
+		"DEFIB_RESTART_STOPPED_DELAY=" + strings.TrimPrefix(never, "--restart.stopped-delay="),
 		"DEFIB_WEB_LISTEN_ADDRESS=127.0.0.1:0",
 		"DEFIB_LOG_FORMAT=json",
 		"DEFIB_LOG_LEVEL=debug",

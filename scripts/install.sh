@@ -11,6 +11,7 @@ packages() {
 	case $1 in
 	gcc) echo gcc libc6-dev ;; # for go test -race
 	dockerd) echo docker.io ;;
+	podman) echo podman ;;
 	docker) if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi ;;
 	prometheus | promtool) echo prometheus ;;
 	prometheus-alertmanager | amtool) echo prometheus-alertmanager ;;
@@ -76,8 +77,14 @@ fi
 rm -f "$log"
 
 # Only the programs are wanted, after the next boot too.
-for service in prometheus prometheus-alertmanager; do
-	if [[ " ${wanted[*]} " == *" $service "* ]]; then
-		systemctl disable $service >/dev/null 2>&1 || update-rc.d $service disable >/dev/null 2>&1 || true
-	fi
+services() {
+	case $1 in
+	prometheus | prometheus-alertmanager) echo "$1" ;;
+	podman) echo podman.socket podman.service podman-restart.service podman-auto-update.service podman-auto-update.timer ;;
+	esac
+}
+for package in "${wanted[@]}"; do
+	for service in $(services "$package"); do
+		systemctl disable "$service" >/dev/null 2>&1 || update-rc.d "$service" disable >/dev/null 2>&1 || true
+	done
 done

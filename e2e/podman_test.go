@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// onPodman says that the engines of this run are Podmans, which serve Docker's
+// API, and differ from Docker in what differences tells.
+var onPodman = os.Getenv(engineEnv) == "podman"
+
+// engineEnv chooses the engines: docker, which is the default, or podman.
+const engineEnv = "DEFIB_E2E_ENGINE"
+
+// never is a stopped delay that no test lives to see: what comes back in spite
+// of it was not taken for stopped. On Podman, which does not tell, everything
+// comes back after it.
+var never = neverOr("--restart.stopped-delay=1s")
+
+func neverOr(onPodmanSoon string) string {
+	if onPodman {
+		return onPodmanSoon
+	}
+	return "--restart.stopped-delay=10m"
+}
+
+// podmanConfig is for a machine without systemd: its own cgroups, a file for the
+// events. Locks in shared memory would be every Podman's on the machine, and the
+// default limits are more than a container in a container may have.
+const podmanConfig = `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+`
+
+// podman serves the API of a Podman of our own: the directories hold all that it
+// knows. Its containers are children of nobody, and live on when it ends.
+func (d *daemon) podman(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "podman",
+		"--root="+filepath.Join(d.dir, "data"),
+		"--runroot="+filepath.Join(d.dir, "exec"),
+		"--tmpdir="+filepath.Join(d.dir, "exec/tmp"),
+		"--storage-driver=vfs",
+		"system", "service", "--time=0", d.host())
+	cmd.Dir = d.dir // its conmon leaves a file there when memory runs out
+	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+filepath.Join(d.dir, "config"))
+	return cmd
+}
+
+// stopOptions are those of docker stop, with the patience that Docker has of
+// itself: Podman kills at once unless told otherwise.
+func (b *box) stopOptions() container.StopOptions {
+	if !onPodman {
+		return container.StopOptions{}
+	}
+	return container.StopOptions{Timeout: new(max(b.stopTimeout, 10))}
+}
+
+// Why something cannot hold on Podman 4.3.
+const (
+	tellsNoStop   = "it does not announce a stop, nor with which signal it kills: an end is an end"
+	hasNoDaemon   = "there is no daemon whose end stops containers"
+	hasNoTimer    = "its health checks are run by systemd, which the machines of tests do not have"
+	notesNoError  = "it notes no error of a start that failed, and calls the container created"
+	keepsParents  = "it does not let go of a container that others share the network of"
+	announcesLess = "it announces no kill of docker stop and docker restart, which the test waits for"
+)
+
+// differences are the tests that Podman cannot pass, by name or by the beginning
+// of a subtest's name, and why. What Defib does there instead is tested below.
+var differences = map[string]string{
+	"TestAnswerSaysInWordsWhatBecameOfAnAlert":                                           keepsParents,
+	"TestCallersAreToldOfAShutdown":                                                      announcesLess,
+	"TestChildWaitsForItsNetworkParent":                                                  keepsParents,
+	"TestContainerWhoseFirstStartFailedIsStarted":                                        notesNoError,
+	"TestContainersComeBackAfterAnEngineShutdown":                                        hasNoDaemon,
+	"TestContainersComeBackAfterTheEngineWasKilled":                                      hasNoDaemon,
+	"TestCutStreamHealsItself/a_stop_in_the_gap_is_still_known":                          tellsNoStop,
+	"TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose":                                  tellsNoStop,
+	"TestFamilyComesBackWithTheEngine":                                                   hasNoDaemon,
+	"TestKilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
+	"TestProjectGoingDownSlowlyIsNotFought":                                              tellsNoStop,
+	"TestSickContainerIsHealedByItsAlert":                                                hasNoTimer,
+	"TestSicknessThatComesDuringTheBackOffIsHealed":                                      hasNoTimer,
+	"TestStateOfWhitelistedContainersIsLogged":                                           tellsNoStop,
+	"TestStoppedContainer/docker_kill,_on-failure":                                       tellsNoStop,
+	"TestStoppedContainer/docker_kill,_unless-stopped":                                   tellsNoStop,
+	"TestStoppedContainer/docker_kill_-s_TERM,_unless-stopped":                           tellsNoStop,
+	"TestStoppedContainer/docker_stop,_on-failure":                                       tellsNoStop,
+	"TestStoppedContainer/docker_stop,_unless-stopped":                                   tellsNoStop,
+	"TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt":                              tellsNoStop,
+	"TestStoppedProjectComesBackOnceItIsQuiet":                                           tellsNoStop,
+	"TestUnhealthyContainerIsLeftAlone":                                                  hasNoTimer,
+	"TestUnhealthyContainerIsRestarted":                                                  hasNoTimer,
+}
+
+// differs skips a test that Podman cannot pass.
+func differs(tb testing.TB) {
+	tb.Helper()
+	if !onPodman {
+		return
+	}
+	for name, why := range differences {
+		if strings.HasPrefix(tb.Name(), name) {
+			tb.Skip("not on Podman: ", why)
+		}
+	}
+}
+
+// TestDifferencesAreOfTests keeps the list from naming what is no more.
+func TestDifferencesAreOfTests(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(content)
+	}
+	for name := range differences {
+		test, sub, _ := strings.Cut(name, "/")
+		if !strings.Contains(text.String(), "func "+test+"(") || !strings.Contains(text.String(), strings.ReplaceAll(sub, "_", " ")) {
+			t.Errorf("there is no test %s", name)
+		}
+	}
+}
+
+// podmanScene is that of a test about what is different on Podman.
+func podmanScene(t *testing.T, e func(testing.TB) *engine) *scene {
+	t.Helper()
+	if !onPodman {
+		t.Skip("about Podman: set " + engineEnv + "=podman")
+	}
+	t.Parallel()
+	return newScene(t, e(t))
+}
+
+func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
+	for name, end := range map[string]func(*box){
+		"a crash":     (*box).crash,
+		"docker stop": (*box).stop,
+		"docker kill": func(b *box) { b.kill("KILL") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const delay = 3 * time.Second
+			s := podmanScene(t, sharedEngine)
+			b := s.run("token", spec{args: []string{"-code=1"}})
+			d := s.defib(whitelist(b), "--restart.stopped-delay="+delay.String())
+			end(b)
+			died := b.awaitEvents("die", 1)[0]
+			d.awaitHeld(b, "stopped_delay")
+			if gap := b.awaitEvents("start", 2)[1].Sub(died); gap < delay {
+				t.Errorf("came back after %v, sooner than the delay of %v", gap, delay)
+			}
+			d.awaitLine(1, "container started", "container", b.name, "attempt", 1)
+			if said := d.warnings("podman does not tell a stop from a death"); len(said) != 1 {
+				t.Errorf("said %d times what Podman does not tell", len(said))
+			}
+		})
+	}
+}
+
+func TestKillOnPodmanIsHealedUnderEveryPolicy(t *testing.T) {
+	for _, policy := range []string{"unless-stopped", "on-failure"} {
+		t.Run(policy, func(t *testing.T) {
+			s := podmanScene(t, sharedEngine)
+			b := s.run("token", spec{})
+			d := s.defib(whitelist(b), never, "--restart.policy="+policy)
+			b.kill("KILL")
+			b.awaitEvents("start", 2)
+			d.awaitLine(1, "container started", "container", b.name, "exit_code", 137)
+		})
+	}
+}
+
+// Podman itself restarts what has a policy always, unless it was stopped.
+func TestStopOnPodmanIsToldByItsOwnPolicy(t *testing.T) {
+	s := podmanScene(t, sharedEngine)
+	b := s.run("token", spec{restart: container.RestartPolicyAlways})
+	d := s.defib(whitelist(b), never, "--restart.policy=unless-stopped")
+	b.stop()
+	d.awaitHeld(b, "stopped")
+	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	d.leftAlone(b)
+	b.startedTimes(1)
+}
+
+func TestHeldContainerOnPodmanStaysDown(t *testing.T) {
+	s := podmanScene(t, sharedEngine)
+	b := s.run("token", spec{})
+	holds := "--restart.hold-file=" + filepath.Join(t.TempDir(), "holds")
+	if code := spawn(t, nil, "hold", b.name, "--for=1h", holds).exitCode(); code != 0 {
+		t.Fatalf("exit code %d of defib hold", code)
+	}
+	d := s.defib(whitelist(b), never, holds)
+	b.stop()
+	d.awaitHeld(b, "on_hold")
+	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	d.leftAlone(b)
+}
+
+func TestContainersOutliveAPodmanThatEnds(t *testing.T) {
+	s := podmanScene(t, privateEngine)
+	b := s.run("token", spec{args: []string{"-code=1"}})
+	d := s.defib(whitelist(b), never)
+	s.endEngine(syscall.SIGTERM)
+	d.awaitAway()
+	s.boot()
+	d.awaitValue("docker_up", 1)
+	b.mustBe(container.StateRunning)
+	b.startedTimes(1)
+	b.crash()
+	b.awaitEvents("start", 2)
+	d.awaitLine(1, "container started", "container", b.name)
+	d.shows("defib_engine_drift_total", 0)
+}

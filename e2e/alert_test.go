@@ -74,7 +74,7 @@ func (d *defib) call(method, body string, header ...string) reply {
 		}
 	}
 	req.Close = true // a Defib of before may have had this port
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.client.Do(req)
 	if err != nil {
 		return reply{err: err}
 	}

@@ -19,9 +19,10 @@ import (
 type defib struct {
 	testing.TB
 	*journal
-	cmd  *exec.Cmd
-	base string // http://127.0.0.1:PORT
-	gone chan struct{}
+	cmd    *exec.Cmd
+	client *http.Client
+	base   string // http://127.0.0.1:PORT
+	gone   chan struct{}
 }
 
 // defib starts a Defib that watches the scene's engine, and waits until it is
@@ -52,7 +53,7 @@ func spawn(tb testing.TB, env []string, args ...string) *defib {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d := &defib{TB: tb, journal: &journal{}, gone: make(chan struct{})}
+	d := &defib{TB: tb, journal: &journal{}, client: http.DefaultClient, gone: make(chan struct{})}
 	d.cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
 	d.cmd.Env = append(cleanEnv(), env...)
 	d.cmd.Stdout, d.cmd.Stderr = d.journal, d.journal
@@ -140,7 +141,7 @@ func (d *defib) get(path string) (int, string, error) {
 		return 0, "", err
 	}
 	req.Close = true // a Defib of before may have had this port
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

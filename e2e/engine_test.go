@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -188,31 +185,7 @@ func (e *engine) importAs(ctx context.Context, name string, changes ...string) e
 	if err != nil {
 		return err
 	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	var layer bytes.Buffer
-	w := tar.NewWriter(&layer)
-	head := tar.Header{Name: "patient", Mode: 0o755, Size: int64(len(program))}
-	if err := w.WriteHeader(&head); err != nil {
-		return err
-	}
-	if _, err := w.Write(program); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	source := image.ImportSource{Source: &layer, SourceName: "-"}
-	answer, err := e.ImageImport(ctx, source, name, image.ImportOptions{
-		Changes: append(changes, `ENTRYPOINT ["/patient"]`),
-	})
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, answer)
-	return errors.Join(err, answer.Close())
+	return e.importProgram(ctx, path, name, append(changes, `ENTRYPOINT ["/patient"]`))
 }
 
 // close ends the engine if it is ours, and everything that it started; on the

@@ -88,9 +88,13 @@ var (
 // build compiles a program of this module; the patient stands alone in its
 // image, hence static.
 func build(pkg string, flags ...string) (string, error) {
+	return buildInto(workdir, pkg, flags...)
+}
+
+func buildInto(dir, pkg string, flags ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	path := filepath.Join(workdir, filepath.Base(pkg))
+	path := filepath.Join(dir, filepath.Base(pkg))
 	args := append([]string{"build", "-o", path}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	if len(flags) == 0 {

@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hold asks the contained Defib for a hold, by docker exec.
+func (c *contained) hold(args ...string) {
+	c.Helper()
+	code, said := c.exec(append([]string{"/defib", "hold"}, args...)...)
+	if code != 0 || !strings.Contains(said, "on hold until") {
+		c.Fatalf("defib hold: exit code %d, %s", code, said)
+	}
+}
+
+func TestHoldByDockerExec(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, privateEngine(t))
+	b := s.run("token", spec{args: []string{"-code=1"}})
+	d := s.contain(nil, whitelist(b), "--docker.resync-interval=1s")
+	d.hold(b.name, "--for", "2h")
+	b.crash()
+	d.awaitHeld(b, "on_hold")
+	d.awaitValue("defib_on_hold", 1)
+	if next := d.scrape()[series("defib_container_next_attempt_timestamp_seconds", "name", b.name)]; next < float64(time.Now().Add(time.Hour).Unix()) {
+		t.Errorf("the hold of 2h is shown until %v", next)
+	}
+
+	d.box.restart()
+	d.box.awaitEvents("start", 2)
+	d.attend() // the same Defib in a new life
+	d.awaitHeld(b, "on_hold")
+	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	b.startedTimes(1)
+
+	if code, said := d.exec("/defib", "release", b.name); code != 0 || !strings.Contains(said, "Nothing is on hold") {
+		t.Errorf("defib release: exit code %d, %s", code, said)
+	}
+	b.awaitEvents("start", 2)
+	d.awaitLine(1, "container started", "container", b.name)
+	d.shows("defib_on_hold", 0)
+
+	began := time.Now()
+	d.hold("--for", "5s") // everybody
+	b.crash()
+	b.awaitEvents("start", 3)
+	if took := time.Since(began); took < 5*time.Second {
+		t.Errorf("it was started %v after a hold of 5s began", took)
+	}
+}
+
+func TestBrokenHoldFileIsToldOnceAndHoldsNothingForEver(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, privateEngine(t))
+	held, free := s.run("held", spec{args: []string{"-code=1"}}), s.run("free", spec{args: []string{"-code=1"}})
+	d := s.contain(nil, whitelist(held, free), "--docker.resync-interval=1s")
+	d.hold(held.name, "--for", "8s")
+	held.crash()
+	d.awaitHeld(held, "on_hold")
+
+	file := filepath.Join(d.holds, "holds")
+	if err := os.WriteFile(file, []byte("everything, please\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	told := d.awaitLine(1, "the hold file cannot be read: the holds stay as they were")
+	if !strings.Contains(told.str("err"), "everything, please") || !told.has("level", "WARN") {
+		t.Errorf("it is not said what is wrong: %s", told.text)
+	}
+	if code, said := d.exec("/defib", "hold", free.name, "--for", "1h"); code == 0 || !strings.Contains(said, "everything, please") {
+		t.Errorf("defib hold: exit code %d, %s", code, said)
+	}
+	free.crash()
+	free.awaitEvents("start", 2)
+	held.awaitEvents("start", 2) // its hold has ended, with the file as it is
+	d.logged(1, "the hold file cannot be read: the holds stay as they were")
+
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	d.hold(held.name, "--for", "1h")
+	held.crash()
+	d.awaitHeld(held, "on_hold")
+}

@@ -20,6 +20,12 @@ import (
 // DefaultHost is where Docker listens unless told otherwise.
 const DefaultHost = client.DefaultDockerHost
 
+// An engine that cannot tell of itself is asked so often, and at this pace.
+const (
+	infoTries = 10
+	infoPause = 200 * time.Millisecond
+)
+
 // minAPIVersion is the oldest API that the client library speaks (Docker 1.12).
 const minAPIVersion = "1.24"
 
@@ -98,21 +104,37 @@ func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
 	if versions.LessThan(v.APIVersion, minAPIVersion) {
 		return about{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
-	a := about{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch, then: time.Now()}
-	a.now = a.then
+	a := about{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch}
 	for _, c := range v.Components {
 		a.podman = a.podman || strings.HasPrefix(c.Name, "Podman")
 	}
-	// A proxy may refuse info. Then the host has no name, and its clock is
-	// taken to be ours.
-	info, err := api.Info(ctx)
-	if e.answered(ctx, callInfo, err) == nil {
-		a.host = info.Name
-		if t := parseTime(info.SystemTime); !t.IsZero() {
-			a.now = t
+	e.ask(ctx, api, &a)
+	return a, nil
+}
+
+// ask completes what is known of the engine. A proxy may refuse it: then the host
+// has no name, and its clock is taken to be ours. Podman fails as long as one of
+// its containers is being removed.
+func (e *Engine) ask(ctx context.Context, api *client.Client, a *about) {
+	for range infoTries {
+		a.then = time.Now()
+		a.now = a.then
+		info, err := api.Info(ctx)
+		if err = e.answered(ctx, callInfo, err); err == nil {
+			a.host = info.Name
+			if t := parseTime(info.SystemTime); !t.IsZero() {
+				a.now = t
+			}
+		}
+		if err == nil || refused(err) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(infoPause):
 		}
 	}
-	return a, nil
 }
 
 // ping asks for a sign of life. The client takes redirects for one.

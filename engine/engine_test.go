@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -304,5 +305,21 @@ func TestPodmansWordsAreAskedFor(t *testing.T) {
 		if !asked.ExactMatch("event", docker) || !asked.ExactMatch("event", podman) {
 			t.Errorf("want both %s and %s in %v", docker, podman, asked)
 		}
+	}
+}
+
+// Podman cannot tell of itself as long as one of its containers is being removed.
+func TestEngineThatCannotTellOfItselfIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	f.put("web")
+	f.on(callInfo, func(w http.ResponseWriter, r *http.Request) {
+		if f.asked(callInfo) == infoTries-1 {
+			f.on(callInfo, nil)
+		}
+		answers(http.StatusInternalServerError, "container does not exist in database")(w, r)
+	})
+	if p := connected(t, Options{Host: f.host()}).Picture(); p.Host != "testhost" {
+		t.Errorf("its host is %q", p.Host)
 	}
 }

@@ -92,11 +92,13 @@ func (hs Holds) after(now time.Time) Holds {
 
 // With returns the holds that have not ended, and one for each of these names
 // until the given moment; none means everything. A name has one hold, the newest.
+// The file knows whole seconds: a hold does not end before its time.
 func (hs Holds) With(now, until time.Time, names []Pattern) Holds {
 	if len(names) == 0 {
 		names = []Pattern{{text: everything, name: everything, glob: true}}
 	}
 	hs = hs.Without(now, names)
+	until = until.Add(time.Second - 1).Truncate(time.Second)
 	for _, name := range names {
 		hs = append(hs, Hold{Pattern: name, Until: until})
 	}

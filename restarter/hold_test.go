@@ -31,6 +31,22 @@ func TestHoldsAreReadBackAsTheyWereWritten(t *testing.T) {
 	}
 }
 
+func TestAHoldDoesNotEndBeforeItsTime(t *testing.T) {
+	for _, until := range []time.Time{noon, noon.Add(time.Nanosecond), noon.Add(999 * time.Millisecond)} {
+		path := filepath.Join(t.TempDir(), "holds")
+		if err := (Holds{}).With(noon.Add(-time.Minute), until, nil).Write(path); err != nil {
+			t.Fatal(err)
+		}
+		holds, err := ReadHolds(path)
+		if err != nil || len(holds) != 1 {
+			t.Fatal(holds, err)
+		}
+		if early := until.Sub(holds[0].Until); early > 0 || early <= -time.Second {
+			t.Errorf("a hold until %v ends %v before", until, early)
+		}
+	}
+}
+
 func TestABrokenHoldFileHoldsNothingAndNamesItsFault(t *testing.T) {
 	for _, text := range []string{"web", "web tomorrow", "web 2026-01-02T12:00:00Z x", "[a 2026-01-02T12:00:00Z", ", 2026-01-02T12:00:00Z", "ok 2026-01-02T12:00:00Z\nweb"} {
 		holds, err := ReadHolds(file(t, text))

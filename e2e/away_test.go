@@ -164,6 +164,7 @@ func TestHungEngineDoesNotHangAScrape(t *testing.T) {
 	if err := s.engine.daemon.signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the engine to stand still", s.engine.daemon.frozen)
 	begun := time.Now()
 	found := d.scrape()
 	// The ping has 1 s; a machine that is slow as well gets some more.

@@ -116,6 +116,14 @@ func (d *daemon) running() bool {
 
 func (d *daemon) signal(s syscall.Signal) error { return d.cmd.Process.Signal(s) }
 
+// frozen reports whether it stands still, some time after a SIGSTOP.
+func (d *daemon) frozen() bool {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	// pid (comm) state …, where comm may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	return len(fields) > 0 && fields[0] == "T"
+}
+
 // end sends a signal and waits until the daemon has gone.
 func (d *daemon) end(ctx context.Context, s syscall.Signal) error {
 	if err := d.signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {

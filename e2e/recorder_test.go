@@ -78,6 +78,7 @@ func (r *recorder) run(ctx context.Context, since time.Time) {
 func (r *recorder) read(ctx context.Context, since time.Time) (time.Time, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	begin := since
 	messages, errs := r.client.Events(ctx, events.ListOptions{
 		Since:   strconv.FormatInt(since.Unix(), 10) + "." + strconv.Itoa(since.Nanosecond() + 1e9)[1:],
 		Filters: filters.NewArgs(filters.Arg("type", "container")),
@@ -86,6 +87,9 @@ func (r *recorder) read(ctx context.Context, since time.Time) (time.Time, error)
 		select {
 		case m := <-messages:
 			at := time.Unix(0, m.TimeNano)
+			if onPodman && at.Before(begin) {
+				continue // it begins with the whole second
+			}
 			since = at.Add(1)
 			if strings.HasPrefix(string(m.Action), "exec_") {
 				continue

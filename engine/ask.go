@@ -47,19 +47,21 @@ func (c *connection) open(ctx context.Context, since time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.wg.Go(func() { c.read(stream, ended) })
+	c.wg.Go(func() { c.read(since, stream, ended) })
 	return nil
 }
 
 // read never waits for anything but the stream: an engine drops events for a
 // listener that is slow. The last events of an ended stream count too: a shutdown
 // of the engine is told by them.
-func (c *connection) read(stream <-chan events.Message, ended <-chan error) {
+func (c *connection) read(since time.Time, stream <-chan events.Message, ended <-chan error) {
 	for {
 		select {
 		case m := <-stream:
 			h := toHappening(m)
-			c.inbox.post(func(now time.Time) { c.event(now, h) })
+			if !c.repeats(h, since) {
+				c.inbox.post(func(now time.Time) { c.event(now, h) })
+			}
 		case err := <-ended:
 			if errors.Is(err, io.EOF) || err == nil {
 				err = errors.New("the engine closed the event stream")
@@ -68,6 +70,13 @@ func (c *connection) read(stream <-chan events.Message, ended <-chan error) {
 			return
 		}
 	}
+}
+
+// repeats reports whether an event comes again that came before since: Podman
+// begins with the whole second.
+func (c *connection) repeats(h happening, since time.Time) bool {
+	early := since.Sub(h.at)
+	return c.podman && early > 0 && early < time.Second
 }
 
 // event enters one event into the book.
@@ -82,11 +91,11 @@ func (c *connection) event(now time.Time, h happening) {
 // on. They are taken before the first list, which they explain: the stream's own
 // replay would come at its leisure. The first time it asks for all, so that the
 // engine is known again later by the last of them, however long ago it was.
-func (c *connection) replay(ctx context.Context, until time.Time, podman bool) (past []happening, next time.Time, err error) {
+func (c *connection) replay(ctx context.Context, until time.Time) (past []happening, next time.Time, err error) {
 	since := c.book.last.at
 	switch {
 	case !since.IsZero():
-	case podman: // which keeps them for ever
+	case c.podman: // which keeps them for ever
 		since = until.Add(-firstReplay)
 	default:
 		since = time.Unix(1, 0)
@@ -101,7 +110,9 @@ func (c *connection) replay(ctx context.Context, until time.Time, podman bool) (
 		for {
 			select {
 			case m := <-stream:
-				past = append(past, toHappening(m))
+				if h := toHappening(m); !c.repeats(h, since) {
+					past = append(past, h)
+				}
 			case err := <-ended:
 				return err
 			}

@@ -197,6 +197,34 @@ func TestStreamThatIsCutIsOpenedAgain(t *testing.T) {
 	}
 }
 
+// Podman replays the whole second in which the replay is to begin.
+func TestEventsOfACoarseReplayAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	f.coarse = true
+	var err error
+	if f.version, err = jsonFile(t, "podman-4.3", "version.json"); err != nil {
+		t.Fatal(err)
+	}
+	id := f.put("web")
+	w := connected(t, Options{Host: f.host()})
+	for range 3 {
+		f.die(id)
+		f.start(id)
+	}
+	f.emit(id, "update")
+	want := Counts{EventDie: 3, EventStart: 3}
+	w.until(t, "it has counted", func(p *Picture) bool { return p.Get(id).Events == want })
+	for n := range 3 {
+		f.cut()
+		eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) == n+2 })
+	}
+	w.until(t, "it shows so", func(p *Picture) bool { return p.Connected })
+	if got := w.Picture().Get(id).Events; got != want {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+}
+
 func TestEngineRestart(t *testing.T) {
 	t.Parallel()
 	f := serving(t)

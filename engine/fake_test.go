@@ -42,6 +42,7 @@ type fakeEngine struct {
 	calls  map[string]int
 	images []image.Summary
 
+	coarse  bool     // it replays whole seconds
 	down    bool     // for callers within this process
 	hangUps []func() // of their connections
 }
@@ -306,6 +307,9 @@ func (f *fakeEngine) list() []container.Summary {
 // stream sends the events that are asked for, and goes on unless an end is given.
 func (f *fakeEngine) stream(w http.ResponseWriter, r *http.Request) {
 	since, until := nanos(r.URL.Query().Get("since")), nanos(r.URL.Query().Get("until"))
+	if f.coarse {
+		since -= since % int64(time.Second)
+	}
 	w.WriteHeader(http.StatusOK)
 	w.(http.Flusher).Flush()
 	sent := 0

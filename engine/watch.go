@@ -90,8 +90,8 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		e.drain(time.Now()) // the last events too: the next stream begins after them
 	}()
 
-	c := &connection{Engine: e, api: api, cancel: cancel, wg: &wg}
-	past, next, err := c.replay(ctx, about.now, about.podman)
+	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg}
+	past, next, err := c.replay(ctx, about.now)
 	if err != nil {
 		return false, fmt.Errorf("ask for past events: %w", err)
 	}
@@ -121,7 +121,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 
 // warnOfPodman says once, and not at each connection, what cannot be known.
 func (c *connection) warnOfPodman() {
-	if !c.about.podman || c.vague {
+	if !c.podman || c.vague {
 		return
 	}
 	c.vague = true
@@ -133,6 +133,7 @@ func (c *connection) warnOfPodman() {
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
 type connection struct {
 	*Engine
+	podman   bool
 	api      *client.Client
 	cancel   context.CancelCauseFunc
 	wg       *sync.WaitGroup

@@ -236,7 +236,7 @@ func TestHealingFromWithinAContainerWithoutRights(t *testing.T) {
 	sick.awaitEvents("start", 2)
 	d.shows(series("docker_container_up", "name", d.box.name), 1)
 	d.shows("defib_engine_drift_total", 0)
-	if refused := d.warnings("refuse"); len(refused) > 0 {
+	if refused := d.told("refuse"); len(refused) > 0 {
 		t.Errorf("it lacks a right: %v", refused)
 	}
 }

@@ -168,7 +168,7 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 				t.Errorf("came back after %v, sooner than the delay of %v", gap, delay)
 			}
 			d.awaitLine(1, "container started", "container", b.name, "attempt", 1)
-			if said := d.warnings("podman does not tell a stop from a death"); len(said) != 1 {
+			if said := d.told("podman does not tell a stop from a death"); len(said) != 1 {
 				t.Errorf("said %d times what Podman does not tell", len(said))
 			}
 		})

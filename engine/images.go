@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/image"
@@ -163,8 +162,8 @@ func (c *connection) listImages(ctx context.Context) {
 		var refusal error
 		err := c.call(callCtx, callImages, func(ctx context.Context) error {
 			list, err := c.api.ImageList(ctx, image.ListOptions{})
-			if errdefs.IsPermissionDenied(err) {
-				refusal = err // somebody wants it so: that is no failure
+			if refused(err) {
+				refusal = explained(callImages, err) // somebody wants it so: that is no failure
 				return nil
 			}
 			if err == nil {

@@ -25,6 +25,7 @@ var requests = map[string]string{
 	callEvents:  "GET /events",
 	callList:    "GET /containers/json",
 	callInspect: "GET /containers/*/json",
+	callImages:  "GET /images/json",
 	callStart:   "POST /containers/*/start",
 	callRestart: "POST /containers/*/restart",
 }
@@ -38,8 +39,17 @@ func refused(err error) bool {
 		err != nil && strings.Contains(err.Error(), http.StatusText(http.StatusMethodNotAllowed))
 }
 
-// dispensable are the calls without which Defib carries on. A refusal of any
-// other ends the connection, which is said.
+// explained adds to the error of a refused call what would have to be allowed.
+func explained(call string, err error) error {
+	if !refused(err) {
+		return err
+	}
+	return fmt.Errorf("%w: a socket proxy refuses it: allow %s (docs/privileges.md names all that Defib needs)", err, requests[call])
+}
+
+// dispensable are the calls without which Defib carries on, but with less than it
+// is there for. A refusal of any other ends the connection, which is said; images
+// are not listed at all where somebody wants it so.
 var dispensable = map[string]bool{callInfo: true, callInspect: true, callStart: true, callRestart: true}
 
 // refusals are the dispensable calls that are refused now.
@@ -48,17 +58,14 @@ type refusals struct {
 	calls map[string]bool
 }
 
-// answered adds to the error of a refused call what would have to be allowed. It
-// says so when a dispensable call begins to be refused, and when it is allowed
+// answered explains the error of a refused call. It says so when a dispensable call begins to be refused, and when it is allowed
 // again. An error that came of the context's end is no answer: it may tell why
 // another call was refused.
 func (e *Engine) answered(ctx context.Context, call string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	if refused(err) {
-		err = fmt.Errorf("%w: a socket proxy refuses it: allow %s (docs/privileges.md names all that Defib needs)", err, requests[call])
-	}
+	err = explained(call, err)
 	if !dispensable[call] {
 		return err
 	}

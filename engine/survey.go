@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -45,7 +47,7 @@ func (e *Engine) Survey(ctx context.Context) (Survey, error) {
 		if q.call == callPing && err != nil {
 			err = e.advise(ctx, err)
 		}
-		s.Findings = append(s.Findings, Finding{Call: q.call, Request: q.request, Err: err, Refused: forbids(err)})
+		s.Findings = append(s.Findings, Finding{Call: q.call, Request: requests[q.call], Err: err, Refused: refused(err)})
 		if q.call == callPing && err != nil {
 			break
 		}
@@ -55,42 +57,42 @@ func (e *Engine) Survey(ctx context.Context) (Survey, error) {
 
 // question is one call of a survey.
 type question struct {
-	call, request string
-	ask           func(context.Context) error
+	call string
+	ask  func(context.Context) error
 }
 
 // questions are all calls, of which some note what the engine says of itself.
 func (s *Survey) questions(api *client.Client) []question {
 	nobody := strangeID()
 	return []question{
-		{callPing, "GET /_ping", func(ctx context.Context) error { return ping(ctx, api) }},
-		{"version", "GET /version", func(ctx context.Context) error {
+		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
+		{callVersion, func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
 			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch
 			return err
 		}},
-		{"info", "GET /info", func(ctx context.Context) error {
+		{callInfo, func(ctx context.Context) error {
 			info, err := api.Info(ctx)
 			s.Host = info.Name
 			return err
 		}},
-		{callList, "GET /containers/json", func(ctx context.Context) error {
+		{callList, func(ctx context.Context) error {
 			_, err := api.ContainerList(ctx, container.ListOptions{All: true})
 			return err
 		}},
-		{callInspect, "GET /containers/*/json", func(ctx context.Context) error {
+		{callInspect, func(ctx context.Context) error {
 			_, err := api.ContainerInspect(ctx, nobody)
 			return known(err)
 		}},
-		{callEvents, "GET /events", func(ctx context.Context) error { return listens(ctx, api) }},
-		{callImages, "GET /images/json", func(ctx context.Context) error {
+		{callEvents, func(ctx context.Context) error { return listens(ctx, api) }},
+		{callImages, func(ctx context.Context) error {
 			_, err := api.ImageList(ctx, image.ListOptions{})
 			return err
 		}},
-		{callStart, "POST /containers/*/start", func(ctx context.Context) error {
+		{callStart, func(ctx context.Context) error {
 			return known(api.ContainerStart(ctx, nobody, container.StartOptions{}))
 		}},
-		{callRestart, "POST /containers/*/restart", func(ctx context.Context) error {
+		{callRestart, func(ctx context.Context) error {
 			return known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
 		}},
 	}
@@ -126,20 +128,21 @@ func known(err error) error {
 	return err
 }
 
-// listens opens the event stream and leaves.
+// listens asks for the events of a moment long past, which ends by itself. Of a
+// stream that goes on, the client does not say at once that it has been refused.
 func listens(ctx context.Context, api *client.Client) error {
-	_, ended := api.Events(ctx, events.ListOptions{Filters: eventFilters()})
-	select {
-	case err := <-ended:
-		return err
-	default:
-		return nil
+	long := stamp(time.Unix(1, 0))
+	past, ended := api.Events(ctx, events.ListOptions{Since: long, Until: long, Filters: eventFilters()})
+	for {
+		select {
+		case <-past:
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
 	}
-}
-
-// forbids reports whether an error is a refusal: 403, or a proxy's 405.
-func forbids(err error) bool {
-	return errdefs.IsPermissionDenied(err) || err != nil && strings.Contains(err.Error(), "Method Not Allowed")
 }
 
 // First runs the watch until there is a picture of all containers, and returns

@@ -105,6 +105,7 @@ func (b *book) opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.images.asking, b.images.due = false, time.Time{}
 	b.queue = nil
 	clear(b.asking)
+	clear(b.later) // the list asks for all
 	for _, e := range b.entries {
 		e.queued = false
 		if gone {

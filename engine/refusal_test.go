@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -90,4 +91,26 @@ func TestCallThatIsCutOffIsNotRefused(t *testing.T) {
 	if lines := w.log.lines("engine unavailable", "allow "+requests[callList]); len(lines) != 1 {
 		t.Errorf("it says %d times what to allow, want once: %q", len(lines), w.log.lines("engine unavailable"))
 	}
+}
+
+// An inspect that fails asks for a list, and must not be asked for by it at once.
+func TestRefusedInspectsAreNoHotLoop(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		for _, name := range []string{"a", "b", "c"} {
+			f.put(name)
+		}
+		f.on(callInspect, answers(http.StatusForbidden, "forbidden"))
+		w := connectedInProcess(t, f)
+		time.Sleep(time.Minute)
+		// After 0.5, 1, 2, 4, 8, 16 and 30 s, for each of the three.
+		if asked := f.asked(callInspect); asked < 3*5 || asked > 3*10 {
+			t.Errorf("inspected %d times in a minute", asked)
+		}
+		if asked := f.asked(callList); asked > 3*10+5 {
+			t.Errorf("listed %d times in a minute", asked)
+		}
+		if p := w.Picture(); !p.Connected || len(p.Containers) != 3 {
+			t.Errorf("it shows %+v", p)
+		}
+	})
 }

@@ -43,6 +43,9 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 			continue
 		}
 		b.glance(now, e, s)
+		if _, follows := b.later[s.ID]; e.hung && follows {
+			continue // an inspect that fails asks for a list, which must not ask for the inspect
+		}
 		b.enqueue(s.ID, e)
 	}
 	for id, e := range b.entries {

@@ -73,6 +73,7 @@ const (
 	hasNoTimer    = "its health checks are run by systemd, which the machines of tests do not have"
 	notesNoError  = "it notes no error of a start that failed, and calls the container created"
 	keepsParents  = "it does not let go of a container that others share the network of"
+	namesAll      = "it names an image by which a container was created by ID, too"
 	announcesLess = "it announces no kill of docker stop and docker restart, which the test waits for"
 )
 
@@ -88,6 +89,7 @@ var differences = map[string]string{
 	"TestCutStreamHealsItself/a_stop_in_the_gap_is_still_known":                          tellsNoStop,
 	"TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose":                                  tellsNoStop,
 	"TestFamilyComesBackWithTheEngine":                                                   hasNoDaemon,
+	"TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated":                                   namesAll,
 	"TestKilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
 	"TestProjectGoingDownSlowlyIsNotFought":                                              tellsNoStop,
 	"TestSickContainerIsHealedByItsAlert":                                                hasNoTimer,
@@ -212,6 +214,18 @@ func TestHeldContainerOnPodmanStaysDown(t *testing.T) {
 	d.awaitHeld(b, "on_hold")
 	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
 	d.leftAlone(b)
+}
+
+func TestOutdatedImageOnPodmanIsShown(t *testing.T) {
+	s := podmanScene(t, sharedEngine)
+	name := s.prefix + "web"
+	s.named(name, "1")
+	b := s.run("old", spec{image: name})
+	d := s.defib()
+	outdated := series("docker_container_image_outdated", "name", b.name)
+	d.awaitValue(outdated, 0)
+	s.named(name, "2")
+	d.awaitValue(outdated, 1)
 }
 
 func TestContainersOutliveAPodmanThatEnds(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,10 +70,10 @@ func (s *scene) contain(change func(*container.HostConfig), args ...string) *con
 		Image: defibImage,
 		User:  fmt.Sprint(nobody, ":", nobody),
 		Env:   []string{"DEFIB_RESTART_HOLD_FILE=/holds/holds"},
-		Cmd: append([]string{
+		Cmd: slices.Concat([]string{
 			"--docker.host=unix:///engine/" + filepath.Base(socket), "--web.listen-address=127.0.0.1:10911",
 			"--log.format=json", "--log.level=debug", "--restart.stopped-delay=1s",
-		}, args...),
+		}, allowance(), args),
 	}
 	host := &container.HostConfig{
 		NetworkMode:    "none",

@@ -37,7 +37,7 @@ func (s *scene) defib(args ...string) *defib {
 // startDefib starts a Defib for the engine at host and waits until it serves.
 func startDefib(tb testing.TB, host string, args ...string) *defib {
 	tb.Helper()
-	args = append([]string{"--docker.host=" + host, "--web.listen-address=127.0.0.1:0", "--log.format=json"}, args...)
+	args = slices.Concat([]string{"--docker.host=" + host, "--web.listen-address=127.0.0.1:0", "--log.format=json"}, allowance(), args)
 	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--log.level") }) {
 		args = append(args, "--log.level=debug")
 	}

@@ -191,7 +191,7 @@ func TestEnginesOwnRestartsAreLeftToIt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	b := s.run("own", spec{args: []string{"-code=1"}, restart: container.RestartPolicyAlways})
-	d := s.defib(whitelist(b), "--restart.stopped-delay=1s")
+	d := s.defib(whitelist(b), ownRestart)
 	b.crash()
 	b.awaitEvents("start", 2)
 	b.crash()

@@ -23,13 +23,26 @@ const engineEnv = "DEFIB_E2E_ENGINE"
 // never is a stopped delay that no test lives to see: what comes back in spite
 // of it was not taken for stopped. On Podman, which does not tell, everything
 // comes back after it.
-var never = neverOr("--restart.stopped-delay=1s")
+var never = stoppedDelay("10m", "1s")
 
-func neverOr(onPodmanSoon string) string {
+// ownRestart is a stopped delay within which an engine restarts a container by a
+// policy of its own. Podman takes longer, and meanwhile calls it exited.
+var ownRestart = stoppedDelay("1s", "15s")
+
+func stoppedDelay(onDocker, elsewhere string) string {
 	if onPodman {
-		return onPodmanSoon
+		return "--restart.stopped-delay=" + elsewhere
 	}
-	return "--restart.stopped-delay=10m"
+	return "--restart.stopped-delay=" + onDocker
+}
+
+// allowance gives Podman time to tell its version, for which it asks the package
+// manager: on a machine with much to do that takes long.
+func allowance() []string {
+	if onPodman {
+		return []string{"--docker.timeout=" + limit.String()}
+	}
+	return nil
 }
 
 // podmanConfig is for a machine without systemd: its own cgroups, a file for the
@@ -70,6 +83,7 @@ func (b *box) stopOptions() container.StopOptions {
 const (
 	tellsNoStop   = "it does not announce a stop, nor with which signal it kills: an end is an end"
 	hasNoDaemon   = "there is no daemon whose end stops containers"
+	hasNoSwarm    = "it knows no swarm"
 	hasNoTimer    = "its health checks are run by systemd, which the machines of tests do not have"
 	notesNoError  = "it notes no error of a start that failed, and calls the container created"
 	keepsParents  = "it does not let go of a container that others share the network of"
@@ -80,30 +94,33 @@ const (
 // differences are the tests that Podman cannot pass, by name or by the beginning
 // of a subtest's name, and why. What Defib does there instead is tested below.
 var differences = map[string]string{
-	"TestAnswerSaysInWordsWhatBecameOfAnAlert":                                           keepsParents,
-	"TestCallersAreToldOfAShutdown":                                                      announcesLess,
-	"TestChildWaitsForItsNetworkParent":                                                  keepsParents,
-	"TestContainerWhoseFirstStartFailedIsStarted":                                        notesNoError,
-	"TestContainersComeBackAfterAnEngineShutdown":                                        hasNoDaemon,
-	"TestContainersComeBackAfterTheEngineWasKilled":                                      hasNoDaemon,
-	"TestCutStreamHealsItself/a_stop_in_the_gap_is_still_known":                          tellsNoStop,
-	"TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose":                                  tellsNoStop,
-	"TestFamilyComesBackWithTheEngine":                                                   hasNoDaemon,
-	"TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated":                                   namesAll,
-	"TestKilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
-	"TestProjectGoingDownSlowlyIsNotFought":                                              tellsNoStop,
-	"TestSickContainerIsHealedByItsAlert":                                                hasNoTimer,
-	"TestSicknessThatComesDuringTheBackOffIsHealed":                                      hasNoTimer,
-	"TestStateOfWhitelistedContainersIsLogged":                                           tellsNoStop,
-	"TestStoppedContainer/docker_kill,_on-failure":                                       tellsNoStop,
-	"TestStoppedContainer/docker_kill,_unless-stopped":                                   tellsNoStop,
-	"TestStoppedContainer/docker_kill_-s_TERM,_unless-stopped":                           tellsNoStop,
-	"TestStoppedContainer/docker_stop,_on-failure":                                       tellsNoStop,
-	"TestStoppedContainer/docker_stop,_unless-stopped":                                   tellsNoStop,
-	"TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt":                              tellsNoStop,
-	"TestStoppedProjectComesBackOnceItIsQuiet":                                           tellsNoStop,
-	"TestUnhealthyContainerIsLeftAlone":                                                  hasNoTimer,
-	"TestUnhealthyContainerIsRestarted":                                                  hasNoTimer,
+	"TestAnswerSaysInWordsWhatBecameOfAnAlert":                                               keepsParents,
+	"TestLaw9CallersAreToldOfAShutdown":                                                      announcesLess,
+	"TestChildWaitsForItsNetworkParent":                                                      keepsParents,
+	"TestContainerWhoseFirstStartFailedIsStarted":                                            notesNoError,
+	"TestContainersComeBackAfterAnEngineShutdown":                                            hasNoDaemon,
+	"TestContainersComeBackAfterTheEngineWasKilled":                                          hasNoDaemon,
+	"TestCutStreamHealsItself/a_stop_in_the_gap_is_still_known":                              tellsNoStop,
+	"TestDashboardShowsAScene":                                                               hasNoTimer,
+	"TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose":                                      tellsNoStop,
+	"TestFamilyComesBackWithTheEngine":                                                       hasNoDaemon,
+	"TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated":                                       namesAll,
+	"TestLaw7KilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
+	"TestProjectGoingDownSlowlyIsNotFought":                                                  tellsNoStop,
+	"TestSickContainerIsHealedByItsAlert":                                                    hasNoTimer,
+	"TestSicknessThatComesDuringTheBackOffIsHealed":                                          hasNoTimer,
+	"TestLawsHoldInChaos":                                                                    tellsNoStop,
+	"TestStackHealsBesideTheSwarm":                                                           hasNoSwarm,
+	"TestStateOfWhitelistedContainersIsLogged":                                               tellsNoStop,
+	"TestStoppedContainer/docker_kill,_on-failure":                                           tellsNoStop,
+	"TestStoppedContainer/docker_kill,_unless-stopped":                                       tellsNoStop,
+	"TestStoppedContainer/docker_kill_-s_TERM,_unless-stopped":                               tellsNoStop,
+	"TestStoppedContainer/docker_stop,_on-failure":                                           tellsNoStop,
+	"TestStoppedContainer/docker_stop,_unless-stopped":                                       tellsNoStop,
+	"TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt":                                  tellsNoStop,
+	"TestStoppedProjectComesBackOnceItIsQuiet":                                               tellsNoStop,
+	"TestUnhealthyContainerIsLeftAlone":                                                      hasNoTimer,
+	"TestUnhealthyContainerIsRestarted":                                                      hasNoTimer,
 }
 
 // differs skips a test that Podman cannot pass.

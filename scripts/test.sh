@@ -25,7 +25,7 @@ check 'lint' scripts/lint.sh
 CGO_ENABLED=1 check 'go test -race' go test -race -count=1 -timeout 12m ./...
 if ((EUID == 0)); then # others have but the engine that runs
 	# What lies between Defib and Alertmanager, or is Defib's alone, is the same there.
-	same='Alertmanager|Token|Grafana|Silence|Callers|Killed|OneBadRule|OneThatFails|AlertThatComes|AlertsThat|DoesNotHelp|WhoMayCall|Term|Endpoints|Flags|Environment|Promtool|Page|Chaos'
+	same='Alertmanager|Token|Grafana|Silence|Callers|Killed|OneBadRule|OneThatFails|AlertThatComes|AlertsThat|DoesNotHelp|WhoMayCall|Term|Endpoints|Flags|Environment|Promtool|Page|Chaos|Storm'
 	DEFIB_E2E_ENGINE=podman CGO_ENABLED=1 check 'go test -race, on Podman' \
 		go test -race -count=1 -timeout 12m -parallel 10 -skip "$same" ./e2e
 fi

@@ -106,6 +106,7 @@ func (b *book) opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.queue = nil
 	clear(b.asking)
 	clear(b.later) // the list asks for all
+	b.soonest = time.Time{}
 	for _, e := range b.entries {
 		e.queued = false
 		if gone {

@@ -268,3 +268,22 @@ func TestSicknessIsKnownSinceItWasSeen(t *testing.T) {
 		t.Errorf("healthy, and sick since %s", got)
 	}
 }
+
+func TestAStopBeforeTheStartIsNoneOfThisRun(t *testing.T) {
+	l := watching(t, "a")
+	l.pass(time.Minute)
+	l.happens("a", "kill", "15")
+	l.silently("a", "die", "0") // what follows is lost
+	l.pass(time.Second)
+	l.silently("a", "start", "")
+	l.happens("a", "update", "")
+	l.look()
+	if c := l.get("a"); !c.Stopping.IsZero() {
+		t.Errorf("it runs since %s, and was told to stop at %s", c.Started, c.Stopping)
+	}
+	l.happens("a", "die", "1")
+	l.look()
+	if got := l.get("a").Ending; got != EndedSelf {
+		t.Errorf("it ended as %q, want %q", got, EndedSelf)
+	}
+}

@@ -88,11 +88,13 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 // than the last event. Seen is the moment, on our clock, from which a start or an
 // end that nobody saw counts.
 func (r *run) inspected(c, before *Container, seen time.Time, announcesStops bool) {
-	// A start that nobody saw: what is known belongs to another run.
+	// A start that nobody saw: what is known belongs to another run. So does what
+	// was told before the start, if the events in between were lost.
 	unseen := !r.whole && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
+	stale := !r.told.IsZero() && r.told.Before(c.Started)
 	switch {
 	case c.State == Running || c.State == Paused:
-		if r.over() || unseen {
+		if r.over() || unseen || stale {
 			r.start()
 		}
 		r.whole = true

@@ -149,7 +149,7 @@ func connect(host string) (*engine, error) {
 
 // boot starts the engine's daemon, again if need be, and waits for its answer.
 func (e *engine) boot(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, 3*limit) // one that was killed puts much in order first
 	defer cancel()
 	if err := e.daemon.start(ctx); err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 )
 
 // surveyed asks a fake engine, by call: "" what works, else the error.
-func surveyed(t *testing.T, f *fakeEngine) (Survey, map[string]string) {
+func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Survey, map[string]string) {
 	t.Helper()
-	e, err := New(Options{Host: f.host(), Timeout: 100 * time.Millisecond, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	f.put("web")
-	s, found := surveyed(t, f)
+	s, found := surveyed(t, f, time.Minute)
 	if s.Host != "testhost" || s.Version != "27.5" || s.APIVersion != "1.47" || s.OS != "linux" || s.Arch != "amd64" {
 		t.Errorf("%+v", s)
 	}
@@ -65,10 +65,10 @@ func TestSurveyTellsARefusalFromAFailure(t *testing.T) {
 	f.on("list", answers(http.StatusInternalServerError, "out of order"))
 	f.on("inspect", answers(http.StatusOK, "whatever"))
 	f.on("events", hangs)
-	s, found := surveyed(t, f)
+	s, found := surveyed(t, f, 3*time.Second)
 	for call, want := range map[string]string{
 		"info": "no way", callImages: "no way", callStart: "no way", callList: "out of order",
-		callInspect: "knows a container that does not exist", callEvents: "no answer within 100ms",
+		callInspect: "knows a container that does not exist", callEvents: "no answer within 3s",
 	} {
 		if !strings.Contains(found[call], want) {
 			t.Errorf("%s: %q, want %q", call, found[call], want)
@@ -83,7 +83,7 @@ func TestSurveyOfAnEngineThatIsAwaySaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	f.stop()
-	_, found := surveyed(t, f)
+	_, found := surveyed(t, f, time.Minute)
 	if len(found) != 1 || !strings.Contains(found[callPing], "there is no such socket: is Docker running on this host?") {
 		t.Errorf("%q", found)
 	}

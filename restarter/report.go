@@ -33,7 +33,6 @@ type Standing struct {
 	Reason    Reason    // "" unless whitelisted, and held or acted upon
 	Trigger   Trigger   // that asks for it; "" if Reason is
 	Until     time.Time // when it is looked at again, on our clock; zero: not held for a time
-	Attempts  int       // since it last stayed up and well for Reset
 	Streak    int       // starts and restarts since then, ours and the engine's
 	GaveUp    bool
 	Former    *engine.Container // that had the name before this one was created; nil: none that Defib saw
@@ -71,7 +70,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held map[string]ve
 		v, past := held[c.ID], r.past.at(c.ID)
 		s.Standings = append(s.Standings, Standing{
 			Container: c, Rule: rule, Veto: f.veto(c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
-			Attempts: past.attempts, Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
+			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
 			Former: r.names.former(c),
 		})
 	}

@@ -40,7 +40,7 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 		}
 		want := Standing{
 			Container: s.Container, Rule: w.policy.For(s.Container), Reason: BackOff, Trigger: TriggerExited,
-			Until: w.began.Add(time.Second), Attempts: 1, Streak: 1,
+			Until: w.began.Add(time.Second), Streak: 1,
 		}
 		if d := cmp.Diff(want, s, cmp.AllowUnexported(engine.Container{})); d != "" {
 			t.Error(d)

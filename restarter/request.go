@@ -222,10 +222,15 @@ func (r *Restarter) settle(now time.Time, connected bool, held map[string]verdic
 			open = append(open, q)
 		}
 		wake := q.deadline
-		if hasty {
+		switch {
+		case acting && q.answered:
+			continue // the end of the action is news
+		case q.answered:
+			wake = now.Add(afterglow)
+		case hasty:
 			wake = q.asked.Add(passingPatience)
 		}
-		if !q.answered && (next.IsZero() || wake.Before(next)) {
+		if next.IsZero() || wake.Before(next) {
 			next = wake
 		}
 	}
@@ -240,6 +245,10 @@ func (r *Restarter) settle(now time.Time, connected bool, held map[string]verdic
 var passing = map[Reason]bool{StoppedDelay: true, Stopped: true, Created: true, EngineRestarting: true, NotInspected: true}
 
 const passingPatience = 2 * time.Second
+
+// afterglow is how long a container that runs is still held for a request that was
+// declined, once nobody waits for it any more.
+const afterglow = time.Second
 
 // soon reports whether what holds the container may be over by the deadline.
 func (v verdict) soon(deadline time.Time) bool {

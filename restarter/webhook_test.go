@@ -478,3 +478,13 @@ func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAnAlertWasDeclinedForIsNotHeldForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(triggers(TriggerExited)), up("a1", "web"))
+		post(t, h, firing("container", "web")).want(200, Outcome(TriggerDisabled))
+		w.wantHeld("web", TriggerDisabled)
+		pass(2 * time.Second)
+		w.wantHeld("web", "")
+	})
+}

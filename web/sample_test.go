@@ -154,7 +154,7 @@ func ill() *host {
 			c.Exit.OOMKilled = true
 			c.Started = c.Finished.Add(-31 * time.Second)
 		}), func(s *restarter.Standing) {
-			s.Streak, s.Attempts = 12, 12
+			s.Streak = 12
 			before := *s.Container
 			before.ID, before.Image = "0ld", "registry.example/explorer:1.3"
 			s.Former = &before

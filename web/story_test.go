@@ -37,7 +37,7 @@ func state(now engine.State) func(s *restarter.Standing) {
 }
 
 func streak(n int) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) { s.Streak, s.Attempts = n, n }
+	return func(s *restarter.Standing) { s.Streak = n }
 }
 
 func asked(trigger restarter.Trigger) func(s *restarter.Standing) {

@@ -74,7 +74,7 @@ func given(name string) bool {
 // with a failure in CI, where a skipped test would go unnoticed for ever.
 func unavailable(tb testing.TB, reason string) {
 	tb.Helper()
-	if os.Getenv("CI") == "true" {
+	if os.Getenv("CI") != "" {
 		tb.Fatal("unavailable, and CI is set:", reason)
 	}
 	tb.Skip("unavailable: ", reason)

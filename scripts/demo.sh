@@ -64,6 +64,10 @@ await_engine() {
 	return 1
 }
 
+find_go() {
+	command -v go >/dev/null || fail "go is not on the PATH; Defib needs Go $(sed -n 's/^go //p' go.mod) or newer"
+}
+
 find_engine() {
 	if command -v docker >/dev/null; then
 		# Defib does not read the docker command's contexts.
@@ -195,6 +199,7 @@ await_return() {
 
 started() { grep "^docker_container_started_timestamp_seconds{name=\"$patient\"}" <<<"$1"; }
 
+find_go # before anything is installed
 find_engine
 echo "Docker Engine $(answers) at ${DOCKER_HOST:-unix:///var/run/docker.sock}"
 remove_leftovers

@@ -30,14 +30,25 @@ present() {
 }
 
 PATH=$PATH:/usr/sbin:/sbin # where dockerd lives; not on every user's PATH
-missing=() wanted=()
-for program in "$@"; do
-	present "$program" && continue
-	missing+=("$program")
-	read -ra names <<<"$(packages "$program")"
-	wanted+=("${names[@]}")
-done
+lacking() {
+	missing=()
+	local program
+	for program in "$@"; do
+		present "$program" || missing+=("$program")
+	done
+}
+choose() {
+	wanted=()
+	local program names
+	for program in "${missing[@]}"; do
+		names=$(packages "$program")
+		read -ra names <<<"$names"
+		wanted+=("${names[@]}")
+	done
+}
+lacking "$@"
 ((${#missing[@]})) || exit 0
+choose
 
 if ! command -v apt-get >/dev/null; then
 	echo "missing: ${missing[*]}. Please install them (Debian calls the packages ${wanted[*]})." >&2
@@ -63,18 +74,19 @@ if [[ -e $policy ]]; then mv $policy $policy.defib; fi
 printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >$policy
 chmod +x $policy
 
-echo "installing ${wanted[*]} (for ${missing[*]})"
 log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
 apt=(apt-get -q -y -o DPkg::Lock::Timeout=300)
-# A package list that cannot be fetched may still leave what is needed.
+# A package list that cannot be fetched may still leave what is needed. Which
+# packages there are is known only now.
 "${apt[@]}" update >"$log" 2>&1 || true
+choose
+echo "installing ${wanted[*]} (for ${missing[*]})"
 if ! "${apt[@]}" install --no-install-recommends "${wanted[@]}" >>"$log" 2>&1; then
 	tail -n 30 "$log" >&2
 	echo "installing failed; the whole output is in $log" >&2
 	exit 1
 fi
-rm -f "$log"
 
 # Only the programs are wanted, after the next boot too.
 services() {
@@ -88,3 +100,10 @@ for package in "${wanted[@]}"; do
 		systemctl disable "$service" >/dev/null 2>&1 || update-rc.d "$service" disable >/dev/null 2>&1 || true
 	done
 done
+
+lacking "$@"
+if ((${#missing[@]})); then
+	echo "${wanted[*]} were installed, and these are still not on the PATH: ${missing[*]}. Please install them by hand; the output is in $log" >&2
+	exit 1
+fi
+rm -f "$log"

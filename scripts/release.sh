@@ -56,13 +56,13 @@ same() {
 	printf '%-40s %9d bytes, built twice alike\n' "$1" "$size"
 }
 
-# archive NAME: the binary of that name and what belongs to it. Whoever makes it,
-# and when, it is the same.
+# archive NAME: the binary of that name and what belongs to it: all that the docs
+# lead to, but no Go. Whoever makes it, and when, it is the same.
 archive() {
 	local root=$work/$1
 	mkdir "$root"
 	install -m 755 "dist/$1" "$root/defib"
-	tar -C "$work/here/src" -c LICENSE README.md CHANGELOG.md docs alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
+	tar -C "$work/here/src" -c --exclude='*.go' LICENSE README.md CHANGELOG.md docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
 	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-C "$work" -c "$1" | gzip -9n >"dist/$1.tar.gz"
 }

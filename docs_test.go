@@ -172,6 +172,14 @@ func describe(kind string, labels []string) string {
 	return kind + " " + strings.Join(slices.Compact(labels), ",")
 }
 
+func TestReadmeNamesTheGoReleaseThatItTakes(t *testing.T) {
+	_, release, _ := strings.Cut(read(t, "go.mod"), "\ngo ")
+	release, _, _ = strings.Cut(release, "\n")
+	if want := "With Go " + release + " or newer,"; !strings.Contains(read(t, "README.md"), want) {
+		t.Errorf("README.md does not say %q", want)
+	}
+}
+
 func TestReadmeHasEveryMetricAndNoOther(t *testing.T) {
 	families, described := exposed(t)
 	// The usual ones are named by their beginnings, before the table.

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// instruction is a line of a Dockerfile, those that continue it included.
+type instruction struct{ name, args string }
+
+// stages reads the Dockerfile; what stands before the first FROM is left out.
+func stages(t *testing.T) [][]instruction {
+	t.Helper()
+	text := strings.ReplaceAll(read(t, "Dockerfile"), "\\\n", " ")
+	var all [][]instruction
+	for line := range strings.Lines(text) {
+		name, args, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case name == "FROM":
+			all = append(all, nil)
+		case len(all) == 0 || name == "" || strings.HasPrefix(name, "#"):
+			continue
+		}
+		last := &all[len(all)-1]
+		*last = append(*last, instruction{name, strings.Join(strings.Fields(args), " ")})
+	}
+	if len(all) != 2 {
+		t.Fatalf("the Dockerfile has %d stages, want one that builds and one that is left", len(all))
+	}
+	return all
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestDockerfileNeedsNoFrontend: a syntax line would have one fetched.
+func TestDockerfileNeedsNoFrontend(t *testing.T) {
+	if regexp.MustCompile(`(?mi)^#\s*syntax\s*=`).MatchString(read(t, "Dockerfile")) {
+		t.Error("the Dockerfile has a syntax line")
+	}
+}
+
+func TestDockerfileMakesTheImageThatTheReadmePromises(t *testing.T) {
+	final := map[string]string{}
+	for _, i := range stages(t)[1] {
+		final[i.name] += i.args + "\n"
+	}
+	for name, want := range map[string]string{
+		"FROM":       "scratch", // no shell
+		"USER":       "65534:65534",
+		"ENTRYPOINT": `["/defib"]`,
+		"EXPOSE":     "10911",
+	} {
+		if got := strings.TrimSuffix(final[name], "\n"); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if !strings.HasSuffix(final["HEALTHCHECK"], "CMD [\"/defib\", \"healthcheck\"]\n") {
+		t.Errorf("HEALTHCHECK is %q", final["HEALTHCHECK"])
+	}
+	for _, flag := range newApp(&flags{}).Model().Flags {
+		if flag.Name == "web.listen-address" && strings.Join(flag.Default, ",") != ":"+strings.TrimSpace(final["EXPOSE"]) {
+			t.Errorf("the image exposes %s, the program listens on %q", final["EXPOSE"], flag.Default)
+		}
+	}
+	for _, label := range []string{"title", "description", "licenses", "version", "revision"} {
+		if !strings.Contains(final["LABEL"], "org.opencontainers.image."+label+`="`) {
+			t.Errorf("there is no label %s", label)
+		}
+	}
+	for _, word := range []string{"VERSION", "REVISION"} { // an ARG of another stage is empty here
+		if strings.Contains(final["LABEL"], "${"+word+"}") && !strings.Contains("\n"+final["ARG"], "\n"+word+"=") {
+			t.Errorf("a label takes %s, which is no ARG of its stage", word)
+		}
+		if !strings.Contains(read(t, "scripts/image.sh"), "--build-arg "+word+"=") {
+			t.Errorf("scripts/image.sh does not pass %s", word)
+		}
+	}
+}
+
+// TestDockerfileCopiesWhatIsThere looks at both ends: what is copied in exists and
+// is not kept away, and what is copied on was copied in, or is built.
+func TestDockerfileCopiesWhatIsThere(t *testing.T) {
+	both := stages(t)
+	for _, i := range append(both[0], both[1]...) {
+		words := strings.Fields(i.args)
+		if i.name != "COPY" || len(words) < 2 {
+			continue
+		}
+		for _, source := range words[:len(words)-1] {
+			source = strings.TrimPrefix(source, "/src/")
+			if strings.HasPrefix(source, "--from=") || source == "defib" {
+				continue
+			}
+			if _, err := os.Stat(source); err != nil {
+				t.Errorf("COPY %s: %v", i.args, err)
+			}
+			if by := ignored(t, source); by != "" {
+				t.Errorf("COPY %s: .dockerignore keeps %s away, by %s", i.args, source, by)
+			}
+		}
+	}
+	if !strings.Contains(read(t, "scripts/build.sh"), `-o "${OUTPUT:-defib}"`) {
+		t.Error("scripts/build.sh does not build defib, which is copied")
+	}
+}
+
+// TestDockerignoreLeavesWhatTheBuildNeeds: what scripts/build.sh reads, and what
+// is embedded.
+func TestDockerignoreLeavesWhatTheBuildNeeds(t *testing.T) {
+	for _, needed := range []string{
+		"go.mod", "go.sum", "VERSION", "LICENSE", "main.go", "scripts/build.sh", "engine/engine.go",
+		"alerts/containers.yml", "alerts/healing.yml", "web/assets/page.js", "restarter/decide.go",
+	} {
+		if _, err := os.Stat(needed); err != nil {
+			t.Errorf("%s is not there any more: %v", needed, err)
+		}
+		if by := ignored(t, needed); by != "" {
+			t.Errorf("%s is kept from the build by %s", needed, by)
+		}
+	}
+	for _, big := range []string{".git", "docs/page.png", "e2e/main_test.go", "dist/defib", "README.md"} {
+		if ignored(t, big) == "" {
+			t.Errorf("%s goes to the engine with each build", big)
+		}
+	}
+}
+
+// ignored returns the line of .dockerignore that keeps a path from the build. Each
+// line names a path or, after **/, what may lie in any directory; what lies below
+// goes with it.
+func ignored(t *testing.T, path string) string {
+	t.Helper()
+	for line := range strings.Lines(read(t, ".dockerignore")) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		pattern, anywhere := strings.CutPrefix(line, "**/")
+		parts := strings.Split(path, "/")
+		for i := range parts {
+			subject := strings.Join(parts[:i+1], "/")
+			if anywhere {
+				subject = parts[i]
+			}
+			if ok, err := filepath.Match(pattern, subject); err != nil {
+				t.Fatalf(".dockerignore: %s: %v", line, err)
+			} else if ok {
+				return line
+			}
+		}
+	}
+	return ""
+}

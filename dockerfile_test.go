@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -91,7 +92,7 @@ func TestDockerfileMakesTheImageThatTheReadmePromises(t *testing.T) {
 // is not kept away, and what is copied on was copied in, or is built.
 func TestDockerfileCopiesWhatIsThere(t *testing.T) {
 	both := stages(t)
-	for _, i := range append(both[0], both[1]...) {
+	for _, i := range slices.Concat(both...) {
 		words := strings.Fields(i.args)
 		if i.name != "COPY" || len(words) < 2 {
 			continue

@@ -103,7 +103,7 @@ done
 
 lacking "$@"
 if ((${#missing[@]})); then
-	echo "${wanted[*]} were installed, and these are still not on the PATH: ${missing[*]}. Please install them by hand; the output is in $log" >&2
+	echo "installed ${wanted[*]}, and still missing from the PATH: ${missing[*]}. Please install them by hand; the output of apt-get is in $log" >&2
 	exit 1
 fi
 rm -f "$log"

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
 )
 
 // actPatience is how long a start may take: Docker 29 cancels one whose caller
@@ -18,12 +20,14 @@ var (
 	ErrGone = errors.New("the container is gone")
 	// ErrRefused says that the engine, or a proxy before it, forbids the call.
 	ErrRefused = errors.New("refused")
+	// ErrNoAnswer says that the engine has not answered: it may still carry on.
+	ErrNoAnswer = errors.New("no answer")
 )
 
 // Start starts a container that is down, and returns after a fresh inspect of it
 // has been published: until then the action is under way, also when the call
 // timed out, since an engine may carry on. An error means that the container has
-// not been started since; it may be ErrGone or ErrRefused. If the context ends
+// not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the context ends
 // first, its error is returned and nothing is known.
 func (e *Engine) Start(ctx context.Context, c *Container) error {
 	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context) error {
@@ -77,6 +81,8 @@ func (e *Engine) act(ctx context.Context, name string, c *Container, patience ti
 		return now, nil
 	case refused(err):
 		return now, fmt.Errorf("%w: %w", ErrRefused, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), client.IsErrConnectionFailed(err):
+		return now, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	return now, err
 }

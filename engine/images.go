@@ -35,9 +35,10 @@ const (
 type images struct {
 	names   map[string]string // image ID by canonical name; nil: not known
 	asking  bool
-	stale   bool      // something happened since they were asked for
-	refused bool      // they may not be listed
-	due     time.Time // when to ask next; zero: not before there is a picture
+	stale   bool          // something happened since they were asked for
+	refused bool          // they may not be listed
+	due     time.Time     // when to ask next; zero: not before there is a picture
+	pause   time.Duration // before asking after an event: longer where there is one all the time
 }
 
 // imageNames turns a list of images into IDs by canonical name.
@@ -77,7 +78,7 @@ func (b *book) imagesSoon(now time.Time) {
 		return
 	}
 	i.stale = true
-	if soon := now.Add(imagesSettle); !i.asking && soon.Before(i.due) {
+	if soon := now.Add(max(i.pause, imagesSettle)); !i.asking && soon.Before(i.due) {
 		i.due = soon
 	}
 }
@@ -110,10 +111,11 @@ func (b *book) imagesAnswered(now time.Time, names map[string]string, refused bo
 	case names == nil && !refused:
 		i.due = now.Add(imagesRetry)
 	case i.stale && !refused:
-		i.due = now.Add(imagesSettle)
+		i.pause = min(max(2*i.pause, imagesSettle), imagesRetry)
+		i.due = now.Add(i.pause)
 		return
 	default:
-		i.due = now.Add(imagesEvery)
+		i.pause, i.due = 0, now.Add(imagesEvery)
 	}
 	i.names = names
 	for _, e := range b.entries {

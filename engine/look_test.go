@@ -287,3 +287,30 @@ func TestAStopBeforeTheStartIsNoneOfThisRun(t *testing.T) {
 		t.Errorf("it ended as %q, want %q", got, EndedSelf)
 	}
 }
+
+func TestADeathOfARunWhoseStartWasLostIsNoStop(t *testing.T) {
+	l := watching(t, "a")
+	l.pass(time.Minute)
+	l.happens("a", "kill", "15")
+	l.silently("a", "die", "0") // what follows is lost
+	l.pass(time.Second)
+	l.silently("a", "start", "")
+	l.pass(time.Minute)
+	l.happens("a", "die", "1")
+	l.look()
+	if got := l.get("a").Ending; got != EndedUnknown {
+		t.Errorf("it ended as %q, want %q", got, EndedUnknown)
+	}
+}
+
+func TestNoHealthIsShownOfWhatAListCallsDown(t *testing.T) {
+	l := watching(t, "a")
+	l.truth["a"].HealthCheck, l.truth["a"].Health = true, Unhealthy
+	l.happens("a", "health_status: unhealthy", "")
+	l.inspected(l.now, "a", l.ask()["a"], nil, false) // it hangs
+	l.silently("a", "die", "1")
+	l.listAnswered(l.now, l.now, l.summaries())
+	if c := l.get("a"); c.State != Exited || c.Health != NoHealth || !c.Sick.IsZero() {
+		t.Errorf("%s, %q, sick since %s", c.State, c.Health, c.Sick)
+	}
+}

@@ -58,9 +58,9 @@ type refusals struct {
 	calls map[string]bool
 }
 
-// answered explains the error of a refused call. It says so when a dispensable call begins to be refused, and when it is allowed
-// again. An error that came of the context's end is no answer: it may tell why
-// another call was refused.
+// answered explains the error of a refused call. It says so when a dispensable
+// call begins to be refused, and when it is allowed again. An error that came of
+// the context's end is no answer: it may tell why another call was refused.
 func (e *Engine) answered(ctx context.Context, call string, err error) error {
 	if ctx.Err() != nil {
 		return err

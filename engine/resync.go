@@ -72,6 +72,9 @@ func (b *book) glance(now time.Time, e *entry, s container.Summary) {
 	case !e.c.Inspected || b.syncing && differs(e.c, s):
 		c := *e.c
 		c.Inspected, c.State, c.Name = false, parseState(s.State), summaryName(s.Names)
+		if c.State != Running {
+			c.Health, c.HealthOutput = NoHealth, ""
+		}
 		b.show(now, e, &c)
 	}
 }

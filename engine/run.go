@@ -105,6 +105,9 @@ func (r *run) inspected(c, before *Container, seen time.Time, announcesStops boo
 		if unseen || r.settled && !r.finished.Equal(c.Finished) {
 			*r = run{}
 		}
+		if stale && r.ending == EndedStopped {
+			r.told, r.ending = time.Time{}, EndedUnknown
+		}
 		if !r.over() { // its die event may be on its way: the evidence stays for it
 			r.die(c.Finished, seen, false, announcesStops)
 			if r.ending == EndedSelf {

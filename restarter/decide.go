@@ -19,7 +19,8 @@ type verdict struct {
 	cause     time.Time // since when there is something to heal, on our clock
 	due       time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
 	reason    Reason    // why it is left alone; "" if act
-	until     time.Time // when to look again; zero: on news only
+	until     time.Time // when that ends; zero: on news only
+	again     time.Time // when to look again: another cause may be ripe before; zero: on news only
 }
 
 // restarts reports whether acting means to restart what runs.
@@ -62,6 +63,7 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, past history,
 	p.limit(policy, past)
 	for _, v := range p.verdicts {
 		p.look(v.until)
+		p.look(v.again)
 	}
 	for _, c := range picture.Containers {
 		p.look(c.Sick.Add(policy.UnhealthyFor))

@@ -10,7 +10,7 @@ import (
 // record is what happened to one container since Defib first saw it.
 type record struct {
 	acting     bool      // an action is under way
-	restarting bool      // it is a restart of what runs
+	restarting bool      // it is, or the last one was, a restart of what runs
 	place      time.Time // until when it takes one of the places for actions, on our clock
 	attempts   int       // since it was last forgiven
 	restarts   int       // of these, restarts of the running container
@@ -21,7 +21,7 @@ type record struct {
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
 	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
-	late bool // our last action failed as far as we know: a start that is seen now may be its doing
+	late bool // our last action was not answered: a start that is seen now is its doing
 
 	healing Trigger   // of an attempt whose recovery is still awaited; "" if none
 	cause   time.Time // of that attempt, on our clock
@@ -139,11 +139,13 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 
 // startedByOthers takes note of a start while no action of ours is under way:
 // whoever did it may have mended the container. But an engine may complete an
-// action of ours that it had failed to answer.
+// action of ours that it has not answered.
 func (r *record) startedByOthers() {
 	if r.late {
 		r.late = false
-		r.restarts++
+		if r.restarting {
+			r.restarts++
+		}
 		return
 	}
 	r.restarts = 0

@@ -1,8 +1,6 @@
 package restarter
 
 import (
-	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -26,15 +24,6 @@ type Action struct {
 
 // Asker is an alert, and the address that sent it.
 type Asker struct{ Alert, Peer string }
-
-// asker leaves out the port, which differs each time that the same alert comes.
-func asker(r *http.Request, alert string) Asker {
-	peer, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		peer = r.RemoteAddr
-	}
-	return Asker{Alert: alert, Peer: peer}
-}
 
 // Heard is an alert that was answered.
 type Heard struct {

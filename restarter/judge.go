@@ -11,6 +11,8 @@ const (
 	// A container that nobody saw end, so long before the first picture, is
 	// taken for one that was stopped.
 	unknownReach = 10 * time.Minute
+	// A stop takes the container's stop timeout, and so much more on a slow host.
+	stopSlack = 20 * time.Second
 	// A glob does not mean what exited so long before the first picture.
 	oldReach = 24 * time.Hour
 )
@@ -77,8 +79,12 @@ func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 	if !rule.Whitelisted {
 		return verdict{}, false
 	}
+	var again time.Time
 	for _, one := range f.causes(c, rule) {
 		reason, until := f.held(c, rule, one.trigger)
+		if again.IsZero() || !until.IsZero() && until.Before(again) {
+			again = until
+		}
 		if reason == "" || !matters || rule.Heals(one.trigger) {
 			due := later(one.since, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
 			v, matters = verdict{container: c, act: reason == "", trigger: one.trigger, cause: one.since, due: due, reason: reason, until: until}, true
@@ -87,6 +93,7 @@ func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 			break
 		}
 	}
+	v.again = again
 	return v, matters
 }
 
@@ -170,7 +177,7 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 // unripe names what forbids to restart a container that runs: restarting it is
 // not free.
 func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, time.Time) {
-	if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.now) {
+	if until := c.Stopping.Add(stopping(c)); !c.Stopping.IsZero() && until.After(f.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
 	if past.restarts >= f.policy.MaxAttempts {
@@ -186,6 +193,15 @@ func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, ti
 		return TooYoung, time.Time{}
 	}
 	return "", time.Time{}
+}
+
+// stopping is how long a container that was told to stop may take. A signal that
+// it survives, as a thread dump is asked for, must not keep it from being healed.
+func stopping(c *engine.Container) time.Duration {
+	if c.StopTimeout < 0 {
+		return engine.StopReach
+	}
+	return min(c.StopTimeout+stopSlack, engine.StopReach)
 }
 
 // veto names what forbids to act whatever happened.

@@ -320,13 +320,16 @@ func TestThoseThatFailAgainAndAgainDoNotComeBeforeAFreshDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cs []*engine.Container
 		for i := range 30 {
-			cs = append(cs, ended(engine.EndedSelf, named(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))))
+			cs = append(cs, up(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i)))
 		}
 		w := newWorld(t, usual(), append(cs, up("c3", "web"))...)
 		w.onStart(func(context.Context, *engine.Container) error {
 			time.Sleep(2 * time.Minute)
-			return errors.New("timeout")
+			return engine.ErrNoAnswer
 		})
+		for _, c := range cs {
+			w.dies(c.ID)
+		}
 		pass(2 * time.Hour)
 		w.dies("c3")
 		died := time.Since(w.began)

@@ -230,15 +230,18 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 func (r *Restarter) finish(now time.Time, res result) {
 	c := res.container
 	rec := r.past.records[c.ID]
-	if fresh := r.engine.Picture().Get(c.ID); fresh != nil {
+	if fresh := r.engine.Picture().Get(c.ID); fresh != nil && fresh.Inspected {
 		rec.observe(now, fresh, r.policy.Backoff.Reset) // as long as it is known whose doing it is
 	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
-	rec.late = res.err != nil
+	rec.late = errors.Is(res.err, engine.ErrNoAnswer)
+	if rec.refused {
+		rec.streak-- // there was none
+	}
 	if res.restarts() {
 		rec.sick(now) // also if it goes on as it was: it was not well
 	}
-	if rec.late && res.restarts() { // what was not restarted has not shown that restarts do not help
+	if res.err != nil && res.restarts() { // what was not restarted has not shown that restarts do not help
 		rec.restarts--
 		rec.healing = ""
 	}

@@ -2,6 +2,7 @@ package restarter
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -179,4 +180,71 @@ func (w *world) wantHeld(name string, want Reason) {
 	if got := w.standing(name).Reason; got != want {
 		w.t.Errorf("%s is held for %q, want %q", name, got, want)
 	}
+}
+
+func TestRefusedRestartsAreNoReasonToGiveUpNorToCountStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
+		for range 6 {
+			w.sickens("a1")
+			pass(5 * time.Minute)
+			w.runs("a1") // somebody restarts it
+			pass(5 * time.Minute)
+		}
+		w.sickens("a1")
+		w.wantHeld("web", Refused)
+		if got := w.streak("web"); got != 0 {
+			t.Errorf("the streak is %d though nothing was ever started, want 0", got)
+		}
+	})
+}
+
+func TestSomebodyWhoStartsWhatDefibCouldNotEndsTheGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		w.sickens("a1")
+		pass(10 * time.Minute)
+		w.sickens("a1")
+		w.wantHeld("web", GaveUp)
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port is already allocated") })
+		w.dies("a1")
+		pass(time.Minute)
+		w.runs("a1")
+		w.sickens("a1")
+		w.wantHeld("web", BackOff)
+	})
+}
+
+// A start that is answered late is no restart of what runs, nor somebody else's.
+func TestLateStartsAreNoRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			go func() { time.Sleep(10 * time.Second); w.runs(c.ID) }()
+			return engine.ErrNoAnswer
+		})
+		for range 3 {
+			w.dies("a1")
+			pass(5 * time.Minute)
+		}
+		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
+		w.sickens("a1")
+		pass(5 * time.Minute)
+		w.wantHeld("web", "")
+		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "unhealthy")); got != 1 {
+			t.Errorf("%v restarts for its health, want 1", got)
+		}
+	})
+}
+
+func TestLaw2AStartByTheEnginesPolicyDoesNotEndTheGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		w.sickens("a1")
+		pass(5 * time.Minute)
+		w.edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = 1, time.Now() })
+		w.sickens("a1")
+		w.wantHeld("web", GaveUp)
+	})
 }

@@ -3,10 +3,13 @@ package restarter
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,10 +140,10 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return http.StatusRequestEntityTooLarge, refusal{errTooLarge.Error()}
+		return h.refuse(r, http.StatusRequestEntityTooLarge, errTooLarge)
 	}
 	if err != nil {
-		return http.StatusBadRequest, refusal{"the body ended early: " + err.Error()}
+		return h.refuse(r, http.StatusBadRequest, fmt.Errorf("the body ended early: %w", err))
 	}
 	alerts, err := decode(text)
 	if err != nil {
@@ -256,4 +259,16 @@ func (h *Webhook) warnOfHosts(alerts []Alert) {
 				"instance", instance, "other", h.instance)
 		}
 	}
+}
+
+// maxName is how much of an alert's name is kept, in bytes.
+const maxName = 200
+
+// asker leaves out the port, which differs each time that the same alert comes.
+func asker(r *http.Request, alert string) Asker {
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		peer = r.RemoteAddr
+	}
+	return Asker{Alert: strings.ToValidUTF8(alert[:min(len(alert), maxName)], ""), Peer: peer}
 }

@@ -357,7 +357,7 @@ func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			go func() { time.Sleep(10 * time.Second); w.runs(c.ID) }()
-			return errors.New("timeout")
+			return engine.ErrNoAnswer
 		})
 		a := firing("container", "web")
 		for range 10 {

@@ -31,7 +31,7 @@ type content struct {
 	*Status
 	Revision string // differs when anything that the page says does
 	Build    string // of script and style
-	Metrics  string // relative, so that the page may stand below any path of a proxy
+	Metrics  string // relative, so that the page may stand below any path of a proxy that ends with a slash
 }
 
 // Left lists the containers that nobody needs to look after.
@@ -64,8 +64,16 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"title": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
 }).ParseFS(assets, "assets/page.html"))
 
+// look asks whether the engine answers, and only then for the report: one from
+// before it came back would be shown as what is.
+func (p page) look(r *http.Request) (now time.Time, report restarter.Report, away error) {
+	away = p.ready(r)
+	report = p.report()
+	return time.Now(), report, away
+}
+
 func (p page) serve(w http.ResponseWriter, r *http.Request) {
-	now, report, away := time.Now(), p.report(), p.ready(r)
+	now, report, away := p.look(r)
 	revision := revise(now, report, away)
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
@@ -86,7 +94,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p page) serveStatus(w http.ResponseWriter, r *http.Request) {
-	body, err := json.Marshal(newStatus(time.Now(), p.report(), p.ready(r)))
+	body, err := json.Marshal(newStatus(p.look(r)))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

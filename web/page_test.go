@@ -52,6 +52,20 @@ func TestNothingIsSaidOfContainersThatCannotBeSeen(t *testing.T) {
 	}
 }
 
+// The engine is back, and the report with it: the one from before is of the past.
+func TestAReportIsNotOlderThanTheProofThatTheEngineAnswers(t *testing.T) {
+	for _, path := range []string{"/", "/api/v1/status"} {
+		var asked []string
+		ready := func(*http.Request) error { asked = append(asked, "ready"); return nil }
+		report := func() restarter.Report { asked = append(asked, "report"); return restarter.Report{} }
+		New("/m", http.NotFoundHandler(), http.NotFoundHandler(), ready, report).
+			ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if len(asked) != 2 || asked[0] != "ready" {
+			t.Errorf("%s asks for %v", path, asked)
+		}
+	}
+}
+
 func TestNothingIsSaidBeforeTheFirstDecision(t *testing.T) {
 	h := &host{report: restarter.Report{Began: night}}
 	if body := h.get(t, "/").Body.String(); !strings.Contains(body, "only just started") || strings.Contains(body, "no containers") {

@@ -153,6 +153,31 @@ func TestAnEngineThatIsAwayIsShownAsAway(t *testing.T) {
 	}
 }
 
+// Title and icon of a tab that nobody looks at are there to be seen.
+func TestATabInTheBackgroundLooksSeldom(t *testing.T) {
+	t.Parallel()
+	p := open(t, ill())
+	// Of three looks one is too soon, and one comes while another is under way.
+	const looks = `(() => {
+		Object.defineProperty(document, "hidden", { get: () => true });
+		let asked = 0;
+		const through = window.fetch;
+		window.fetch = (...args) => { asked++; return through(...args); };
+		looking = false;
+		looked = performance.now();
+		look();
+		const soon = asked;
+		looked -= seldom + 1;
+		look();
+		look();
+		window.fetch = through;
+		return soon + " " + asked;
+	})()`
+	if got, want := browser.Eval[string](p, looks), "0 1"; got != want {
+		t.Errorf("it asks %s times, want %s", got, want)
+	}
+}
+
 func TestADefibThatIsGoneIsShownAsGone(t *testing.T) {
 	t.Parallel()
 	var gone atomic.Bool

@@ -4,6 +4,7 @@
 "use strict";
 
 const pause = 2000; // between two looks, in ms
+const seldom = 30000; // the same, in a tab that nobody sees but for its title and icon
 const patience = 10000; // for an answer
 
 let ahead = 0; // of our clock: Defib's, in ms
@@ -122,10 +123,11 @@ function lose(why) {
   box.hidden = false;
 }
 
-let looking = false;
+let looking = false, looked = 0;
 async function look() {
-  if (looking || document.hidden) return;
+  if (looking || document.hidden && performance.now() - looked < seldom) return;
   looking = true;
+  looked = performance.now();
   try {
     const answer = await fetch(location.pathname, {
       cache: "no-store",

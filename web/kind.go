@@ -1,7 +1,6 @@
 package web
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -24,14 +23,16 @@ const (
 	Created  Kind = "created"  // it was never started
 	Old      Kind = "old"      // it exited so long ago that nobody misses it
 	Swarm    Kind = "swarm"    // Swarm takes care of it
+
+	Itself Kind = "left_to_itself" // it is down or sick, and neither Defib nor anybody else is meant to mend it
 )
 
 // Kinds lists every kind, in the order in which they are counted.
-var Kinds = []Kind{Need, Healing, Fine, OnHold, Stopped, Paused, Finished, Created, Old, Swarm}
+var Kinds = []Kind{Need, Healing, Fine, OnHold, Stopped, Paused, Finished, Created, Old, Swarm, Itself}
 
 var counted = map[Kind]string{
 	Need: "need you", Healing: "being healed", Fine: "fine", OnHold: "on hold", Stopped: "stopped by hand",
-	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm",
+	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", Itself: "left to itself",
 }
 
 // phrase counts containers of the kind: "2 need you".
@@ -62,6 +63,8 @@ const (
 	looping = 5
 	// What exited longer ago than this, and is not whitelisted, nobody misses.
 	missedFor = 24 * time.Hour
+	// An engine that was shut down has by then brought back what it will.
+	backWithin = 10 * time.Minute
 )
 
 // kindOfReason says what a container that is left alone, or acted upon, for this
@@ -70,7 +73,7 @@ var kindOfReason = map[restarter.Reason]Kind{
 	restarter.StoppedDelay: Healing, restarter.BackOff: Healing, restarter.RateLimited: Healing, restarter.TooYoung: Healing,
 	restarter.EngineRestarting: Healing, restarter.InProgress: Healing, restarter.ParentDown: Healing,
 	restarter.OnHold: OnHold, restarter.Stopped: Stopped, restarter.Paused: Paused, restarter.Created: Created,
-	restarter.Finished: Finished, restarter.Removing: Finished, restarter.AutoRemove: Finished, restarter.OneOff: Finished,
+	restarter.Finished: Finished, restarter.Removing: Itself, restarter.AutoRemove: Itself, restarter.OneOff: Itself,
 	restarter.Old: Old, restarter.SwarmTask: Swarm,
 }
 
@@ -88,13 +91,31 @@ type patient struct {
 	reset     time.Duration // --restart.backoff-reset
 	unhealthy time.Duration // --restart.unhealthy-for
 	orphaned  bool
+	network   restarter.Reason // what is wrong with the container whose network it shares: ParentDown or ParentGone; "": nothing
+	holds     restarter.Holds
 }
+
+// network says what is wrong with the container whose network this one shares.
+func network(p *engine.Picture, c *engine.Container) restarter.Reason {
+	switch parent := p.Parent(c); {
+	case c.NetworkParent == "":
+		return ""
+	case parent == nil:
+		return restarter.ParentGone
+	case !parent.Up():
+		return restarter.ParentDown
+	}
+	return ""
+}
+
+// adrift reports whether it runs without the network that it shares.
+func (p patient) adrift() bool { return p.orphaned || p.Trigger == restarter.TriggerDependency }
 
 // dueForHealth is when it will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
 func (p patient) dueForHealth() time.Time {
 	sick := p.Container.Sick
-	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Rule.Heals(restarter.TriggerUnhealthy) && due.After(p.now) {
+	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Veto == "" && p.Rule.Heals(restarter.TriggerUnhealthy) && due.After(p.now) {
 		return due
 	}
 	return time.Time{}
@@ -105,6 +126,12 @@ func (p patient) dueForHealth() time.Time {
 func (p patient) kind() Kind {
 	c := p.Container
 	k := p.stateKind()
+	if p.Veto == restarter.SwarmTask {
+		return k // what to do about it is Swarm's to know
+	}
+	if left := p.Veto == restarter.OneOff || p.Veto == restarter.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
+		return Itself
+	}
 	if k == Healing && p.Streak >= looping && p.Reason != restarter.TooYoung {
 		return Need
 	}
@@ -117,12 +144,14 @@ func (p patient) kind() Kind {
 func (p patient) stateKind() Kind {
 	c := p.Container
 	switch {
+	case p.Veto == restarter.SwarmTask && (!c.Well() || p.adrift()):
+		return Swarm
 	case !c.Inspected:
 		return Need
-	case c.Well() && !p.orphaned && p.Reason == restarter.OnHold:
+	case c.Well() && !p.adrift() && p.Reason == restarter.OnHold:
 		return Fine
 	case p.Reason != "":
-		return kind(p.Reason)
+		return p.kindOf(p.Reason)
 	case !p.dueForHealth().IsZero():
 		return Healing
 	case c.Up():
@@ -130,22 +159,39 @@ func (p patient) stateKind() Kind {
 	case p.Rule.Whitelisted:
 		return Healing // it has only just gone down
 	case p.Veto != "":
-		return kind(p.Veto)
+		return p.kindOf(p.Veto)
 	}
 	return p.unlistedKind()
+}
+
+// kindOf is what a reason means for this container: what is left to itself may
+// have finished.
+func (p patient) kindOf(r restarter.Reason) Kind {
+	if k := kind(r); k != Itself || p.Container.Up() || !p.succeeded() {
+		return k
+	}
+	return Finished
+}
+
+// succeeded reports whether its last run ended with exit code 0.
+func (p patient) succeeded() bool {
+	c := p.Container
+	return c.Exit.Known && c.Exit.Code == 0 && c.Error == ""
 }
 
 // unlistedKind judges one that is down and not whitelisted: nobody will start it,
 // so that the question is whether anybody misses it.
 func (p patient) unlistedKind() Kind {
 	c := p.Container
-	engineKnows := slices.Contains([]string{"always", "unless-stopped"}, c.RestartPolicy) && c.Error == ""
+	engineKnows := engineKeeps(c) && c.Error == ""
 	switch {
 	case c.Ending == engine.EndedStopped:
 		return Stopped
-	case c.State == engine.Exited && c.Exit.Known && c.Exit.Code == 0 && c.Error == "":
+	case p.engineReturns():
+		return Healing
+	case c.State == engine.Exited && p.succeeded() && c.Ending != engine.EndedEngine:
 		return Finished
-	case p.now.Sub(p.ended()) > missedFor:
+	case !p.ended().IsZero() && p.now.Sub(p.ended()) > missedFor:
 		return Old
 	case c.Ending == engine.EndedUnknown && (engineKnows || c.Exit.Code == 137 && !c.Exit.OOMKilled || c.Exit.Code == 143):
 		return Stopped // as far as anybody can tell
@@ -153,16 +199,26 @@ func (p patient) unlistedKind() Kind {
 	return Need
 }
 
-// ended is when it went down, on our clock as far as it is known; zero: it is up.
-func (p patient) ended() time.Time {
+// engineReturns reports whether the engine, which was shut down and is back, will
+// start it by its own restart policy.
+func (p patient) engineReturns() bool {
 	c := p.Container
-	switch {
-	case c.Up() || c.State == engine.Paused:
-		return time.Time{}
-	case !c.Ended.IsZero():
-		return c.Ended
-	case !c.Finished.IsZero():
-		return c.Finished
+	if c.Ending != engine.EndedEngine || c.Error != "" || p.now.Sub(c.Ended) > backWithin {
+		return false
 	}
-	return c.Created
+	return engineKeeps(c) || c.RestartPolicy == string(restarter.OnFailure) && !p.succeeded()
+}
+
+// engineKeeps reports whether its own restart policy brings it back whatever its
+// exit code.
+func engineKeeps(c *engine.Container) bool {
+	return c.RestartPolicy == string(restarter.Always) || c.RestartPolicy == string(restarter.UnlessStopped)
+}
+
+// ended is when it went down, on our clock; zero: it is up, or that is not known.
+func (p patient) ended() time.Time {
+	if c := p.Container; !c.Up() && c.State != engine.Paused {
+		return c.Ended
+	}
+	return time.Time{}
 }

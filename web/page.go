@@ -36,7 +36,7 @@ type content struct {
 
 // Left lists the containers that nobody needs to look after.
 func (c content) Left() []Container {
-	return c.Of(OnHold, Stopped, Paused, Finished, Created, Old, Swarm)
+	return c.Of(OnHold, Stopped, Paused, Finished, Created, Old, Swarm, Itself)
 }
 
 // LeftSummary counts those.

@@ -65,6 +65,12 @@ func ago(now, at time.Time) Part {
 	return Part{Text: span(now.Sub(at)) + " ago", Moment: at, Count: countAgo}
 }
 
+// on speaks of a moment of the engine's clock, which must not be compared with
+// ours.
+func on(at time.Time) string {
+	return "on " + at.UTC().Format("2006-01-02 at 15:04:05 UTC") + " by the engine's clock"
+}
+
 // in speaks of a moment to come.
 func in(now, at time.Time) Part {
 	if !at.After(now) {

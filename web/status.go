@@ -154,7 +154,10 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 		s.Whitelist = append(s.Whitelist, entry)
 	}
 	for _, standing := range r.Standings {
-		c := newContainer(patient{Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, orphaned: r.Picture.Orphaned(standing.Container)})
+		c := newContainer(patient{
+			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holds: r.Holds,
+			orphaned: r.Picture.Orphaned(standing.Container), network: network(r.Picture, standing.Container),
+		})
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)
 	}

@@ -31,7 +31,7 @@ func (p patient) what() Sentence {
 	}
 	switch c.State {
 	case engine.Created:
-		return say("It was created ", ago(p.now, c.Created), " and never started.")
+		return say("It was created ", p.moment(c.Created), " and never started.")
 	case engine.Paused:
 		return say("Somebody has paused it.")
 	case engine.Removing:
@@ -57,11 +57,11 @@ func (p patient) whatRuns() Sentence {
 	c := p.Container
 	up := ago(p.now, c.Begun)
 	switch {
-	case p.Reason == restarter.InProgress && !c.Stopping.IsZero():
+	case p.leaving():
 		return say("It came up ", up, ", and somebody has told it to stop.")
 	case p.Reason == restarter.InProgress:
 		return say("It came up ", up, " and is being restarted.")
-	case p.orphaned || p.Trigger == restarter.TriggerDependency:
+	case p.adrift():
 		return say("It runs without a network: the container whose network it shares is down or gone, or was started after it.")
 	case c.Health == engine.Unhealthy && !c.Sick.IsZero():
 		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.Sick), ".")
@@ -76,14 +76,53 @@ func (p patient) whatRuns() Sentence {
 // exited completes a sentence by when it exited, how, and after how long.
 func (p patient) exited(beginning string) Sentence {
 	c := p.Container
-	s := say(beginning, ago(p.now, p.ended()))
-	if c.Exit.Known {
+	s := say(beginning)
+	if p.ended().IsZero() {
+		s = append(s, say(p.moment(c.Finished))...)
+	} else {
+		s = append(s, say(ago(p.now, p.ended()))...)
+	}
+	ran := ""
+	if d := c.Finished.Sub(c.Started); !c.Started.IsZero() && d >= 0 {
+		ran = span(d)
+	}
+	switch {
+	case p.unstartable() && ran != "":
+		return append(s, say(" after "+ran+"; since then it could not be started.")...)
+	case p.unstartable():
+		return append(s, say("; since then it could not be started.")...)
+	case c.Exit.Known:
 		s = append(s, say(", "+exitPhrase(c.Exit))...)
 	}
-	if ran := c.Finished.Sub(c.Started); !c.Started.IsZero() && ran >= 0 {
-		s = append(s, say("; it had run for "+span(ran))...)
+	if ran != "" {
+		s = append(s, say("; it had run for "+ran)...)
 	}
 	return append(s, say(".")...)
+}
+
+// unstartable reports whether the exit code is not that of its last run, but of a
+// start that failed since.
+func (p patient) unstartable() bool {
+	c := p.Container
+	return c.Error != "" && c.Exit.Known && c.Exit.Code >= 126 && c.Exit.Code <= 128
+}
+
+// moment speaks of one of the engine's clock: by ours, if a moment is known by
+// both.
+func (p patient) moment(at time.Time) any {
+	c := p.Container
+	switch {
+	case !c.Begun.IsZero() && !c.Started.IsZero():
+		return ago(p.now, c.Begun.Add(at.Sub(c.Started)))
+	case !c.Ended.IsZero() && !c.Finished.IsZero() && c.Ending != engine.EndedUnknown:
+		return ago(p.now, c.Ended.Add(at.Sub(c.Finished)))
+	}
+	return on(at)
+}
+
+// leaving reports whether somebody else than Defib is stopping it.
+func (p patient) leaving() bool {
+	return p.Reason == restarter.InProgress && !p.Container.Stopping.IsZero() && !p.Until.IsZero()
 }
 
 // cause hands on what the engine or the health check has said.
@@ -103,9 +142,9 @@ func (p patient) often() Sentence {
 	if p.Streak == 0 {
 		return nil
 	}
-	s := say("It has been started "+times(p.Streak), " since it last stayed up and well for ", span(p.reset), ".")
+	s := say("It has been started or restarted "+times(p.Streak), " since it last stayed up and well for ", span(p.reset), ".")
 	if p.Streak >= looping {
-		s = append(s, say(" Starting it does not help: mend why it dies.")...)
+		s = append(s, say(" That does not help: mend the cause.")...)
 	}
 	return s
 }
@@ -116,7 +155,7 @@ func (p patient) recreated() Sentence {
 	if before == nil {
 		return nil
 	}
-	s := say("It was created anew ", ago(p.now, c.Created), " from ", quote(c.Image))
+	s := say("It was created anew ", p.moment(c.Created), " from ", quote(c.Image))
 	switch {
 	case c.Image != before.Image:
 		s = append(s, say("; the one before was made from ", quote(before.Image))...)
@@ -126,67 +165,6 @@ func (p patient) recreated() Sentence {
 		s = append(s, say(", the same image as before")...)
 	}
 	return append(s, say(".")...)
-}
-
-// next says what will happen now to one that is not fine, or why nothing will; nil
-// if that goes without saying.
-func (p patient) next() Sentence {
-	if p.kind() == Fine {
-		return nil
-	}
-	c, verb := p.Container, "starts"
-	if c.Up() {
-		verb = "restarts"
-	}
-	switch p.Reason {
-	case restarter.InProgress:
-		if !c.Stopping.IsZero() {
-			return nil
-		}
-		return say("Defib is at it now.")
-	case restarter.BackOff:
-		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
-	case restarter.StoppedDelay:
-		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody does so before: it may be in the middle of a deploy.")
-	case restarter.Refused:
-		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy before it, refuses to start or restart containers.")
-	case restarter.OnHold:
-		return say("It is on hold for maintenance, which ends ", in(p.now, p.Until), ". To end it now: defib release.")
-	case restarter.RateLimited:
-		if p.Until.IsZero() {
-			return say("Defib ", verb, " it as soon as it is through with others.")
-		}
-		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
-	case restarter.TriggerDisabled:
-		return say("Defib leaves it alone: ", string(p.Trigger), " is not among its triggers (--restart.triggers, or its label defib.triggers).")
-	case "":
-		return p.unasked()
-	}
-	s := say("Defib leaves it alone: ", restarter.Reasons[p.Reason])
-	if !p.Until.IsZero() {
-		s = append(s, say(", until it is looked at again ", in(p.now, p.Until))...)
-	}
-	return append(s, say(".")...)
-}
-
-// unasked says what will happen to one that the last decision did not speak of.
-func (p patient) unasked() Sentence {
-	c := p.Container
-	switch {
-	case !p.Rule.Whitelisted && (p.Veto == restarter.EngineRestarting || p.Veto == restarter.SwarmTask):
-		return say("That is left to ", map[restarter.Reason]string{restarter.EngineRestarting: "the engine", restarter.SwarmTask: "Swarm"}[p.Veto], ".")
-	case !p.Rule.Whitelisted && p.kind() != Need:
-		return nil
-	case !p.Rule.Whitelisted:
-		return say("Defib does not touch it: it is not whitelisted.")
-	case p.GaveUp && c.Up():
-		return say("Defib has given up: ", restarter.Reasons[restarter.GaveUp], ".")
-	case !p.dueForHealth().IsZero():
-		return say("Defib restarts it ", in(p.now, p.dueForHealth()), ", unless it is well again by then.")
-	case !c.Well():
-		return say("Defib is looking at it.")
-	}
-	return nil
 }
 
 // since is the moment from which its state has lasted, on our clock as far as it

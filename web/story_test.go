@@ -12,7 +12,10 @@ import (
 
 // told is what the page says of a standing: kind, story and what is next.
 func told(s restarter.Standing, orphaned bool) (k Kind, story, next string) {
-	p := patient{Standing: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute, orphaned: orphaned}
+	return toldOf(patient{Standing: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute, orphaned: orphaned})
+}
+
+func toldOf(p patient) (k Kind, story, next string) {
 	texts := make([]string, 0, 4)
 	for _, sentence := range p.story() {
 		texts = append(texts, sentence.String())
@@ -52,6 +55,9 @@ var unhealthy = as(func(c *engine.Container) {
 	c.HealthCheck, c.Health, c.HealthOutput, c.Sick = true, engine.Unhealthy, "no route", night.Add(-2*time.Minute)
 })
 
+// engineTime is a moment of an engine's clock that is far off.
+var engineTime = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
+
 const (
 	hour     = time.Hour
 	halfMin  = 30 * time.Second
@@ -71,7 +77,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"it was started once and runs":           {but(runs("web", minAgo), streak(1)), Fine, "", ""},
 		"it runs for now, in a loop": {
 			but(runs("web", minAgo), streak(5)), Need,
-			"It runs for now: it came up 1 min ago. It has been started 5 times since it last stayed up and well for 15 min. Starting it does not help: mend why it dies.", "",
+			"It runs for now: it came up 1 min ago. It has been started or restarted 5 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "",
 		},
 		"it has just died, and no decision speaks of it": {
 			died("web", 0, 1), Healing,
@@ -83,16 +89,16 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it waits in a back-off": {
 			died("web", minAgo, 1, held(restarter.BackOff, halfMin), streak(1)), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h. It has been started once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
 		},
 		"it waits in a back-off, in a loop": {
 			died("web", minAgo, 127, held(restarter.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
-			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started 1,234 times since it last stayed up and well for 15 min. Starting it does not help: mend why it dies.",
+			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. That does not help: mend the cause.",
 			"Defib starts it again in 5 min 30 s.",
 		},
 		"its start fails": {
 			died("web", minAgo, 128, held(restarter.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
-			"It exited 1 min ago, exit code 128: it could not be started; it had run for 1 h. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago after 1 h; since then it could not be started. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"its first start fails": {
 			died("web", minAgo, 128, held(restarter.BackOff, halfMin), as(func(c *engine.Container) {
@@ -122,7 +128,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it is on hold": {
 			died("web", minAgo, 1, held(restarter.OnHold, 2*hour+halfMin)), OnHold,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it now: defib release.",
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it sooner: defib release, with its entry and --restart.hold-file or DEFIB_RESTART_HOLD_FILE.",
 		},
 		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {
@@ -135,7 +141,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"its trigger is off": {
 			died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + "exited is not among its triggers (--restart.triggers, or its label defib.triggers).",
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + "exited is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
 		},
 		"its network is gone": {
 			died("web", minAgo, 1, held(restarter.ParentGone, 0)), Need,
@@ -150,7 +156,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"The engine tried to remove it and failed; it can never run again.", leaves + restarter.Reasons[restarter.Dead] + ".",
 		},
 		"it is being removed": {
-			died("web", minAgo, 1, held(restarter.Removing, 0), state(engine.Removing)), Finished,
+			died("web", minAgo, 1, held(restarter.Removing, 0), state(engine.Removing)), Itself,
 			"It is being removed.", leaves + restarter.Reasons[restarter.Removing] + ".",
 		},
 		"it is paused": {
@@ -159,9 +165,10 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it was never started": {
 			died("web", minAgo, 0, held(restarter.Created, 0), as(func(c *engine.Container) {
-				c.State, c.Exit, c.Created = engine.Created, engine.Exit{}, night.Add(-minAgo)
+				c.State, c.Exit, c.Created = engine.Created, engine.Exit{}, engineTime
+				c.Started, c.Finished, c.Ended, c.Ending = time.Time{}, time.Time{}, time.Time{}, engine.NotEnded
 			})), Created,
-			"It was created 1 min ago and never started.", leaves + restarter.Reasons[restarter.Created] + ".",
+			"It was created on 2026-01-02 at 03:04:05 UTC by the engine's clock and never started.", leaves + restarter.Reasons[restarter.Created] + ".",
 		},
 		"its own policy restarts it": {
 			died("web", minAgo, 1, held(restarter.EngineRestarting, 0), state(engine.Restarting)), Healing,
@@ -200,7 +207,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"somebody else is stopping it": {
 			but(runs("web", minAgo), held(restarter.InProgress, hour), as(func(c *engine.Container) { c.Stopping = night })), Healing,
-			"It came up 1 min ago, and somebody has told it to stop.", "",
+			"It came up 1 min ago, and somebody has told it to stop.", "Defib leaves it alone: somebody is stopping it.",
 		},
 		"it is unhealthy, and will be restarted": {
 			but(runs("web", hour), unhealthy), Healing,
@@ -208,7 +215,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it is unhealthy, and its trigger is off": {
 			but(runs("web", hour), unhealthy, held(restarter.TriggerDisabled, 0), asked(restarter.TriggerUnhealthy)), Need,
-			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers).",
+			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
 		},
 		"it is unhealthy and not whitelisted": {
 			but(runs("web", hour), unhealthy, func(s *restarter.Standing) { s.Rule = restarter.Rule{} }), Need,
@@ -230,9 +237,9 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.EndedUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
 		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.EndedUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
 		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
-		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started 9 times since it last stayed up and well for 15 min. Starting it does not help: mend why it dies.", "That is left to the engine."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "That is left to the engine."},
 		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(restarter.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},
-		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(restarter.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", unlisted},
+		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(restarter.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib can do nothing about it: " + restarter.Reasons[restarter.Dead] + "."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, story, next := told(row.s, false)
@@ -253,7 +260,7 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 		next string
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
-		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers)."},
+		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
 		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(restarter.TriggerDependency)), Healing, leaves + restarter.Reasons[restarter.ParentDown] + "."},
 	} {
 		k, got, next := told(row.s, true)

@@ -1,0 +1,120 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+func policed(name string) func(s *restarter.Standing) {
+	return as(func(c *engine.Container) { c.RestartPolicy = name })
+}
+
+// An engine that is shut down ends its containers, whatever they make of it.
+func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
+	for name, row := range map[string]struct {
+		s    restarter.Standing
+		kind Kind
+		next string
+	}{
+		"nobody brings it back":                 {died("web", minAgo, 0, bare, ending(engine.EndedEngine)), Need, unlisted},
+		"its policy does":                       {died("web", minAgo, 0, bare, ending(engine.EndedEngine), policed("always")), Healing, "That is left to the engine."},
+		"its policy should have":                {died("web", hour, 0, bare, ending(engine.EndedEngine), policed("unless-stopped")), Need, unlisted},
+		"its policy takes that for an end":      {died("web", minAgo, 0, bare, ending(engine.EndedEngine), policed("on-failure")), Need, unlisted},
+		"its policy takes that for a failure":   {died("web", minAgo, 137, bare, ending(engine.EndedEngine), policed("on-failure")), Healing, "That is left to the engine."},
+		"its policy does, but it cannot start":  {died("web", minAgo, 128, bare, ending(engine.EndedEngine), policed("always"), as(func(c *engine.Container) { c.Error = "no port" })), Need, unlisted},
+		"long ago":                              {died("web", 30*hour, 0, bare, ending(engine.EndedEngine)), Old, ""},
+		"whitelisted, and not yet decided upon": {died("web", 0, 0, ending(engine.EndedEngine)), Healing, "Defib is looking at it."},
+	} {
+		if k, _, next := told(row.s, false); k != row.kind || next != row.next {
+			t.Errorf("%s: %s, next %q; want %s, %q", name, k, next, row.kind, row.next)
+		}
+	}
+}
+
+func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
+	enough := func(s *restarter.Standing) { s.Container.Sick = night.Add(-hour) }
+	for name, row := range map[string]struct {
+		s    restarter.Standing
+		kind Kind
+		next string
+	}{
+		"Swarm's, well":                          {but(runs("web", hour), vetoed(restarter.SwarmTask), streak(9)), Fine, ""},
+		"Swarm's, unhealthy":                     {but(runs("web", hour), bare, unhealthy, vetoed(restarter.SwarmTask)), Swarm, "That is left to Swarm."},
+		"Swarm's, whitelisted, unhealthy":        {but(runs("web", hour), unhealthy, vetoed(restarter.SwarmTask)), Swarm, "That is left to Swarm."},
+		"Swarm's, whitelisted, unhealthy enough": {but(runs("web", hour), unhealthy, enough, vetoed(restarter.SwarmTask), held(restarter.SwarmTask, 0), streak(9)), Swarm, leaves + restarter.Reasons[restarter.SwarmTask] + "."},
+
+		"a one-off command, well":                   {but(runs("web", hour), vetoed(restarter.OneOff)), Fine, ""},
+		"a one-off command, unhealthy":              {but(runs("web", hour), bare, unhealthy, vetoed(restarter.OneOff)), Itself, ""},
+		"a one-off command, whitelisted, unhealthy": {but(runs("web", hour), unhealthy, vetoed(restarter.OneOff), held(restarter.OneOff, 0)), Itself, leaves + restarter.Reasons[restarter.OneOff] + "."},
+		"the same, not yet decided upon":            {but(runs("web", hour), unhealthy, vetoed(restarter.OneOff)), Itself, leaves + restarter.Reasons[restarter.OneOff] + "."},
+		"a one-off command, failed":                 {died("web", minAgo, 1, bare, vetoed(restarter.OneOff)), Itself, ""},
+		"a one-off command, done":                   {died("web", minAgo, 0, bare, vetoed(restarter.OneOff)), Finished, ""},
+		"to be removed by the engine, failed":       {died("web", minAgo, 1, vetoed(restarter.AutoRemove), held(restarter.AutoRemove, 0)), Itself, leaves + restarter.Reasons[restarter.AutoRemove] + "."},
+		"to be removed by the engine, done":         {died("web", minAgo, 0, vetoed(restarter.AutoRemove), held(restarter.AutoRemove, 0)), Finished, leaves + restarter.Reasons[restarter.AutoRemove] + "."},
+		"to be removed by the engine, unhealthy after a good run": {
+			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Exit = engine.Exit{Known: true} }), vetoed(restarter.AutoRemove), held(restarter.AutoRemove, 0)),
+			Itself, leaves + restarter.Reasons[restarter.AutoRemove] + ".",
+		},
+	} {
+		if k, _, next := told(row.s, false); k != row.kind || next != row.next {
+			t.Errorf("%s: %s, next %q; want %s, %q", name, k, next, row.kind, row.next)
+		}
+	}
+	h := newHost(died("a", minAgo, 0, bare, vetoed(restarter.OneOff)), died("b", minAgo, 1, bare, vetoed(restarter.OneOff)))
+	if got, want := newStatus(night, h.report, nil).Summary, "1 finished · 1 left to itself"; got != want {
+		t.Errorf("counted as %q, want %q", got, want)
+	}
+	if body := h.get(t, "/").Body.String(); !strings.Contains(body, `class="case left_to_itself"`) {
+		t.Error("what is left to itself is not on the page")
+	}
+}
+
+// It runs, but without a network.
+func TestALostNetworkIsNotFineForBeingOnHold(t *testing.T) {
+	s := but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerDependency))
+	k, story, next := told(s, false)
+	if k != OnHold || !strings.HasPrefix(story, "It runs without a network: ") || !strings.HasPrefix(next, "It is on hold ") {
+		t.Errorf("it is told as %s: %s %s", k, story, next)
+	}
+}
+
+// The engine may stand on another host, with a clock that is off by months.
+func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
+	off := as(func(c *engine.Container) {
+		c.Finished, c.Started, c.Created = engineTime, engineTime.Add(-hour), engineTime.Add(-2*hour)
+	})
+	former := func(s *restarter.Standing) {
+		s.Former = &engine.Container{ID: "old", Image: s.Container.Image}
+	}
+	unknown := as(func(c *engine.Container) { c.Ended, c.Ending = time.Time{}, engine.NotEnded })
+	for name, row := range map[string]struct {
+		s     restarter.Standing
+		story string
+	}{
+		"its end was seen":     {died("web", minAgo, 1, off, former), "It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 2 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
+		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.EndedUnknown)), "It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h. It was created anew on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
+		"it runs":              {but(runs("web", minAgo), off, former, streak(1), as(func(c *engine.Container) { c.Health = engine.Unhealthy })), "It runs, came up 1 min ago, and is unhealthy. It has been started or restarted once since it last stayed up and well for 15 min. It was created anew 1 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
+		"it was being restarted when Defib came": {
+			died("web", minAgo, 1, off, unknown, state(engine.Restarting), held(restarter.EngineRestarting, 0)),
+			"Its own restart policy is bringing it back: it exited on 2026-01-02 at 03:04:05 UTC by the engine's clock, exit code 1; it had run for 1 h.",
+		},
+	} {
+		if _, story, _ := told(row.s, false); story != row.story {
+			t.Errorf("%s: told as\n%s\nwant\n%s", name, story, row.story)
+		}
+		if since := (patient{Standing: row.s, now: night}).since(); !since.IsZero() && since.Before(night.Add(-hour)) {
+			t.Errorf("%s: it has lasted since %s", name, since)
+		}
+	}
+}
+
+func TestWhatEndedNobodyKnowsWhenIsNotTakenForOld(t *testing.T) {
+	s := died("web", minAgo, 1, bare, as(func(c *engine.Container) { c.Ended = time.Time{} }))
+	if k, _, _ := told(s, false); k != Need {
+		t.Errorf("it is %s, want %s", k, Need)
+	}
+}

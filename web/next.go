@@ -1,0 +1,121 @@
+package web
+
+import (
+	"defib/engine"
+	"defib/restarter"
+)
+
+// next says what will happen now to one that is not fine, or why nothing will; nil
+// if that goes without saying.
+func (p patient) next() Sentence {
+	if p.kind() == Fine {
+		return nil
+	}
+	c, verb := p.Container, "starts"
+	if c.Up() {
+		verb = "restarts"
+	}
+	switch p.Reason {
+	case restarter.InProgress:
+		if p.leaving() {
+			return say("Defib leaves it alone: somebody is stopping it.")
+		}
+		return say("Defib is at it now.")
+	case restarter.BackOff:
+		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
+	case restarter.StoppedDelay:
+		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody does so before: it may be in the middle of a deploy.")
+	case restarter.Refused:
+		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy before it, refuses to start or restart containers.")
+	case restarter.OnHold:
+		return p.held()
+	case restarter.RateLimited:
+		if p.Until.IsZero() {
+			return say("Defib ", verb, " it as soon as it is through with others.")
+		}
+		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
+	case restarter.TriggerDisabled:
+		return p.off(p.Trigger)
+	case restarter.Stopped:
+		if c.Ending == engine.EndedUnknown {
+			return say("Defib leaves it alone: it counts as stopped, since nobody saw it end", p.whyStopped(), ", and stays down until somebody starts it.")
+		}
+	case "":
+		return p.unasked()
+	}
+	return p.alone(p.Reason)
+}
+
+// alone says why it is left alone, in the words of the reason.
+func (p patient) alone(why restarter.Reason) Sentence {
+	s := say("Defib leaves it alone: ", restarter.Reasons[why])
+	if !p.Until.IsZero() {
+		s = append(s, say(", until it is looked at again ", in(p.now, p.Until))...)
+	}
+	return append(s, say(".")...)
+}
+
+// held says until when it is on hold, and how to end that.
+func (p patient) held() Sentence {
+	return say("It is on hold for maintenance, which ends ", in(p.now, p.Until), ". To end it sooner: defib release, with its entry and --restart.hold-file or DEFIB_RESTART_HOLD_FILE.")
+}
+
+// off says that a trigger may not have it acted upon.
+func (p patient) off(t restarter.Trigger) Sentence {
+	s := say("Defib leaves it alone: ", string(t), " is not among its triggers (--restart.triggers, or its label defib.triggers)")
+	if p.Rule.Heals(restarter.TriggerAlert) {
+		s = append(s, say(", unless an alert asks for it")...)
+	}
+	return append(s, say(".")...)
+}
+
+// whyStopped says why an end that nobody saw counts as a stop.
+func (p patient) whyStopped() string {
+	c := p.Container
+	if engineKeeps(c) && c.Error == "" {
+		return " and its own restart policy has not brought it back"
+	}
+	return " and that was long before Defib looked"
+}
+
+// unasked says what will happen to one that the last decision did not speak of.
+func (p patient) unasked() Sentence {
+	c := p.Container
+	switch {
+	case p.Veto == restarter.SwarmTask:
+		return say("That is left to Swarm.")
+	case !p.Rule.Whitelisted && (p.Veto == restarter.EngineRestarting || p.engineReturns()):
+		return say("That is left to the engine.")
+	case !p.Rule.Whitelisted && p.kind() != Need:
+		return nil
+	case !p.Rule.Whitelisted && p.beyond() != "":
+		return say("Defib can do nothing about it: ", restarter.Reasons[p.beyond()], ".")
+	case !p.Rule.Whitelisted:
+		return say("Defib does not touch it: it is not whitelisted.")
+	case p.Veto != "":
+		return p.alone(p.Veto)
+	case p.GaveUp && c.Up():
+		return say("Defib has given up: ", restarter.Reasons[restarter.GaveUp], ".")
+	case !p.dueForHealth().IsZero():
+		return say("Defib restarts it ", in(p.now, p.dueForHealth()), ", unless it is well again by then.")
+	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(restarter.TriggerUnhealthy):
+		return p.off(restarter.TriggerUnhealthy)
+	case !c.Well():
+		return say("Defib is looking at it.")
+	}
+	return nil
+}
+
+// beyond names what no whitelist would help against; "" if there is no such thing.
+func (p patient) beyond() restarter.Reason {
+	switch c := p.Container; {
+	case !c.Inspected:
+		return restarter.NotInspected
+	case c.State == engine.Dead:
+		return restarter.Dead
+	}
+	if p.network == restarter.ParentGone {
+		return p.network
+	}
+	return ""
+}

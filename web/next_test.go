@@ -1,0 +1,59 @@
+package web
+
+import (
+	"testing"
+	"time"
+
+	"defib/engine"
+	"defib/restarter"
+)
+
+func triggers(ts ...restarter.Trigger) func(s *restarter.Standing) {
+	return func(s *restarter.Standing) { s.Rule.Triggers = ts }
+}
+
+func TestWhatWillHappenIsTheTruth(t *testing.T) {
+	off := func(t string) string {
+		return leaves + t + " is not among its triggers (--restart.triggers, or its label defib.triggers)"
+	}
+	const counts = leaves + "it counts as stopped, since nobody saw it end and "
+	failed := as(func(c *engine.Container) { c.Error = "no such image" })
+	for name, row := range map[string]struct {
+		p    patient
+		next string
+	}{
+		"unhealthy for a moment, its trigger is off": {patient{Standing: but(runs("web", hour), unhealthy, triggers(restarter.TriggerExited))}, off("unhealthy") + "."},
+		"the same, but an alert may ask":             {patient{Standing: but(runs("web", hour), unhealthy, triggers(restarter.TriggerAlert))}, off("unhealthy") + ", unless an alert asks for it."},
+		"down, only alerts ask":                      {patient{Standing: died("web", minAgo, 1, triggers(restarter.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
+		"down, nothing asks":                         {patient{Standing: died("web", minAgo, 1, triggers(), held(restarter.TriggerDisabled, 0))}, off("exited") + "."},
+		"an alert asks, and may not":                 {patient{Standing: but(runs("web", hour), triggers(restarter.TriggerExited), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerAlert))}, off("alert") + "."},
+		"Defib itself is restarting it":              {patient{Standing: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.Stopping = night }))}, "Defib is at it now."},
+		"nobody saw it end, long ago":                {patient{Standing: died("web", hour, 1, ending(engine.EndedUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"nobody saw it end, its policy left it down": {patient{Standing: died("web", hour, 1, ending(engine.EndedUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
+		"nobody saw it end, its policy failed":       {patient{Standing: died("web", hour, 128, ending(engine.EndedUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"not inspected, not whitelisted":             {patient{Standing: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
+		"its network is gone, not whitelisted":       {patient{Standing: died("web", hour, 1, bare), network: restarter.ParentGone}, "Defib can do nothing about it: " + restarter.Reasons[restarter.ParentGone] + "."},
+	} {
+		row.p.now, row.p.reset, row.p.unhealthy = night, 15*time.Minute, 5*time.Minute
+		if _, _, next := toldOf(row.p); next != row.next {
+			t.Errorf("%s: next\n%s\nwant\n%s", name, next, row.next)
+		}
+	}
+}
+
+// A start that fails leaves an exit code that is not that of the last run.
+func TestAFailedStartIsNoExit(t *testing.T) {
+	failed := as(func(c *engine.Container) { c.Error = "no such file" })
+	never := as(func(c *engine.Container) { c.Started = time.Time{} })
+	for want, s := range map[string]restarter.Standing{
+		"It exited 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.":           died("web", minAgo, 127, failed),
+		"Somebody stopped it 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.": died("web", minAgo, 128, failed, ending(engine.EndedStopped)),
+		"It exited 1 min ago; since then it could not be started. The engine says: “no such file”.":                     died("web", minAgo, 128, failed, never),
+		"It exited 1 min ago, exit code 1; it had run for 1 h. The engine says: “no such file”.":                        died("web", minAgo, 1, failed),
+		"It exited 1 min ago, exit code 127: command not found; it had run for 1 h.":                                    died("web", minAgo, 127),
+	} {
+		if _, story, _ := told(s, false); story != want {
+			t.Errorf("told as\n%s\nwant\n%s", story, want)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"regexp"
-	"strings"
 	"time"
 
 	"defib/engine"
@@ -17,24 +16,26 @@ var (
 	// word is what may stand in a command that somebody will copy into a shell. It
 	// means nothing to the shell, and is no option.
 	word = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-	path = regexp.MustCompile(`^/[A-Za-z0-9_./-]*$`)
+	// entry is one of the hold file that may stand there between quotes.
+	entry = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]^_./-]*$`)
 )
-
-// Labels that compose sets on its containers.
-// Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
-const labelFiles = "com.docker.compose.project.config_files"
 
 // commands are what to copy into a shell on the host of the container: what shows
 // the cause first, then what may mend it. Nothing that a container's labels say
 // can make them do anything else.
 func (p patient) commands() []string {
 	c := p.Container
+	if p.Veto == restarter.SwarmTask {
+		return nil // Swarm would undo it
+	}
 	switch p.kind() {
 	case Need, Healing:
 	case Paused:
 		return []string{"docker unpause " + target(c)}
-	case Stopped, OnHold:
-		return []string{"docker start " + target(c)}
+	case OnHold:
+		return append(p.release(), p.start()...)
+	case Stopped:
+		return p.start()
 	default:
 		return nil
 	}
@@ -61,18 +62,55 @@ func (p patient) logs() string {
 // mend does what Defib does not do.
 func (p patient) mend() []string {
 	c := p.Container
-	anew := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.orphaned || c.Error != ""
 	switch {
-	case anew && recreate(c) != "":
+	case p.anew():
 		return []string{recreate(c)}
 	case c.State == engine.Dead:
 		return []string{"docker rm --force " + target(c)}
 	case p.kind() != Need:
 		return nil
-	case c.Up():
+	case c.Up() && p.network == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
 	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun:
+		return p.start()
+	}
+	return nil
+}
+
+// start starts what is down. Without the network that it shares it cannot start.
+func (p patient) start() []string {
+	if c := p.Container; p.network == "" && (c.State == engine.Exited || c.State == engine.Created) {
 		return []string{"docker start " + target(c)}
+	}
+	return nil
+}
+
+// anew reports whether only a new container helps, and compose can make it.
+func (p patient) anew() bool {
+	c := p.Container
+	if k := p.kind(); k != Need && k != Healing {
+		return false
+	}
+	hopeless := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.network == restarter.ParentGone || c.Error != ""
+	return hopeless && recreate(c) != ""
+}
+
+// release ends the hold of the container.
+func (p patient) release() []string {
+	h := p.hold()
+	if h == nil || !entry.MatchString(h.String()) {
+		return nil
+	}
+	return []string{"defib release '" + h.String() + "'"}
+}
+
+// hold is that of the container which ends last; nil if there is none.
+func (p patient) hold() *restarter.Hold {
+	until := p.holds.Until(p.Container)
+	for i, h := range p.holds {
+		if h.Until.Equal(until) && h.Matches(p.Container) {
+			return &p.holds[i]
+		}
 	}
 	return nil
 }
@@ -86,19 +124,11 @@ func target(c *engine.Container) string {
 }
 
 // recreate creates a compose service's container anew; "" if it is none, or its
-// labels are not such that a command can be made of them.
+// labels are not such that a command can be made of them. It names no compose
+// file: whoever makes a container chooses its labels, and could name one of his own.
 func recreate(c *engine.Container) string {
 	if !word.MatchString(c.Project()) || !word.MatchString(c.Service()) {
 		return ""
 	}
-	words := []string{"docker compose --project-name", c.Project()}
-	for file := range strings.SplitSeq(c.Labels[labelFiles], ",") {
-		switch {
-		case path.MatchString(file):
-			words = append(words, "--file", file)
-		case file != "": // without one of its files it would be made otherwise than before
-			return ""
-		}
-	}
-	return strings.Join(append(words, "up --detach --force-recreate", c.Service()), " ")
+	return "docker compose --project-name " + c.Project() + " up --detach --force-recreate " + c.Service()
 }

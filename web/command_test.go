@@ -2,6 +2,8 @@ package web
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,9 +17,12 @@ func commandsOf(s restarter.Standing) []string {
 }
 
 // compose makes the container one of this service.
-func compose(project, service, files string) func(s *restarter.Standing) {
+func compose(project, service, file string) func(s *restarter.Standing) {
 	return as(func(c *engine.Container) {
-		c.Labels = map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": service, labelFiles: files}
+		c.Labels = map[string]string{
+			"com.docker.compose.project": project, "com.docker.compose.service": service,
+			"com.docker.compose.project.config_files": file, "com.docker.compose.project.working_dir": file,
+		}
 	})
 }
 
@@ -43,13 +48,30 @@ func TestCommandsToCopy(t *testing.T) {
 			died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "front", "")),
 			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},
 		},
-		"it cannot start, compose, of a file with a blank": {
-			died("web", minAgo, 128, held(restarter.BackOff, hour), compose("shop", "front", "/srv/a.yml,/srv/b c.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
-			[]string{logs},
+		"it cannot start, compose": {
+			died("web", minAgo, 128, held(restarter.BackOff, hour), compose("shop", "front", "/srv/a.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
+			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},
 		},
-		"it cannot start, compose, of two files": {
-			died("web", minAgo, 128, held(restarter.BackOff, hour), compose("shop", "front", "/srv/a.yml,/srv/b.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
-			[]string{logs, "docker compose --project-name shop --file /srv/a.yml --file /srv/b.yml up --detach --force-recreate front"},
+		"unhealthy, in a loop that Defib has not given up": {
+			but(runs("web", hour), unhealthy, held(restarter.BackOff, hour), streak(5)),
+			[]string{"docker logs --since 10m web", "docker inspect --format '{{json .State.Health}}' web"},
+		},
+		"unhealthy, in a loop that Defib has given up": {
+			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), streak(5), func(s *restarter.Standing) { s.GaveUp = true }),
+			[]string{"docker logs --since 10m web", "docker inspect --format '{{json .State.Health}}' web", "docker restart web"},
+		},
+		"its own policy loops": {
+			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), []string{logs},
+		},
+		"on hold, down":             {died("web", minAgo, 1, held(restarter.OnHold, hour)), []string{"docker start web"}},
+		"on hold, up and unhealthy": {but(runs("web", hour), unhealthy, held(restarter.OnHold, hour)), nil},
+		"on hold, paused":           {but(runs("web", hour), state(engine.Paused), held(restarter.OnHold, hour)), nil},
+		"Swarm's, unhealthy":        {but(runs("web", hour), unhealthy, held(restarter.SwarmTask, 0), vetoed(restarter.SwarmTask)), nil},
+		"Swarm's, not inspected": {
+			but(runs("web", hour), bare, vetoed(restarter.SwarmTask), as(func(c *engine.Container) { c.Inspected = false })), nil,
+		},
+		"Swarm's, unhealthy, not whitelisted": {
+			but(runs("web", hour), unhealthy, bare, vetoed(restarter.SwarmTask)), nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,24 +82,89 @@ func TestCommandsToCopy(t *testing.T) {
 	}
 }
 
+// To restart what cannot join its network takes down what runs.
+func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
+	const logs, again = "docker logs --since 10m web", "docker compose --project-name shop up --detach --force-recreate web"
+	service := compose("shop", "web", "")
+	parent := runs("vpn", minAgo).Container
+	down := died("vpn", minAgo, 1).Container
+	for name, row := range map[string]struct {
+		parent *engine.Container
+		s      restarter.Standing
+		want   []string
+	}{
+		"the parent was started after it":      {parent, but(runs("web", hour), bare), []string{logs, "docker restart web"}},
+		"the same, of compose":                 {parent, but(runs("web", hour), bare, service), []string{logs, "docker restart web"}},
+		"the parent is gone":                   {nil, but(runs("web", hour), bare), []string{logs}},
+		"the parent is gone, of compose":       {nil, but(runs("web", hour), bare, service), []string{logs, again}},
+		"unhealthy, and the parent is down":    {down, but(runs("web", hour), bare, unhealthy), []string{logs, "docker inspect --format '{{json .State.Health}}' web"}},
+		"stopped by hand, the parent is down":  {down, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), nil},
+		"stopped by hand, and the parent runs": {parent, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
+	} {
+		c := row.s.Container
+		c.NetworkParent = "vpn"
+		h := newHost(row.s)
+		if row.parent != nil {
+			h = newHost(row.s, restarter.Standing{Container: row.parent})
+		}
+		s := newStatus(night, h.report, nil)
+		i := slices.IndexFunc(s.Containers, func(c Container) bool { return c.Name == "web" })
+		if d := cmp.Diff(row.want, s.Containers[i].Commands); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+func TestTheHoldThatHoldsIsReleased(t *testing.T) {
+	for name, row := range map[string]struct {
+		entries, command, sentence string
+	}{
+		"one of several, which ends last": {"web,we?,w*,other", "defib release 'w*'", " as “w*”"},
+		"everything":                      {"*", "defib release '*'", " as “*”"},
+		"a name":                          {"web", "defib release 'web'", " as “web”"},
+		"project and service":             {"shop/we[ab]", "defib release 'shop/we[ab]'", " as “shop/we[ab]”"},
+		"what means more to a shell":      {"w*[a-z'$;]b", "", " as “w*[a-z'$;]b”"},
+	} {
+		until, s := night, died("web", minAgo, 1, compose("shop", "web", ""))
+		p := patient{now: night}
+		for _, e := range patterns(row.entries) {
+			until = until.Add(hour)
+			p.holds = append(p.holds, restarter.Hold{Pattern: e, Until: until})
+		}
+		s.Reason, s.Until = restarter.OnHold, p.holds.Until(s.Container)
+		p.Standing = s
+		var want []string
+		if row.command != "" {
+			want = append(want, row.command)
+		}
+		if d := cmp.Diff(append(want, "docker start web"), p.commands()); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		if got := p.next().String(); !strings.Contains(got, "maintenance"+row.sentence+", which ends in ") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // Whoever makes an image chooses labels: what somebody copies from the page into
 // a root shell must not be theirs to choose.
 func TestNoLabelGetsIntoAShell(t *testing.T) {
 	plain := regexp.MustCompile(`^docker [A-Za-z0-9 _./:-]+( '\{\{json \.State\.Health\}\}' [0-9a-f]+)?$`)
 	for _, evil := range []string{
-		"x; rm -rf /", "$(reboot)", "`reboot`", "a\nreboot", "a b", "--privileged", "-v/:/host", "a'b", `a"b`, "a|b", "a&b", "a>b", "../x", "", "\u202ecod", "x\x00",
+		"x; rm -rf /", "$(reboot)", "`reboot`", "a\nreboot", "a b", "--privileged", "-v/:/host", "a'b", `a"b`, "a|b", "a&b", "a>b", "../x", "/home/mallory/compose.yml", "", "\u202ecod", "x\x00",
 	} {
 		for name, s := range map[string]restarter.Standing{
 			"service": died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", evil, "/srv/a.yml")),
 			"project": died("web", minAgo, 1, held(restarter.ParentGone, 0), compose(evil, "web", "/srv/a.yml")),
-			"file":    died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "web", "/srv/"+evil+","+evil)),
+			"file":    died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "web", evil)),
+			"files":   died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "web", "/srv/"+evil+","+evil)),
 			"name":    but(runs(evil, hour), unhealthy, bare),
 		} {
 			for _, command := range commandsOf(s) {
 				if !plain.MatchString(command) {
 					t.Errorf("%s %q gets into %q", name, evil, command)
 				}
-				if name != "file" && evil != "" && regexp.MustCompile(regexp.QuoteMeta(evil)).MatchString(command) {
+				if evil != "" && regexp.MustCompile(regexp.QuoteMeta(evil)).MatchString(command) {
 					t.Errorf("%s %q gets into %q", name, evil, command)
 				}
 			}

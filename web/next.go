@@ -8,6 +8,18 @@ import (
 // next says what will happen now to one that is not fine, or why nothing will; nil
 // if that goes without saying.
 func (p patient) next() Sentence {
+	s := p.fate()
+	if p.anew() {
+		if len(s) > 0 {
+			s = append(s, say(" ")...)
+		}
+		s = append(s, say("Run docker compose in the directory of its compose file.")...)
+	}
+	return s
+}
+
+// fate is that, but for how to do what is to be done by hand.
+func (p patient) fate() Sentence {
 	if p.kind() == Fine {
 		return nil
 	}
@@ -57,7 +69,11 @@ func (p patient) alone(why restarter.Reason) Sentence {
 
 // held says until when it is on hold, and how to end that.
 func (p patient) held() Sentence {
-	return say("It is on hold for maintenance, which ends ", in(p.now, p.Until), ". To end it sooner: defib release, with its entry and --restart.hold-file or DEFIB_RESTART_HOLD_FILE.")
+	s := say("It is on hold for maintenance")
+	if h := p.hold(); h != nil {
+		s = append(s, say(" as ", quote(h.String()))...)
+	}
+	return append(s, say(", which ends ", in(p.now, p.Until), ". To end it sooner: defib release, with its entry and --restart.hold-file or DEFIB_RESTART_HOLD_FILE.")...)
 }
 
 // off says that a trigger may not have it acted upon.

@@ -33,6 +33,7 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		"nobody saw it end, its policy failed":       {patient{Standing: died("web", hour, 128, ending(engine.EndedUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
 		"not inspected, not whitelisted":             {patient{Standing: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
 		"its network is gone, not whitelisted":       {patient{Standing: died("web", hour, 1, bare), network: restarter.ParentGone}, "Defib can do nothing about it: " + restarter.Reasons[restarter.ParentGone] + "."},
+		"to be created anew by compose":              {patient{Standing: died("web", minAgo, 128, held(restarter.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset, row.p.unhealthy = night, 15*time.Minute, 5*time.Minute
 		if _, _, next := toldOf(row.p); next != row.next {

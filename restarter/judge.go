@@ -146,7 +146,7 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if until := f.policy.Holds.Until(c); until.After(f.now) {
 		return OnHold, until
 	}
-	if r := f.veto(c); r != "" {
+	if r := veto(f.picture, c); r != "" {
 		return r, time.Time{}
 	}
 	if c.Up() {
@@ -205,9 +205,9 @@ func stopping(c *engine.Container) time.Duration {
 }
 
 // veto names what forbids to act whatever happened.
-func (f *facts) veto(c *engine.Container) Reason {
+func veto(p *engine.Picture, c *engine.Container) Reason {
 	switch {
-	case c.ID == f.picture.Self:
+	case c.ID == p.Self:
 		return Self
 	case c.Labels[labelSwarmTask] != "":
 		return SwarmTask

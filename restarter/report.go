@@ -56,7 +56,6 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held map[string]ve
 	for _, e := range r.policy.Whitelist {
 		s.Matches[e.String()] = 0
 	}
-	f := &facts{picture: p}
 	for _, c := range p.Named() {
 		for _, e := range r.policy.Whitelist {
 			if e.Matches(c) {
@@ -69,7 +68,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held map[string]ve
 		}
 		v, past := held[c.ID], r.past.at(c.ID)
 		s.Standings = append(s.Standings, Standing{
-			Container: c, Rule: rule, Veto: f.veto(c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
+			Container: c, Rule: rule, Veto: veto(p, c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
 			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
 			Former: r.names.former(c),
 		})

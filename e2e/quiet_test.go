@@ -91,8 +91,12 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 	switch {
 	case s.State.Status != container.StateRunning:
 		wrong = fmt.Sprintf("is %s, held as %q", s.State.Status, held)
-		if !x.listed && s.State.Status != container.StateRestarting || slices.Contains([]string{"stopped", "finished"}, held) {
-			return said(wrong, c.do(x, "start in the quiet", func(ctx context.Context) error { return begin(ctx, c.fleet, x) }))
+		if !x.listed && s.State.Status != container.StateRestarting || slices.Contains([]string{"stopped", "finished", "created"}, held) {
+			err := c.do(x, "start in the quiet", func(ctx context.Context) error { return begin(ctx, c.fleet, x) })
+			if err != nil { // the engine has spoilt it
+				err = c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
+			}
+			return said(wrong, err)
 		}
 		return wrong
 	case x.orphaned(ctx, c.fleet, s):

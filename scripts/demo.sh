@@ -222,7 +222,7 @@ echo "It was back $took ms after it was killed. Defib says:"
 sleep 0.3 # the log line follows the picture
 grep -F "$patient" "$work/defib.log" | grep -F 'trigger=' | sed 's/^/  /' || true
 scrape | grep -E "^(docker_container_exit_code|defib_restarts_total|defib_recovery_seconds_sum)[{].*" |
-	grep -E "$patient|_sum" | grep -v 'trigger="alert"' | sed 's/^/  /' || true
+	grep -E "$patient|_sum" | grep -vE 'trigger="(alert|dependency|unhealthy)"' | sed 's/^/  /' || true
 echo
 echo "Look at       http://127.0.0.1:$port/ and http://127.0.0.1:$port/metrics"
 if [[ ${DEMO_EXIT:-} == 1 ]]; then exit 0; fi

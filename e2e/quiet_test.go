@@ -70,10 +70,7 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 		return said("missing", c.do(x, "enlist", func(ctx context.Context) error { return c.enlist(ctx, x) }))
 	case err != nil:
 		return err.Error()
-	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || strings.Contains(s.State.Error, "exists"):
-		// One that was being removed when the engine was killed is dead. That
-		// something exists already is what an engine of 20.10 says that was ended in
-		// the midst of a start, and nobody can start the container any more.
+	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error):
 		x.looping = false
 		return said("another", c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) }))
 	case x.stray && x.renamed:
@@ -111,6 +108,10 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 	}
 	return wrong
 }
+
+// spoilt is what an engine of 20.10 says that was ended in the midst of a start:
+// nobody can start the container any more. One that was being removed is dead.
+var spoilt = regexp.MustCompile(`already exists|file exists|already in use`)
 
 // leftToPeople are the reasons for which Defib does not restart what runs, though
 // it is sick.

@@ -102,7 +102,7 @@ func (s *says) tell(a answer) {
 	}
 }
 
-// ServeHTTP answers a POST of alerts. See docs/reasons.md for the status codes.
+// ServeHTTP answers a POST of alerts. See the README for the status codes.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body := h.serve(w, r)
 	h.requests.WithLabelValues(strconv.Itoa(status)).Inc()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,9 @@ func TestPairOfAlertmanagersRestartsOnce(t *testing.T) {
 			watch(t, 3*time.Second, "several group_intervals, so another delivery would show")
 			for _, b := range []*box{quick, slow} {
 				b.startedTimes(2)
-				if got := r.outcomes(b); len(got) == 0 || got[0] != "restarted" {
+				// On a slow machine it may take longer than Alertmanager waits.
+				got := slices.DeleteFunc(r.outcomes(b), func(o string) bool { return o == "in_progress" })
+				if len(got) == 0 || got[0] != "restarted" {
 					t.Errorf("answers about %s: %v, want restarted first", b.name, got)
 				}
 			}

@@ -153,6 +153,9 @@ func FuzzTarget(f *testing.F) {
 	f.Add("/docker/"+sixtyFour, "web")
 	f.Add(sixtyFour[:12], "")
 	f.Add("docker-"+sixtyFour+".scope", "/x")
+	f.Add("/system.slice/docker-"+sixtyFour+".scope", "\xff\xfe")
+	f.Add(sixtyFour[:11], "w\x00eb")
+	f.Add(sixtyFour[:12]+"\xc3", "")
 	p := pictureOf(up(sixtyFour, "web"))
 	f.Fuzz(func(t *testing.T, id, name string) {
 		checkTarget(t, p, Alert{Status: "firing", Labels: map[string]string{"id": id, "name": name, LabelHeal: "restart"}})

@@ -30,6 +30,7 @@ type role struct {
 	id      string
 	renamed bool
 	looping bool // it dies at once
+	lost    bool // the engine can neither start nor remove it any more
 	kin     string
 }
 

@@ -65,14 +65,20 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 	defer cancel()
 	s, err := c.engine.ContainerInspect(ctx, x.id)
 	switch {
+	case x.lost:
+		return ""
 	case errdefs.IsNotFound(err):
 		x.looping = false
+		// A creation that was not answered may have come about all the same.
+		_ = c.engine.ContainerRemove(ctx, c.name(x), container.RemoveOptions{Force: true})
 		return said("missing", c.do(x, "enlist", func(ctx context.Context) error { return c.enlist(ctx, x) }))
 	case err != nil:
 		return err.Error()
 	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error):
 		x.looping = false
-		return said("another", c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) }))
+		err := c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
+		x.lost = err != nil && strings.Contains(err.Error(), busy)
+		return said("another", err)
 	case x.stray && x.renamed:
 		return said("astray", c.do(x, "rename back", func(ctx context.Context) error { return c.rename(ctx, x) }))
 	case s.State.Paused:
@@ -108,6 +114,10 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 	}
 	return wrong
 }
+
+// busy is what an engine says that cannot remove a container, and never will: it
+// has lost count of its own mounts.
+const busy = "device or resource busy"
 
 // spoilt is what an engine of 20.10 says that was ended in the midst of a start:
 // nobody can start the container any more. One that was being removed is dead.

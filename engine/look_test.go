@@ -269,13 +269,20 @@ func TestSicknessIsKnownSinceItWasSeen(t *testing.T) {
 	}
 }
 
-func TestAStopBeforeTheStartIsNoneOfThisRun(t *testing.T) {
+// restartedUnheard returns a ledger that heard a container being told to stop, and
+// not that it died and was started again.
+func restartedUnheard(t *testing.T) *ledger {
 	l := watching(t, "a")
 	l.pass(time.Minute)
 	l.happens("a", "kill", "15")
-	l.silently("a", "die", "0") // what follows is lost
+	l.silently("a", "die", "0")
 	l.pass(time.Second)
 	l.silently("a", "start", "")
+	return l
+}
+
+func TestAStopBeforeTheStartIsNoneOfThisRun(t *testing.T) {
+	l := restartedUnheard(t)
 	l.happens("a", "update", "")
 	l.look()
 	if c := l.get("a"); !c.Stopping.IsZero() {
@@ -289,12 +296,7 @@ func TestAStopBeforeTheStartIsNoneOfThisRun(t *testing.T) {
 }
 
 func TestADeathOfARunWhoseStartWasLostIsNoStop(t *testing.T) {
-	l := watching(t, "a")
-	l.pass(time.Minute)
-	l.happens("a", "kill", "15")
-	l.silently("a", "die", "0") // what follows is lost
-	l.pass(time.Second)
-	l.silently("a", "start", "")
+	l := restartedUnheard(t)
 	l.pass(time.Minute)
 	l.happens("a", "die", "1")
 	l.look()

@@ -61,16 +61,13 @@ func (f *flags) do(ctx context.Context, now time.Time, stdout io.Writer) error {
 
 // changeHolds writes the hold file and says what is on hold now.
 func (f *flags) changeHolds(now time.Time, stdout io.Writer) error {
-	holds, err := restarter.ReadHolds(f.policy.HoldFile)
+	holds, err := restarter.ChangeHolds(f.policy.HoldFile, func(holds restarter.Holds) restarter.Holds {
+		if f.command == commandHold {
+			return holds.With(now, now.Add(f.holdFor), f.names)
+		}
+		return holds.Without(now, f.names)
+	})
 	if err != nil {
-		return err
-	}
-	if f.command == commandHold {
-		holds = holds.With(now, now.Add(f.holdFor), f.names)
-	} else {
-		holds = holds.Without(now, f.names)
-	}
-	if err := holds.Write(f.policy.HoldFile); err != nil {
 		return err
 	}
 	if len(holds) == 0 {

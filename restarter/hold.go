@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"defib/engine"
@@ -116,8 +117,28 @@ func (hs Holds) Without(now time.Time, names []Pattern) Holds {
 	})
 }
 
-// Write replaces the file at once, so that nobody reads half of it.
-func (hs Holds) Write(file string) error {
+// ChangeHolds makes of the holds of a file what change says, and returns these.
+// Callers take turns, also those in other processes: meanwhile they lock the
+// folder.
+func ChangeHolds(file string, change func(Holds) Holds) (Holds, error) {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close() // which ends the lock
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
+	}
+	holds, err := ReadHolds(file)
+	if err != nil {
+		return nil, err
+	}
+	holds = change(holds)
+	return holds, holds.write(file)
+}
+
+// write replaces the file at once, so that nobody reads half of it.
+func (hs Holds) write(file string) error {
 	var text strings.Builder
 	for _, h := range hs {
 		fmt.Fprintf(&text, "%s %s\n", h, h.Until.UTC().Format(time.RFC3339))

@@ -1,6 +1,7 @@
 package restarter
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"defib/engine"
 )
@@ -16,7 +18,7 @@ import (
 func TestHoldsAreReadBackAsTheyWereWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "holds")
 	want := Holds{}.With(noon, noon.Add(time.Hour), patterns("web,shop/*")).With(noon, noon.Add(2*time.Hour), nil)
-	if err := want.Write(path); err != nil {
+	if err := want.write(path); err != nil {
 		t.Fatal(err)
 	}
 	got, err := ReadHolds(path)
@@ -31,10 +33,29 @@ func TestHoldsAreReadBackAsTheyWereWritten(t *testing.T) {
 	}
 }
 
+func TestHoldsThatAreSetAtTheSameTimeAllCount(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "holds")
+	var g errgroup.Group
+	for i := range 50 {
+		g.Go(func() error {
+			_, err := ChangeHolds(path, func(holds Holds) Holds {
+				return holds.With(noon, noon.Add(time.Hour), patterns(fmt.Sprint("web-", i)))
+			})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := ReadHolds(path); err != nil || len(holds) != 50 {
+		t.Errorf("%d of 50 holds are left, %v", len(holds), err)
+	}
+}
+
 func TestAHoldDoesNotEndBeforeItsTime(t *testing.T) {
 	for _, until := range []time.Time{noon, noon.Add(time.Nanosecond), noon.Add(999 * time.Millisecond)} {
 		path := filepath.Join(t.TempDir(), "holds")
-		if err := (Holds{}).With(noon.Add(-time.Minute), until, nil).Write(path); err != nil {
+		if err := (Holds{}).With(noon.Add(-time.Minute), until, nil).write(path); err != nil {
 			t.Fatal(err)
 		}
 		holds, err := ReadHolds(path)
@@ -89,7 +110,7 @@ func TestAReleaseIsHeardAtTheNextNews(t *testing.T) {
 		w := newWorld(t, usual(func(p *Policy) { p.HoldFile = path }), up("a1", "web"))
 		w.dies("a1")
 		pass(time.Minute)
-		if err := (Holds{}).Write(path); err != nil {
+		if err := (Holds{}).write(path); err != nil {
 			t.Fatal(err)
 		}
 		w.set(w.Picture().Containers...) // as the next resync does

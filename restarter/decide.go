@@ -43,6 +43,17 @@ type plan struct {
 	next     time.Time // when to decide again without news, after now; zero: never
 }
 
+// verdicts by container id.
+type verdicts map[string]*verdict
+
+// of returns the verdict on a container; the zero value if there is none.
+func (vs verdicts) of(id string) verdict {
+	if v := vs[id]; v != nil {
+		return *v
+	}
+	return verdict{}
+}
+
 // decide judges every container. It is pure: the same facts give the same plan.
 // Asked holds, by container ID, since when an alert asks for a container, on our
 // clock. What of past and asked is not in the picture is ignored.
@@ -66,9 +77,10 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, past history,
 		p.look(v.again)
 	}
 	for _, c := range picture.Containers {
+		rec := past.at(c.ID)
 		p.look(c.Sick.Add(policy.UnhealthyFor))
-		p.look(past.at(c.ID).forgivenAt(policy.Backoff.Reset))
-		p.look(past.at(c.ID).place)
+		p.look(rec.forgivenAt(policy.Backoff.Reset))
+		p.look(rec.place)
 	}
 	return p
 }

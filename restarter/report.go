@@ -46,7 +46,7 @@ func (r *Restarter) Report() Report {
 }
 
 // publish makes what this round found the newest status.
-func (r *Restarter) publish(now time.Time, p *engine.Picture, held map[string]verdict) {
+func (r *Restarter) publish(now time.Time, p *engine.Picture, held verdicts) {
 	s := &status{Report: Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, Holds: r.policy.Holds.after(now),
@@ -66,7 +66,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held map[string]ve
 		if rule.Whitelisted {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
-		v, past := held[c.ID], r.past.at(c.ID)
+		v, past := held.of(c.ID), r.past.at(c.ID)
 		s.Standings = append(s.Standings, Standing{
 			Container: c, Rule: rule, Veto: veto(p, c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
 			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,

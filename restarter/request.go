@@ -201,12 +201,12 @@ func (r *Restarter) healed(now time.Time, q *request, c *engine.Container) bool 
 
 // settle answers the requests whose wait has no prospect, or is over, and drops
 // them. It returns the deadline of the next of the rest; zero if there is none.
-func (r *Restarter) settle(now time.Time, connected bool, held map[string]verdict) time.Time {
+func (r *Restarter) settle(now time.Time, connected bool, held verdicts) time.Time {
 	var next time.Time
 	open := r.pending[:0]
 	for _, q := range r.pending {
 		acting, late := r.past.at(q.container).acting, !now.Before(q.deadline)
-		v := held[q.container]
+		v := held.of(q.container)
 		hasty := passing[v.reason] && now.Before(q.asked.Add(passingPatience))
 		switch {
 		case acting && late:

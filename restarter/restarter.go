@@ -133,10 +133,11 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 	r.observe(now, picture)
 	r.readHolds(now)
 	p := decide(now, r.policy, picture, r.past, r.screen(now, picture))
-	held := make(map[string]verdict, len(p.verdicts))
-	for _, v := range p.verdicts {
+	held := make(verdicts, len(p.verdicts))
+	for i := range p.verdicts {
+		v := &p.verdicts[i]
 		if v.act {
-			r.begin(ctx, now, v)
+			r.begin(ctx, now, *v)
 			v.reason = InProgress
 		}
 		held[v.container.ID] = v

@@ -137,7 +137,8 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 
 // exposition is every metric that Defib exposes.
 type exposition struct {
-	registry   *prometheus.Registry // all but the containers'
+	registry   *prometheus.Registry // all that is not by container
+	counts     *collector.Kept
 	containers *collector.Collector
 }
 
@@ -153,14 +154,17 @@ func newExposition(up func() (*engine.Picture, error), watch prometheus.Collecto
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		watch, healer.Restarter, healer,
 	)
-	return &exposition{registry, containers}, nil
+	return &exposition{registry, collector.Keep(restarter.Counts{Restarter: healer.Restarter}), containers}, nil
 }
 
 // Gather implements prometheus.Gatherer.
-func (e *exposition) Gather() ([]*dto.MetricFamily, error) { return e.containers.Beside(e.registry) }
+func (e *exposition) Gather() ([]*dto.MetricFamily, error) {
+	return e.containers.Beside(e.registry, e.counts)
+}
 
 // Describe tells of every metric.
 func (e *exposition) Describe(descs chan<- *prometheus.Desc) {
 	e.registry.Describe(descs)
+	e.counts.Describe(descs)
 	e.containers.Describe(descs)
 }

@@ -17,7 +17,7 @@ import (
 // prometheus.Collector and, sooner done, prometheus.Gatherer.
 type Collector struct {
 	up     func() (*engine.Picture, error)
-	parts  *prometheus.Registry
+	parts  []*Kept
 	labels []string // container labels to expose
 	descs  descs
 
@@ -35,14 +35,16 @@ type kept struct {
 // Labels are the container labels exposed by docker_container_labels; names
 // that become the same label of a metric are an error. Parts are exposed with
 // the containers, and only while the picture is current.
-func New(up func() (*engine.Picture, error), labels []string, parts ...prometheus.Collector) (*Collector, error) {
+func New(up func() (*engine.Picture, error), labels []string, parts ...Versioned) (*Collector, error) {
 	names, err := labelNames(labels)
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(parts...)
-	return &Collector{up: up, parts: registry, labels: labels, descs: newDescs(names), kept: map[string]kept{}}, nil
+	c := &Collector{up: up, labels: labels, descs: newDescs(names), kept: map[string]kept{}}
+	for _, part := range parts {
+		c.parts = append(c.parts, Keep(part))
+	}
+	return c, nil
 }
 
 // labelNames turns names of container labels into names of metric labels.
@@ -70,13 +72,18 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all() {
 		ch <- d
 	}
-	c.parts.Describe(ch)
+	for _, part := range c.parts {
+		part.Describe(ch)
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	if c.each(func(m prometheus.Metric) { ch <- m }) {
-		c.parts.Collect(ch)
+	if !c.each(func(m prometheus.Metric) { ch <- m }) {
+		return
+	}
+	for _, part := range c.parts {
+		part.Collect(ch)
 	}
 }
 

@@ -47,7 +47,7 @@ func showing(p *engine.Picture) func() (*engine.Picture, error) {
 	return func() (*engine.Picture, error) { return p, nil }
 }
 
-func newCollector(t testing.TB, up func() (*engine.Picture, error), labels []string, parts ...prometheus.Collector) *collector.Collector {
+func newCollector(t testing.TB, up func() (*engine.Picture, error), labels []string, parts ...collector.Versioned) *collector.Collector {
 	t.Helper()
 	c, err := collector.New(up, labels, parts...)
 	if err != nil {

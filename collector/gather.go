@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -67,7 +68,7 @@ func (c *Collector) Gather() ([]*dto.MetricFamily, error) {
 	if !current {
 		return all, nil
 	}
-	parts, err := c.parts.Gather()
+	parts, err := together(c.parts)
 	return merge(all, parts), err
 }
 
@@ -81,23 +82,75 @@ func (c *Collector) family(m prometheus.Metric) *dto.MetricFamily {
 	return &dto.MetricFamily{Name: named.Name, Help: named.Help, Type: &kind}
 }
 
-// Beside gathers the containers' metrics, and meanwhile others that share no
-// name with them.
-func (c *Collector) Beside(others prometheus.Gatherer) ([]*dto.MetricFamily, error) {
+// Beside gathers the containers' metrics, and meanwhile others. They share no
+// name with them, and none with each other.
+func (c *Collector) Beside(others ...prometheus.Gatherer) ([]*dto.MetricFamily, error) {
 	var families []*dto.MetricFamily
 	var err error
 	gathered := make(chan struct{})
 	go func() {
 		defer close(gathered)
-		families, err = others.Gather()
+		families, err = together(others)
 	}()
 	own, ownErr := c.Gather()
 	<-gathered
 	return merge(own, families), errors.Join(ownErr, err)
 }
 
+// together gathers from all, also what there is of those that fail.
+func together[G prometheus.Gatherer](all []G) ([]*dto.MetricFamily, error) {
+	var families []*dto.MetricFamily
+	var errs []error
+	for _, g := range all {
+		more, err := g.Gather()
+		families, errs = append(families, more...), append(errs, err)
+	}
+	return families, errors.Join(errs...)
+}
+
 func merge(a, b []*dto.MetricFamily) []*dto.MetricFamily {
 	all := slices.Concat(a, b)
 	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return all
+}
+
+// Versioned is a Collector whose metrics stay the same as long as its version
+// does. Version may be called from anywhere.
+type Versioned interface {
+	prometheus.Collector
+	Version() uint64
+}
+
+// Kept is a Versioned that is gathered anew when it has a new version, and else
+// gives what it gave before. It may be used from anywhere.
+type Kept struct {
+	Versioned
+	registry *prometheus.Registry
+
+	mu       sync.Mutex
+	families []*dto.MetricFamily // shared by scrapes and never changed; nil before the first
+	at       uint64              // their version
+}
+
+// Keep returns a Kept that has gathered nothing yet.
+func Keep(c Versioned) *Kept {
+	k := &Kept{Versioned: c, registry: prometheus.NewRegistry()}
+	k.registry.MustRegister(c)
+	return k
+}
+
+// Gather implements prometheus.Gatherer.
+func (k *Kept) Gather() ([]*dto.MetricFamily, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := k.Version() // read first: the metrics may be newer than that, never older
+	if k.families != nil && at == k.at {
+		return k.families, nil
+	}
+	families, err := k.registry.Gather()
+	if err != nil {
+		return families, err
+	}
+	k.families, k.at = families, at
+	return families, nil
 }

@@ -2,6 +2,7 @@ package collector_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,39 @@ func TestScrapesAtOnceGetTheSame(t *testing.T) {
 		})
 	}
 	scrapes.Wait()
+}
+
+func TestWhatIsKeptIsCollectedAnewForANewVersion(t *testing.T) {
+	p := part()
+	p.fault = errAway
+	c := newCollector(t, showing(picture()), nil, p)
+	scrape := func() string {
+		families, err := c.Gather()
+		if err != nil {
+			return err.Error()
+		}
+		for _, f := range families {
+			if f.GetName() == "defib_container_whitelisted" {
+				return fmt.Sprint(f.GetMetric()[0].GetGauge().GetValue())
+			}
+		}
+		return "nothing"
+	}
+	if got := scrape(); !strings.Contains(got, errAway.Error()) {
+		t.Errorf("%s, want the fault", got)
+	}
+	p.fault = nil
+	if got := scrape(); got != "1" {
+		t.Errorf("%s after a fault, want 1: a fault is not kept", got)
+	}
+	p.WithLabelValues("token").Set(2)
+	if got := scrape(); got != "1" {
+		t.Errorf("%s of the same version, want 1: it is collected each time", got)
+	}
+	p.version.Add(1)
+	if got := scrape(); got != "2" {
+		t.Errorf("%s of a new version, want 2", got)
+	}
 }
 
 // others are metrics beside the containers'.

@@ -22,10 +22,26 @@ import (
 )
 
 // part is what the restarter would have exposed beside the containers.
-func part() prometheus.Collector {
+func part() *versioned {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "defib_container_whitelisted", Help: "h"}, []string{"name"})
 	g.WithLabelValues("token").Set(1)
-	return g
+	return &versioned{GaugeVec: g}
+}
+
+type versioned struct {
+	*prometheus.GaugeVec
+	version atomic.Uint64
+	fault   error // of collecting
+}
+
+func (v *versioned) Version() uint64 { return v.version.Load() }
+
+func (v *versioned) Collect(ch chan<- prometheus.Metric) {
+	if v.fault != nil {
+		ch <- prometheus.NewInvalidMetric(prometheus.NewDesc("fault", "h", nil, nil), v.fault)
+		return
+	}
+	v.GaugeVec.Collect(ch)
 }
 
 func TestPartsAreExposedWithTheContainers(t *testing.T) {

@@ -2,7 +2,7 @@ package restarter
 
 import (
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,20 +11,33 @@ import (
 
 // metrics are the counters of what was done.
 type metrics struct {
-	restarts, failures, dryRuns *prometheus.CounterVec
+	restarts, failures, dryRuns counter
+	changes                     atomic.Uint64 // to any of these
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
 	names                       map[string][]Trigger // that have counters, and for what
 }
 
-func newMetrics(p Policy) *metrics {
-	counter := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"})
+// counter counts by name and trigger, and how often it has changed.
+type counter struct {
+	*prometheus.CounterVec
+	changes *atomic.Uint64
+}
+
+func (c counter) add(n float64, name string, t Trigger) {
+	c.WithLabelValues(name, string(t)).Add(n)
+	c.changes.Add(1)
+}
+
+func (c counter) drop(name string) {
+	for _, t := range AllTriggers { // a partial match would look through the counters of all names
+		c.DeleteLabelValues(name, string(t))
 	}
+	c.changes.Add(1)
+}
+
+func newMetrics(p Policy) *metrics {
 	m := &metrics{
-		restarts: counter("defib_restarts_total", "Attempts to start or restart a container, by what asked for them."),
-		failures: counter("defib_restart_failures_total", "Attempts that failed."),
-		dryRuns:  counter("defib_dry_run_actions_total", "Attempts that --dry-run held back, one per cause."),
 		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "defib_recovery_seconds", Help: "From seeing the cause to the container running, and healthy if it has a health check.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800},
@@ -33,12 +46,20 @@ func newMetrics(p Policy) *metrics {
 		onHold: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_on_hold", Help: "Holds of the hold file that have not ended."}),
 		names:  map[string][]Trigger{},
 	}
+	counts := func(name, help string) counter {
+		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
+	}
+	m.restarts = counts("defib_restarts_total", "Attempts to start or restart a container, by what asked for them.")
+	m.failures = counts("defib_restart_failures_total", "Attempts that failed.")
+	m.dryRuns = counts("defib_dry_run_actions_total", "Attempts that --dry-run held back, one per cause.")
 	m.dryRun.Set(bit(p.DryRun))
 	for _, t := range AllTriggers {
 		m.recovery.WithLabelValues(string(t))
 	}
 	return m
 }
+
+func (m *metrics) counters() []counter { return []counter{m.restarts, m.failures, m.dryRuns} }
 
 // expect creates the counters of a name at 0, without which an increase from
 // nothing would be missed.
@@ -48,8 +69,8 @@ func (m *metrics) expect(name string, triggers []Trigger) {
 	}
 	m.names[name] = triggers
 	for _, t := range triggers {
-		for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
-			v.WithLabelValues(name, string(t))
+		for _, c := range m.counters() {
+			c.add(0, name, t)
 		}
 	}
 }
@@ -60,40 +81,47 @@ func (m *metrics) prune(p *engine.Picture) {
 	for name := range m.names {
 		if !known[name] {
 			delete(m.names, name)
-			for _, v := range []*prometheus.CounterVec{m.restarts, m.failures, m.dryRuns} {
-				for _, t := range AllTriggers { // a partial match would look through the counters of all names
-					v.DeleteLabelValues(name, string(t))
-				}
+			for _, c := range m.counters() {
+				c.drop(name)
 			}
 		}
 	}
 }
 
-// all lists the metrics that are exposed whether or not the picture is current.
-func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.restarts, m.failures, m.dryRuns, m.recovery, m.dryRun, m.onHold}
-}
-
 // Describe implements prometheus.Collector, as Collect does.
 func (r *Restarter) Describe(ch chan<- *prometheus.Desc) {
-	for _, c := range r.metrics.all() {
-		c.Describe(ch)
-	}
+	r.metrics.recovery.Describe(ch)
+	r.metrics.dryRun.Describe(ch)
+	r.metrics.onHold.Describe(ch)
 }
 
-// Collect implements prometheus.Collector: what was done. See Status for what is.
+// Collect implements prometheus.Collector: how healing goes. See Counts for what
+// was done, and Status for what is.
 func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
-	for _, c := range r.metrics.all() {
-		c.Collect(ch)
+	r.metrics.recovery.Collect(ch)
+	r.metrics.dryRun.Collect(ch)
+	r.metrics.onHold.Collect(ch)
+}
+
+// Counts collects what was done, by container, whether or not the picture is
+// current.
+type Counts struct{ *Restarter }
+
+// Version changes with any of the counts.
+func (c Counts) Version() uint64 { return c.metrics.changes.Load() }
+
+// Describe implements prometheus.Collector.
+func (c Counts) Describe(ch chan<- *prometheus.Desc) {
+	for _, v := range c.metrics.counters() {
+		v.Describe(ch)
 	}
 }
 
-// status is what the last round found.
-type status struct {
-	Report
-
-	once    sync.Once // for metrics, which are made when first asked for
-	metrics []prometheus.Metric
+// Collect implements prometheus.Collector.
+func (c Counts) Collect(ch chan<- prometheus.Metric) {
+	for _, v := range c.metrics.counters() {
+		v.Collect(ch)
+	}
 }
 
 // Status collects what the last round found, by container. It belongs beside
@@ -117,24 +145,19 @@ func (Status) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
+// Version changes with each round.
+func (s Status) Version() uint64 { return uint64(s.status.Load().Round) }
+
 // Collect implements prometheus.Collector.
 func (s Status) Collect(ch chan<- prometheus.Metric) {
-	now := s.status.Load()
-	now.once.Do(now.render)
-	for _, m := range now.metrics {
-		ch <- m
-	}
-}
-
-// render makes the metrics, which stay the same until the next round.
-func (s *status) render() {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		s.metrics = append(s.metrics, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...))
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	for entry, n := range s.Matches {
+	now := s.status.Load()
+	for entry, n := range now.Matches {
 		gauge(matchesDesc, float64(n), entry)
 	}
-	for _, c := range s.Standings {
+	for _, c := range now.Standings {
 		name := c.Container.Name
 		gauge(whitelistedDesc, bit(c.Rule.Whitelisted), name)
 		if c.Rule.Whitelisted {

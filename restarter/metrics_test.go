@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
 
 	"defib/engine"
 )
@@ -91,6 +92,46 @@ func TestCountersExistForTheTriggersThatAreOn(t *testing.T) {
 			t.Errorf("%d counters, want one for web and two for batch-1", got)
 		}
 	})
+}
+
+func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
+	for name, policy := range map[string]Policy{"in earnest": usual(), "dry run": usual(func(p *Policy) { p.DryRun = true })} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, policy, up("a1", "web"))
+				text := func() string {
+					got, err := testutil.CollectAndFormat(Counts{w.Restarter}, expfmt.TypeTextPlain,
+						"defib_restarts_total", "defib_restart_failures_total", "defib_dry_run_actions_total")
+					if err != nil {
+						t.Fatal(err)
+					}
+					return string(got)
+				}
+				before, version := text(), Counts{w.Restarter}.Version()
+				changes := 0
+				look := func(what string) {
+					t.Helper()
+					synctest.Wait()
+					now, newest := text(), Counts{w.Restarter}.Version()
+					if now != before {
+						changes++
+						if newest == version {
+							t.Errorf("%s changed what is counted, and not its version", what)
+						}
+					}
+					before, version = now, newest
+				}
+				w.onStart(func(context.Context, *engine.Container) error { return errors.New("no") })
+				w.dies("a1")
+				look("a start that failed, or would have been")
+				w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now().Add(time.Second)})
+				look("a name that went")
+				if changes != 2 {
+					t.Errorf("%d changes, want 2", changes)
+				}
+			})
+		})
+	}
 }
 
 func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {

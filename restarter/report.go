@@ -40,26 +40,26 @@ type Standing struct {
 
 // Report returns the newest report. It may be called from anywhere.
 func (r *Restarter) Report() Report {
-	report := r.status.Load().Report
+	report := *r.status.Load()
 	report.Actions, report.Alerts = r.acted.all(), r.heard.all()
 	return report
 }
 
 // publish makes what this round found the newest status.
 func (r *Restarter) publish(now time.Time, p *engine.Picture, held verdicts) {
-	s := &status{Report: Report{
+	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, Holds: r.policy.Holds.after(now),
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
 		Standings: make([]Standing, 0, len(p.Containers)),
-	}}
+	}
 	for _, e := range r.policy.Whitelist {
-		s.Matches[e.String()] = 0
+		report.Matches[e.String()] = 0
 	}
 	for _, c := range p.Named() {
 		for _, e := range r.policy.Whitelist {
 			if e.Matches(c) {
-				s.Matches[e.String()]++
+				report.Matches[e.String()]++
 			}
 		}
 		rule := r.policy.For(c)
@@ -67,13 +67,13 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held verdicts) {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
 		v, past := held.of(c.ID), r.past.at(c.ID)
-		s.Standings = append(s.Standings, Standing{
+		report.Standings = append(report.Standings, Standing{
 			Container: c, Rule: rule, Veto: veto(p, c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
 			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
 			Former: r.names.former(c),
 		})
 	}
-	r.status.Store(s)
+	r.status.Store(report)
 }
 
 // names remembers which container has had each name, to tell one that was

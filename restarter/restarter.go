@@ -42,8 +42,8 @@ type Restarter struct {
 
 	asks    chan []*request
 	results chan result
-	closed  chan struct{} // once Run has ended
-	status  atomic.Pointer[status]
+	closed  chan struct{}          // once Run has ended
+	status  atomic.Pointer[Report] // the newest
 	acted   journal[Action]
 	heard   journal[Heard]
 
@@ -73,7 +73,7 @@ func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
 		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
 		past: history{records: map[string]*record{}}, done: map[string]time.Time{}, names: names{},
 	}
-	r.status.Store(&status{})
+	r.status.Store(&Report{})
 	return r
 }
 
@@ -219,7 +219,7 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
 	}
 	attempt := rec.attempts
-	r.metrics.restarts.WithLabelValues(v.container.Name, string(v.trigger)).Inc()
+	r.metrics.restarts.add(1, v.container.Name, v.trigger)
 	go func() {
 		began := time.Now()
 		err := act(ctx, v.container)
@@ -249,7 +249,7 @@ func (r *Restarter) finish(now time.Time, res result) {
 	r.tellCallers(now, res)
 	r.note(now, res)
 	if res.err != nil && !errors.Is(res.err, engine.ErrGone) && !errors.Is(res.err, context.Canceled) {
-		r.metrics.failures.WithLabelValues(c.Name, string(res.trigger)).Inc()
+		r.metrics.failures.add(1, c.Name, res.trigger)
 	}
 	r.tellResult(now, res)
 }

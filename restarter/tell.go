@@ -68,7 +68,7 @@ func (r *Restarter) tell(now time.Time, p *engine.Picture, held verdicts) {
 		}
 		if cause := v.occasion(); v.reason == DryRun && !rec.tried.Equal(cause) {
 			rec.tried = cause
-			r.metrics.dryRuns.WithLabelValues(c.Name, string(v.trigger)).Inc()
+			r.metrics.dryRuns.add(1, c.Name, v.trigger)
 			if v.restarts() {
 				r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)
 			} else {

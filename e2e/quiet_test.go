@@ -74,7 +74,7 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 		return said("missing", c.do(x, "enlist", func(ctx context.Context) error { return c.enlist(ctx, x) }))
 	case err != nil:
 		return err.Error()
-	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error):
+	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error) || forgotten(s, held):
 		x.looping = false
 		err := c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
 		x.lost = err != nil && strings.Contains(err.Error(), busy)
@@ -122,6 +122,14 @@ const busy = "device or resource busy"
 // spoilt is what an engine of 20.10 says that was ended in the midst of a start:
 // nobody can start the container any more. One that was being removed is dead.
 var spoilt = regexp.MustCompile(`already exists|file exists|already in use`)
+
+// forgotten reports whether an engine of 20.10 that was killed has left a container
+// restarting for ever: its restart policy waits a minute at most. A start of it is
+// answered 304, a restart 500, and neither does anything.
+func forgotten(s container.InspectResponse, held string) bool {
+	ended, err := time.Parse(time.RFC3339Nano, s.State.FinishedAt)
+	return err == nil && s.State.Restarting && time.Since(ended) > 2*time.Minute && (held == "" || held == "engine_restarting")
+}
 
 // leftToPeople are the reasons for which Defib does not restart what runs, though
 // it is sick.

@@ -313,6 +313,8 @@ func TestDecide(t *testing.T) {
 		{name: "unhealthy: what came during a back-off is acted upon after it", policy: usual(), c: running(sickFor(3 * time.Second)), record: &record{attempts: 3, restarts: 3, lastEnd: ago(time.Second)}, want: "back_off 3s"},
 		{name: "unhealthy: and then it is", policy: usual(), c: running(sickFor(6 * time.Second)), record: &record{attempts: 3, restarts: 3, lastEnd: ago(4 * time.Second)}, want: "restart unhealthy"},
 		{name: "unhealthy: somebody is stopping it", policy: usual(), c: running(sickFor(0), func(c *engine.Container) { c.Stopping, c.StopTimeout = ago(10*time.Second), 10*time.Second }), want: "in_progress 20s"},
+		{name: "unhealthy: somebody is stopping it, which may take for ever", policy: usual(), c: running(sickFor(0), func(c *engine.Container) { c.Stopping, c.StopTimeout = ago(time.Minute), -time.Second }), want: "in_progress 4m0s"},
+		{name: "unhealthy: somebody is stopping it, which may take very long", policy: usual(), c: running(sickFor(0), func(c *engine.Container) { c.Stopping, c.StopTimeout = ago(time.Minute), time.Hour }), want: "in_progress 4m0s"},
 		{name: "unhealthy: somebody told it to stop in vain", policy: usual(), c: running(sickFor(0), func(c *engine.Container) { c.Stopping = ago(5 * time.Minute) }), want: "restart unhealthy"},
 		{name: "unhealthy: restarts did not help", policy: usual(), c: running(sickFor(0)), record: &record{attempts: 5, restarts: 5, lastEnd: ago(time.Hour)}, want: "gave_up"},
 		{name: "unhealthy: starts are no restarts", policy: usual(), c: running(sickFor(0)), record: &record{attempts: 9, restarts: 4, lastEnd: ago(time.Hour)}, want: "restart unhealthy"},

@@ -138,7 +138,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 // exposition is every metric that Defib exposes.
 type exposition struct {
 	registry   *prometheus.Registry // all that is not by container
-	counts     *collector.Kept
+	counts     *collector.Cached
 	containers *collector.Collector
 }
 
@@ -154,7 +154,7 @@ func newExposition(up func() (*engine.Picture, error), watch prometheus.Collecto
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		watch, healer.Restarter, healer,
 	)
-	return &exposition{registry, collector.Keep(restarter.Counts{Restarter: healer.Restarter}), containers}, nil
+	return &exposition{registry, collector.Cache(restarter.Counts{Restarter: healer.Restarter}), containers}, nil
 }
 
 // Gather implements prometheus.Gatherer.

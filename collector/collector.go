@@ -17,7 +17,7 @@ import (
 // prometheus.Collector and, sooner done, prometheus.Gatherer.
 type Collector struct {
 	up     func() (*engine.Picture, error)
-	parts  []*Kept
+	parts  []*Cached
 	labels []string // container labels to expose
 	descs  descs
 
@@ -34,7 +34,7 @@ type kept struct {
 // New returns a Collector of the picture that up returns if it is current.
 // Labels are the container labels exposed by docker_container_labels; names
 // that become the same label of a metric are an error. Parts are exposed with
-// the containers, and only while the picture is current.
+// the containers, and only while the picture is current; they share no name.
 func New(up func() (*engine.Picture, error), labels []string, parts ...Versioned) (*Collector, error) {
 	names, err := labelNames(labels)
 	if err != nil {
@@ -42,7 +42,7 @@ func New(up func() (*engine.Picture, error), labels []string, parts ...Versioned
 	}
 	c := &Collector{up: up, labels: labels, descs: newDescs(names), kept: map[string]kept{}}
 	for _, part := range parts {
-		c.parts = append(c.parts, Keep(part))
+		c.parts = append(c.parts, Cache(part))
 	}
 	return c, nil
 }

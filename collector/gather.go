@@ -121,9 +121,9 @@ type Versioned interface {
 	Version() uint64
 }
 
-// Kept is a Versioned that is gathered anew when it has a new version, and else
+// Cached is a Versioned that is gathered anew when it has a new version, and else
 // gives what it gave before. It may be used from anywhere.
-type Kept struct {
+type Cached struct {
 	Versioned
 	registry *prometheus.Registry
 
@@ -132,15 +132,15 @@ type Kept struct {
 	at       uint64              // their version
 }
 
-// Keep returns a Kept that has gathered nothing yet.
-func Keep(c Versioned) *Kept {
-	k := &Kept{Versioned: c, registry: prometheus.NewRegistry()}
+// Cache returns a Cached that has gathered nothing yet.
+func Cache(c Versioned) *Cached {
+	k := &Cached{Versioned: c, registry: prometheus.NewRegistry()}
 	k.registry.MustRegister(c)
 	return k
 }
 
 // Gather implements prometheus.Gatherer.
-func (k *Kept) Gather() ([]*dto.MetricFamily, error) {
+func (k *Cached) Gather() ([]*dto.MetricFamily, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	at := k.Version() // read first: the metrics may be newer than that, never older

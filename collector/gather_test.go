@@ -79,7 +79,7 @@ func TestScrapesAtOnceGetTheSame(t *testing.T) {
 	scrapes.Wait()
 }
 
-func TestWhatIsKeptIsCollectedAnewForANewVersion(t *testing.T) {
+func TestWhatIsCachedIsCollectedAnewForANewVersion(t *testing.T) {
 	p := part()
 	p.fault = errAway
 	c := newCollector(t, showing(picture()), nil, p)
@@ -100,7 +100,7 @@ func TestWhatIsKeptIsCollectedAnewForANewVersion(t *testing.T) {
 	}
 	p.fault = nil
 	if got := scrape(); got != "1" {
-		t.Errorf("%s after a fault, want 1: a fault is not kept", got)
+		t.Errorf("%s after a fault, want 1: a fault is not cached", got)
 	}
 	p.WithLabelValues("token").Set(2)
 	if got := scrape(); got != "1" {

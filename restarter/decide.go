@@ -43,12 +43,12 @@ type plan struct {
 	next     time.Time // when to decide again without news, after now; zero: never
 }
 
-// verdicts by container id.
-type verdicts map[string]*verdict
+// judged are verdicts by container ID.
+type judged map[string]*verdict
 
 // of returns the verdict on a container; the zero value if there is none.
-func (vs verdicts) of(id string) verdict {
-	if v := vs[id]; v != nil {
+func (j judged) of(id string) verdict {
+	if v := j[id]; v != nil {
 		return *v
 	}
 	return verdict{}

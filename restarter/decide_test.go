@@ -246,6 +246,7 @@ func TestDecide(t *testing.T) {
 
 		// Meant to end.
 		{name: "not finished: nobody knows with which code", policy: usual(mode(OnFailure)), c: ended(engine.EndedSelf, func(c *engine.Container) { c.Exit = engine.Exit{} }), want: "start"},
+		{name: "not finished: its start failed, whatever the code", policy: usual(mode(OnFailure)), c: ended(engine.EndedSelf, code(0), state(engine.Created), func(c *engine.Container) { c.Error = "port taken" }), want: "start"},
 		{name: "finished: the engine's own policy is on-failure", policy: usual(), c: ended(engine.EndedSelf, code(0), restartPolicy("on-failure")), want: "finished"},
 		{name: "not finished: the engine's on-failure gave up", policy: usual(), c: ended(engine.EndedSelf, restartPolicy("on-failure")), want: "start"},
 		{

@@ -117,16 +117,19 @@ func (hs Holds) Without(now time.Time, names []Pattern) Holds {
 	})
 }
 
+// lockPatience is how long a change waits for those of others.
+const lockPatience = 5 * time.Second
+
 // ChangeHolds makes of the holds of a file what change says, and returns these.
 // Callers take turns, also those in other processes: meanwhile they lock the
-// folder.
+// folder, which must be there, readable and writable.
 func ChangeHolds(file string, change func(Holds) Holds) (Holds, error) {
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the folder of the hold file: %w", err)
 	}
 	defer folder.Close() // which ends the lock
-	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+	if err := lock(folder); err != nil {
 		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
 	}
 	holds, err := ReadHolds(file)
@@ -134,7 +137,23 @@ func ChangeHolds(file string, change func(Holds) Holds) (Holds, error) {
 		return nil, err
 	}
 	holds = change(holds)
-	return holds, holds.write(file)
+	if err := holds.write(file); err != nil {
+		return nil, fmt.Errorf("writing %s, whose folder must be writable: %w", file, err)
+	}
+	return holds, nil
+}
+
+// lock never waits for ever: whoever may read the folder can lock it.
+func lock(folder *os.File) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("another process has kept it locked; try again")
+		}
+	}
 }
 
 // write replaces the file at once, so that nobody reads half of it.

@@ -52,6 +52,24 @@ func TestHoldsThatAreSetAtTheSameTimeAllCount(t *testing.T) {
 	}
 }
 
+func TestAFolderThatStaysLockedIsAnErrorAndNoWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		folder, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer folder.Close()
+		if err := lock(folder); err != nil {
+			t.Fatal(err)
+		}
+		holds, err := ChangeHolds(filepath.Join(dir, "holds"), func(holds Holds) Holds { return holds.With(noon, noon, nil) })
+		if err == nil || !strings.Contains(err.Error(), "try again") || holds != nil {
+			t.Errorf("%v, %v, want an error that says what to do", holds, err)
+		}
+	})
+}
+
 func TestAHoldDoesNotEndBeforeItsTime(t *testing.T) {
 	for _, until := range []time.Time{noon, noon.Add(time.Nanosecond), noon.Add(999 * time.Millisecond)} {
 		path := filepath.Join(t.TempDir(), "holds")

@@ -296,7 +296,7 @@ func (f *facts) quiet(c *engine.Container) time.Time {
 
 // finished reports whether the container ended well, as it was meant to.
 func (f *facts) finished(c *engine.Container, rule Rule) bool {
-	if !c.Exit.Known || c.Exit.Code != 0 {
+	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
 		return false
 	}
 	return rule.Mode == OnFailure || c.RestartPolicy == string(OnFailure) || f.awaited[c.Project()+"/"+c.Service()]

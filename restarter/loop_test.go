@@ -187,7 +187,7 @@ func TestADeathIsHealedAtOnceAndOnce(t *testing.T) {
 		w.dies("b2")
 		pass(time.Hour)
 		w.wantStarts("1h0m0s web")
-		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "exited")); got != 1 {
+		if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "exited")); got != 1 {
 			t.Errorf("defib_restarts_total %v, want 1", got)
 		}
 		want := `level=INFO msg="container state" container=web state=running
@@ -229,7 +229,7 @@ func TestAFailedStartIsRepeatedWithBackoffForEver(t *testing.T) {
 		w.dies("a1")
 		time.Sleep(16 * time.Second)
 		w.wantStarts("0s web", "1s web", "3s web", "7s web", "15s web")
-		if got := testutil.ToFloat64(w.metrics.failures.WithLabelValues("web", "exited")); got != 5 {
+		if got := testutil.ToFloat64(w.metrics.failures.vec.WithLabelValues("web", "exited")); got != 5 {
 			t.Errorf("defib_restart_failures_total %v, want 5", got)
 		}
 		before, _ := w.begun()
@@ -399,7 +399,7 @@ func TestDryRunTouchesNothingAndCountsEachCauseOnce(t *testing.T) {
 		pass(time.Minute)
 		w.dies("a1")
 		w.wantStarts()
-		if got := testutil.ToFloat64(w.metrics.dryRuns.WithLabelValues("web", "exited")); got != 2 {
+		if got := testutil.ToFloat64(w.metrics.dryRuns.vec.WithLabelValues("web", "exited")); got != 2 {
 			t.Errorf("defib_dry_run_actions_total %v, want 2", got)
 		}
 		if got := strings.Count(w.log.String(), `msg="would start container"`); got != 2 {

@@ -9,29 +9,29 @@ import (
 	"defib/engine"
 )
 
-// metrics are the counters of what was done.
+// metrics tell of what was done.
 type metrics struct {
 	restarts, failures, dryRuns counter
-	changes                     atomic.Uint64 // to any of these
+	changes                     atomic.Uint64 // to any of these counters
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
 	names                       map[string][]Trigger // that have counters, and for what
 }
 
-// counter counts by name and trigger, and how often it has changed.
+// counter counts by name and trigger, and notes in changes that it has changed.
 type counter struct {
-	*prometheus.CounterVec
+	vec     *prometheus.CounterVec
 	changes *atomic.Uint64
 }
 
 func (c counter) add(n float64, name string, t Trigger) {
-	c.WithLabelValues(name, string(t)).Add(n)
+	c.vec.WithLabelValues(name, string(t)).Add(n)
 	c.changes.Add(1)
 }
 
 func (c counter) drop(name string) {
 	for _, t := range AllTriggers { // a partial match would look through the counters of all names
-		c.DeleteLabelValues(name, string(t))
+		c.vec.DeleteLabelValues(name, string(t))
 	}
 	c.changes.Add(1)
 }
@@ -112,15 +112,15 @@ func (c Counts) Version() uint64 { return c.metrics.changes.Load() }
 
 // Describe implements prometheus.Collector.
 func (c Counts) Describe(ch chan<- *prometheus.Desc) {
-	for _, v := range c.metrics.counters() {
-		v.Describe(ch)
+	for _, one := range c.metrics.counters() {
+		one.vec.Describe(ch)
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c Counts) Collect(ch chan<- prometheus.Metric) {
-	for _, v := range c.metrics.counters() {
-		v.Collect(ch)
+	for _, one := range c.metrics.counters() {
+		one.vec.Collect(ch)
 	}
 }
 

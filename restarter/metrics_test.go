@@ -64,7 +64,7 @@ defib_whitelist_matches{entry="web"} 1
 func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
-		series := func() int { return testutil.CollectAndCount(w.metrics.restarts) / len(AllTriggers) }
+		series := func() int { return testutil.CollectAndCount(w.metrics.restarts.vec) / len(AllTriggers) }
 		if got := series(); got != 1 {
 			t.Errorf("%d names in defib_restarts_total, want web", got)
 		}
@@ -88,7 +88,7 @@ func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 func TestCountersExistForTheTriggersThatAreOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(triggers(TriggerExited)), up("a1", "web"), ended("", named("b2", "batch-1"), state(engine.Running), labelled(LabelTriggers, "alert,unhealthy")))
-		if got := testutil.CollectAndCount(w.metrics.failures); got != 3 {
+		if got := testutil.CollectAndCount(w.metrics.failures.vec); got != 3 {
 			t.Errorf("%d counters, want one for web and two for batch-1", got)
 		}
 	})

@@ -46,7 +46,7 @@ func (r *Restarter) Report() Report {
 }
 
 // publish makes what this round found the newest status.
-func (r *Restarter) publish(now time.Time, p *engine.Picture, held verdicts) {
+func (r *Restarter) publish(now time.Time, p *engine.Picture, held judged) {
 	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, Holds: r.policy.Holds.after(now),

@@ -201,7 +201,7 @@ func (r *Restarter) healed(now time.Time, q *request, c *engine.Container) bool 
 
 // settle answers the requests whose wait has no prospect, or is over, and drops
 // them. It returns the deadline of the next of the rest; zero if there is none.
-func (r *Restarter) settle(now time.Time, connected bool, held verdicts) time.Time {
+func (r *Restarter) settle(now time.Time, connected bool, held judged) time.Time {
 	var next time.Time
 	open := r.pending[:0]
 	for _, q := range r.pending {

@@ -133,7 +133,7 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 	r.observe(now, picture)
 	r.readHolds(now)
 	p := decide(now, r.policy, picture, r.past, r.screen(now, picture))
-	held := make(verdicts, len(p.verdicts))
+	held := make(judged, len(p.verdicts))
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
 		if v.act {

@@ -60,7 +60,7 @@ func ranFor(c *engine.Container, now time.Time) time.Duration {
 }
 
 // tell logs what began or ended for each whitelisted container.
-func (r *Restarter) tell(now time.Time, p *engine.Picture, held verdicts) {
+func (r *Restarter) tell(now time.Time, p *engine.Picture, held judged) {
 	for _, c := range p.Containers {
 		rec, v := r.past.records[c.ID], held.of(c.ID)
 		if !r.policy.For(c).Whitelisted {

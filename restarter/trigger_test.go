@@ -42,7 +42,7 @@ func TestAnUnhealthyContainerIsRestartedAndTheLogSaysWhy(t *testing.T) {
 		if count, sum := w.recoveries(t, TriggerUnhealthy); count != 1 || sum != 3 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 3 s", count, sum)
 		}
-		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "unhealthy")); got != 1 {
+		if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "unhealthy")); got != 1 {
 			t.Errorf("defib_restarts_total %v, want 1", got)
 		}
 	})
@@ -151,7 +151,7 @@ func TestTheChildFollowsAParentThatDefibStarts(t *testing.T) {
 		w.dies("b2")
 		pass(time.Hour)
 		w.wantStarts("1m0s batch-vpn", "1m0s web")
-		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "dependency")); got != 1 {
+		if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "dependency")); got != 1 {
 			t.Errorf("defib_restarts_total %v, want 1", got)
 		}
 	})
@@ -232,7 +232,7 @@ func TestLateStartsAreNoRestarts(t *testing.T) {
 		w.sickens("a1")
 		pass(5 * time.Minute)
 		w.wantHeld("web", "")
-		if got := testutil.ToFloat64(w.metrics.restarts.WithLabelValues("web", "unhealthy")); got != 1 {
+		if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "unhealthy")); got != 1 {
 			t.Errorf("%v restarts for its health, want 1", got)
 		}
 	})

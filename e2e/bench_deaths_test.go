@@ -60,9 +60,9 @@ func measureDeaths(b *testing.B, t *table) {
 	}
 	healed = healed[:firstDeaths]
 	*t = append(*t,
-		row{"die received to start request, median", asked.median(), "ms", "an inspect asked on die, median", inspected.median(), budget{"inspect + 2 ms", 1, 2}},
-		row{"die received to start request, p90", asked.quantile(0.9), "ms", "an inspect asked on die, p90", inspected.quantile(0.9), budget{"inspect + 2 ms", 1, 2}},
-		row{"first death to running again, median", healed.median(), "ms", "the engine's own --restart always, median", own.median(), budget{"sooner", 1, 0}},
+		row{"die received to start request, median", asked.median(), "ms", "an inspect asked on die, median", inspected.median(), budget{text: "inspect + 2 ms", factor: 1, more: 2}},
+		row{"die received to start request, p90", asked.quantile(0.9), "ms", "an inspect asked on die, p90", inspected.quantile(0.9), budget{text: "inspect + 2 ms", factor: 1, more: 2}},
+		row{"first death to running again, median", healed.median(), "ms", "the engine's own --restart always, median", own.median(), budget{text: "sooner", factor: 1}},
 	)
 }
 

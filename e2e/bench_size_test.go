@@ -20,8 +20,8 @@ func measureSize(b *testing.B, t *table) {
 		}
 		size += float64(info.Size()) / 1e6
 		if file == "../defib" {
-			*t = append(*t, row{what: "binary", measured: size, unit: "MB", budget: budget{"16 MB", 0, 16}})
+			*t = append(*t, row{what: "binary", measured: size, unit: "MB", budget: budget{text: "16 MB", more: 16}})
 		}
 	}
-	*t = append(*t, row{what: "image", measured: size, unit: "MB", budget: budget{"16 MB", 0, 16}})
+	*t = append(*t, row{what: "image", measured: size, unit: "MB", budget: budget{text: "16 MB", more: 16}})
 }

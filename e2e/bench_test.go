@@ -58,8 +58,8 @@ type row struct {
 // budget is what a row may measure at most: so many times of what it stands
 // beside, and so much more in its unit. The zero value is none.
 type budget struct {
-	text        string
-	times, more float64
+	text         string
+	factor, more float64
 }
 
 // medians of the same rows, measured several times.
@@ -83,7 +83,7 @@ func (t table) print(w io.Writer) {
 		if r.beside != "" {
 			other, ratio = fmt.Sprintf("%.2f %s", r.other, r.unit), fmt.Sprintf("%.2f", r.measured/r.other)
 		}
-		bound := r.budget.times*r.other + r.budget.more
+		bound := r.budget.factor*r.other + r.budget.more
 		switch {
 		case r.budget == budget{}:
 		case r.measured <= bound:

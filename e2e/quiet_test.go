@@ -33,7 +33,7 @@ func (c *chaos) quiet() {
 func (c *chaos) settle() {
 	c.Helper()
 	_, slowest := c.meddler.record()
-	bound := 30*time.Second + 30*slowest
+	bound := forgottenAfter + 30*time.Second + 30*slowest
 	deadline := time.Now().Add(bound)
 	for {
 		var amiss []*role
@@ -74,7 +74,7 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 		return said("missing", c.do(x, "enlist", func(ctx context.Context) error { return c.enlist(ctx, x) }))
 	case err != nil:
 		return err.Error()
-	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error) || forgotten(s, held):
+	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error) || forgotten(s) && (!x.listed || held == "engine_restarting"):
 		x.looping = false
 		err := c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
 		x.lost = err != nil && strings.Contains(err.Error(), busy)
@@ -123,12 +123,15 @@ const busy = "device or resource busy"
 // nobody can start the container any more. One that was being removed is dead.
 var spoilt = regexp.MustCompile(`already exists|file exists|already in use`)
 
-// forgotten reports whether an engine of 20.10 that was killed has left a container
-// restarting for ever: its restart policy waits a minute at most. A start of it is
-// answered 304, a restart 500, and neither does anything.
-func forgotten(s container.InspectResponse, held string) bool {
+// forgottenAfter is twice as long as a restart policy waits at most.
+const forgottenAfter = 2 * time.Minute
+
+// forgotten reports whether an engine that was killed has left a container
+// restarting for ever, as 20.10 may. A start of it is answered 304, a restart 500,
+// and neither does anything.
+func forgotten(s container.InspectResponse) bool {
 	ended, err := time.Parse(time.RFC3339Nano, s.State.FinishedAt)
-	return err == nil && s.State.Restarting && time.Since(ended) > 2*time.Minute && (held == "" || held == "engine_restarting")
+	return err == nil && s.State.Restarting && time.Since(ended) > forgottenAfter
 }
 
 // leftToPeople are the reasons for which Defib does not restart what runs, though

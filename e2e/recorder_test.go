@@ -2,8 +2,8 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -74,13 +74,16 @@ func (r *recorder) run(ctx context.Context, since time.Time) {
 	}
 }
 
+// stamp writes a moment as the engine reads it.
+func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+
 // read records one stream to its end and returns where the next shall begin.
 func (r *recorder) read(ctx context.Context, since time.Time) (time.Time, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	begin := since
 	messages, errs := r.client.Events(ctx, events.ListOptions{
-		Since:   strconv.FormatInt(since.Unix(), 10) + "." + strconv.Itoa(since.Nanosecond() + 1e9)[1:],
+		Since:   stamp(since),
 		Filters: filters.NewArgs(filters.Arg("type", "container")),
 	})
 	for {

@@ -268,6 +268,7 @@ func TestDecide(t *testing.T) {
 		{name: "not old: its name is on the whitelist", policy: usual(), c: ended(engine.EndedUnknown, endedAgo(73*time.Hour)), want: "start"},
 		{name: "not old: its label names it", policy: usual(), c: ended(engine.EndedUnknown, named("a1", "batch-1"), labelled(LabelEnable, "true"), endedAgo(73*time.Hour)), want: "start"},
 		{name: "not old: it exited less than a day before the first picture", policy: usual(), c: ended(engine.EndedUnknown, named("a1", "batch-1"), endedAgo(71*time.Hour)), want: "start"},
+		{name: "not old: only a glob matches it, and it has never ended", policy: usual(), c: ended(engine.EndedSelf, named("a1", "batch-1"), state(engine.Created), func(c *engine.Container) { c.Error, c.Finished = "port taken", time.Time{} }), want: "start"},
 
 		// Vetoes.
 		{name: "paused", policy: usual(), c: ended("", state(engine.Paused)), want: "paused"},

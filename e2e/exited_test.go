@@ -139,7 +139,7 @@ func TestStoppedContainer(t *testing.T) {
 				b.startedTimes(1)
 				return
 			}
-			d.awaitHeld(b, "stopped_delay")
+			d.awaitTold(b, "stopped_delay")
 			back := b.awaitEvents("start", 2)[1]
 			if gap := back.Sub(died); gap < delay {
 				t.Errorf("came back %v after it was stopped, sooner than the delay of %v", gap, delay)

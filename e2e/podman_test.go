@@ -182,7 +182,7 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 			d := s.defib(whitelist(b), "--restart.stopped-delay="+delay.String())
 			end(b)
 			died := b.awaitEvents("die", 1)[0]
-			d.awaitHeld(b, "stopped_delay")
+			d.awaitTold(b, "stopped_delay")
 			if gap := b.awaitEvents("start", 2)[1].Sub(died); gap < delay {
 				t.Errorf("came back after %v, sooner than the delay of %v", gap, delay)
 			}

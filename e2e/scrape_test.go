@@ -135,6 +135,15 @@ func (d *defib) awaitHeld(b *box, reason string) {
 	d.awaitValue(series("defib_container_held", "name", b.name, "reason", reason), 1)
 }
 
+// awaitTold waits until Defib has said in its log for what reason it leaves the
+// container alone: a scrape may come too late for one that passes.
+func (d *defib) awaitTold(b *box, reason string) {
+	d.Helper()
+	eventually(d, b.name+" to be told of as "+reason, func() bool {
+		return slices.ContainsFunc(d.about(b.id), func(l line) bool { return l.has("reason", reason) })
+	})
+}
+
 // restarts is the series of starts and restarts of a container for a trigger.
 func restarts(b *box) string {
 	return series("defib_restarts_total", "name", b.name, "trigger", "exited")

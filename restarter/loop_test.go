@@ -182,6 +182,11 @@ func up(id, name string) *engine.Container {
 func TestADeathIsHealedAtOnceAndOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
+		w.onStart(func(_ context.Context, c *engine.Container) error {
+			w.runs(c.ID)
+			time.Sleep(time.Nanosecond) // so that the news is heard first
+			return nil
+		})
 		pass(time.Hour)
 		w.dies("a1")
 		w.dies("b2")

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"testing"
 	"time"
 
@@ -74,7 +73,7 @@ func (b *box) inspectOnDeath() time.Duration {
 	defer cancel()
 	messages, errs := b.engine.Events(ctx, events.ListOptions{
 		// A replay, so that a subscription that comes late does not wait in vain.
-		Since:   strconv.FormatInt(time.Now().Unix(), 10),
+		Since:   stamp(time.Now()),
 		Filters: filters.NewArgs(filters.Arg("container", b.id), filters.Arg("event", "die")),
 	})
 	b.start()

@@ -88,19 +88,24 @@ func (m *metrics) prune(p *engine.Picture) {
 	}
 }
 
+// rest lists what is not counted by name.
+func (m *metrics) rest() []prometheus.Collector {
+	return []prometheus.Collector{m.recovery, m.dryRun, m.onHold}
+}
+
 // Describe implements prometheus.Collector, as Collect does.
 func (r *Restarter) Describe(ch chan<- *prometheus.Desc) {
-	r.metrics.recovery.Describe(ch)
-	r.metrics.dryRun.Describe(ch)
-	r.metrics.onHold.Describe(ch)
+	for _, c := range r.metrics.rest() {
+		c.Describe(ch)
+	}
 }
 
 // Collect implements prometheus.Collector: how healing goes. See Counts for what
 // was done, and Status for what is.
 func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
-	r.metrics.recovery.Collect(ch)
-	r.metrics.dryRun.Collect(ch)
-	r.metrics.onHold.Collect(ch)
+	for _, c := range r.metrics.rest() {
+		c.Collect(ch)
+	}
 }
 
 // Counts collects what was done, by container, whether or not the picture is

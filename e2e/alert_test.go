@@ -96,6 +96,36 @@ func (d *defib) post(alerts ...alert) reply {
 	return d.call(http.MethodPost, string(body))
 }
 
+// obeys checks that an alert has its container restarted or started, in these words
+// among others. An engine may need longer for that than an answer may take: then it
+// is sent again, as Alertmanager does. It returns the outcomes, the last one last.
+func (d *defib) obeys(outcome, words string, send func() reply) (outcomes []string) {
+	d.Helper()
+	r := send()
+	for deadline := time.Now().Add(limit); r.outcome() == "in_progress" && time.Now().Before(deadline); r = send() {
+		outcomes = append(outcomes, r.outcome())
+	}
+	if len(outcomes) > 0 && r.outcome() == "already_restarted" {
+		outcome, words = r.outcome(), ""
+	}
+	r.is(d, http.StatusOK, outcome, words)
+	return append(outcomes, r.outcome())
+}
+
+// heals posts an alert that asks for a restart and gets it.
+func (d *defib) heals(a alert) (outcomes []string) {
+	d.Helper()
+	return d.obeys("restarted", "was restarted", func() reply { return d.post(a) })
+}
+
+// outcome is what became of a single alert.
+func (r reply) outcome() string {
+	if r.err != nil || len(r.told) != 1 {
+		return "no answer"
+	}
+	return r.told[0].Outcome
+}
+
 // is checks what became of a single alert, and that it is said in these words
 // among others.
 func (r reply) is(tb testing.TB, status int, outcome, words string) {
@@ -103,7 +133,7 @@ func (r reply) is(tb testing.TB, status int, outcome, words string) {
 	switch {
 	case r.err != nil:
 		tb.Errorf("no answer: %v", r.err)
-	case r.status != status || len(r.told) != 1 || r.told[0].Outcome != outcome || !strings.Contains(r.told[0].Message, words):
+	case r.status != status || r.outcome() != outcome || !strings.Contains(r.told[0].Message, words):
 		tb.Errorf("answered %d %s\nwant %d %s and the words %q", r.status, r.text, status, outcome, words)
 	}
 }

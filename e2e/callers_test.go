@@ -103,16 +103,9 @@ func (c *callers) outcomes() map[string]int {
 	defer c.mu.Unlock()
 	n := map[string]int{}
 	for _, one := range c.calls {
-		n[one.outcome()]++
+		n[one.reply.outcome()]++
 	}
 	return n
-}
-
-func (c call) outcome() string {
-	if c.reply.err != nil || len(c.reply.told) != 1 {
-		return "no answer"
-	}
-	return c.reply.told[0].Outcome
 }
 
 // hold judges the answers: law 7.
@@ -122,7 +115,7 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 	slices.SortFunc(c.calls, func(a, b call) int { return a.asked.Compare(b.asked) })
 	restarted := map[string]call{}
 	for _, one := range c.calls {
-		outcome := one.outcome()
+		outcome := one.reply.outcome()
 		if outcome == "no answer" {
 			if to := lives[one.life].to; to.IsZero() || one.answered.Before(to) {
 				j.condemn(one.id, "law 7: no answer to %v: %d %s %v", one.alert, one.reply.status, one.reply.text, one.reply.err)

@@ -89,9 +89,9 @@ func TestDashboardShowsAScene(t *testing.T) {
 	check := &container.HealthConfig{Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1}
 	sick := s.run("sick", spec{health: check})
 	crashes, healed := s.run("crashes", spec{args: []string{"-code=3"}}), s.run("healed", spec{})
-	stopped, stranger := s.run("stopped", spec{}), s.run("stranger", spec{})
+	stopped, stranger, well := s.run("stopped", spec{}), s.run("stranger", spec{}), s.run("well", spec{})
 	looping := s.create("looping", spec{args: []string{"-after=1ms", "-code=1"}})
-	d := s.defib(whitelist(sick, crashes, healed, stopped, looping),
+	d := s.defib(whitelist(sick, crashes, healed, stopped, well, looping),
 		"--restart.policy=unless-stopped", "--restart.backoff-initial=100ms", hasty)
 	p := d.prometheus(file(t, "healing.yml", "groups: []\n"))
 
@@ -100,7 +100,7 @@ func TestDashboardShowsAScene(t *testing.T) {
 	stranger.stop()
 	crashes.crash()
 	looping.start()
-	d.post(healed.alarm()).is(t, http.StatusOK, "restarted", "")
+	d.heals(healed.alarm())
 	sick.awaitEvents("health_status: unhealthy", 1)
 
 	queries := map[string]grafana.Query{}
@@ -138,7 +138,7 @@ func TestDashboardShowsAScene(t *testing.T) {
 			t.Errorf("the timeline does not show %s: %v", want, seen)
 		}
 	}
-	if seen[stranger.name] || seen[healed.name] {
+	if seen[stranger.name] || seen[well.name] {
 		t.Errorf("the timeline shows what was not sick: %v", seen)
 	}
 }

@@ -61,9 +61,11 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		d.awaitValue(series("docker_container_exited", "name", b.name), 1)
 	}
 	first := web.alarm("docker_host", "alpha")
-	d.post(first).is(t, 200, "restarted", "was restarted")
+	counted := map[string]float64{"already_restarted": 1}
+	for _, outcome := range d.heals(first) {
+		counted[outcome]++
+	}
 	d.post(first).is(t, 200, "already_restarted", "for this alert already")
-	counted := map[string]float64{"restarted": 1, "already_restarted": 1}
 	over := web.alarm()
 	over.Status = "resolved"
 	for _, row := range []struct {
@@ -108,8 +110,9 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		if a.Labels["docker_host"] == "" {
 			a.Labels["docker_host"] = "alpha"
 		}
-		d.post(a).is(t, 200, row.outcome, row.words)
-		counted[row.outcome]++
+		for _, outcome := range d.obeys(row.outcome, row.words, func() reply { return d.post(a) }) {
+			counted[outcome]++
+		}
 	}
 
 	found := d.scrape()
@@ -148,7 +151,7 @@ func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
 	s := newScene(t, sharedEngine(t))
 	one, other := s.run("one", spec{}), s.run("other", spec{})
 	d := s.defib(whitelist(one, other), hasty, "--restart.max-per-minute=1")
-	d.post(one.alarm()).is(t, 200, "restarted", "was restarted")
+	d.heals(one.alarm())
 	d.post(other.alarm()).is(t, 200, "rate_limited", "ask again in")
 	one.awaitEvents("start", 2)
 	other.startedTimes(1)

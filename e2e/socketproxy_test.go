@@ -109,7 +109,7 @@ func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 	d.ready()
 	dead.crash()
 	dead.awaitEvents("start", 2)
-	d.post(sick.alarm()).is(t, http.StatusOK, "restarted", "")
+	d.heals(sick.alarm())
 	sick.awaitEvents("start", 2)
 	d.awaitValue(restarts(dead), 1)
 	if code := spawn(t, nil, append(allowance(), "check", "--docker.host="+host, whitelist(dead, sick))...).exitCode(); code != 0 {

@@ -49,7 +49,7 @@ var Outcomes = map[Outcome]string{
 	Gone:             "no container of this engine has that id: it was removed, or is on another host",
 	NotMine:          "a label differs from what --webhook.match asks for: another host's",
 	NotWhitelisted:   "the whitelist does not name it: see --restart.whitelist",
-	Failed:           "the engine could not start it",
+	Failed:           "the engine could not start or restart it",
 	EngineAway:       "the engine is away, or its containers are not known yet",
 	ShuttingDown:     "Defib is shutting down",
 	Busy:             "too many requests are under way",

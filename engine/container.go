@@ -132,6 +132,9 @@ type Container struct {
 // Up reports whether the container runs: not paused, not restarting.
 func (c *Container) Up() bool { return c.State == Running }
 
+// alive reports whether its program is there, running or paused.
+func (c *Container) alive() bool { return c.Up() || c.State == Paused }
+
 // Well reports whether the container runs and its health check, if it has
 // one, does not say that it is unhealthy.
 func (c *Container) Well() bool { return c.Up() && c.Health != Unhealthy }

@@ -67,8 +67,7 @@ func fromInspect(in container.InspectResponse) *Container {
 				c.HealthOutput = lastLine(s.Health.Log)
 			}
 		}
-		down := c.State != Running && c.State != Paused
-		if down && (!c.Finished.IsZero() || s.ExitCode != 0) {
+		if !c.alive() && (!c.Finished.IsZero() || s.ExitCode != 0) {
 			c.Exit = Exit{Known: true, Code: s.ExitCode, OOMKilled: s.OOMKilled}
 		}
 	}

@@ -54,7 +54,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 	seen := now
 	if b.first.IsZero() {
 		switch {
-		case c.Up():
+		case c.alive():
 			seen = b.seen(c.Started, now)
 		case c.FailedStart():
 			seen = b.seen(c.Created, now)

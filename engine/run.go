@@ -93,7 +93,7 @@ func (r *run) inspected(c, before *Container, seen time.Time, announcesStops boo
 	unseen := !r.whole && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
 	stale := !r.told.IsZero() && r.told.Before(c.Started)
 	switch {
-	case c.State == Running || c.State == Paused:
+	case c.alive():
 		if r.over() || unseen || stale {
 			r.start()
 		}

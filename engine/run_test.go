@@ -169,6 +169,27 @@ func TestDeathsCountFromWhenTheyWereSeen(t *testing.T) {
 	}
 }
 
+func TestRunsCountFromWhenTheyBegan(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		ago          time.Duration
+	}{
+		{"seen by event", "open, (create), create, start, +7s", 7 * time.Second},
+		{"in the first picture", "(create), (start), +1h, open", time.Hour},
+		{"in the first picture, paused", "(create), (start), +1h, (pause), +1h, open", 2 * time.Hour},
+		{"in the first picture, paused in a second run", "(create), (start), (die 1), +1h, (start), +1h, (pause), open, unpause, +1s", time.Hour + time.Second},
+		{"after a gap", "(create), (start), +1h, open, create, cut, replaced, (die 1), (start), +1h, open, +2s", 2 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLedger(t)
+			l.play(tc.script)
+			if got := l.now.Sub(l.get("c").Begun).Round(time.Millisecond); got != tc.ago {
+				t.Errorf("%s: began %v ago, want %v", tc.script, got, tc.ago)
+			}
+		})
+	}
+}
+
 // An engine whose clock is ahead cannot make a death lie in the future.
 func TestDeathsAreNeverLaterThanNow(t *testing.T) {
 	l := newLedger(t)

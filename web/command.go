@@ -8,8 +8,8 @@ import (
 	"defib/restarter"
 )
 
-// before is how long before the end of a container the logs begin that are to be
-// looked at.
+// before is how long before a container ended or fell ill the logs begin that are to
+// be looked at.
 const before = 2 * time.Minute
 
 var (
@@ -49,12 +49,20 @@ func (p patient) commands() []string {
 	return append(commands, p.mend()...)
 }
 
-// logs shows what the container wrote before it fell ill. The moment is the
-// engine's own.
+// logs shows what the container wrote before it ended or fell ill. The moment is on
+// the engine's clock.
 func (p patient) logs() string {
-	c, since := p.Container, "10m"
-	if !c.Up() && !c.Finished.IsZero() {
-		since = c.Finished.Add(-before).UTC().Format("2006-01-02T15:04:05Z")
+	c := p.Container
+	var fell time.Time
+	switch {
+	case c.Up() && !c.Sick.IsZero():
+		fell = c.Started.Add(c.Sick.Sub(c.Begun))
+	case !c.Up():
+		fell = c.Finished
+	}
+	since := "10m"
+	if !fell.IsZero() {
+		since = fell.Add(-before).UTC().Format("2006-01-02T15:04:05Z")
 	}
 	return "docker logs --since " + since + " " + target(c)
 }

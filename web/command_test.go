@@ -5,12 +5,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
 	"defib/restarter"
 )
+
+// sickLogs shows what the sample container named web wrote before it fell ill.
+var sickLogs = "docker logs --since " + night.Add(-2*time.Minute-before).UTC().Format("2006-01-02T15:04:05Z") + " web"
 
 func commandsOf(s restarter.Standing) []string {
 	return patient{Standing: s, now: night}.commands()
@@ -33,16 +37,23 @@ func TestCommandsToCopy(t *testing.T) {
 		s    restarter.Standing
 		want []string
 	}{
-		"fine":                            {runs("web", hour), nil},
-		"it is being healed":              {died("web", minAgo, 1, held(restarter.BackOff, hour)), []string{logs}},
-		"in a loop":                       {died("web", minAgo, 1, held(restarter.BackOff, hour), streak(9)), []string{logs}},
-		"not whitelisted":                 {died("web", minAgo, 1, bare), []string{logs, "docker start web"}},
-		"its trigger is off":              {died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), []string{logs, "docker start web"}},
-		"stopped by hand":                 {died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
-		"paused":                          {but(runs("web", hour), state(engine.Paused), vetoed(restarter.Paused), bare), []string{"docker unpause web"}},
-		"finished":                        {died("web", minAgo, 0, bare), nil},
-		"dead":                            {died("web", minAgo, 1, held(restarter.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
-		"unhealthy, not whitelisted":      {but(runs("web", hour), unhealthy, bare), []string{"docker logs --since 10m web", "docker inspect --format '{{json .State.Health}}' web", "docker restart web"}},
+		"fine":                       {runs("web", hour), nil},
+		"it is being healed":         {died("web", minAgo, 1, held(restarter.BackOff, hour)), []string{logs}},
+		"in a loop":                  {died("web", minAgo, 1, held(restarter.BackOff, hour), streak(9)), []string{logs}},
+		"not whitelisted":            {died("web", minAgo, 1, bare), []string{logs, "docker start web"}},
+		"its trigger is off":         {died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), []string{logs, "docker start web"}},
+		"stopped by hand":            {died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
+		"paused":                     {but(runs("web", hour), state(engine.Paused), vetoed(restarter.Paused), bare), []string{"docker unpause web"}},
+		"finished":                   {died("web", minAgo, 0, bare), nil},
+		"dead":                       {died("web", minAgo, 1, held(restarter.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
+		"unhealthy, not whitelisted": {but(runs("web", hour), unhealthy, bare), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"}},
+		"unhealthy, on an engine whose clock is far off": {
+			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Started = engineTime })),
+			[]string{
+				"docker logs --since 2026-01-02T04:00:05Z web", // fell ill after 58 minutes
+				"docker inspect --format '{{json .State.Health}}' web", "docker restart web",
+			},
+		},
 		"its network is gone, no compose": {died("web", minAgo, 1, held(restarter.ParentGone, 0)), []string{logs}},
 		"its network is gone, compose": {
 			died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "front", "")),
@@ -54,11 +65,11 @@ func TestCommandsToCopy(t *testing.T) {
 		},
 		"unhealthy, in a loop that Defib has not given up": {
 			but(runs("web", hour), unhealthy, held(restarter.BackOff, hour), streak(5)),
-			[]string{"docker logs --since 10m web", "docker inspect --format '{{json .State.Health}}' web"},
+			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"},
 		},
 		"unhealthy, in a loop that Defib has given up": {
 			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), streak(5), func(s *restarter.Standing) { s.GaveUp = true }),
-			[]string{"docker logs --since 10m web", "docker inspect --format '{{json .State.Health}}' web", "docker restart web"},
+			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"},
 		},
 		"its own policy loops": {
 			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), []string{logs},
@@ -97,7 +108,7 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 		"the same, of compose":                 {parent, but(runs("web", hour), bare, service), []string{logs, "docker restart web"}},
 		"the parent is gone":                   {nil, but(runs("web", hour), bare), []string{logs}},
 		"the parent is gone, of compose":       {nil, but(runs("web", hour), bare, service), []string{logs, again}},
-		"unhealthy, and the parent is down":    {down, but(runs("web", hour), bare, unhealthy), []string{logs, "docker inspect --format '{{json .State.Health}}' web"}},
+		"unhealthy, and the parent is down":    {down, but(runs("web", hour), bare, unhealthy), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"}},
 		"stopped by hand, the parent is down":  {down, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), nil},
 		"stopped by hand, and the parent runs": {parent, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
 	} {

@@ -15,6 +15,7 @@ type Report struct {
 
 	Whitelist []Pattern      // as the user wrote it
 	Matches   map[string]int // containers by entry of the whitelist
+	HoldFile  string         // as the user wrote it
 	Holds     Holds          // that had not ended
 	Reset     time.Duration  // how long a container must stay up and well for its streak to end
 	Unhealthy time.Duration  // how long it must be unhealthy to be restarted for that
@@ -49,7 +50,7 @@ func (r *Restarter) Report() Report {
 func (r *Restarter) publish(now time.Time, p *engine.Picture, held judged) {
 	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
-		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, Holds: r.policy.Holds.after(now),
+		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.after(now),
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
 		Standings: make([]Standing, 0, len(p.Containers)),
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -18,6 +19,8 @@ var (
 	word = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	// entry is one of the hold file that may stand there between quotes.
 	entry = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]^_./-]*$`)
+	// file is a path that may.
+	file = regexp.MustCompile(`^/[A-Za-z0-9_./-]+$`)
 )
 
 // commands are what to copy into a shell on the host of the container: what shows
@@ -103,13 +106,14 @@ func (p patient) anew() bool {
 	return hopeless && recreate(c) != ""
 }
 
-// release ends the hold of the container.
+// release ends the hold of the container, from any directory.
 func (p patient) release() []string {
 	h := p.hold()
-	if h == nil || !entry.MatchString(h.String()) {
+	path, err := filepath.Abs(p.holdFile)
+	if err != nil || h == nil || !entry.MatchString(h.String()) || !file.MatchString(path) {
 		return nil
 	}
-	return []string{"defib release '" + h.String() + "'"}
+	return []string{"defib release --restart.hold-file=" + path + " '" + h.String() + "'"}
 }
 
 // hold is that of the container which ends last; nil if there is none.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -127,17 +128,21 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 }
 
 func TestTheHoldThatHoldsIsReleased(t *testing.T) {
+	here := t.TempDir()
+	t.Chdir(here)
 	for name, row := range map[string]struct {
-		entries, command, sentence string
+		file, entries, command, sentence string
 	}{
-		"one of several, which ends last": {"web,we?,w*,other", "defib release 'w*'", " as “w*”"},
-		"everything":                      {"*", "defib release '*'", " as “*”"},
-		"a name":                          {"web", "defib release 'web'", " as “web”"},
-		"project and service":             {"shop/we[ab]", "defib release 'shop/we[ab]'", " as “shop/we[ab]”"},
-		"what means more to a shell":      {"w*[a-z'$;]b", "", " as “w*[a-z'$;]b”"},
+		"one of several, which ends last": {"/srv/holds", "web,we?,w*,other", "defib release --restart.hold-file=/srv/holds 'w*'", " as “w*”"},
+		"everything":                      {"/srv/holds", "*", "defib release --restart.hold-file=/srv/holds '*'", " as “*”"},
+		"a name":                          {"/srv/holds", "web", "defib release --restart.hold-file=/srv/holds 'web'", " as “web”"},
+		"project and service":             {"/srv/holds", "shop/we[ab]", "defib release --restart.hold-file=/srv/holds 'shop/we[ab]'", " as “shop/we[ab]”"},
+		"a file of Defib's own directory": {"holds", "web", "defib release --restart.hold-file=" + filepath.Join(here, "holds") + " 'web'", " as “web”"},
+		"what means more to a shell":      {"/srv/holds", "w*[a-z'$;]b", "", " as “w*[a-z'$;]b”"},
+		"a file that does":                {"/srv/ho;lds", "web", "", " as “web”"},
 	} {
 		until, s := night, died("web", minAgo, 1, compose("shop", "web", ""))
-		p := patient{now: night}
+		p := patient{now: night, holdFile: row.file}
 		for _, e := range patterns(row.entries) {
 			until = until.Add(hour)
 			p.holds = append(p.holds, restarter.Hold{Pattern: e, Until: until})

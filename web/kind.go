@@ -92,6 +92,7 @@ type patient struct {
 	unhealthy time.Duration // --restart.unhealthy-for
 	orphaned  bool
 	network   restarter.Reason // what is wrong with the container whose network it shares: ParentDown or ParentGone; "": nothing
+	holdFile  string
 	holds     restarter.Holds
 }
 

@@ -73,7 +73,7 @@ func (p patient) held() Sentence {
 	if h := p.hold(); h != nil {
 		s = append(s, say(" as ", quote(h.String()))...)
 	}
-	return append(s, say(", which ends ", in(p.now, p.Until), ". To end it sooner: defib release, with its entry and --restart.hold-file or DEFIB_RESTART_HOLD_FILE.")...)
+	return append(s, say(", which ends ", in(p.now, p.Until), ". To end it sooner: defib release, in the container of Defib if it has one.")...)
 }
 
 // off says that a trigger may not have it acted upon.

@@ -183,6 +183,7 @@ func ill() *host {
 	}
 	h := newHost(standings...)
 	h.report.Whitelist, h.report.Matches = patterns("*,payments"), map[string]int{"*": len(standings)}
+	h.report.HoldFile = "/var/lib/defib/holds"
 	h.report.Holds = restarter.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
 	h.report.Actions = []restarter.Action{
 		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: restarter.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: restarter.Started},

@@ -155,7 +155,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	}
 	for _, standing := range r.Standings {
 		c := newContainer(patient{
-			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holds: r.Holds,
+			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds,
 			orphaned: r.Picture.Orphaned(standing.Container), network: network(r.Picture, standing.Container),
 		})
 		s.Counts[c.Kind]++

@@ -128,7 +128,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it is on hold": {
 			died("web", minAgo, 1, held(restarter.OnHold, 2*hour+halfMin)), OnHold,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it sooner: defib release, with its entry and --restart.hold-file or DEFIB_RESTART_HOLD_FILE.",
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it sooner: defib release, in the container of Defib if it has one.",
 		},
 		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {

@@ -119,6 +119,9 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 		for _, p := range prospects {
 			s.container(now, p)
 		}
+		if len(prospects) == 0 {
+			s.line(other, "none")
+		}
 	}
 	return nil
 }
@@ -248,6 +251,9 @@ func (s *sheet) container(now time.Time, p restarter.Prospect) {
 		then = "would be started: " + wants[p.Trigger]
 	case p.Reason != "":
 		then = fmt.Sprintf("left alone (%s): %s", p.Reason, restarter.Reasons[p.Reason])
+		if p.Reason == restarter.TriggerDisabled {
+			then += ": " + string(p.Trigger)
+		}
 	default:
 		mark, then = works, "nothing to do"
 	}

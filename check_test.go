@@ -73,7 +73,7 @@ func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
 		"- --restart.whitelist is empty: only containers with the label defib.enable=true are healed",
 		"- token exited (3) not whitelisted")
 	says(t, checked(t, exitOK, host, "--restart.whitelist=token", "--restart.triggers=alert", "--restart.stopped-delay=0s"),
-		"- token exited (3) left alone (trigger_disabled): its triggers do not include this one")
+		"- token exited (3) left alone (trigger_disabled): what asks for it is not among its triggers (--restart.triggers, or its label defib.triggers): exited")
 	out := checked(t, exitOK, host, "--restart.whitelist=token", "--restart.hold-file="+holds)
 	says(t, out, "ok --restart.hold-file: 1 on hold")
 	if !strings.Contains(out, "left alone (on_hold): it is on hold for maintenance: see defib hold and defib release; looked at again in ") {

@@ -25,7 +25,7 @@ const (
 
 func addCommands(app *kingpin.Application, f *flags) {
 	app.Command(commandServe, "Watch, heal and serve metrics.").Default()
-	app.Command(commandCheck, "Tell what Defib would find and do, and whether all that it needs works. Changes nothing.")
+	app.Command(commandCheck, "Tell what Defib would find and do, given the flags that the Defib in question has. Changes nothing; exit code 0 if all that it needs works.")
 	hold := app.Command(commandHold, "Keep Defib from acting on containers for a while. Writes --restart.hold-file.")
 	hold.Arg("name", "Names, globs or project/service; none is all.").StringsVar(&f.nameTexts)
 	hold.Flag("for", "How long, as in 90s, 30m or 2h. It always ends by itself.").NoEnvar().PlaceHolder("TIME").Required().DurationVar(&f.holdFor)
@@ -39,7 +39,7 @@ func (f *flags) checkHold(complain func(string, error)) {
 	if f.policy.HoldFile == "" {
 		complain("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
 	}
-	if f.command == commandHold && f.holdFor <= 0 {
+	if f.command == commandHold && f.holdFor <= 0 && len(f.unread) == 0 { // else it may be told already
 		complain("--for", fmt.Errorf("%s: want more than 0", f.holdFor))
 	}
 }
@@ -59,22 +59,35 @@ func (f *flags) do(ctx context.Context, now time.Time, stdout io.Writer) error {
 	}
 }
 
-// changeHolds writes the hold file and says what is on hold now.
+// changeHolds writes the hold file and says what is on hold now, and what was not.
 func (f *flags) changeHolds(now time.Time, stdout io.Writer) error {
+	var unheld []restarter.Pattern // though it was to be released
 	holds, err := restarter.ChangeHolds(f.policy.HoldFile, func(holds restarter.Holds) restarter.Holds {
 		if f.command == commandHold {
 			return holds.With(now, now.Add(f.holdFor), f.names)
+		}
+		for _, name := range f.names {
+			if len(holds.Without(now, []restarter.Pattern{name})) == holds.Active(now) {
+				unheld = append(unheld, name)
+			}
 		}
 		return holds.Without(now, f.names)
 	})
 	if err != nil {
 		return err
 	}
+	for _, name := range unheld {
+		fmt.Fprintf(stdout, "%s was not on hold by that name.\n", name)
+	}
 	if len(holds) == 0 {
 		fmt.Fprintln(stdout, "Nothing is on hold.")
 	}
 	for _, h := range holds {
-		fmt.Fprintf(stdout, "%s is on hold until %s.\n", h, h.Until.UTC().Format(time.RFC3339))
+		what := h.String()
+		if what == restarter.Everything {
+			what += " (everything)"
+		}
+		fmt.Fprintf(stdout, "%s is on hold until %s.\n", what, h.Until.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -12,14 +12,17 @@ func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 	t.Setenv("DEFIB_RESTART_HOLD_FILE", file) // as docker exec finds it
 	for _, row := range []struct {
 		args []string
+		says string   // at first, if it is not that
 		want []string // the entries that are on hold afterwards
 	}{
-		{[]string{"hold", "web", "shop/db", "--for=2h"}, []string{"web", "shop/db"}},
-		{[]string{"hold", "--for", "1h", "web"}, []string{"shop/db", "web"}},
-		{[]string{"release", "shop/db"}, []string{"web"}},
-		{[]string{"release", "nobody"}, []string{"web"}},
-		{[]string{"hold", "--for=1h"}, []string{"web", "*"}},
-		{[]string{"release"}, nil},
+		{[]string{"hold", "web", "shop/db", "--for=2h"}, "", []string{"web", "shop/db"}},
+		{[]string{"hold", "--for", "1h", "web"}, "", []string{"shop/db", "web"}},
+		{[]string{"release", "shop/db"}, "", []string{"web"}},
+		{[]string{"release", "nobody", "web", "we?"}, "nobody was not on hold by that name.\nwe? was not on hold by that name.\nNothing is on hold.\n", nil},
+		{[]string{"hold", "--for=1h"}, "", []string{"* (everything)"}},
+		{[]string{"release", "web"}, "web was not on hold by that name.\n", []string{"* (everything)"}},
+		{[]string{"hold", "web", "--for=1h"}, "", []string{"* (everything)", "web"}},
+		{[]string{"release"}, "Nothing is on hold.\n", nil},
 	} {
 		code, stdout, stderr := ended(t, row.args...)
 		if code != exitOK || stderr != "" {
@@ -30,6 +33,9 @@ func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 			if name, _, ok := strings.Cut(line, " is on hold until "); ok {
 				held = append(held, name)
 			}
+		}
+		if !strings.HasPrefix(stdout, row.says) || row.says == "" && strings.Contains(stdout, "not") {
+			t.Errorf("%q: says %s", row.args, stdout)
 		}
 		if d := diff(row.want, held); d != "" {
 			t.Errorf("%q: %s", row.args, d)
@@ -44,6 +50,7 @@ func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "holds")
 	refused(t, []string{"hold", "web"}, "required flag(s) '--for' not provided")
 	refused(t, []string{"hold", "[a", "--for=0s"}, "--restart.hold-file: name the file", "--for: 0s: want more than 0", `NAME: "[a"`)
+	refused(t, []string{"hold", "--for=abc", "--restart.hold-file=" + file}, `--for: "abc": time: invalid duration "abc"`)
 	refused(t, []string{"release"}, "--restart.hold-file: name the file")
 	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: it is empty")
 	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": no name has blanks`)

@@ -113,8 +113,16 @@ func newApp(f *flags) *kingpin.Application {
 	app.GetFlag("web.config.file").PlaceHolder("FILE")
 	f.log = &promslog.Config{}
 	promslogflag.AddFlags(app, f.log)
-	for _, flag := range app.Model().Flags {
-		app.GetFlag(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: &f.unread})
+	tolerant := func(of interface {
+		GetFlag(string) *kingpin.FlagClause
+	}, flags []*kingpin.FlagModel) {
+		for _, flag := range flags {
+			of.GetFlag(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: &f.unread})
+		}
+	}
+	tolerant(app, app.Model().Flags)
+	for _, command := range app.Model().Commands {
+		tolerant(app.GetCommand(command.Name), command.Flags)
 	}
 	return app
 }

@@ -236,7 +236,7 @@ func refused(t *testing.T, args []string, complaints ...string) {
 		t.Errorf("%q: exit code %d, want %d; output %q", args, code, exitUsage, stdout)
 	}
 	lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
-	for _, c := range append(complaints, "Try 'defib --help'.") {
+	for _, c := range append(complaints, "Try 'defib --help' or 'defib COMMAND --help'.") {
 		i := slices.IndexFunc(lines, func(line string) bool {
 			return strings.HasPrefix(strings.TrimPrefix(line, "defib: "), c)
 		})

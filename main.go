@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f, done, err := parse(args, stdout)
 	switch {
 	case err != nil:
-		fmt.Fprintf(stderr, "defib: %s\nTry 'defib --help'.\n", strings.ReplaceAll(err.Error(), "\n", "\ndefib: "))
+		fmt.Fprintf(stderr, "defib: %s\nTry 'defib --help' or 'defib COMMAND --help'.\n", strings.ReplaceAll(err.Error(), "\n", "\ndefib: "))
 		return exitUsage
 	case done:
 		return exitOK

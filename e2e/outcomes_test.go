@@ -93,7 +93,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"stopped_delay", "ask again in", deployed.alarm(), nil},
 		{"on_hold", "on hold for maintenance", held.alarm(), nil},
 		{"paused", "is paused", frozen.alarm(), nil},
-		{"trigger_disabled", "triggers do not include", own.alarm(), nil},
+		{"trigger_disabled", "not among its triggers", own.alarm(), nil},
 		{"finished", "as it was meant to", done.alarm("heal", "start"), nil},
 		{"created", "never started", unborn.alarm("heal", "start"), nil},
 		{"auto_remove", "removes it", passing.alarm(), nil},

@@ -14,8 +14,8 @@ import (
 	"defib/engine"
 )
 
-// everything is the entry of a hold that names nobody.
-const everything = "*"
+// Everything is the entry of a hold that names nobody.
+const Everything = "*"
 
 // Hold keeps containers from being acted upon until it ends, which it always
 // does by itself.
@@ -96,7 +96,7 @@ func (hs Holds) after(now time.Time) Holds {
 // The file knows whole seconds: a hold does not end before its time.
 func (hs Holds) With(now, until time.Time, names []Pattern) Holds {
 	if len(names) == 0 {
-		names = []Pattern{{text: everything, name: everything, glob: true}}
+		names = []Pattern{{text: Everything, name: Everything, glob: true}}
 	}
 	hs = hs.Without(now, names)
 	until = until.Add(time.Second - 1).Truncate(time.Second)

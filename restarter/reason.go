@@ -47,7 +47,7 @@ var Reasons = map[Reason]string{
 	Stopped:          "it was stopped on purpose and stays down until somebody starts it",
 	Finished:         "it ended with exit code 0, as it was meant to",
 	Old:              "only a glob matches it, and it exited more than a day before Defib saw it first",
-	TriggerDisabled:  "its triggers do not include this one",
+	TriggerDisabled:  "what asks for it is not among its triggers (--restart.triggers, or its label defib.triggers)",
 	BackOff:          "it needed help again after an attempt: the next one waits",
 	RateLimited:      "as many actions as allowed are under way, or were taken within a minute",
 	GaveUp:           "restarts did not help: none more until it has stayed up and well, or somebody starts it",

@@ -157,7 +157,7 @@ func TestAdviceOnDialErrors(t *testing.T) {
 		want    string
 	}{
 		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)}, "permission denied: run Defib with the group of the socket (stat -c %g /s)"},
-		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, "permission denied"},
+		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, "operation not permitted: run Defib with the group of the socket"},
 		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)}, "there is no such socket"},
 		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nobody listens on the socket"},
 		{"tcp", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "does the engine listen there"},

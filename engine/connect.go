@@ -182,11 +182,11 @@ func adviseDial(network, addr string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		advice = "there is no such socket: is Docker running on this host? In a container, mount the directory of the socket; elsewhere set --docker.host"
 	case errors.Is(err, fs.ErrPermission):
-		advice = "permission denied: run Defib with the group of the socket (stat -c %g " + addr + "), in a container with --group-add"
+		advice = "run Defib with the group of the socket (stat -c %g " + addr + "), in a container with --group-add"
 	case errors.Is(err, syscall.ECONNREFUSED) && network == "unix":
 		advice = "nobody listens on the socket: is Docker running? In a container, mount the directory of the socket, not the file, which goes stale when Docker restarts"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		advice = "connection refused: does the engine listen there?"
+		advice = "does the engine listen there?"
 	default:
 		return fmt.Errorf("cannot connect: %w", err)
 	}

@@ -32,13 +32,16 @@ var Kinds = []Kind{Need, Healing, Fine, OnHold, Stopped, Paused, Finished, Creat
 
 var counted = map[Kind]string{
 	Need: "need you", Healing: "being healed", Fine: "fine", OnHold: "on hold", Stopped: "stopped by hand",
-	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", Itself: "left to itself",
+	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", Itself: "left to themselves",
 }
 
 // phrase counts containers of the kind: "2 need you".
 func (k Kind) phrase(n int) string {
-	if k == Need && n == 1 {
+	switch {
+	case k == Need && n == 1:
 		return "1 needs you"
+	case k == Itself && n == 1:
+		return "1 left to itself"
 	}
 	return number(n) + " " + counted[k]
 }

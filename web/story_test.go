@@ -282,9 +282,10 @@ func TestEveryReasonIsTold(t *testing.T) {
 
 func TestTheSummaryCountsInOneLine(t *testing.T) {
 	for want, counts := range map[string]map[Kind]int{
-		"no containers": {},
-		"33 fine":       {Fine: 33},
-		"1 needs you":   {Need: 1},
+		"no containers":                      {},
+		"33 fine":                            {Fine: 33},
+		"1 needs you":                        {Need: 1},
+		"1 needs you · 2 left to themselves": {Need: 1, Itself: 2},
 		"2 need you · 1 being healed · 1,033 fine · 2 stopped by hand": {Stopped: 2, Fine: 1033, Healing: 1, Need: 2},
 	} {
 		if got := summary(counts); got != want {

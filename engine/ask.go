@@ -105,8 +105,10 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []happen
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	opened := false
 	err = c.call(ctx, callEvents, func(ctx context.Context) error {
 		stream, ended := c.api.Events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)})
+		opened = ctx.Err() == nil
 		for {
 			select {
 			case m := <-stream:
@@ -114,17 +116,23 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []happen
 					past = append(past, h)
 				}
 			case err := <-ended:
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
 				return err
 			}
 		}
 	})
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == nil:
 		return past, until, nil
-	case errors.Is(err, context.DeadlineExceeded) && len(past) > 0:
+	case opened && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		// An engine that would not tell its time, and whose clock is behind ours,
 		// holds the end back until that moment. The stream goes on from here.
-		return past, past[len(past)-1].at, nil
+		if len(past) > 0 {
+			since = past[len(past)-1].at
+		}
+		return past, since, nil
 	}
 	return nil, until, err
 }

@@ -273,8 +273,66 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 			if !w.Picture().Connected || len(w.log.lines("engine connected")) != 2*round+1 {
 				t.Errorf("round %d: it is not back", round)
 			}
+			if n := metricFailures(t, w.Engine, callEvents); n != 0 {
+				t.Errorf("round %d: %v requests for events have failed", round, n)
+			}
 		}
 	})
+}
+
+// What the engine still holds of a gap counts, however long the gap was.
+func TestWhatWasDoneInALongGapIsKnown(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		id, other := f.put("web"), f.put("other")
+		w := connectedInProcess(t, f)
+		f.emit(other, "update")
+		time.Sleep(time.Minute)
+		f.drop(true)
+		f.emit(id, "kill")
+		f.die(id)
+		f.emit(id, "stop")
+		time.Sleep(10 * firstReplay)
+		f.drop(false)
+		w.until(t, "it is back", func(p *Picture) bool { return p.Connected && p.Get(id).State == Exited })
+		synctest.Wait()
+		if c := w.Picture().Get(id); c.Ending != EndedStopped || c.Events[EventDie] != 1 {
+			t.Errorf("ended %q, events %v", c.Ending, c.Events)
+		}
+	})
+}
+
+// An engine that may not tell its time, and whose clock is behind ours, holds back
+// the end of what it holds until that clock has caught up.
+func TestEngineThatHoldsItsPastBackIsWatched(t *testing.T) {
+	for _, happened := range []int{0, 2} {
+		inBubble(t, func(t *testing.T, f *fakeEngine) {
+			id := f.put("web")
+			for range happened {
+				f.emit(id, "update")
+			}
+			f.on("info", answers(http.StatusForbidden, "no"))
+			f.on("events", func(w http.ResponseWriter, r *http.Request) {
+				q := r.URL.Query()
+				held := q.Has("until")
+				q.Del("until")
+				r.URL.RawQuery = q.Encode()
+				f.stream(w, r)
+				if held && r.Context().Err() == nil {
+					t.Error("the answer was not held back")
+				}
+			})
+			w := inProcess(t, f)
+			time.Sleep(w.Timeout + time.Second)
+			if !w.Picture().Connected {
+				t.Fatalf("after %d events it is not watched: %q", happened, w.log.lines("engine unavailable"))
+			}
+			f.die(id)
+			synctest.Wait()
+			if c := w.Picture().Get(id); c.State != Exited || c.Ending != EndedSelf {
+				t.Errorf("%s, ended %q", c.State, c.Ending)
+			}
+		})
+	}
 }
 
 func TestLaw10RunEndsAtOnceWhateverHangs(t *testing.T) {

@@ -107,7 +107,10 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	// before: restarted, at least.
 	gone := e.book.last.id != "" && !slices.Contains(past, e.book.last)
 	e.book.opened(about.then, about.now, gone, !about.podman)
-	evident := about.now.Add(-firstReplay)
+	evident := time.Time{}
+	if e.book.first.IsZero() {
+		evident = about.now.Add(-firstReplay)
+	}
 	for _, h := range past {
 		if h.kind == containerType && h.at.After(evident) {
 			c.event(time.Now(), h)

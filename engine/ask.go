@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -194,9 +193,9 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			if err == nil {
 				fresh = fromInspect(in)
 			}
-			return err
+			return unhidden(err)
 		})
-		answered := err == nil || errdefs.IsNotFound(err)
+		answered := err == nil || absent(err)
 		c.post(ctx, func(now time.Time) {
 			c.book.inspected(now, id, mark, fresh, answered)
 			if !answered {

@@ -39,6 +39,20 @@ func refused(err error) bool {
 		err != nil && strings.Contains(err.Error(), http.StatusText(http.StatusMethodNotAllowed))
 }
 
+// absent reports whether the engine says that a container does not exist. A proxy
+// that hides a path has other words for its 404.
+func absent(err error) bool {
+	return errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container")
+}
+
+// unhidden makes a refusal of a 404 for a container that is not the engine's.
+func unhidden(err error) error {
+	if errdefs.IsNotFound(err) && !absent(err) {
+		return fmt.Errorf("%w: %v", errdefs.ErrPermissionDenied, err) // and no longer a 404
+	}
+	return err
+}
+
 // explained adds to the error of a refused call what would have to be allowed.
 func explained(call string, err error) error {
 	if !refused(err) {

@@ -71,6 +71,28 @@ func TestRefusedCallIsSaidOnce(t *testing.T) {
 	}
 }
 
+// A proxy that hides the path of an inspect says 404, as the engine does of a
+// container that is gone.
+func TestHiddenInspectIsARefusedOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		id := f.put("web")
+		f.on(callInspect, answers(http.StatusNotFound, "page not found"))
+		w := inProcess(t, f)
+		for range 5 {
+			time.Sleep(w.ResyncInterval)
+			if c := w.Picture().Get(id); !w.Picture().Connected || c == nil || c.Inspected || c.State != Running {
+				t.Fatalf("the picture shows %+v", c)
+			}
+		}
+		if n := len(w.log.lines("level=WARN", "call refused", "allow "+requests[callInspect])); n != 1 {
+			t.Errorf("said %d times, want once: %q", n, w.log.lines("level=WARN"))
+		}
+		if metricFailures(t, w.Engine, callInspect) == 0 {
+			t.Error("no inspect has failed")
+		}
+	})
+}
+
 // An inspect that is under way when the connection ends for want of the list
 // fails with that cause, and is not refused itself.
 func TestCallThatIsCutOffIsNotRefused(t *testing.T) {

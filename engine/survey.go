@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/image"
@@ -116,13 +114,12 @@ func strangeID() string {
 	return hex.EncodeToString(b)
 }
 
-// known reads the answer to a call for a container that does not exist. The
-// engine says so; a proxy that hides a path has other words for its 404.
+// known reads the answer to a call for a container that does not exist.
 func known(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("what answers knows a container that does not exist")
-	case errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container"):
+	case absent(err):
 		return nil
 	}
 	return err

@@ -141,14 +141,10 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 // whoever did it may have mended the container. But an engine may complete an
 // action of ours that it has not answered.
 func (r *record) startedByOthers() {
-	if r.late {
-		r.late = false
-		if r.restarting {
-			r.restarts++
-		}
-		return
+	if !r.late {
+		r.restarts = 0
 	}
-	r.restarts = 0
+	r.late = false
 }
 
 // sick takes note that somebody says that the container, though it runs, needs to

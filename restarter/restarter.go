@@ -236,15 +236,17 @@ func (r *Restarter) finish(now time.Time, res result) {
 	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
 	rec.late = errors.Is(res.err, engine.ErrNoAnswer)
-	if rec.refused {
-		rec.streak-- // there was none
-	}
 	if res.restarts() {
 		rec.sick(now) // also if it goes on as it was: it was not well
+		if res.err != nil {
+			rec.healing = ""
+		}
 	}
-	if res.err != nil && res.restarts() { // what was not restarted has not shown that restarts do not help
-		rec.restarts--
-		rec.healing = ""
+	if rec.refused { // there was none
+		rec.streak--
+		if res.restarts() {
+			rec.restarts--
+		}
 	}
 	r.tellCallers(now, res)
 	r.note(now, res)

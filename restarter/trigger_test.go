@@ -94,6 +94,22 @@ func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 	})
 }
 
+// An engine that cannot kill a container leaves it running, and sick.
+func TestLaw2RestartsThatFailComeToAnEnd(t *testing.T) {
+	for _, fault := range []error{errors.New("cannot kill container: did not receive an exit event"), engine.ErrNoAnswer} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+			w.onStart(func(context.Context, *engine.Container) error { return fault })
+			w.sickens("a1")
+			pass(24 * time.Hour)
+			w.wantHeld("web", GaveUp)
+			if starts, _ := w.begun(); len(starts) != 3 {
+				t.Errorf("%v: restarts %v, want 3", fault, starts)
+			}
+		})
+	}
+}
+
 // What came of a restart may be told before the news of the same.
 func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

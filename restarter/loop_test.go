@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +318,35 @@ func TestAStartThatHangsKeepsItsContainerButNotItsPlace(t *testing.T) {
 		w.dies("c3")
 		pass(time.Hour)
 		w.wantStarts("0s batch-1", "0s batch-2", "2m0s web")
+		w.end()
+	})
+}
+
+func TestLaw2RestartsThatWaitForTheirStopTimeoutKeepTheirPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cs []*engine.Container
+		for i := range 4 {
+			c := up(strconv.Itoa(i), fmt.Sprintf("batch-%d", i))
+			c.StopTimeout = 10 * time.Minute
+			cs = append(cs, c)
+		}
+		w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 2 }), cs...)
+		w.onStart(func(ctx context.Context, c *engine.Container) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(c.StopTimeout):
+				w.runs(c.ID)
+				return nil
+			}
+		})
+		for _, c := range cs {
+			w.sickens(c.ID)
+		}
+		pass(time.Hour)
+		if starts, most := w.begun(); len(starts) != len(cs) || most != 2 {
+			t.Errorf("%d restarts, %d at a time, want %d and 2", len(starts), most, len(cs))
+		}
 		w.end()
 	})
 }

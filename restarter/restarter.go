@@ -16,8 +16,8 @@ import (
 // kills after 10 s, and Docker 29 cancels a start whose caller leaves.
 const shutdownGrace = 8 * time.Second
 
-// placeReach is how long an action takes a place of --restart.concurrency. No
-// engine needs it for a start; a restart may wait for its stop timeout.
+// placeReach is how long an action takes a place of --restart.concurrency, a restart
+// beyond its stop timeout. No engine needs so long.
 const placeReach = 2 * time.Minute
 
 // Engine is what the restarter needs of an engine.
@@ -211,6 +211,7 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 	rec.streak++
 	act := r.engine.Start
 	if v.restarts() {
+		rec.place = rec.place.Add(max(0, v.container.StopTimeout))
 		act = r.engine.Restart
 		rec.restarts++
 		r.past.spent = append(r.past.spent, now)

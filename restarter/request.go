@@ -149,6 +149,15 @@ func (r *Restarter) wait(ctx context.Context, q *request) answer {
 	}
 }
 
+// take adds requests. One that was answered while its action goes on stays for what
+// comes of that, until its caller asks again.
+func (r *Restarter) take(qs []*request) {
+	r.pending = slices.DeleteFunc(r.pending, func(old *request) bool {
+		return old.answered && slices.ContainsFunc(qs, func(q *request) bool { return q.key == old.key && q.asker == old.asker })
+	})
+	r.pending = append(r.pending, qs...)
+}
+
 // screen answers what needs no decision, and returns since when alerts ask for
 // each container, by ID.
 func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Time {

@@ -94,7 +94,7 @@ func (r *Restarter) Run(ctx context.Context) error {
 		case <-r.engine.News():
 		case <-timer:
 		case qs := <-r.asks:
-			r.pending = append(r.pending, qs...)
+			r.take(qs)
 		case res := <-r.results:
 			r.finish(time.Now(), res)
 		}

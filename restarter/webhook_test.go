@@ -379,6 +379,26 @@ func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
 	})
 }
 
+// A wedged container is asked for again and again.
+func TestLaw10RepeatsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		w.onStart(func(ctx context.Context, _ *engine.Container) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		a := firing("container", "web")
+		for range 50 {
+			post(t, h, a).want(503, Outcome(InProgress))
+		}
+		synctest.Wait()
+		if n := len(w.pending); n > 1 {
+			t.Errorf("%d requests are kept for one caller, who has left", n)
+		}
+		w.end()
+	})
+}
+
 func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))

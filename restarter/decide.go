@@ -26,15 +26,6 @@ type verdict struct {
 // restarts reports whether acting means to restart what runs.
 func (v verdict) restarts() bool { return v.container.Up() }
 
-// occasion is what the verdict's cause is told from others by: an alert that is
-// repeated is no new one.
-func (v verdict) occasion() time.Time {
-	if v.trigger == TriggerAlert {
-		return later(v.container.Begun, v.container.Ended)
-	}
-	return v.cause
-}
-
 // plan is what is to be done at a moment: one verdict per container that
 // matters, those to act upon first, the longest due first, then by id.
 type plan struct {

@@ -27,8 +27,8 @@ type record struct {
 	cause   time.Time // of that attempt, on our clock
 	from    time.Time // StartedAt before that attempt, on the engine's clock
 
-	told  telling   // what was last said about it
-	tried time.Time // what a dry run has counted last, see verdict.occasion
+	told  telling               // what was last said about it
+	tried map[Trigger]time.Time // what a dry run has counted last, see occasion
 }
 
 // telling is what a log line says of a container: a new one is written when it

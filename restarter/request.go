@@ -96,13 +96,21 @@ type request struct {
 	start     bool   // have it up; what runs is not restarted
 	key       string // of alert and container: the same for each repeat of one firing
 	asker     Asker
-	since     time.Time
+	since     time.Time // when the alert began to fire; zero: it does not say
 	asked     time.Time
 	deadline  time.Time
 	left      <-chan struct{} // closed when the caller has left
 	answer    chan answer     // buffered: the loop never waits for a caller
 
 	answered bool // owned by the loop
+}
+
+// fired is when the alert began to fire.
+func (q *request) fired() time.Time {
+	if q.since.IsZero() {
+		return q.asked
+	}
+	return q.since
 }
 
 // answer is what became of a request.

@@ -59,6 +59,39 @@ func ranFor(c *engine.Container, now time.Time) time.Duration {
 	return c.Finished.Sub(c.Started).Round(time.Millisecond)
 }
 
+// tellDryRun logs and counts what is not done, once for each occasion.
+func (r *Restarter) tellDryRun(rec *record, v verdict) {
+	c, at := v.container, r.occasion(v)
+	if !at.After(rec.tried[v.trigger]) {
+		return
+	}
+	if rec.tried == nil {
+		rec.tried = map[Trigger]time.Time{}
+	}
+	rec.tried[v.trigger] = at
+	r.metrics.dryRuns.add(1, c.Name, v.trigger)
+	if v.restarts() {
+		r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)
+	} else {
+		r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.trigger, "exit_code", c.Exit.Code)
+	}
+}
+
+// occasion is what a cause is told from others by. That of an alert is when it
+// fired, so that its repeats are no new ones.
+func (r *Restarter) occasion(v verdict) time.Time {
+	if v.trigger != TriggerAlert {
+		return v.cause
+	}
+	var newest time.Time
+	for _, q := range r.pending {
+		if q.container == v.container.ID {
+			newest = later(newest, q.fired())
+		}
+	}
+	return newest
+}
+
 // tell logs what began or ended for each whitelisted container.
 func (r *Restarter) tell(now time.Time, p *engine.Picture, held judged) {
 	for _, c := range p.Containers {
@@ -66,14 +99,8 @@ func (r *Restarter) tell(now time.Time, p *engine.Picture, held judged) {
 		if !r.policy.For(c).Whitelisted {
 			continue
 		}
-		if cause := v.occasion(); v.reason == DryRun && !rec.tried.Equal(cause) {
-			rec.tried = cause
-			r.metrics.dryRuns.add(1, c.Name, v.trigger)
-			if v.restarts() {
-				r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)
-			} else {
-				r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.trigger, "exit_code", c.Exit.Code)
-			}
+		if v.reason == DryRun {
+			r.tellDryRun(rec, v)
 		}
 		before := rec.told
 		rec.told = telling{name: c.Name, state: c.State, reason: v.reason}

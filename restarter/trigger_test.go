@@ -190,6 +190,27 @@ func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 	})
 }
 
+// An alert fires on several days, and is repeated beside a sickness that lasts.
+func TestDryRunCountsEachFiringOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		w.sickens("a1")
+		for range 3 {
+			a := firing("container", "web")
+			for range 3 {
+				post(t, h, a).want(200, Outcome(DryRun))
+				pass(time.Hour)
+			}
+			pass(24 * time.Hour)
+		}
+		for trigger, want := range map[Trigger]float64{TriggerAlert: 3, TriggerUnhealthy: 1} {
+			if got := testutil.ToFloat64(w.metrics.dryRuns.vec.WithLabelValues("web", string(trigger))); got != want {
+				t.Errorf("counts %v of the trigger %s, want %v", got, trigger, want)
+			}
+		}
+	})
+}
+
 // wantHeld checks the reason why a container is left alone; "" is none.
 func (w *world) wantHeld(name string, want Reason) {
 	w.t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -35,13 +36,22 @@ func addCommands(app *kingpin.Application, f *flags) {
 	app.Command(commandHealthcheck, "Ask the running Defib for a sign of life; exit code 0 if it gives one.")
 }
 
-func (f *flags) checkHold(complain func(string, error)) {
+// checkHold completes the flags of hold and release and returns every mistake, joined.
+func (f *flags) checkHold() error {
+	m := mistakes(slices.Clone(f.unread))
 	if f.policy.HoldFile == "" {
-		complain("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
+		m.of("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
 	}
-	if f.command == commandHold && f.holdFor <= 0 && len(f.unread) == 0 { // else it may be told already
-		complain("--for", fmt.Errorf("%s: want more than 0", f.holdFor))
+	if f.command == commandHold && len(f.unread) == 0 { // else it may be told already
+		m.positive("--for", f.holdFor)
 	}
+	var err error
+	f.names, err = restarter.ParsePatterns(f.nameTexts)
+	if err == nil && len(f.nameTexts) > 0 && len(f.names) == 0 {
+		err = errors.New("it is empty: leave it out if you mean all")
+	}
+	m.of("NAME", err)
+	return errors.Join(m...)
 }
 
 // do carries out any command but serve.

@@ -42,7 +42,7 @@ type flags struct {
 	mode, triggers, tokenFile                  string
 	unread                                     []error // by flag: values that are not of its kind
 
-	mistakes  error // of check, which tells them itself
+	mistakes  error // for the command check, which tells them itself
 	command   string
 	nameTexts []string // of hold and release
 	names     []restarter.Pattern
@@ -169,8 +169,10 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 		return nil, false, err
 	}
 	switch f.command {
-	case commandHealthcheck:
+	case commandHealthcheck, commandRules:
 		return f, false, nil // what the running Defib did with the other values is not the question
+	case commandHold, commandRelease:
+		return f, false, f.checkHold() // nor is it here
 	case commandCheck:
 		f.mistakes = f.check() // they are what is asked for
 		return f, false, nil
@@ -178,61 +180,60 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	return f, false, f.check()
 }
 
+// mistakes are what is wrong with flags.
+type mistakes []error
+
+// of adds those of one flag, which may be joined; nil adds none.
+func (m *mistakes) of(flag string, err error) {
+	if err == nil {
+		return
+	}
+	for mistake := range strings.SplitSeq(err.Error(), "\n") {
+		*m = append(*m, fmt.Errorf("%s: %s", flag, mistake))
+	}
+}
+
+// positive complains of a time that is not.
+func (m *mistakes) positive(flag string, d time.Duration) {
+	if d <= 0 {
+		m.of(flag, fmt.Errorf("%s: want more than 0", d))
+	}
+}
+
 // check completes the flags and returns every mistake, joined.
 func (f *flags) check() error {
-	errs := slices.Clone(f.unread)
-	complain := func(flag string, err error) {
-		if err == nil {
-			return
-		}
-		for mistake := range strings.SplitSeq(err.Error(), "\n") { // it may be joined
-			errs = append(errs, fmt.Errorf("%s: %s", flag, mistake))
-		}
-	}
-	positive := func(flag string, d time.Duration) {
-		if d <= 0 {
-			errs = append(errs, fmt.Errorf("%s: %s: want more than 0", flag, d))
-		}
-	}
-	complain("--docker.host", engine.CheckHost(f.host))
-	positive("--docker.timeout", f.timeout)
-	positive("--docker.resync-interval", f.resync)
+	m := mistakes(slices.Clone(f.unread))
+	m.of("--docker.host", engine.CheckHost(f.host))
+	m.positive("--docker.timeout", f.timeout)
+	m.positive("--docker.resync-interval", f.resync)
 
 	var err error
 	f.policy.Mode = restarter.Mode(f.mode)
 	f.policy.Whitelist, err = restarter.ParsePatterns(f.whitelist)
-	complain("--restart.whitelist", err)
+	m.of("--restart.whitelist", err)
 	f.policy.Exclude, err = restarter.ParsePatterns(f.exclude)
-	complain("--restart.exclude", err)
+	m.of("--restart.exclude", err)
 	f.policy.Triggers, err = restarter.ParseTriggers(f.triggers)
-	complain("--restart.triggers", err)
-	errs = append(errs, f.policy.Check())
-	f.names, err = restarter.ParsePatterns(f.nameTexts)
-	if err == nil && len(f.nameTexts) > 0 && len(f.names) == 0 {
-		err = errors.New("it is empty: leave it out if you mean all")
-	}
-	complain("NAME", err)
-	if f.command == commandHold || f.command == commandRelease {
-		f.checkHold(complain)
-	}
+	m.of("--restart.triggers", err)
+	m = append(m, f.policy.Check())
 
 	f.guard = restarter.Guard{TokenFile: f.tokenFile, WebConfig: *f.web.WebConfigFile}
-	complain("--webhook.token-file", f.guard.Check())
+	m.of("--webhook.token-file", f.guard.Check())
 	for _, text := range f.matchTexts {
-		m, err := restarter.ParseMatch(text)
-		complain("--webhook.match", err)
-		f.matches = append(f.matches, m)
+		match, err := restarter.ParseMatch(text)
+		m.of("--webhook.match", err)
+		f.matches = append(f.matches, match)
 	}
 
 	f.labels = split(f.labelLists)
 	_, err = collector.New(nil, f.labels)
-	complain("--collector.container-labels", err)
-	complain("--web.telemetry-path", checkPath(f.metricsPath))
+	m.of("--collector.container-labels", err)
+	m.of("--web.telemetry-path", checkPath(f.metricsPath))
 	for _, address := range *f.web.WebListenAddresses {
-		complain("--web.listen-address", checkListen(address))
+		m.of("--web.listen-address", checkListen(address))
 	}
-	complain("--web.config.file", toolkit.Validate(*f.web.WebConfigFile))
-	return errors.Join(errs...)
+	m.of("--web.config.file", toolkit.Validate(*f.web.WebConfigFile))
+	return errors.Join(m...)
 }
 
 // checkPath refuses what is no path, what another page has, and what the mux

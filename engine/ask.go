@@ -192,6 +192,9 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			in, err := c.api.ContainerInspect(ctx, id)
 			if err == nil {
 				fresh = fromInspect(in)
+				if c.podman && fresh.StopTimeout == 0 {
+					fresh.StopTimeout = defaultStopTimeout // which it means by that
+				}
 			}
 			return unhidden(err)
 		})

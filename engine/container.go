@@ -167,7 +167,7 @@ type Picture struct {
 
 	Host, Version, APIVersion, OS, Arch string
 
-	Self       string               // ID of the container that Defib itself runs in; "": none of these
+	Self       string               // ID of the container that Defib itself runs in, on this engine or another; "": it seems to be in none
 	Containers []*Container         // sorted by ID
 	Departed   []Departed           // sorted by name
 	Projects   map[string]time.Time // by compose project: when it last changed, on our clock

@@ -17,7 +17,7 @@ const (
 	labelService = "com.docker.compose.service"
 )
 
-// defaultStopTimeout is Docker's for Linux containers that name none.
+// defaultStopTimeout is that of Linux containers that name none.
 // Source: https://docs.docker.com/reference/cli/docker/container/stop/
 const defaultStopTimeout = 10 * time.Second
 
@@ -38,7 +38,7 @@ func fromInspect(in container.InspectResponse) *Container {
 		c.imageName = imageName(in.Config.Image)
 		c.Labels = in.Config.Labels
 		c.stopSignal = parseSignal(in.Config.StopSignal)
-		if t := in.Config.StopTimeout; t != nil && *t != 0 { // Podman says 0 and means 10
+		if t := in.Config.StopTimeout; t != nil {
 			c.StopTimeout = time.Duration(*t) * time.Second
 		}
 	}

@@ -99,7 +99,9 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			in := recorded[container.InspectResponse](t, tc.engine, "inspect-"+tc.file+".json")
 			got := fromInspect(in)
 			tc.want.Inspected, tc.want.ID, tc.want.ImageID = true, in.ID, in.Image
-			tc.want.StopTimeout = 10 * time.Second
+			if tc.engine != "podman-4.3" { // which says 0
+				tc.want.StopTimeout = 10 * time.Second
+			}
 			tc.want.command = append([]string{in.Path}, in.Args...)
 			tc.want.imageName = "docker.io/library/victim:latest"
 			if strings.HasSuffix(tc.want.Image, ":health") {

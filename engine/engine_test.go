@@ -225,6 +225,27 @@ func TestEventsOfACoarseReplayAreCountedOnce(t *testing.T) {
 	}
 }
 
+// Docker kills at once what has no time to stop. Podman says so of every container.
+func TestStopTimeoutOfNothing(t *testing.T) {
+	for kind, want := range map[string]time.Duration{"docker-29": 0, "podman-4.3": 10 * time.Second} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := serving(t)
+			var err error
+			if f.version, err = jsonFile(t, kind, "version.json"); err != nil {
+				t.Fatal(err)
+			}
+			id := f.put("web")
+			f.change(id, func(c *container.InspectResponse) { c.Config.StopTimeout = new(0) })
+			w := connected(t, Options{Host: f.host()})
+			w.untilState(t, id, Running)
+			if got := w.Picture().Get(id).StopTimeout; got != want {
+				t.Errorf("%v, want %v", got, want)
+			}
+		})
+	}
+}
+
 func TestEngineRestart(t *testing.T) {
 	t.Parallel()
 	f := serving(t)

@@ -36,7 +36,7 @@ func (e *Engine) Start(ctx context.Context, c *Container) error {
 	switch {
 	case now != nil && now.Up():
 		return nil // whoever started it
-	case err == nil && !now.Started.After(c.Started):
+	case err == nil && now.Started.Equal(c.Started):
 		return errors.New("the engine accepted it, but the container did not start")
 	}
 	return err
@@ -50,7 +50,7 @@ func (e *Engine) Restart(ctx context.Context, c *Container) error {
 	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actPatience, func(ctx context.Context) error {
 		return e.api.Load().ContainerRestart(ctx, c.ID, container.StopOptions{Timeout: &seconds})
 	})
-	if err == nil && !now.Started.After(c.Started) {
+	if err == nil && now.Started.Equal(c.Started) {
 		return errors.New("the engine accepted it, but the container was not started anew")
 	}
 	return err
@@ -77,7 +77,7 @@ func (e *Engine) act(ctx context.Context, name string, c *Container, patience ti
 	switch {
 	case now == nil:
 		return nil, ErrGone
-	case now.Started.After(c.Started):
+	case !now.Started.Equal(c.Started): // its clock may have been set back
 		return now, nil
 	case refused(err):
 		return now, fmt.Errorf("%w: %w", ErrRefused, err)

@@ -123,13 +123,13 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 // adrift reports whether a container that runs has lost the network that it
 // shares: the one that made it was started after it, or is down or gone.
 func (f *facts) adrift(c *engine.Container) (since time.Time, is bool) {
-	if f.picture.Orphaned(c) {
-		if p := f.picture.Parent(c); p != nil {
+	p := f.picture.Parent(c)
+	if f.picture.Orphaned(c) && !f.past.at(c.ID).joins(p) {
+		if p != nil {
 			since = later(p.Begun, p.Ended)
 		}
 		return since, true
 	}
-	p := f.picture.Parent(c)
 	if p == nil || p.Up() || p.State == engine.Paused {
 		return time.Time{}, false
 	}

@@ -61,6 +61,7 @@ type Restarter struct {
 // result is what came of an action.
 type result struct {
 	verdict
+	parent  *engine.Container // when the action began
 	attempt int
 	took    time.Duration
 	err     error
@@ -219,12 +220,12 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 	if rec.healing == "" {
 		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
 	}
-	attempt := rec.attempts
+	parent, attempt := r.engine.Picture().Parent(v.container), rec.attempts
 	r.metrics.restarts.add(1, v.container.Name, v.trigger)
 	go func() {
 		began := time.Now()
 		err := act(ctx, v.container)
-		r.results <- result{verdict: v, attempt: attempt, took: time.Since(began), err: err}
+		r.results <- result{verdict: v, parent: parent, attempt: attempt, took: time.Since(began), err: err}
 	}()
 }
 
@@ -242,6 +243,9 @@ func (r *Restarter) finish(now time.Time, res result) {
 		if res.err != nil {
 			rec.healing = ""
 		}
+	}
+	if res.err == nil {
+		rec.joined = res.parent
 	}
 	if rec.refused { // there was none
 		rec.streak--

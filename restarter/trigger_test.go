@@ -173,6 +173,25 @@ func TestTheChildFollowsAParentThatDefibStarts(t *testing.T) {
 	})
 }
 
+// The child looks orphaned for as long as the engine's clock was set back.
+func TestAChildOnAClockThatWasSetBackIsRestartedOnceAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := family("web", "batch-vpn")
+		cs[1].Started = time.Now().Add(2 * time.Hour)
+		w := newWorld(t, usual(), cs...)
+		pass(time.Hour)
+		w.wantStarts("0s web")
+		w.dies("b2")
+		w.runs("b2") // on the right clock
+		pass(time.Minute)
+		w.edit("b2", func(c *engine.Container) { c.Started = time.Now() }) // a run of its own
+		pass(time.Hour)
+		if starts, _ := w.begun(); len(starts) != 4 {
+			t.Errorf("%v, want that each run of the parent's is joined", starts)
+		}
+	})
+}
+
 func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))

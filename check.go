@@ -101,9 +101,7 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	}
 	var picture *engine.Picture
 	if sees(survey.Findings) && settled {
-		if picture, err = e.First(ctx); err != nil {
-			return err
-		}
+		picture, err = e.First(ctx)
 	}
 	now := time.Now() // after the picture: what it shows began before
 	prospects := f.foresee(now, picture)
@@ -111,6 +109,9 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	fmt.Fprintln(s, "\nCALLS")
 	for _, finding := range survey.Findings {
 		s.call(finding, acts)
+	}
+	if err != nil {
+		return err // which the calls above may explain
 	}
 	if picture != nil {
 		fmt.Fprintln(s, "\nWHITELIST")

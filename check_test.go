@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -113,6 +114,19 @@ func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
 	}
 	out := checked(t, exitFailure, "--docker.host="+behind(t, s, "containers/[0-9a-f]+/json$", "no"), "--restart.whitelist=token")
 	says(t, out, "- token exited left alone (not_inspected): the engine does not answer an inspect of it")
+
+	var lists atomic.Int32
+	fails := engineOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/containers/json") && lists.Add(1) > 1 {
+			http.Error(w, "no more", http.StatusInternalServerError)
+			return
+		}
+		s.handler().ServeHTTP(w, r)
+	}))
+	out = checked(t, exitFailure, "--docker.host="+fails, "--docker.timeout=100ms")
+	if says(t, out, "ok list GET /containers/json"); !strings.Contains(out, "FAIL the engine is away: there is no picture") {
+		t.Error(out)
+	}
 
 	out = checked(t, exitFailure, noEngine(t))
 	if !strings.Contains(out, "FAIL ping GET /_ping ") || !strings.Contains(out, "there is no such socket: is Docker running on this host?") || strings.Contains(out, "GET /version") {

@@ -49,14 +49,14 @@ func (r *relay) pair(clustered bool, edits ...string) []*alertmanager {
 func (r *relay) alertmanagerWith(args []string, edits ...string) *alertmanager {
 	r.Helper()
 	path := program(r, "prometheus-alertmanager", "prometheus-alertmanager", "alertmanager")
+	address := loopback() + ":9093"
 	haste := []string{
-		"http://127.0.0.1:10911/webhook", r.server.URL + "/webhook",
+		"http://127.0.0.1:10911/webhook", r.server.URL + "/webhook?from=" + address,
 		"credentials_file: defib.token", "credentials_file: " + r.tokenFile,
 		"group_wait: 10s", "group_wait: 1s",
 		"group_interval: 30s", "group_interval: 1s",
 	}
 	config := file(r, "alertmanager.yml", edited(r, "../deploy/alertmanager/alertmanager.yml", append(haste, edits...)...))
-	address := loopback() + ":9093"
 	args = append([]string{
 		"--config.file=" + config, "--storage.path=" + r.TempDir(), "--web.listen-address=" + address, "--log.level=debug",
 	}, args...)

@@ -26,6 +26,10 @@ func (s *scene) endEngine(signal syscall.Signal) {
 	}
 }
 
+// unhurried is for a test that counts what is said of an engine: while one starts that
+// is slow, it would be said that it does not answer.
+const unhurried = "--docker.timeout=60s"
+
 // awaitAway waits until Defib shows that there is no engine, and nothing that it
 // only remembers.
 func (d *defib) awaitAway() {
@@ -46,7 +50,7 @@ func TestContainersComeBackAfterAnEngineShutdown(t *testing.T) {
 	s := newScene(t, privateEngine(t))
 	worker := s.run("worker", spec{})
 	idle := s.run("stopped-on-purpose", spec{})
-	d := s.defib(whitelist(worker, idle), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
+	d := s.defib(whitelist(worker, idle), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
 	idle.stop()
 	d.awaitHeld(idle, "stopped")
 	connected := len(d.find("engine connected"))
@@ -73,7 +77,7 @@ func TestContainersComeBackAfterTheEngineWasKilled(t *testing.T) {
 	s := newScene(t, privateEngine(t))
 	b := s.run("worker", spec{})
 	before := b.inspect().StartedAt
-	d := s.defib(whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
+	d := s.defib(whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
 
 	s.endEngine(syscall.SIGKILL)
 	d.awaitAway()
@@ -135,7 +139,7 @@ func TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose(t *testing.T) {
 func TestDefibStartsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, unbornEngine(t))
-	d := startDefib(t, s.engine.host, "--restart.whitelist=nobody")
+	d := startDefib(t, s.engine.host, "--restart.whitelist=nobody", unhurried)
 	d.awaitAway()
 	d.awaitStatus("/", http.StatusOK)
 	said := d.awaitLine(1, "engine unavailable")
@@ -158,7 +162,7 @@ func TestHungEngineDoesNotHangAScrape(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, privateEngine(t))
 	b := s.run("token", spec{})
-	d := s.defib(whitelist(b), never)
+	d := s.defib(whitelist(b), never, unhurried)
 	pid := b.inspect().Pid
 	d.awaitValue("docker_up", 1)
 	if err := s.engine.daemon.signal(syscall.SIGSTOP); err != nil {
@@ -167,8 +171,8 @@ func TestHungEngineDoesNotHangAScrape(t *testing.T) {
 	eventually(t, "the engine to stand still", s.engine.daemon.frozen)
 	begun := time.Now()
 	found := d.scrape()
-	// The ping has 1 s; a machine that is slow as well gets some more.
-	if took := time.Since(begun); took > 5*time.Second {
+	// The ping has 1 s, everything else a minute; the rest is for a slow machine.
+	if took := time.Since(begun); took > 40*time.Second {
 		t.Errorf("a scrape took %v while the engine hung", took)
 	}
 	if up, there := found["docker_up"]; !there || up != 0 {
@@ -246,7 +250,7 @@ func TestLaw6CutOfALongTimeHidesThePictureUntilItIsOver(t *testing.T) {
 	d.shows("defib_engine_watch_connected", 1)
 	p.refuse(true)
 	d.awaitAway()
-	d.shows("defib_engine_watch_connected", 0)
+	d.awaitValue("defib_engine_watch_connected", 0)
 	p.refuse(false)
 	d.awaitValue(series("docker_container_up", "name", b.name), 1)
 	d.ready()

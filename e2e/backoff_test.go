@@ -25,6 +25,9 @@ func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 	b := s.create("loop", spec{args: []string{"-after=200ms", "-code=1"}})
 	d := s.defib(append(backOff, whitelist(b), never)...)
 	b.start()
+	for n := range len(theWaits) + 1 {
+		b.awaitEvents("start", n+1) // each has its own time
+	}
 	starts := b.awaitEvents("start", len(theWaits)+2)
 	deaths := b.awaitEvents("die", len(theWaits)+1)
 	for i, want := range theWaits {
@@ -41,8 +44,7 @@ func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 			t.Errorf("attempt %d came %v after the death, want %v at least", i+2, gap, want)
 		}
 	}
-	samples := d.scrape()
-	if streak := samples[series("defib_container_restart_streak", "name", b.name)]; streak < float64(len(theWaits)+1) {
+	if streak, _ := d.now(series("defib_container_restart_streak", "name", b.name)); streak < float64(len(theWaits)+1) {
 		t.Errorf("the streak of the crash loop is %v, want %d at least", streak, len(theWaits)+1)
 	}
 	d.logged(0, "start failed", "container", b.name)
@@ -58,7 +60,7 @@ func TestBackOffIsShownWhileItLasts(t *testing.T) {
 	b.crash()
 	d.awaitHeld(b, "back_off")
 	deaths := b.times("die")
-	next, there := d.scrape()[series("defib_container_next_attempt_timestamp_seconds", "name", b.name)]
+	next, there := d.now(series("defib_container_next_attempt_timestamp_seconds", "name", b.name))
 	at := time.UnixMicro(int64(next * 1e6))
 	// Five minutes from what Defib saw, which is when it happened or later.
 	if wait := at.Sub(deaths[len(deaths)-1]); !there || wait < 5*time.Minute-time.Second || wait > 6*time.Minute {

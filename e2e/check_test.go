@@ -13,7 +13,7 @@ func TestCheckTellsWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 	down.crash()
 	down.awaitState("exited")
 
-	d := spawn(t, nil, append(allowance(), "check", "--docker.host="+s.engine.host, whitelist(down, up), "--restart.stopped-delay=0s")...)
+	d := spawn(t, nil, "check", unhurried, "--docker.host="+s.engine.host, whitelist(down, up), "--restart.stopped-delay=0s")
 	code := d.exitCode()
 	told := d.tail(1000)
 	if code != 0 || strings.Contains(told, "FAIL") {

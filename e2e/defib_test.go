@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/docker/docker/api/types/container"
 )
 
 // defib is a running Defib.
@@ -25,21 +27,42 @@ type defib struct {
 	gone   chan struct{}
 }
 
-// defib starts a Defib that watches the scene's engine, and waits until it is
-// ready.
+// defib starts a Defib that watches the scene's engine, and waits until it knows
+// all about the scene.
 func (s *scene) defib(args ...string) *defib {
 	s.Helper()
 	d := startDefib(s.TB, s.engine.host, args...)
 	d.ready()
+	d.knows(s)
 	return d
+}
+
+// knows waits until Defib has inspected what runs of the scene, and has decided.
+func (d *defib) knows(s *scene) {
+	d.Helper()
+	eventually(d, "defib to know the scene", func() bool {
+		ctx, cancel := context.WithTimeout(d.Context(), limit)
+		defer cancel()
+		all, err := s.list(ctx)
+		found := d.scrape()
+		return err == nil && !slices.ContainsFunc(all, func(c container.Summary) bool {
+			name := strings.TrimPrefix(c.Names[0], "/")
+			_, judged := found[series("defib_container_whitelisted", "name", name)]
+			_, inspected := found[series("docker_container_started_timestamp_seconds", "name", name)]
+			return !judged || c.State == container.StateRunning && !inspected
+		})
+	})
 }
 
 // startDefib starts a Defib for the engine at host and waits until it serves.
 func startDefib(tb testing.TB, host string, args ...string) *defib {
 	tb.Helper()
-	args = slices.Concat([]string{"--docker.host=" + host, "--web.listen-address=127.0.0.1:0", "--log.format=json"}, allowance(), args)
-	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--log.level") }) {
-		args = append(args, "--log.level=debug")
+	args = append([]string{"--docker.host=" + host, "--web.listen-address=127.0.0.1:0", "--log.format=json"}, args...)
+	for _, usual := range append(allowance(), "--log.level=debug") {
+		flag, _, _ := strings.Cut(usual, "=")
+		if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, flag) }) {
+			args = append(args, usual)
+		}
 	}
 	d := spawn(tb, nil, args...)
 	d.serving()

@@ -35,7 +35,7 @@ func TestCrashIsStartedAtOnce(t *testing.T) {
 	d.shows(series("docker_container_oom_killed", "name", b.name), 0)
 	d.shows(series("docker_container_events_total", "name", b.name, "event", "die"), 1)
 	d.shows(series("defib_container_restart_streak", "name", b.name), 1)
-	d.shows(series("defib_recovery_seconds_count", "trigger", "exited"), 1)
+	d.awaitValue(series("defib_recovery_seconds_count", "trigger", "exited"), 1)
 	d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "exited"), 0)
 	d.shows(restarts(b), 1)
 	b.startedTimes(2)
@@ -55,13 +55,15 @@ func TestOutOfMemoryIsADeathLikeAnyOtherAndShown(t *testing.T) {
 	d.shows(series("docker_container_exit_code", "name", b.name), 137)
 	// Not every engine notices on every machine (containerd 1.6 with cgroup v1
 	// now and then does not): then Defib cannot know it either.
-	oom := 0.0
-	if b.inspect().OOMKilled {
-		oom = 1
-	}
-	t.Log("the engine says out of memory:", oom)
-	d.shows(series("docker_container_oom_killed", "name", b.name), oom)
-	d.shows(series("docker_container_events_total", "name", b.name, "event", "oom"), float64(len(b.times("oom"))))
+	eventually(t, "what the engine says of its memory to be shown", func() bool {
+		killed, announced := 0.0, float64(len(b.times("oom")))
+		if b.inspect().OOMKilled {
+			killed = 1
+		}
+		found := d.scrape()
+		return found[series("docker_container_oom_killed", "name", b.name)] == killed &&
+			found[series("docker_container_events_total", "name", b.name, "event", "oom")] == announced
+	})
 }
 
 func TestExitCodeZero(t *testing.T) {

@@ -26,7 +26,7 @@ func TestHoldByDockerExec(t *testing.T) {
 	b.crash()
 	d.awaitHeld(b, "on_hold")
 	d.awaitValue("defib_on_hold", 1)
-	if next := d.scrape()[series("defib_container_next_attempt_timestamp_seconds", "name", b.name)]; next < float64(time.Now().Add(time.Hour).Unix()) {
+	if next, _ := d.now(series("defib_container_next_attempt_timestamp_seconds", "name", b.name)); next < float64(time.Now().Add(time.Hour).Unix()) {
 		t.Errorf("the hold of 2h is shown until %v", next)
 	}
 
@@ -58,9 +58,9 @@ func TestBrokenHoldFileIsToldOnceAndHoldsNothingForEver(t *testing.T) {
 	s := newScene(t, privateEngine(t))
 	held, free := s.run("held", spec{args: []string{"-code=1"}}), s.run("free", spec{args: []string{"-code=1"}})
 	d := s.contain(nil, whitelist(held, free), "--docker.resync-interval=1s")
-	d.hold(held.name, "--for", "8s")
+	d.hold(held.name, "--for", "30s")
 	held.crash()
-	d.awaitHeld(held, "on_hold")
+	d.awaitTold(held, "on_hold")
 
 	file := filepath.Join(d.holds, "holds")
 	if err := os.WriteFile(file, []byte("everything, please\n"), 0o644); err != nil {

@@ -47,14 +47,14 @@ func TestPageShowsADeathAndItsHealing(t *testing.T) {
 		Engine  struct{ Up bool }
 		Actions []struct{ Container, Trigger, Outcome string }
 	}
-	_, body, err := d.get("/api/v1/status")
-	if err == nil {
-		err = json.Unmarshal([]byte(body), &status)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(status.Actions) != 1 || !status.Engine.Up || status.Actions[0].Container != b.name || status.Actions[0].Trigger != "exited" || status.Actions[0].Outcome != "started" {
+	eventually(t, "the status of an engine that answers", func() bool {
+		_, body, err := d.get("/api/v1/status")
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &status)
+		}
+		return err == nil && status.Engine.Up
+	})
+	if len(status.Actions) != 1 || status.Actions[0].Container != b.name || status.Actions[0].Trigger != "exited" || status.Actions[0].Outcome != "started" {
 		t.Errorf("status: %+v", status)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/google/go-cmp/cmp"
@@ -95,7 +96,7 @@ func TestLaw5PictureEqualsTheEnginesListAfterABurst(t *testing.T) {
 // rage does n random things to two containers. Conflicts are part of it, so
 // errors are not looked at.
 func (s *scene) rage(r *rand.Rand, prefix string, n int) {
-	ctx, cancel := context.WithTimeout(s.Context(), 2*limit)
+	ctx, cancel := context.WithTimeout(s.Context(), time.Duration(n)*limit)
 	defer cancel()
 	fresh := func(name string) string {
 		config := &container.Config{Image: patientImage, Cmd: []string{"-code=1"}}
@@ -141,7 +142,7 @@ var (
 // state.
 func (d *defib) shown(prefix string) map[string]string {
 	d.Helper()
-	found := d.scrape()
+	found := d.current()
 	out := map[string]string{}
 	for _, key := range found.with("docker_container_info{") {
 		if m := infoOf.FindStringSubmatch(key); m != nil && strings.HasPrefix(m[2], prefix) {
@@ -170,7 +171,7 @@ func TestFactsOfAContainerAreShown(t *testing.T) {
 	states := []string{"created", "running", "paused", "restarting", "removing", "exited", "dead"}
 	oneHot := func(want string) {
 		t.Helper()
-		found := d.scrape()
+		found := d.current()
 		for _, state := range states {
 			key := series("docker_container_state", append(name, "state", state)...)
 			if got, there := found[key]; !there || (got == 1) != (state == want) {
@@ -179,7 +180,7 @@ func TestFactsOfAContainerAreShown(t *testing.T) {
 		}
 	}
 	oneHot("running")
-	found := d.scrape()
+	found := d.current()
 	for _, absent := range []string{"docker_container_exit_code", "docker_container_finished_timestamp_seconds"} {
 		if got, there := found[series(absent, name...)]; there {
 			t.Errorf("%s is %v before any exit, want none", absent, got)
@@ -198,7 +199,7 @@ func TestFactsOfAContainerAreShown(t *testing.T) {
 	oneHot("exited")
 	d.shows(series("docker_container_up", name...), 0)
 	d.shows(series("docker_container_exit_code", name...), 7)
-	if found := d.scrape(); len(found.with("docker_engine_info{")) != 1 {
+	if found := d.current(); len(found.with("docker_engine_info{")) != 1 {
 		t.Errorf("docker_engine_info: %v", found.with("docker_engine_info{"))
 	}
 	b.remove()

@@ -27,7 +27,7 @@ var never = stoppedDelay("10m", "1s")
 
 // ownRestart is a stopped delay within which an engine restarts a container by a
 // policy of its own. Podman takes longer, and meanwhile calls it exited.
-var ownRestart = stoppedDelay("1s", "15s")
+var ownRestart = stoppedDelay("1s", "10m")
 
 func stoppedDelay(onDocker, elsewhere string) string {
 	if onPodman {

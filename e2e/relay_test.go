@@ -28,11 +28,16 @@ type relay struct {
 
 // delivery is one POST to the webhook and what came of it.
 type delivery struct {
+	from   string // address of the Alertmanager
 	at     time.Time
 	alerts []alert
-	status int // 0: no answer
+	over   bool
+	status int // 0: no answer, or none that was heard
 	told   []told
 }
+
+// firing reports whether it is about an alert that fires.
+func (p delivery) firing() bool { return p.alerts[0].Status == "firing" }
 
 func newRelay(tb testing.TB) *relay {
 	tb.Helper()
@@ -46,7 +51,7 @@ func (r *relay) close() {
 	r.server.Close()
 	if r.Failed() {
 		for _, p := range r.deliveries() {
-			r.Logf("%s delivered %v, answered %d %v", p.at.Format("15:04:05.000"), p.alerts, p.status, p.told)
+			r.Logf("%s %s delivered %v, answered %d %v", p.at.Format("15:04:05.000"), p.from, p.alerts, p.status, p.told)
 		}
 	}
 }
@@ -76,8 +81,13 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	base, n := r.base, len(r.posts)
-	r.posts = append(r.posts, delivery{at: time.Now(), alerts: sent.Alerts})
+	r.posts = append(r.posts, delivery{from: req.URL.Query().Get("from"), at: time.Now(), alerts: sent.Alerts})
 	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.posts[n].over = true
+	}()
 
 	onward, err := http.NewRequestWithContext(req.Context(), req.Method, base+req.URL.Path, bytes.NewReader(body))
 	if err != nil {
@@ -110,6 +120,16 @@ func (r *relay) deliveries() []delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.posts)
+}
+
+// settled returns what was delivered so far, once all of it has been answered.
+func (r *relay) settled() (posts []delivery) {
+	r.Helper()
+	eventually(r, "all deliveries to be answered", func() bool {
+		posts = r.deliveries()
+		return !slices.ContainsFunc(posts, func(p delivery) bool { return !p.over })
+	})
+	return posts
 }
 
 // await waits for the nth delivery of a kind and returns it.

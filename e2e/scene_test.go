@@ -56,7 +56,7 @@ func (s *scene) strike() {
 	for before := len(all) + 1; 0 < len(all) && len(all) < before; {
 		before, err = len(all), nil
 		all = slices.DeleteFunc(all, func(c container.Summary) bool {
-			why := s.engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true})
+			why := s.remove(c.ID)
 			err = errors.Join(err, why)
 			return why == nil
 		})
@@ -64,6 +64,13 @@ func (s *scene) strike() {
 	if len(all) > 0 {
 		s.Error("removing containers:", err)
 	}
+}
+
+// remove removes one container, also after the test's end.
+func (s *scene) remove(id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), limit)
+	defer cancel()
+	return s.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
 }
 
 // report logs what the engine says of a container of a test that failed.

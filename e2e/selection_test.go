@@ -57,7 +57,7 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 		}
 	}
 	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-	found := d.scrape()
+	found := d.current()
 	for _, row := range rows {
 		want := 0.0
 		if row.touched {

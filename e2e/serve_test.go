@@ -11,12 +11,12 @@ import (
 
 func TestEndpointsAnswer(t *testing.T) {
 	t.Parallel()
-	d := newScene(t, sharedEngine(t)).defib("--web.telemetry-path=/elsewhere")
+	d := startDefib(t, sharedEngine(t).host, "--web.telemetry-path=/elsewhere")
+	d.ready()
 	for path, want := range map[string]int{
 		"/":          http.StatusOK,
 		"/elsewhere": http.StatusOK,
 		"/-/healthy": http.StatusOK,
-		"/-/ready":   http.StatusOK,
 		"/nothing":   http.StatusNotFound,
 	} {
 		if got, body, err := d.get(path); err != nil || got != want {

@@ -40,7 +40,9 @@ func TestAStormOfEventsCostsNoMoreThanItsEvents(t *testing.T) {
 	t.Parallel()
 	r := newReplay(t, stormCrowd)
 	d := startDefib(t, r.host(), "--restart.whitelist=*", "--dry-run", "--docker.resync-interval=1h", "--log.level=info")
-	d.ready()
+	eventually(t, "all of them to be inspected", func() bool {
+		return len(d.scrape().with("docker_container_started_timestamp_seconds{")) == stormCrowd
+	})
 	before := map[string]int{}
 	for _, id := range r.ids {
 		before[id] = r.inspections(id)

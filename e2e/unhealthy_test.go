@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -29,16 +30,18 @@ func TestUnhealthyContainerIsRestarted(t *testing.T) {
 // TestSicknessThatComesDuringTheBackOffIsHealed: the engine announces it once.
 func TestSicknessThatComesDuringTheBackOffIsHealed(t *testing.T) {
 	t.Parallel()
+	const delay = 15 * time.Second
 	s := newScene(t, sharedEngine(t))
 	b := s.run("web", checked())
-	d := s.defib(whitelist(b), unhealthy, "--restart.backoff-initial=8s")
+	d := s.defib(whitelist(b), unhealthy, fmt.Sprint("--restart.backoff-initial=", delay))
 	b.sicken()
 	back := b.awaitEvents("start", 2)[1]
 	b.awaitAlive()
 	b.sicken()
-	d.awaitHeld(b, "back_off")
-	if wait := b.awaitEvents("start", 3)[2].Sub(back); wait < 8*time.Second {
-		t.Errorf("restarted again after %v, want 8s at least", wait)
+	inTime(t, b.awaitEvents("health_status: unhealthy", 2)[1].Sub(back), delay)
+	d.awaitTold(b, "back_off")
+	if wait := b.awaitEvents("start", 3)[2].Sub(back); wait < delay {
+		t.Errorf("restarted again after %v, want %v at least", wait, delay)
 	}
 }
 

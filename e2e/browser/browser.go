@@ -43,7 +43,7 @@ func Open(tb testing.TB, base string, actions ...chromedp.Action[chromedp.Void])
 		}
 		tb.Skip("chromium, of Debian's package of that name, is not on the PATH")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(tb.TempDir()))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}

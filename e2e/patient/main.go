@@ -26,7 +26,7 @@ func main() {
 	flag.IntVar(&p.code, "code", 0, "exit code when it dies by itself or crashes")
 	flag.BoolVar(&p.stubborn, "stubborn", false, "ignore SIGTERM and SIGINT")
 	flag.DurationVar(&p.slow, "slow", 0, "take this long to leave on SIGTERM")
-	oom := flag.Bool("oom", false, "allocate memory until the kernel kills it")
+	flag.BoolVar(&p.oom, "oom", false, "allocate memory until the kernel kills it")
 	crash := flag.Bool("crash", false, "make PID 1 of this container exit with its -code, and leave")
 	sicken := flag.Bool("sicken", false, "make this container unhealthy until it is restarted, and leave")
 	healthcheck := flag.Bool("healthcheck", false, "leave with 1 if this container is sick")
@@ -46,9 +46,6 @@ func main() {
 	if err := os.Remove(sickness); err != nil && !errors.Is(err, os.ErrNotExist) {
 		leave(err)
 	}
-	if *oom {
-		go devour()
-	}
 	os.Exit(p.live())
 }
 
@@ -65,6 +62,7 @@ type patient struct {
 	code     int
 	stubborn bool
 	slow     time.Duration
+	oom      bool
 }
 
 // live returns the exit code once it is time to die. SIGHUP is survived, as by
@@ -77,6 +75,9 @@ func (p patient) live() int {
 		death = time.After(p.after)
 	}
 	fmt.Println("patient: alive")
+	if p.oom {
+		go devour()
+	}
 	for {
 		select {
 		case <-death:

@@ -113,18 +113,18 @@ func newApp(f *flags) *kingpin.Application {
 	app.GetFlag("web.config.file").PlaceHolder("FILE")
 	f.log = &promslog.Config{}
 	promslogflag.AddFlags(app, f.log)
-	tolerant := func(of interface {
-		GetFlag(string) *kingpin.FlagClause
-	}, flags []*kingpin.FlagModel) {
-		for _, flag := range flags {
-			of.GetFlag(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: &f.unread})
-		}
-	}
-	tolerant(app, app.Model().Flags)
+	f.tolerate(app.GetFlag, app.Model().Flags)
 	for _, command := range app.Model().Commands {
-		tolerant(app.GetCommand(command.Name), command.Flags)
+		f.tolerate(app.GetCommand(command.Name).GetFlag, command.Flags)
 	}
 	return app
+}
+
+// tolerate has flags note what is not of their kind.
+func (f *flags) tolerate(get func(name string) *kingpin.FlagClause, all []*kingpin.FlagModel) {
+	for _, flag := range all {
+		get(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: &f.unread})
+	}
 }
 
 // value notes what is not of the flag's kind and goes on with the default.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	d := s.defib("--restart.whitelist="+s.prefix+"*", hasty)
+	boxes := 0
 	for name, labels := range map[string]func(*box) []string{
 		"cAdvisor on cgroupfs": func(b *box) []string {
 			return []string{"id", "/docker/" + b.id, "name", b.name, "image", patientImage, "instance", "cadvisor:8080", "job", "cadvisor"}
@@ -36,9 +38,9 @@ func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 		"short ids":              func(b *box) []string { return []string{"container_id", b.id[:12]} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := s.run("box", spec{})
-			defer b.remove()
-			d.awaitValue(series("docker_container_up", "name", b.name), 1)
+			boxes++
+			b := s.run(fmt.Sprint("box", boxes), spec{})
+			d.knows(s)
 			d.heals(alarm(labels(b)...))
 			b.awaitEvents("start", 2)
 		})

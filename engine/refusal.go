@@ -48,7 +48,7 @@ func absent(err error) bool {
 // unhidden makes a refusal of a 404 for a container that is not the engine's.
 func unhidden(err error) error {
 	if errdefs.IsNotFound(err) && !absent(err) {
-		return fmt.Errorf("%w: %v", errdefs.ErrPermissionDenied, err) // and no longer a 404
+		return fmt.Errorf("%w: %s", errdefs.ErrPermissionDenied, err.Error()) // and no longer a 404
 	}
 	return err
 }

@@ -92,6 +92,16 @@ func TestStart(t *testing.T) {
 				w.WriteHeader(http.StatusNoContent)
 			}
 		}},
+		{name: "it starts and dies at once, on a clock that was set back", fault: func(f *fakeEngine, id string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				f.start(id)
+				f.die(id)
+				f.change(id, func(c *container.InspectResponse) {
+					c.State.StartedAt = f.now().Add(-time.Hour).Format(time.RFC3339Nano)
+				})
+				w.WriteHeader(http.StatusNoContent)
+			}
+		}},
 		{name: "the engine hangs up", says: "EOF", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 		}},

@@ -21,7 +21,7 @@ type record struct {
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
 	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
-	joined *engine.Container // whose network it got at our last action, as that was then; nil: none's
+	joined time.Time // StartedAt of its network parent when our last action gave it that network; zero: none did
 
 	late bool // our last action was not answered: a start that is seen now is its doing
 
@@ -153,7 +153,7 @@ func (r *record) startedByOthers() {
 // parent has in this run, whatever the engine's clock says: it may have been set back
 // since the parent was started.
 func (r *record) joins(parent *engine.Container) bool {
-	return r.joined != nil && parent != nil && r.joined.ID == parent.ID && r.joined.Started.Equal(parent.Started)
+	return parent != nil && r.joined.Equal(parent.Started)
 }
 
 // sick takes note that somebody says that the container, though it runs, needs to

@@ -61,7 +61,7 @@ type Restarter struct {
 // result is what came of an action.
 type result struct {
 	verdict
-	parent  *engine.Container // when the action began
+	parent  time.Time // StartedAt of its network parent when the action began; zero: it has none
 	attempt int
 	took    time.Duration
 	err     error
@@ -220,7 +220,11 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 	if rec.healing == "" {
 		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
 	}
-	parent, attempt := r.engine.Picture().Parent(v.container), rec.attempts
+	var parent time.Time
+	if p := r.engine.Picture().Parent(v.container); p != nil {
+		parent = p.Started
+	}
+	attempt := rec.attempts
 	r.metrics.restarts.add(1, v.container.Name, v.trigger)
 	go func() {
 		began := time.Now()

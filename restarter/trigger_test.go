@@ -214,10 +214,13 @@ func TestDryRunCountsEachFiringOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
 		w.sickens("a1")
+		first := firing("container", "web")
 		for range 3 {
+			pass(time.Second)
 			a := firing("container", "web")
 			for range 3 {
 				post(t, h, a).want(200, Outcome(DryRun))
+				post(t, h, first).want(200, Outcome(DryRun))
 				pass(time.Hour)
 			}
 			pass(24 * time.Hour)
@@ -252,6 +255,35 @@ func TestRefusedRestartsAreNoReasonToGiveUpNorToCountStarts(t *testing.T) {
 		w.wantHeld("web", Refused)
 		if got := w.streak("web"); got != 0 {
 			t.Errorf("the streak is %d though nothing was ever started, want 0", got)
+		}
+	})
+}
+
+func TestRefusedRestartsAreDoneOnceTheyAreAllowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
+		w.sickens("a1")
+		pass(time.Hour)
+		w.wantHeld("web", Refused)
+		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
+		pass(time.Hour)
+		w.wantHeld("web", "")
+	})
+}
+
+// What somebody else mends after a restart of ours has failed is no recovery of ours.
+func TestARestartThatFailsIsNoRecovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("cannot kill container") })
+		w.sickens("a1")
+		pass(100 * time.Millisecond)
+		w.recovers("a1")
+		w.runs("a1")
+		pass(time.Minute)
+		if count, _ := w.recoveries(t, TriggerUnhealthy); count != 0 {
+			t.Errorf("%d recoveries, want none", count)
 		}
 	})
 }

@@ -367,6 +367,13 @@ func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 		if starts, _ := w.begun(); len(starts) != 2 {
 			t.Errorf("%d restarts, want 2 and then to give up", len(starts))
 		}
+		w.runs("a1") // somebody does it
+		pass(10 * time.Minute)
+		<-post(t, h, a).done
+		if starts, _ := w.begun(); len(starts) != 3 {
+			t.Errorf("%d restarts, want another after somebody else's", len(starts))
+		}
+		pass(time.Minute)
 	})
 }
 
@@ -397,6 +404,20 @@ func TestLaw10RepeatsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 		}
 		w.end()
 	})
+}
+
+func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
+	r := &Restarter{}
+	ask := func(peer string, answered bool) {
+		r.take([]*request{{key: "k", asker: Asker{Peer: peer}, answered: answered}})
+	}
+	ask("one", true)
+	ask("two", true)
+	ask("one", false)
+	ask("one", false)
+	if n := len(r.pending); n != 3 {
+		t.Errorf("%d requests, want 3: two that wait, and one of another caller", n)
+	}
 }
 
 func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {

@@ -114,7 +114,7 @@ func (r *run) inspected(c, before *Container, seen time.Time, announcesStops boo
 				r.ending = EndedUnknown // nobody saw it
 			}
 		}
-		r.settled, r.finished = true, c.Finished
+		r.settled, r.finished, r.stopping = true, c.Finished, time.Time{} // whatever was told after its death
 	case c.FailedStart() && !r.over():
 		*r = run{ending: EndedSelf, ended: seen, settled: true}
 	}

@@ -210,6 +210,7 @@ func TestStoppingIsShownWhileItLasts(t *testing.T) {
 	}{
 		{seen + "kill 15, +4m", true},
 		{seen + "kill 15, die 0, stop", false},
+		{seen + "die 0, kill 15", false}, // as a proxy may have it
 		{seen + "kill 1", false},
 		{seen + "kill 15, +6m, look", false},
 		{seen + "kill 15, die 0, stop, start, restart", false},

@@ -242,19 +242,16 @@ func (r *Restarter) finish(now time.Time, res result) {
 	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
 	rec.late = errors.Is(res.err, engine.ErrNoAnswer)
-	if res.restarts() {
-		rec.sick(now) // also if it goes on as it was: it was not well
-		if res.err != nil {
-			rec.healing = ""
-		}
-	}
 	if res.err == nil {
 		rec.joined = res.parent
 	}
-	if rec.refused { // there was none
-		rec.streak--
-		if res.restarts() {
-			rec.restarts--
+	if rec.refused {
+		rec.streak-- // there was none
+	}
+	if res.restarts() {
+		rec.sick(now) // also if it goes on as it was: it was not well
+		if res.err != nil {
+			r.noRestart(rec, res)
 		}
 	}
 	r.tellCallers(now, res)
@@ -263,4 +260,14 @@ func (r *Restarter) finish(now time.Time, res result) {
 		r.metrics.failures.add(1, c.Name, res.trigger)
 	}
 	r.tellResult(now, res)
+}
+
+// noRestart takes note of a restart that failed. That has not shown that restarts do
+// not help, so it does not count towards giving up before the waits have come to their
+// longest: until then the fault may pass. One without an answer may yet be carried out.
+func (r *Restarter) noRestart(rec *record, res result) {
+	rec.healing = ""
+	if rec.refused || !rec.late && r.policy.Backoff.After(res.attempt) < r.policy.Backoff.Max {
+		rec.restarts--
+	}
 }

@@ -94,20 +94,38 @@ func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 	})
 }
 
-// An engine that cannot kill a container leaves it running, and sick.
+// An engine that cannot kill a container leaves it running, and sick. That does not
+// count while the waits still grow: here, before the fourth attempt.
 func TestLaw2RestartsThatFailComeToAnEnd(t *testing.T) {
-	for _, fault := range []error{errors.New("cannot kill container: did not receive an exit event"), engine.ErrNoAnswer} {
+	growing := func(p *Policy) { p.MaxAttempts, p.Backoff.Initial, p.Backoff.Max = 3, time.Minute, 8*time.Minute }
+	for fault, want := range map[error]int{
+		errors.New("cannot kill container: did not receive an exit event"): 3 + 3,
+		engine.ErrNoAnswer: 3,
+		engine.ErrRefused:  0, // never given up
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+			w := newWorld(t, usual(growing), up("a1", "web"))
 			w.onStart(func(context.Context, *engine.Container) error { return fault })
 			w.sickens("a1")
 			pass(24 * time.Hour)
-			w.wantHeld("web", GaveUp)
-			if starts, _ := w.begun(); len(starts) != 3 {
-				t.Errorf("%v: restarts %v, want 3", fault, starts)
+			starts, _ := w.begun()
+			if given := w.standing("web").GaveUp; given != (want > 0) || given && len(starts) != want {
+				t.Errorf("%v: given up: %v, after the restarts %v, want %d", fault, given, starts, want)
 			}
 		})
 	}
+}
+
+func TestAFaultThatPassesIsNoReasonToGiveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), up("a1", "web"))
+		w.onStart(func(context.Context, *engine.Container) error { return errors.New("containerd is away") })
+		w.sickens("a1")
+		pass(time.Minute)
+		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
+		pass(time.Minute)
+		w.wantHeld("web", "")
+	})
 }
 
 // What came of a restart may be told before the news of the same.
@@ -219,7 +237,7 @@ func TestDryRunCountsEachFiringOnce(t *testing.T) {
 			pass(time.Second)
 			a := firing("container", "web")
 			for range 3 {
-				post(t, h, a).want(200, Outcome(DryRun))
+				post(t, h, a, firing("container", "web", "heal", "start")).want(200, Outcome(DryRun), AlreadyRunning)
 				post(t, h, first).want(200, Outcome(DryRun))
 				pass(time.Hour)
 			}

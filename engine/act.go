@@ -27,8 +27,8 @@ var (
 // Start starts a container that is down, and returns after a fresh inspect of it
 // has been published: until then the action is under way, also when the call
 // timed out, since an engine may carry on. An error means that the container has
-// not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the context ends
-// first, its error is returned and nothing is known.
+// not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the
+// context ends first, its error is returned and nothing is known.
 func (e *Engine) Start(ctx context.Context, c *Container) error {
 	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context) error {
 		return e.api.Load().ContainerStart(ctx, c.ID, container.StartOptions{})

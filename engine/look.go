@@ -73,7 +73,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 		}
 		e.began = time.Time{}
 	}
-	if now.Sub(e.run.stopping) >= StopReach {
+	if now.Sub(e.run.stopping) >= StopReach || b.engineTime(now).Sub(e.run.told) >= StopReach {
 		e.run.stopping = time.Time{} // it was told in vain
 	}
 	b.show(now, e, c)

@@ -215,6 +215,8 @@ func TestStoppingIsShownWhileItLasts(t *testing.T) {
 		{seen + "kill 15, +6m, look", false},
 		{seen + "kill 15, die 0, stop, start, restart", false},
 		{seen + "ours, kill 15", false},
+		{seen + "create, cut, kill 15, +3h, open", false},
+		{seen + "create, cut, kill 15, +1m, open", true},
 		{seen + "kill 15, hold, die 0, look", false},
 	} {
 		t.Run(tc.script, func(t *testing.T) {

@@ -57,8 +57,8 @@ func readSelf(cgroup, mounts string, command []string) self {
 }
 
 // among is the ID of the container that this process runs in, which need not be one
-// of these; "" if it seems to be in none. One with network_mode container:X has the files of X: then it is known
-// among those who share them by its command.
+// of these; "" if it seems to be in none. One with network_mode container:X has the
+// files of X: then it is known among those who share them by its command.
 func (s self) among(cs []*Container) string {
 	if s.id != "" || s.network == "" {
 		return s.id

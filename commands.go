@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -38,12 +38,17 @@ func addCommands(app *kingpin.Application, f *flags) {
 
 // checkHold completes the flags of hold and release and returns every mistake, joined.
 func (f *flags) checkHold() error {
-	m := mistakes(slices.Clone(f.unread))
+	var m mistakes
+	for _, mistake := range f.unread {
+		if strings.HasPrefix(mistake.Error(), "--for: ") {
+			m = append(m, mistake)
+		}
+	}
+	if f.command == commandHold && len(m) == 0 {
+		m.positive("--for", f.holdFor)
+	}
 	if f.policy.HoldFile == "" {
 		m.of("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
-	}
-	if f.command == commandHold && len(f.unread) == 0 { // else it may be told already
-		m.positive("--for", f.holdFor)
 	}
 	var err error
 	f.names, err = restarter.ParsePatterns(f.nameTexts)

@@ -54,8 +54,8 @@ func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	refused(t, []string{"release"}, "--restart.hold-file: name the file")
 	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: it is empty")
 	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": no name has blanks`)
-	if code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file, "--webhook.token-file=/nonexistent/token"); code != exitOK {
-		t.Errorf("a token file that is not its business: exit code %d, %s", code, stderr)
+	if code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file, "--webhook.token-file=/nonexistent/token", "--docker.timeout=abc"); code != exitOK {
+		t.Errorf("flags that are not its business: exit code %d, %s", code, stderr)
 	}
 	if err := os.WriteFile(file, []byte("web tomorrow\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -52,8 +52,8 @@ func (p patient) commands() []string {
 	return append(commands, p.mend()...)
 }
 
-// logs shows what the container wrote before it ended or fell ill. The moment is on
-// the engine's clock.
+// logs shows what the container wrote before it ended, or was seen to fall ill. The
+// moment is on the engine's clock.
 func (p patient) logs() string {
 	c := p.Container
 	var fell time.Time

@@ -471,6 +471,33 @@ func TestAnAlertStartsWhatIsDownWithTheExitedTriggerOff(t *testing.T) {
 	})
 }
 
+func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
+	for name, row := range map[string]struct {
+		happens func(w *world)
+		status  int
+		want    Outcome
+	}{
+		"the container is removed": {func(w *world) { w.set(up("b2", "batch-1")) }, 200, Gone},
+		"the engine goes away":     {func(w *world) { w.publish(&engine.Picture{Containers: w.Picture().Containers}) }, 503, EngineAway},
+		"nothing":                  {func(*world) {}, 200, Restarted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := clinic(t, usual(func(p *Policy) { p.MinUptime, p.Backoff.Initial = 0, 5*time.Second }), up("a1", "web"))
+				post(t, h, firing("container", "web", "n", "1")).want(200, Restarted)
+				pass(time.Second)
+				again := firing("container", "web", "n", "2")
+				again.StartsAt = time.Now()
+				waits := post(t, h, again) // for the back-off
+				pass(time.Second)
+				row.happens(w)
+				waits.want(row.status, row.want)
+				w.end()
+			})
+		})
+	}
+}
+
 func TestTheEngineAwayIsA503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(), up("a1", "web"))

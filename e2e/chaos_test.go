@@ -67,6 +67,7 @@ type chaos struct {
 	callers callers
 	seed    uint64
 	meter   meter
+	wedged  bool // the engine does not answer an inspect of one of them
 
 	mu    sync.Mutex
 	d     *defib // nil while there is none

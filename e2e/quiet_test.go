@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -47,6 +49,12 @@ func (c *chaos) settle() {
 		if len(amiss) == 0 {
 			return
 		}
+		if c.wedged {
+			c.wedged = false
+			c.restartEngine(syscall.SIGKILL)
+			deadline = time.Now().Add(bound)
+			continue
+		}
 		if time.Now().After(deadline) {
 			j := c.inquire()
 			for i, x := range amiss {
@@ -73,6 +81,9 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 		_ = c.engine.ContainerRemove(ctx, c.name(x), container.RemoveOptions{Force: true})
 		return said("missing", c.do(x, "enlist", func(ctx context.Context) error { return c.enlist(ctx, x) }))
 	case err != nil:
+		// An engine of 20.10 that was ended in the midst of a start may hold the lock of
+		// the container for ever. Only its own end helps.
+		c.wedged = c.wedged || errors.Is(err, context.DeadlineExceeded)
 		return err.Error()
 	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error) || forgotten(s) && (!x.listed || held == "engine_restarting"):
 		x.looping = false

@@ -30,6 +30,8 @@ type world struct {
 	stopped chan error
 	*Restarter
 
+	editing sync.Mutex
+
 	mu       sync.Mutex // of all below
 	picture  *engine.Picture
 	start    func(ctx context.Context, c *engine.Container) error
@@ -131,8 +133,11 @@ func (w *world) publish(p *engine.Picture) {
 	}
 }
 
-// edit publishes a picture in which one container has changed.
+// edit publishes a picture in which one container has changed. What changes at the
+// same time is not lost.
 func (w *world) edit(id string, f func(*engine.Container)) {
+	w.editing.Lock()
+	defer w.editing.Unlock()
 	cs := slices.Clone(w.Picture().Containers)
 	for i, c := range cs {
 		if c.ID == id {

@@ -57,6 +57,13 @@ func TestRecreateWithinTheDelayIsNotInterferedWith(t *testing.T) {
 	d.hides(series("defib_container_held", "name", old.name, "reason", "stopped_delay"))
 }
 
+// stopBeside stops the container beside the test, whose goroutine alone may end it.
+func (b *box) stopBeside() {
+	if err := b.engine.ContainerStop(b.Context(), b.id, container.StopOptions{}); err != nil {
+		b.Error(err)
+	}
+}
+
 // TestProjectGoingDownSlowlyIsNotFought is docker-compose down, which stops all
 // first and removes them after the slowest: whatever came back in between would
 // be left running.
@@ -81,12 +88,7 @@ func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 
 	var down sync.WaitGroup
 	for _, b := range boxes {
-		down.Go(func() {
-			// Not the box's own stop: Fatal belongs to the test's goroutine.
-			if err := b.engine.ContainerStop(t.Context(), b.id, container.StopOptions{}); err != nil {
-				t.Error(err)
-			}
-		})
+		down.Go(b.stopBeside)
 	}
 	down.Wait()
 	quick := boxes[0].awaitEvents("die", 1)[0]
@@ -116,12 +118,7 @@ func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
 	slow := s.run("slow", spec{labels: labels, args: []string{"-stubborn"}, stopTimeout: 6})
 	s.defib(whitelist(quick, slow), "--restart.stopped-delay="+delay.String())
 	var stopping sync.WaitGroup
-	stopping.Go(func() {
-		// Not the box's own stop: Fatal belongs to the test's goroutine.
-		if err := s.engine.ContainerStop(t.Context(), slow.id, container.StopOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
+	stopping.Go(slow.stopBeside)
 	slow.awaitEvents("kill", 1)
 	quick.stop()
 	stopping.Wait()

@@ -46,6 +46,25 @@ func TestChildOfARestartedNetworkIsRestarted(t *testing.T) {
 	}
 }
 
+// TestChildOfARestartThatNoEventToldOf: a list tells that the parent runs, as it
+// did before, and that it has not done so for long.
+func TestChildOfARestartThatNoEventToldOf(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, privateEngine(t)) // of which nothing else is lost
+	parent := s.run("vpn", spec{})
+	child := s.run("web", inNetworkOf(parent))
+	m := newMeddler(t, s.engine, 1)
+	d := startDefib(t, m.host(), whitelist(child), "--docker.resync-interval=2s")
+	d.knows(s)
+	m.begin(faultDrop, 1, "events")
+	parent.restart()
+	child.awaitEvents("start", 2)
+	d.awaitLine(1, "container restarted", "container", child.name, "trigger", "dependency")
+	d.awaitValue(series("docker_container_network_orphaned", "name", child.name), 0)
+	d.shows("defib_engine_reconnects_total", 0)
+	child.startedTimes(2)
+}
+
 func TestChildWaitsForItsNetworkParent(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))

@@ -183,7 +183,7 @@ func (c *connection) listFailed(err error) {
 
 // inspect asks for one container.
 func (c *connection) inspect(ctx context.Context, id string) {
-	mark := c.book.asked(id)
+	mark := c.book.asked(time.Now(), id)
 	c.wg.Go(func() {
 		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()

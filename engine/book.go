@@ -39,6 +39,8 @@ type entry struct {
 	version   int       // changes with each event; an answer asked for before is stale
 	lastEvent time.Time // on our clock
 	began     time.Time // when a start event came whose cause is not known yet
+	asked     time.Time // when its newest inspect was asked for
+	known     time.Time // on our clock: that its newest start and end are as described is known until here
 	early     Counts    // counted before its name was known
 	ours      int       // own actions under way
 

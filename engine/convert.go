@@ -119,6 +119,30 @@ func differs(c *Container, s container.Summary) bool {
 	return false
 }
 
+var lastingText = regexp.MustCompile(`^(?:Up|Exited \(-?\d+\)) (Less than a|About an?|\d+) (second|minute|hour)`)
+
+// lasting is how long at least a container has been up or down, by the status
+// text of a list ("Up 3 minutes (unhealthy)", "Exited (0) About an hour ago", "Up
+// Less than a second"). Hours are rounded. Days, and texts of another kind, tell
+// nothing. Source: https://github.com/docker/go-units/blob/master/duration.go
+func lasting(status string) (least time.Duration, told bool) {
+	m := lastingText.FindStringSubmatch(status)
+	if m == nil {
+		return 0, false
+	}
+	n, _ := strconv.Atoi(m[1]) // 0: less than a second
+	if strings.HasPrefix(m[1], "About") {
+		n = 1
+	}
+	switch least = time.Duration(n); m[2] {
+	case "second":
+		return least * time.Second, true
+	case "minute":
+		return least * time.Minute, true
+	}
+	return least*time.Hour - 30*time.Minute, true
+}
+
 // parseState reads Docker's seven states and the others that Podman has.
 func parseState(s string) State {
 	switch s {

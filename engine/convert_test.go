@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-units"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
@@ -233,6 +234,30 @@ func TestDiffers(t *testing.T) {
 				t.Errorf("differs: %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// The texts are made by the engine's own code.
+func TestLasting(t *testing.T) {
+	for d := time.Duration(0); d < 47*time.Hour; d += 333 * time.Millisecond {
+		text := units.HumanDuration(d)
+		exact := time.Second
+		switch {
+		case d >= time.Hour:
+			exact = time.Hour
+		case d >= time.Minute:
+			exact = time.Minute
+		}
+		for _, status := range []string{"Up " + text, "Up " + text + " (health: starting)", "Exited (-1) " + text + " ago"} {
+			if least, told := lasting(status); !told || least > d || least <= d-exact {
+				t.Fatalf("%q of %v: %v, %v", status, d, least, told)
+			}
+		}
+	}
+	for _, status := range []string{"", "Created", "Dead", "Removal In Progress", "Restarting (1) 3 seconds ago", "Up 3 days", "Up since noon", "Up for 3 hours"} {
+		if least, told := lasting(status); told {
+			t.Errorf("%q: %v, want that it tells nothing", status, least)
+		}
 	}
 }
 

@@ -299,7 +299,7 @@ func (f *fakeEngine) list() []container.Summary {
 			continue
 		}
 		c := fromInspect(*f.known[id])
-		list = append(list, summaryOf(c))
+		list = append(list, summaryOf(c, time.Now()))
 	}
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-units"
 )
 
 // skew is how far the engine's clock is ahead of ours: comparing the two by
@@ -158,19 +159,23 @@ func (l *ledger) list() {
 
 func (l *ledger) summaries() (list []container.Summary) {
 	for _, id := range slices.Sorted(maps.Keys(l.truth)) {
-		list = append(list, summaryOf(l.truth[id]))
+		list = append(list, summaryOf(l.truth[id], l.engineNow()))
 	}
 	return list
 }
 
-func summaryOf(c *Container) container.Summary {
+// summaryOf is a container's line of a list, now being on the engine's clock.
+func summaryOf(c *Container, now time.Time) container.Summary {
 	s := container.Summary{ID: c.ID, Names: []string{"/" + c.Name}, Labels: c.Labels, State: string(c.State), Created: c.Created.Unix()}
 	switch c.State {
 	case Exited:
-		s.Status = fmt.Sprintf("Exited (%d) 2 hours ago", c.Exit.Code)
-	case Running:
-		s.Status = "Up 2 hours"
-		if c.Health != NoHealth {
+		s.Status = fmt.Sprintf("Exited (%d) %s ago", c.Exit.Code, units.HumanDuration(now.Sub(c.Finished)))
+	case Running, Paused:
+		s.Status = "Up " + units.HumanDuration(now.Sub(c.Started))
+		switch {
+		case c.State == Paused:
+			s.Status += " (Paused)"
+		case c.Health != NoHealth:
 			s.Status += " (" + string(c.Health) + ")"
 		}
 	}
@@ -190,7 +195,7 @@ func (l *ledger) look() {
 func (l *ledger) ask() map[string]int {
 	marks := map[string]int{}
 	for _, id := range l.step(l.now, inspectors) {
-		marks[id] = l.asked(id)
+		marks[id] = l.asked(l.now, id)
 	}
 	return marks
 }

@@ -6,8 +6,9 @@ import (
 )
 
 // asked begins an inspect. The mark it returns goes into inspected.
-func (b *book) asked(id string) (mark int) {
+func (b *book) asked(now time.Time, id string) (mark int) {
 	e := b.entries[id]
+	e.asked = now
 	b.asking[id] = e.hung
 	return e.version
 }
@@ -62,7 +63,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 			seen = b.seen(c.Finished, now)
 		}
 	}
-	e.hung = false
+	e.hung, e.known = false, e.asked
 	e.run.inspected(c, e.c, seen, b.announcesStops)
 	if c.Exit.Known {
 		e.exit = c.Exit

@@ -39,7 +39,7 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 			if e.c.State != parseState(s.State) || e.c.Name != summaryName(s.Names) {
 				b.suspect(s.ID, e, asked)
 			}
-		case e.c != nil && e.c.Inspected && !b.syncing:
+		case e.c != nil && e.c.Inspected && !b.syncing && e.confirmed(now, asked, s):
 			continue
 		}
 		b.glance(now, e, s)
@@ -61,6 +61,19 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 		b.syncBy = now.Add(syncPatience)
 	}
 	b.tidy(now)
+}
+
+// confirmed reports whether a line of a list that was asked for at the given
+// moment proves that the container has not been started and has not ended since
+// that was known last. A text that gives no time leaves no doubt.
+func (e *entry) confirmed(now, asked time.Time, s container.Summary) bool {
+	if least, told := lasting(s.Status); told && least < now.Sub(e.known) {
+		return false
+	}
+	if asked.After(e.known) {
+		e.known = asked
+	}
+	return true
 }
 
 // glance takes from a line of a list what is not known better. After a gap even

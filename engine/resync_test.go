@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -239,6 +241,67 @@ func TestListTellsOfHealthAndExitCodeToo(t *testing.T) {
 	l.sync()
 	if got := l.get("a").Health; got != Unhealthy {
 		t.Errorf("health %q, want unhealthy", got)
+	}
+}
+
+// Law 5: a list shows no StartedAt and no FinishedAt, but how long a container has
+// been up or down, more or less.
+func TestLaw5RunsThatNoEventToldOfAreFoundByTheNextList(t *testing.T) {
+	for name, script := range map[string]string{
+		"restarted":              "start | (die 0), (start)",
+		"dead again":             "die 1 | (start), (die 1)",
+		"restarted, then paused": "start, pause | (die 0), (start), (pause)",
+	} {
+		known, unheard, _ := strings.Cut(script, " | ")
+		for _, age := range []time.Duration{0, resyncEvery, time.Minute, time.Hour, 100 * time.Minute, 3 * 24 * time.Hour} {
+			for _, after := range []time.Duration{time.Microsecond, time.Millisecond, time.Second, resyncEvery - time.Microsecond} {
+				t.Run(fmt.Sprintf("%s after %v and %v", name, age, after), func(t *testing.T) {
+					l := watching(t, "c")
+					l.play(known)
+					for range age / resyncEvery {
+						l.pass(resyncEvery)
+						l.sync()
+					}
+					l.pass(after)
+					l.play(unheard)
+					l.pass(resyncEvery - after)
+					l.sync()
+					got, want := l.get("c"), l.truth["c"]
+					if !got.Started.Equal(want.Started) || !got.Finished.Equal(want.Finished) {
+						t.Errorf("started %v, finished %v, want %v, %v", got.Started, got.Finished, want.Started, want.Finished)
+					}
+					if len(l.suspects) > 0 {
+						t.Error("it may count as drift, which the name and the state are judged by")
+					}
+				})
+			}
+		}
+	}
+}
+
+// What was just started or died is looked at once more, at the next list: its text
+// tells no moment within a second. Afterwards it proves that all is as it was.
+func TestListsHaveWhatStartedOrDiedInspectedOnceMore(t *testing.T) {
+	for _, interval := range []time.Duration{time.Second, resyncEvery, 10 * time.Minute} {
+		for _, what := range []string{"start, +20ms, look", "die 1, +20ms, look", "start, +100ms, pause"} {
+			t.Run(fmt.Sprintf("%s, every %v", what, interval), func(t *testing.T) {
+				l := watching(t, "c")
+				began := l.now
+				l.play(what)
+				var looks []time.Duration
+				for age := interval / 3; age < 3*time.Hour; age += interval {
+					l.now = began.Add(age)
+					l.list()
+					for id, mark := range l.ask() {
+						looks = append(looks, age)
+						l.answer(id, mark)
+					}
+				}
+				if len(looks) != 1 || looks[0] != interval/3 {
+					t.Errorf("inspected after %v, want once by the first list", looks)
+				}
+			})
+		}
 	}
 }
 

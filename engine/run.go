@@ -90,7 +90,8 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 func (r *run) inspected(c, before *Container, seen time.Time, announcesStops bool) {
 	// A start that nobody saw: what is known belongs to another run. So does what
 	// was told before the start, if the events in between were lost.
-	unseen := !r.whole && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
+	heard := r.whole && r.begun.IsZero() // of the start, or of the end before it
+	unseen := !heard && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
 	stale := !r.told.IsZero() && r.told.Before(c.Started)
 	switch {
 	case c.alive():

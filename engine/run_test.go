@@ -8,7 +8,7 @@ import (
 
 // play lets a container c live through a script: words separated by commas.
 // "+5s" passes time, "(x)" is an x that no event tells of, "hold" keeps events
-// on their way until "hear", "look" inspects anew; anything else is an event,
+// on their way until "hear", "list" lists and "look" inspects anew; anything else is an event,
 // and an inspect follows at once.
 func (l *ledger) play(script string) {
 	l.t.Helper()
@@ -37,6 +37,8 @@ func (l *ledger) play(script string) {
 		case verb == "hear":
 			l.held = false
 			l.hear()
+		case verb == "list":
+			l.list()
 		case verb == "look":
 			l.refresh("c", make(chan *Container, 1))
 		case verb == "ours":
@@ -124,6 +126,10 @@ func TestEndings(t *testing.T) {
 		{name: "it is restarted in a gap after a TERM, and crashes", script: seen + "kill 15, cut, replaced, (die 0), (start), +1m, open, +1m, die 1", want: EndedSelf},
 		{name: "it stays down in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, open", want: EndedStopped},
 
+		{name: "it is started unheard after a stop, and crashes", script: seen + "kill 9, die 137, +1m, (start), +20s, list, +1m, die 1", want: EndedSelf},
+		{name: "it is started and dies unheard after a stop", script: seen + "kill 9, die 137, +1m, (start), (die 137), +20s, list", want: EndedUnknown},
+		{name: "it is restarted unheard after a TERM, and crashes", script: seen + "kill 15, +1s, (die 0), (start), +20s, list, +1m, die 1", want: EndedSelf},
+
 		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: EndedUnknown},
 		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: EndedUnknown},
 		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: EndedUnknown},
@@ -145,46 +151,39 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// What the restarter waits for counts from when we saw the death, on our clock;
-// in the first picture from when it happened, never later than now.
-func TestDeathsCountFromWhenTheyWereSeen(t *testing.T) {
+// What the restarter waits for counts from when we saw the run begin or end, on
+// our clock; in the first picture from when it happened, never later than now.
+func TestRunsCountFromWhenTheyWereSeenToBeginOrEnd(t *testing.T) {
+	const seen = "(create), (start), +1h, open, "
 	for _, tc := range []struct {
 		name, script string
 		ago          time.Duration
 	}{
-		{"seen by event", "open, (create), create, start, +1m, die 1, +7s", 7 * time.Second},
-		{"in the first picture, without events", "(create), (start), (die 1), +1h, open", time.Hour},
-		{"in the first picture, by the replay", "create, start, +1m, die 1, +3m, open, +1s", 3*time.Minute + time.Second},
-		{"in a gap, without events", "(create), (start), +1h, open, create, cut, replaced, (die 1), +1h, open, +2s", 2 * time.Second},
-		{"in a gap, by the replay", "(create), (start), +1h, open, create, cut, die 1, +1h, open, +2s", 2 * time.Second},
+		{"death by event", "open, (create), create, start, +1m, die 1, +7s", 7 * time.Second},
+		{"death in the first picture, without events", "(create), (start), (die 1), +1h, open", time.Hour},
+		{"death in the first picture, by the replay", "create, start, +1m, die 1, +3m, open, +1s", 3*time.Minute + time.Second},
+		{"death in a gap, without events", seen + "create, cut, replaced, (die 1), +1h, open, +2s", 2 * time.Second},
+		{"death in a gap, by the replay", seen + "create, cut, die 1, +1h, open, +2s", 2 * time.Second},
+		{"death unheard", seen + "+1h, (die 1), +20s, list, +2s", 2 * time.Second},
+		{"death in a run unheard", seen + "+1h, die 1, +1h, (start), (die 1), +20s, list, +2s", 2 * time.Second},
 		{"a first start that failed", "(create), (fail), +1h, open", time.Hour},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			l := newLedger(t)
-			l.play(tc.script)
-			if got := l.now.Sub(l.get("c").Ended); got != tc.ago {
-				t.Errorf("%s: ended %v ago, want %v", tc.script, got, tc.ago)
-			}
-		})
-	}
-}
 
-func TestRunsCountFromWhenTheyBegan(t *testing.T) {
-	for _, tc := range []struct {
-		name, script string
-		ago          time.Duration
-	}{
-		{"seen by event", "open, (create), create, start, +7s", 7 * time.Second},
-		{"in the first picture", "(create), (start), +1h, open", time.Hour},
-		{"in the first picture, paused", "(create), (start), +1h, (pause), +1h, open", 2 * time.Hour},
-		{"in the first picture, paused in a second run", "(create), (start), (die 1), +1h, (start), +1h, (pause), open, unpause, +1s", time.Hour + time.Second},
-		{"after a gap", "(create), (start), +1h, open, create, cut, replaced, (die 1), (start), +1h, open, +2s", 2 * time.Second},
+		{"run by event", "open, (create), create, start, +7s", 7 * time.Second},
+		{"run in the first picture", seen, time.Hour},
+		{"run in the first picture, paused", "(create), (start), +1h, (pause), +1h, open", 2 * time.Hour},
+		{"second run in the first picture, paused", "(create), (start), (die 1), +1h, (start), +1h, (pause), open, unpause, +1s", time.Hour + time.Second},
+		{"run in a gap", seen + "create, cut, replaced, (die 1), (start), +1h, open, +2s", 2 * time.Second},
+		{"run unheard", seen + "+1h, (die 1), (start), +20s, list, +2s", 2 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newLedger(t)
-			l.play(tc.script)
-			if got := l.now.Sub(l.get("c").Begun).Round(time.Millisecond); got != tc.ago {
-				t.Errorf("%s: began %v ago, want %v", tc.script, got, tc.ago)
+			l.play(strings.TrimSuffix(tc.script, ", "))
+			at := l.get("c").Ended
+			if at.IsZero() {
+				at = l.get("c").Begun
+			}
+			if got := l.now.Sub(at).Round(time.Millisecond); got != tc.ago {
+				t.Errorf("%s: %v ago, want %v", tc.script, got, tc.ago)
 			}
 		})
 	}

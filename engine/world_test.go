@@ -118,7 +118,7 @@ func (w *world) askList() {
 		list := w.summaries()
 		for i := range list {
 			if was, ok := w.lagging[list[i].ID]; ok {
-				list[i] = summaryOf(&was)
+				list[i] = summaryOf(&was, w.engineNow())
 			}
 		}
 		w.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
@@ -135,7 +135,7 @@ func (w *world) askInspect(id string) {
 		w.t.Fatalf("%s is inspected twice at a time", id)
 	}
 	w.flying[id] = true
-	mark := w.asked(id)
+	mark := w.asked(w.now, id)
 	if w.faults && w.IntN(20) == 0 {
 		w.deliver(w.now.Add(10*time.Second), func() { w.land(id, mark, nil, false) })
 		return
@@ -249,6 +249,10 @@ func (w *world) something() {
 		w.act(id, "pause", "")
 	case w.IntN(3) == 0:
 		w.act(id, "kill", []string{"1", "9", "15"}[w.IntN(3)])
+	case w.faults && w.IntN(3) == 0: // restarted between two lists, and not a word of it
+		w.silently(id, "die", "0")
+		w.turn(w.upTo(100 * time.Millisecond))
+		w.silently(id, "start", "")
 	default:
 		w.act(id, "die", fmt.Sprint(w.IntN(3)))
 		if w.truth[id] != nil && w.IntN(3) == 0 { // its policy restarts it
@@ -279,18 +283,19 @@ func (w *world) fault() {
 func (w *world) compare(what string) {
 	w.t.Helper()
 	type face struct {
-		Name  string
-		State State
+		Name              string
+		State             State
+		Started, Finished time.Time
 	}
 	got, want := map[string]face{}, map[string]face{}
 	for _, c := range w.picture().Containers {
-		got[c.ID] = face{c.Name, c.State}
+		got[c.ID] = face{c.Name, c.State, c.Started, c.Finished}
 		if !c.Inspected {
 			w.t.Errorf("%s: %s is not inspected", what, c.ID)
 		}
 	}
 	for id, c := range w.truth {
-		want[id] = face{c.Name, c.State}
+		want[id] = face{c.Name, c.State, c.Started, c.Finished}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		w.t.Errorf("%s, -truth +picture:\n%s", what, diff)

@@ -13,6 +13,8 @@ const (
 	// An event that lies so far before or after a list explains what the list
 	// found different.
 	driftSlack = 2 * time.Second
+	// How far a list may lag behind the engine's own inspects.
+	listLag = time.Second
 	// How long after the list the first picture waits for inspects that hang.
 	syncPatience = 2 * time.Second
 
@@ -40,7 +42,7 @@ type entry struct {
 	lastEvent time.Time // on our clock
 	began     time.Time // when a start event came whose cause is not known yet
 	asked     time.Time // when its newest inspect was asked for
-	known     time.Time // on our clock: that its newest start and end are as described is known until here
+	known     time.Time // on our clock: nothing has started or ended between what c describes and this moment
 	early     Counts    // counted before its name was known
 	ours      int       // own actions under way
 

@@ -123,8 +123,8 @@ var lastingText = regexp.MustCompile(`^(?:Up|Exited \(-?\d+\)) (Less than a|Abou
 
 // lasting is how long at least a container has been up or down, by the status
 // text of a list ("Up 3 minutes (unhealthy)", "Exited (0) About an hour ago", "Up
-// Less than a second"). Hours are rounded. Days, and texts of another kind, tell
-// nothing. Source: https://github.com/docker/go-units/blob/master/duration.go
+// Less than a second"). Hours are rounded. Of days, and in texts of another kind,
+// it is not told. Source: https://github.com/docker/go-units/blob/master/duration.go
 func lasting(status string) (least time.Duration, told bool) {
 	m := lastingText.FindStringSubmatch(status)
 	if m == nil {

@@ -63,16 +63,15 @@ func (b *book) listAnswered(now, asked time.Time, list []container.Summary) {
 	b.tidy(now)
 }
 
-// confirmed reports whether a line of a list that was asked for at the given
-// moment proves that the container has not been started and has not ended since
-// that was known last. A text that gives no time leaves no doubt.
+// confirmed reports whether a line of a list, asked for and answered at these
+// moments, proves that what is known of the newest start and end still is so. A
+// text that tells no time is taken for a proof: of days, since nothing new is so
+// old, and of states that are looked at again anyway, or never left.
 func (e *entry) confirmed(now, asked time.Time, s container.Summary) bool {
-	if least, told := lasting(s.Status); told && least < now.Sub(e.known) {
+	if least, told := lasting(s.Status); told && least < now.Sub(e.known)+listLag {
 		return false
 	}
-	if asked.After(e.known) {
-		e.known = asked
-	}
+	e.known = asked
 	return true
 }
 

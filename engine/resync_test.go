@@ -279,17 +279,70 @@ func TestLaw5RunsThatNoEventToldOfAreFoundByTheNextList(t *testing.T) {
 	}
 }
 
+// An answer tells of some moment between the question and itself.
+func TestLaw5RunsThatNoEventToldOfAreFoundDespiteLateAnswers(t *testing.T) {
+	restart := func(l *ledger) { l.play("(die 0), (start)") }
+	for name, late := range map[string]func(l *ledger){
+		"an inspect is answered after the restart": func(l *ledger) {
+			l.happens("c", "update", "")
+			mark, was := l.ask()["c"], l.inspect("c")
+			l.pass(time.Second)
+			restart(l)
+			l.pass(4 * time.Second)
+			l.inspected(l.now, "c", mark, was, true)
+			l.pass(25 * time.Second)
+			l.sync()
+		},
+		"a list is answered after the restart": func(l *ledger) {
+			asked, was := l.now, l.summaries()
+			l.pass(time.Second)
+			restart(l)
+			l.pass(4 * time.Second)
+			l.listAnswered(l.now, asked, was)
+			l.pass(25 * time.Second)
+			l.sync()
+		},
+		"a list is asked for after the restart and made late": func(l *ledger) {
+			l.list()
+			l.pass(time.Second)
+			restart(l)
+			asked := l.now
+			l.pass(30 * time.Second)
+			l.listAnswered(l.now, asked, l.summaries())
+			l.look()
+		},
+		"a list lags behind": func(l *ledger) {
+			was := l.summaries()
+			restart(l)
+			l.pass(listLag / 2)
+			l.listAnswered(l.now, l.now, was)
+			l.pass(resyncEvery - 50*time.Millisecond)
+			l.sync()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := watching(t, "c")
+			l.pass(time.Minute)
+			l.sync()
+			late(l)
+			if got, want := l.get("c").Started, l.truth["c"].Started; !got.Equal(want) {
+				t.Errorf("started %v, want %v", got, want)
+			}
+		})
+	}
+}
+
 // What was just started or died is looked at once more, at the next list: its text
 // tells no moment within a second. Afterwards it proves that all is as it was.
 func TestListsHaveWhatStartedOrDiedInspectedOnceMore(t *testing.T) {
-	for _, interval := range []time.Duration{time.Second, resyncEvery, 10 * time.Minute} {
+	for _, interval := range []time.Duration{5 * time.Second, resyncEvery, 10 * time.Minute} {
 		for _, what := range []string{"start, +20ms, look", "die 1, +20ms, look", "start, +100ms, pause"} {
 			t.Run(fmt.Sprintf("%s, every %v", what, interval), func(t *testing.T) {
 				l := watching(t, "c")
 				began := l.now
 				l.play(what)
 				var looks []time.Duration
-				for age := interval / 3; age < 3*time.Hour; age += interval {
+				for age := interval / 3; age < 60*time.Hour; age += interval {
 					l.now = began.Add(age)
 					l.list()
 					for id, mark := range l.ask() {

@@ -41,6 +41,19 @@ func (r *run) over() bool { return r.ending != NotEnded }
 // start begins a new run.
 func (r *run) start() { *r = run{whole: true} }
 
+// renew begins one whose start nobody heard: of what was told, only what came
+// after that start, on the engine's clock, is told of it.
+func (r *run) renew(started time.Time) {
+	was := *r
+	*r = run{}
+	if was.told.After(started) {
+		r.told, r.stopping = was.told, was.stopping
+	}
+	if was.hinted.After(started) {
+		r.hinted = was.hinted
+	}
+}
+
 // kill takes a signal sent through the API; 0 is one not named.
 func (r *run) kill(at, now time.Time, signal, stopSignal int, trusted bool) {
 	if trusted && stops(signal, stopSignal) {
@@ -96,7 +109,7 @@ func (r *run) inspected(c, before *Container, seen time.Time, announcesStops boo
 	switch {
 	case c.alive():
 		if r.over() || unseen || stale {
-			r.start()
+			r.renew(c.Started)
 		}
 		r.whole = true
 		if r.begun.IsZero() {
@@ -104,7 +117,7 @@ func (r *run) inspected(c, before *Container, seen time.Time, announcesStops boo
 		}
 	case c.State == Exited || c.State == Dead:
 		if unseen || r.settled && !r.finished.Equal(c.Finished) {
-			*r = run{}
+			r.renew(c.Started)
 		}
 		if stale && r.ending == EndedStopped {
 			r.told, r.ending = time.Time{}, EndedUnknown

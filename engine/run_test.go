@@ -128,6 +128,15 @@ func TestEndings(t *testing.T) {
 
 		{name: "it is started unheard after a stop, and crashes", script: seen + "kill 9, die 137, +1m, (start), +20s, list, +1m, die 1", want: EndedSelf},
 		{name: "it is started and dies unheard after a stop", script: seen + "kill 9, die 137, +1m, (start), (die 137), +20s, list", want: EndedUnknown},
+		{name: "it is restarted unheard, and stopped before the next list", script: seen + "(die 0), (start), +5s, kill 15, +1s, die 0", want: EndedStopped},
+		{name: "it is restarted unheard, and killed before the next list", script: seen + "(die 0), (start), +5s, kill 9, +20ms, die 137", want: EndedStopped},
+		{name: "it is restarted unheard, and dies of USR1", script: seen + "(die 0), (start), +5s, kill 10, +500ms, die 138", want: EndedStopped},
+		{name: "it is restarted unheard after USR1, and crashes at once", script: seen + "kill 10, (die 0), (start), +100ms, look, +100ms, die 1", want: EndedSelf},
+		{name: "it is restarted unheard, and an inspect tells of its stop first", script: seen + "(die 0), (start), +5s, kill 15, hold, die 0, look, hear", want: EndedStopped},
+		{name: "its start is not heard, and it is stopped", script: seen + "die 0, (start), +5s, kill 15, +1s, die 0", want: EndedStopped},
+		{name: "it runs and is stopped unheard but for the signal", script: seen + "die 0, +1h, (start), +5s, kill 15, (die 0), +20s, list", want: EndedStopped},
+		{name: "it dies twice before an inspect", script: seen + "hold, die 1, start, die 1, hear", want: EndedSelf},
+		{name: "it is started and told to stop before an inspect", script: seen + "die 1, +1s, hold, start, kill 15, hear, +1s, die 0", want: EndedStopped},
 		{name: "it is restarted unheard after a TERM, and crashes", script: seen + "kill 15, +1s, (die 0), (start), +20s, list, +1m, die 1", want: EndedSelf},
 
 		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: EndedUnknown},
@@ -217,6 +226,8 @@ func TestStoppingIsShownWhileItLasts(t *testing.T) {
 		{seen + "create, cut, kill 15, +3h, open", false},
 		{seen + "create, cut, kill 15, +1m, open", true},
 		{seen + "kill 15, hold, die 0, look", false},
+		{seen + "(die 0), (start), +5s, kill 15, +1s", true},
+		{seen + "kill 15, +1s, (die 0), (start), +5s, look", false},
 	} {
 		t.Run(tc.script, func(t *testing.T) {
 			l := newLedger(t)

@@ -71,7 +71,8 @@ func newReplay(tb testing.TB, containers int) *replay {
 
 func (r *replay) host() string { return "unix://" + r.socket }
 
-// routes answers the calls that Defib makes, with or without a version.
+// routes answers the calls that Defib makes, and a list that is asked for without
+// a version.
 func (r *replay) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.47") })
@@ -83,6 +84,7 @@ func (r *replay) routes() http.Handler {
 	})
 	mux.HandleFunc("/{v}/events", r.stream)
 	mux.HandleFunc("/{v}/containers/json", r.list)
+	mux.HandleFunc("/containers/json", r.list)
 	mux.HandleFunc("/{v}/containers/{id}/json", r.inspect)
 	return mux
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -38,12 +38,7 @@ func addCommands(app *kingpin.Application, f *flags) {
 
 // checkHold completes the flags of hold and release and returns every mistake, joined.
 func (f *flags) checkHold() error {
-	var m mistakes
-	for _, mistake := range f.unread {
-		if strings.HasPrefix(mistake.Error(), "--for: ") {
-			m = append(m, mistake)
-		}
-	}
+	m := mistakes(slices.Clone(f.unreadOwn))
 	if f.command == commandHold && len(m) == 0 {
 		m.positive("--for", f.holdFor)
 	}

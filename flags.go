@@ -40,7 +40,7 @@ type flags struct {
 
 	whitelist, exclude, labelLists, matchTexts []string
 	mode, triggers, tokenFile                  string
-	unread                                     []error // by flag: values that are not of its kind
+	unread, unreadOwn                          []error // values that are not of their flag's kind: of all commands, of the one's own
 
 	mistakes  error // for the command check, which tells them itself
 	command   string
@@ -113,17 +113,17 @@ func newApp(f *flags) *kingpin.Application {
 	app.GetFlag("web.config.file").PlaceHolder("FILE")
 	f.log = &promslog.Config{}
 	promslogflag.AddFlags(app, f.log)
-	f.tolerate(app.GetFlag, app.Model().Flags)
+	tolerate(app.GetFlag, app.Model().Flags, &f.unread)
 	for _, command := range app.Model().Commands {
-		f.tolerate(app.GetCommand(command.Name).GetFlag, command.Flags)
+		tolerate(app.GetCommand(command.Name).GetFlag, command.Flags, &f.unreadOwn)
 	}
 	return app
 }
 
 // tolerate has flags note what is not of their kind.
-func (f *flags) tolerate(get func(name string) *kingpin.FlagClause, all []*kingpin.FlagModel) {
+func tolerate(get func(name string) *kingpin.FlagClause, all []*kingpin.FlagModel, unread *[]error) {
 	for _, flag := range all {
-		get(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: &f.unread})
+		get(flag.Name).SetValue(value{Value: flag.Value, flag: flag, unread: unread})
 	}
 }
 

@@ -52,23 +52,35 @@ func (s *scene) brittle(suffix string) (b *box, dir string) {
 	return b, dir
 }
 
+// TestRestartThatFailsIsToldWithTheEnginesWords: whether or not the events of it
+// come in time, it is Defib that has stopped the container.
 func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
-	b, dir := s.brittle("web")
-	d := s.defib(whitelist(b), hasty, patient, "--restart.backoff-max=1h")
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprint("events lost: ", lost), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, sharedEngine(t))
+			b, dir := s.brittle("web")
+			m := newMeddler(t, s.engine, 1)
+			d := startDefib(t, m.host(), whitelist(b), hasty, patient, "--restart.backoff-max=1h")
+			d.knows(s)
+			if lost {
+				m.begin(faultDrop, 1, "events")
+			}
+			if err := os.Remove(dir); err != nil {
+				t.Fatal(err)
+			}
+			if got := d.post(b.alarm()); got.outcome() != "in_progress" { // as it is if that takes long
+				got.is(t, 503, "failed", dir)
+			}
+			if l := d.awaitLine(1, "restart failed", "container", b.name); !strings.Contains(l.str("err"), dir) {
+				t.Errorf("the log does not say why: %s", l.text)
+			}
+			b.mustBe(container.StateExited)
+			d.post(b.alarm()).is(t, 200, "back_off", "ask again in")
+			d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "alert"), 1)
+		})
 	}
-	if got := d.post(b.alarm()); got.outcome() != "in_progress" { // as it is if that takes long
-		got.is(t, 503, "failed", dir)
-	}
-	if l := d.awaitLine(1, "restart failed", "container", b.name); !strings.Contains(l.str("err"), dir) {
-		t.Errorf("the log does not say why: %s", l.text)
-	}
-	b.mustBe(container.StateExited)
-	d.post(b.alarm()).is(t, 200, "back_off", "ask again in")
-	d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "alert"), 1)
 }
 
 func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {

@@ -64,7 +64,7 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 		}
 	}
 	e.hung, e.known = false, e.asked
-	e.run.inspected(c, e.c, seen, b.announcesStops)
+	e.run.inspected(c, e.c, seen, e.ours > 0, b.announcesStops)
 	if c.Exit.Known {
 		e.exit = c.Exit
 	}

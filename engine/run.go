@@ -26,6 +26,7 @@ type run struct {
 	told   time.Time // the newest stopping signal, on the engine's clock
 	hinted time.Time // the newest signal of another kind, on the engine's clock
 	oom    bool
+	ours   bool // ended during an action of our own, as an inspect showed: what is told of that end comes late
 
 	begun    time.Time // when it was seen to begin, on our clock
 	stopping time.Time // as told, on our clock
@@ -75,15 +76,20 @@ func stops(signal, stopSignal int) bool {
 // stop takes the event of a finished docker stop, which on Docker 20.10 comes
 // after the death that it belongs to.
 func (r *run) stop(at, now time.Time) {
-	if r.over() {
+	switch {
+	case r.ours:
+	case r.over():
 		r.ending = EndedStopped
-		return
+	default:
+		r.told, r.stopping = at, now
 	}
-	r.told, r.stopping = at, now
 }
 
 // die ends the run. Ours is true while an action of our own is under way.
 func (r *run) die(at, now time.Time, ours, announcesStops bool) {
+	if r.ours {
+		return
+	}
 	r.begun, r.died, r.ended, r.settled, r.stopping = time.Time{}, at, now, false, time.Time{}
 	switch {
 	case ours:
@@ -99,8 +105,8 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 
 // inspected squares the evidence with what an inspect says that is not older
 // than the last event. Seen is the moment, on our clock, from which a start or an
-// end that nobody saw counts.
-func (r *run) inspected(c, before *Container, seen time.Time, announcesStops bool) {
+// end that nobody saw counts. Ours is as in die.
+func (r *run) inspected(c, before *Container, seen time.Time, ours, announcesStops bool) {
 	// A start that nobody saw: what is known belongs to another run. So does what
 	// was told before the start, if the events in between were lost.
 	heard := r.whole && r.begun.IsZero() // of the start, or of the end before it
@@ -123,10 +129,11 @@ func (r *run) inspected(c, before *Container, seen time.Time, announcesStops boo
 			r.told, r.ending = time.Time{}, EndedUnknown
 		}
 		if !r.over() { // its die event may be on its way: the evidence stays for it
-			r.die(c.Finished, seen, false, announcesStops)
-			if r.ending == EndedSelf {
+			r.die(c.Finished, seen, ours, announcesStops)
+			if r.ending == EndedSelf && !ours {
 				r.ending = EndedUnknown // nobody saw it
 			}
+			r.ours = ours
 		}
 		r.settled, r.finished, r.stopping = true, c.Finished, time.Time{} // whatever was told after its death
 	case c.FailedStart() && !r.over():

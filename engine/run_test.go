@@ -102,6 +102,10 @@ func TestEndings(t *testing.T) {
 		{name: "our own restart stops it, and its start dies", script: seen + "ours, kill 15, die 0, stop, start, +20ms, die 1, restart, done", want: EndedSelf},
 		{name: "our own start dies", script: seen + "die 1, ours, start, +20ms, die 1, done", want: EndedSelf},
 		{name: "our own restart stops it and cannot start it", script: seen + "ours, kill 15, die 0, stop, (fail), done, look", want: EndedSelf},
+		{name: "our own restart cannot start it, which is told late", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear", want: EndedSelf},
+		{name: "our own restart cannot start it, which is not told", script: seen + "ours, (die 0), (fail), look, done", want: EndedSelf},
+		{name: "it is started unheard after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, (start), +1m, kill 15, +1s, die 0, stop", want: EndedStopped},
+		{name: "it is started after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, start, +1m, kill 15, +1s, stop, die 0", want: EndedStopped},
 		{name: "it is stopped after our own start", script: seen + "die 1, ours, start, done, +1m, kill 15, die 0, stop", want: EndedStopped},
 		{name: "it dies of itself after our own restart", script: seen + "ours, kill 15, die 0, stop, start, restart, done, +1m, die 1", want: EndedSelf},
 
@@ -142,6 +146,7 @@ func TestEndings(t *testing.T) {
 		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: EndedUnknown},
 		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: EndedUnknown},
 		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: EndedUnknown},
+		{name: "Podman: our own restart cannot start it, which is told late", podman: true, script: seen + "ours, hold, die 0, (fail), look, done, hear", want: EndedSelf},
 		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: EndedSelf},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -152,6 +152,32 @@ func TestStoppedContainer(t *testing.T) {
 	}
 }
 
+// A stop waits for the start that is under way, and follows it at once: before
+// Defib knows that what it asked for has been done.
+func TestStopDuringOurOwnActionIsAStop(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(*box, *defib){
+		"a start":   func(b *box, _ *defib) { b.crash() },
+		"a restart": func(b *box, d *defib) { go d.post(b.alarm()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, sharedEngine(t))
+			b := s.run("token", spec{args: []string{"-code=1"}, stopTimeout: 1})
+			m := newMeddler(t, s.engine, 1)
+			d := startDefib(t, m.host(), whitelist(b), "--restart.policy=unless-stopped", hasty)
+			d.knows(s)
+			end := m.begin(faultDelay, 1, "inspect")
+			ask(b, d)
+			b.awaitEvents("start", 2)
+			b.stopAtOnce()
+			end()
+			d.awaitHeld(b, "stopped")
+			b.startedTimes(2)
+		})
+	}
+}
+
 func TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))

@@ -112,6 +112,7 @@ var differences = map[string]string{
 	"TestLawsHoldInChaos":                                                                    tellsNoStop,
 	"TestStackHealsBesideTheSwarm":                                                           hasNoSwarm,
 	"TestStateOfWhitelistedContainersIsLogged":                                               tellsNoStop,
+	"TestStopDuringOurOwnActionIsAStop":                                                      tellsNoStop,
 	"TestStoppedContainer/docker_kill,_on-failure":                                           tellsNoStop,
 	"TestStoppedContainer/docker_kill,_unless-stopped":                                       tellsNoStop,
 	"TestStoppedContainer/docker_kill_-s_TERM,_unless-stopped":                               tellsNoStop,

@@ -201,6 +201,12 @@ func (b *box) start() {
 func (b *box) stop() {
 	b.Helper()
 	b.awaitAlive()
+	b.stopAtOnce()
+}
+
+// stopAtOnce is stop, whether or not the patient is there yet to hear of it.
+func (b *box) stopAtOnce() {
+	b.Helper()
 	b.must("stopping "+b.name, func(ctx context.Context) error {
 		return b.engine.ContainerStop(ctx, b.id, b.stopOptions())
 	})

@@ -59,8 +59,8 @@ func (e *Engine) Restart(ctx context.Context, c *Container) error {
 // act makes one call, waits for the container to be inspected anew, and returns
 // what it is now. What the inspect shows counts more than the call's answer.
 func (e *Engine) act(ctx context.Context, name string, c *Container, patience time.Duration, call func(context.Context) error) (*Container, error) {
-	e.inbox.post(func(time.Time) { e.book.acting(c.ID, +1) })
-	defer e.inbox.post(func(time.Time) { e.book.acting(c.ID, -1) })
+	e.inbox.post(func(time.Time) { e.book.acting(c.ID, true) })
+	defer e.inbox.post(func(time.Time) { e.book.acting(c.ID, false) })
 
 	callCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -126,28 +126,36 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What our own start does to a container is no evidence of a stop.
-func TestDeathDuringOurOwnStartIsItsOwn(t *testing.T) {
+// What our own restart does to a container is no evidence of a stop. A start stops
+// nothing: somebody did.
+func TestStopsDuringOurOwnActions(t *testing.T) {
 	t.Parallel()
 	f, w, c := startCase(t)
-	f.on("start", func(rw http.ResponseWriter, _ *http.Request) {
-		f.start(c.ID)
+	stopped := func(rw http.ResponseWriter, deaths uint64) {
 		f.emit(c.ID, "kill")
 		f.die(c.ID)
-		w.until(t, "its death is known", func(p *Picture) bool { return p.Get(c.ID).Events[EventDie] == 2 })
-		rw.WriteHeader(http.StatusNoContent)
+		w.until(t, "its death is known", func(p *Picture) bool { return p.Get(c.ID).Events[EventDie] == deaths })
+		answers(http.StatusInternalServerError, "it does not start")(rw, nil)
+	}
+	f.on("start", func(rw http.ResponseWriter, _ *http.Request) {
+		f.start(c.ID)
+		stopped(rw, 2)
 	})
 	if err := w.Start(t.Context(), c); err != nil {
-		t.Fatal(err)
+		t.Fatal(err) // it did start
+	}
+	if got := w.Picture().Get(c.ID); got.Ending != EndedStopped {
+		t.Errorf("ended %q during our start, want stopped", got.Ending)
+	}
+	f.start(c.ID)
+	w.untilState(t, c.ID, Running)
+	f.on("restart", func(rw http.ResponseWriter, _ *http.Request) { stopped(rw, 3) })
+	if err := w.Restart(t.Context(), w.Picture().Get(c.ID)); err == nil {
+		t.Fatal("no error from a restart that fails")
 	}
 	if got := w.Picture().Get(c.ID); got.Ending != EndedSelf {
-		t.Errorf("ended %q, want self", got.Ending)
+		t.Errorf("ended %q by our restart, want self", got.Ending)
 	}
-	f.on("start", nil)
-	f.start(c.ID)
-	f.emit(c.ID, "kill") // by somebody
-	f.die(c.ID)
-	w.until(t, "it was stopped", func(p *Picture) bool { return p.Get(c.ID).Ending == EndedStopped })
 }
 
 func TestStartIsGivenUpWithItsContext(t *testing.T) {

@@ -44,7 +44,7 @@ type entry struct {
 	asked     time.Time // when its newest inspect was asked for
 	known     time.Time // on our clock: nothing has started or ended between what c describes and this moment
 	early     Counts    // counted before its name was known
-	ours      int       // own actions under way
+	ours      bool      // an action of our own is under way, and has not started it yet
 
 	queued  bool
 	hung    bool          // its last inspect was not answered
@@ -179,13 +179,16 @@ func (b *book) event(now time.Time, h happening) bool {
 		b.touch(project, at)
 	case "start":
 		b.count(e, EventStart)
-		e.run.start()
-		if e.ours == 0 {
+		if !e.ours {
 			e.began = at
 		}
+		if e.run.over() { // else it tells late of the run that a restart is to end
+			e.ours = false
+		}
+		e.run.start()
 	case "kill":
 		b.count(e, EventKill)
-		if e.ours == 0 && b.announcesStops { // else it is no evidence, and names no signal
+		if !e.ours && b.announcesStops { // else it is no evidence, and names no signal
 			stopSignal, trusted := 0, true
 			if e.c != nil {
 				stopSignal = e.c.stopSignal
@@ -196,14 +199,12 @@ func (b *book) event(now time.Time, h happening) bool {
 			b.touch(project, at)
 		}
 	case "stop":
-		if e.ours == 0 {
-			e.run.stop(h.at, at)
-		}
+		e.run.stop(h.at, at)
 	case "die":
 		b.count(e, EventDie)
-		e.run.die(h.at, at, e.ours > 0, b.announcesStops)
+		e.run.die(h.at, at, e.ours, b.announcesStops)
 		e.exit = e.exitOf(h.exit)
-		if e.ours == 0 {
+		if !e.ours {
 			b.touch(project, at)
 		}
 	case "oom":

@@ -220,6 +220,7 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/json$`), "list"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/json$`), "inspect"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/start$`), "start"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/restart$`), "restart"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/images/json$`), "images"},
 }
 
@@ -268,7 +269,7 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 			return
 		}
 		_, _ = w.Write(text)
-	case "start":
+	case "start", "restart":
 		f.mu.Lock()
 		c := f.known[id]
 		running := c != nil && c.State.Status == container.StateRunning
@@ -276,9 +277,13 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 		switch {
 		case c == nil:
 			answers(http.StatusNotFound, "No such container: "+id)(w, r)
-		case running:
+		case running && call == "start":
 			w.WriteHeader(http.StatusNotModified)
 		default:
+			if running {
+				f.emit(id, "kill")
+				f.die(id)
+			}
 			f.start(id)
 			w.WriteHeader(http.StatusNoContent)
 		}

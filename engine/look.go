@@ -64,7 +64,8 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 		}
 	}
 	e.hung, e.known = false, e.asked
-	e.run.inspected(c, e.c, seen, e.ours > 0, b.announcesStops)
+	e.ours = e.ours && e.c != nil && e.c.Started.Equal(c.Started)
+	e.run.inspected(c, e.c, seen, e.ours, b.announcesStops)
 	if c.Exit.Known {
 		e.exit = c.Exit
 	}
@@ -100,6 +101,9 @@ func (b *book) reply(e *entry, c *Container) {
 func (b *book) show(now time.Time, e *entry, c *Container) {
 	c.Exit = e.exit
 	c.Begun, c.Ending, c.Ended, c.Stopping = e.run.begun, e.run.ending, e.run.ended, e.run.stopping
+	if e.run.over() {
+		c.Stopping = time.Time{}
+	}
 	switch {
 	case c.Health != Unhealthy:
 		c.Sick = time.Time{}
@@ -160,11 +164,11 @@ func (b *book) refresh(id string, w chan<- *Container) {
 	b.enqueue(id, e)
 }
 
-// acting counts own actions under way: the events they cause are no evidence
-// of a stop.
-func (b *book) acting(id string, delta int) {
+// acting begins or ends an action of our own. What happens to the container until
+// it has been started is our doing, and no evidence of a stop.
+func (b *book) acting(id string, is bool) {
 	if e := b.entries[id]; e != nil {
-		e.ours = max(0, e.ours+delta)
+		e.ours = is
 	}
 }
 

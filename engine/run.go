@@ -26,7 +26,7 @@ type run struct {
 	told   time.Time // the newest stopping signal, on the engine's clock
 	hinted time.Time // the newest signal of another kind, on the engine's clock
 	oom    bool
-	ours   bool // ended during an action of our own, as an inspect showed: what is told of that end comes late
+	ours   bool // an action of our own ended it: what else is told of that end tells nothing
 
 	begun    time.Time // when it was seen to begin, on our clock
 	stopping time.Time // as told, on our clock
@@ -76,21 +76,19 @@ func stops(signal, stopSignal int) bool {
 // stop takes the event of a finished docker stop, which on Docker 20.10 comes
 // after the death that it belongs to.
 func (r *run) stop(at, now time.Time) {
-	switch {
-	case r.ours:
-	case r.over():
+	if r.over() && !r.ours {
 		r.ending = EndedStopped
-	default:
-		r.told, r.stopping = at, now
 	}
+	r.told, r.stopping = at, now
 }
 
-// die ends the run. Ours is true while an action of our own is under way.
+// die ends the run. Ours is true while an action of our own has yet to start it.
 func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 	if r.ours {
 		return
 	}
-	r.begun, r.died, r.ended, r.settled, r.stopping = time.Time{}, at, now, false, time.Time{}
+	r.ours = ours
+	r.begun, r.died, r.ended, r.settled = time.Time{}, at, now, false
 	switch {
 	case ours:
 		r.ending = EndedSelf
@@ -133,9 +131,8 @@ func (r *run) inspected(c, before *Container, seen time.Time, ours, announcesSto
 			if r.ending == EndedSelf && !ours {
 				r.ending = EndedUnknown // nobody saw it
 			}
-			r.ours = ours
 		}
-		r.settled, r.finished, r.stopping = true, c.Finished, time.Time{} // whatever was told after its death
+		r.settled, r.finished = true, c.Finished
 	case c.FailedStart() && !r.over():
 		*r = run{ending: EndedSelf, ended: seen, settled: true}
 	}

@@ -8,8 +8,9 @@ import (
 
 // play lets a container c live through a script: words separated by commas.
 // "+5s" passes time, "(x)" is an x that no event tells of, "hold" keeps events
-// on their way until "hear", "list" lists and "look" inspects anew; anything else is
-// an event, and an inspect follows at once.
+// on their way until "hear", "list" lists and "look" inspects anew, an action of
+// "ours" is under way until "done"; anything else is an event, and an inspect
+// follows at once.
 func (l *ledger) play(script string) {
 	l.t.Helper()
 	for word := range strings.SplitSeq(script, ",") {
@@ -42,9 +43,9 @@ func (l *ledger) play(script string) {
 		case verb == "look":
 			l.refresh("c", make(chan *Container, 1))
 		case verb == "ours":
-			l.acting("c", +1)
+			l.acting("c", true)
 		case verb == "done":
-			l.acting("c", -1)
+			l.acting("c", false)
 		case silent:
 			l.silently("c", verb, detail)
 			continue
@@ -76,6 +77,7 @@ func TestEndings(t *testing.T) {
 
 		{name: "docker stop on Docker 20.10", script: seen + "kill 15, +25ms, die 0, +8ms, stop", want: EndedStopped},
 		{name: "docker stop on Docker 29", script: seen + "kill 15, +25ms, stop, die 0", want: EndedStopped},
+		{name: "docker stop, whose signal is not heard", script: seen + "stop, die 0", want: EndedStopped},
 		{name: "docker stop of a stubborn one", script: seen + "kill 15, +10s, kill 9, +25ms, die 137, stop", want: EndedStopped},
 		{name: "docker stop of a stubborn one that is given an hour", script: seen + "kill 15, +1h, kill 9, +25ms, stop, die 137", want: EndedStopped},
 		{name: "docker kill", script: seen + "kill 9, +20ms, die 137", want: EndedStopped},
@@ -106,6 +108,15 @@ func TestEndings(t *testing.T) {
 		{name: "our own restart cannot start it, which is not told", script: seen + "ours, (die 0), (fail), look, done", want: EndedSelf},
 		{name: "it is started unheard after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, (start), +1m, kill 15, +1s, die 0, stop", want: EndedStopped},
 		{name: "it is started after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, start, +1m, kill 15, +1s, stop, die 0", want: EndedStopped},
+		{name: "it is stopped as soon as our own start has started it", script: seen + "die 1, +1m, ours, start, kill 15, +25ms, die 0, stop, done", want: EndedStopped},
+		{name: "it is stopped as soon as our own start has started it, which is told late", script: seen + "die 1, +1m, ours, hold, start, kill 15, +25ms, die 0, look, done, stop, hear", want: EndedStopped},
+		{name: "it is told to stop during our own start", script: seen + "die 1, +1m, ours, start, kill 15, done, +9s, die 0, stop", want: EndedStopped},
+		{name: "it is stopped as soon as our own restart has started it", script: seen + "ours, kill 15, die 0, stop, start, kill 15, restart, done, +9s, die 0, stop", want: EndedStopped},
+		{name: "it is stopped in a gap that our own restart falls into", script: seen + "ours, cut, kill 15, die 0, stop, start, +1m, kill 15, die 0, stop, open, done", want: EndedStopped},
+		{name: "it ends in a gap that our own restart falls into", script: seen + "ours, cut, replaced, (die 0), (start), +1h, (kill 15), (die 0), +1m, open, done", want: EndedUnknown},
+		{name: "our own restart cannot start it, in a gap", script: seen + "ours, cut, replaced, (die 0), (fail), open, done", want: EndedSelf},
+		{name: "our own restart cannot start it, which is told late in part", script: seen + "ours, kill 15, die 0, hold, stop, (fail), look, done, hear", want: EndedSelf},
+		{name: "it is stopped after a restart of ours that was refused", script: seen + "ours, look, done, +1m, kill 15, die 0, stop", want: EndedStopped},
 		{name: "it is stopped after our own start", script: seen + "die 1, ours, start, done, +1m, kill 15, die 0, stop", want: EndedStopped},
 		{name: "it dies of itself after our own restart", script: seen + "ours, kill 15, die 0, stop, start, restart, done, +1m, die 1", want: EndedSelf},
 
@@ -147,7 +158,8 @@ func TestEndings(t *testing.T) {
 		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: EndedUnknown},
 		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: EndedUnknown},
 		{name: "Podman: our own restart cannot start it, which is told late", podman: true, script: seen + "ours, hold, die 0, (fail), look, done, hear", want: EndedSelf},
-		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: EndedSelf},
+		{name: "Podman: our own restart cannot start it, and its start before is told late", podman: true, script: seen + "die 0, hold, start, look, ours, hear, die 0, (fail), look, done", want: EndedSelf},
+		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: EndedUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newLedger(t)

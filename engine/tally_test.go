@@ -165,30 +165,24 @@ func TestProjectIsTouched(t *testing.T) {
 			l.happens("a", "start", "")
 		}, false},
 		{"our own start", func(l *ledger) {
-			l.acting("a", +1)
+			l.acting("a", true)
 			l.happens("a", "start", "")
 			l.look()
-			l.acting("a", -1)
+			l.acting("a", false)
 		}, false},
 		{"our own restart", func(l *ledger) {
-			l.acting("a", +1)
+			l.acting("a", true)
 			for _, action := range []string{"kill", "die", "stop", "start", "restart"} {
 				l.happens("a", action, "15")
 			}
 			l.look()
-			l.acting("a", -1)
+			l.acting("a", false)
 		}, false},
 		{"a death after our own action", func(l *ledger) {
-			l.acting("a", +1)
-			l.acting("a", -1)
+			l.acting("a", true)
+			l.acting("a", false)
 			l.happens("a", "die", "1")
 		}, true},
-		{"two own actions, of which one is over", func(l *ledger) {
-			l.acting("a", +1)
-			l.acting("a", +1)
-			l.acting("a", -1)
-			l.happens("a", "die", "1")
-		}, false},
 		{"a pause", func(l *ledger) { l.happens("a", "pause", "") }, false},
 		{"its health", func(l *ledger) { l.happens("a", "health_status: unhealthy", "") }, false},
 		{"a list", func(l *ledger) { l.sync() }, false},

@@ -25,14 +25,15 @@ type recorder struct {
 	client *client.Client
 	once   sync.Once
 	cancel context.CancelFunc
-	done   chan struct{}
+	wg     sync.WaitGroup
 
-	mu  sync.Mutex
-	all []event
+	mu    sync.Mutex
+	all   []event // by time
+	known map[event]bool
 }
 
 func record(c *client.Client) *recorder {
-	return &recorder{client: c, cancel: func() {}}
+	return &recorder{client: c, cancel: func() {}, known: map[event]bool{}}
 }
 
 // open begins to record, on the first call; a recorder outlives the daemon it
@@ -49,24 +50,22 @@ func (r *recorder) open(ctx context.Context) error {
 	}
 	r.once.Do(func() {
 		life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		r.cancel, r.done = cancel, make(chan struct{})
-		go r.run(life, since)
+		r.cancel = cancel
+		r.wg.Go(func() { r.run(life, since) })
+		r.wg.Go(func() { r.revise(life) })
 	})
 	return nil
 }
 
 func (r *recorder) close() {
 	r.cancel()
-	if r.done != nil {
-		<-r.done
-	}
+	r.wg.Wait()
 }
 
 func (r *recorder) run(ctx context.Context, since time.Time) {
-	defer close(r.done)
 	for ctx.Err() == nil {
 		// Why a stream ended is of no interest: the daemon comes and goes.
-		since, _ = r.read(ctx, since)
+		since, _ = r.read(ctx, since, "")
 		select {
 		case <-ctx.Done():
 		case <-time.After(50 * time.Millisecond):
@@ -74,16 +73,36 @@ func (r *recorder) run(ctx context.Context, since time.Time) {
 	}
 }
 
+// revise asks again and again for what has just been: on a machine with much to do
+// Docker gives up on a listener that it does not get to within 100 ms, and loses
+// the event for it.
+func (r *recorder) revise(ctx context.Context) {
+	const pause, reach = time.Second, 10 * time.Second
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		now := time.Now()
+		callCtx, cancel := context.WithTimeout(ctx, limit)
+		_, _ = r.read(callCtx, now.Add(-reach), stamp(now))
+		cancel()
+	}
+}
+
 // stamp writes a moment as the engine reads it.
 func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
-// read records one stream to its end and returns where the next shall begin.
-func (r *recorder) read(ctx context.Context, since time.Time) (time.Time, error) {
+// read records one stream to its end, which lies in the past or is open, and
+// returns where the next shall begin.
+func (r *recorder) read(ctx context.Context, since time.Time, until string) (time.Time, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	begin := since
 	messages, errs := r.client.Events(ctx, events.ListOptions{
 		Since:   stamp(since),
+		Until:   until,
 		Filters: filters.NewArgs(filters.Arg("type", "container")),
 	})
 	for {
@@ -97,13 +116,26 @@ func (r *recorder) read(ctx context.Context, since time.Time) (time.Time, error)
 			if strings.HasPrefix(string(m.Action), "exec_") {
 				continue
 			}
-			r.mu.Lock()
-			r.all = append(r.all, event{m.Actor.ID, string(m.Action), at})
-			r.mu.Unlock()
+			r.add(event{m.Actor.ID, string(m.Action), at})
 		case err := <-errs:
 			return since, err
 		}
 	}
+}
+
+// add enters what is not known yet.
+func (r *recorder) add(e event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known[e] {
+		return
+	}
+	r.known[e] = true
+	i := len(r.all)
+	for i > 0 && r.all[i-1].at.After(e.at) {
+		i--
+	}
+	r.all = slices.Insert(r.all, i, e)
 }
 
 // everything is all that happened so far.

@@ -199,7 +199,9 @@ func (b *book) event(now time.Time, h happening) bool {
 			b.touch(project, at)
 		}
 	case "stop":
-		e.run.stop(h.at, at)
+		if !e.ours || e.run.over() { // else it is of our own restart
+			e.run.stop(h.at, at)
+		}
 	case "die":
 		b.count(e, EventDie)
 		e.run.die(h.at, at, e.ours, b.announcesStops)

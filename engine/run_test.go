@@ -108,6 +108,7 @@ func TestEndings(t *testing.T) {
 		{name: "our own restart cannot start it, which is not told", script: seen + "ours, (die 0), (fail), look, done", want: EndedSelf},
 		{name: "it is started unheard after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, (start), +1m, kill 15, +1s, die 0, stop", want: EndedStopped},
 		{name: "it is started after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, start, +1m, kill 15, +1s, stop, die 0", want: EndedStopped},
+		{name: "its stop is told during our own start, which fails", script: seen + "(kill 15), die 0, ours, +8ms, stop, (fail), look, done", want: EndedStopped},
 		{name: "it is stopped as soon as our own start has started it", script: seen + "die 1, +1m, ours, start, kill 15, +25ms, die 0, stop, done", want: EndedStopped},
 		{name: "it is stopped as soon as our own start has started it, which is told late", script: seen + "die 1, +1m, ours, hold, start, kill 15, +25ms, die 0, look, done, stop, hear", want: EndedStopped},
 		{name: "it is told to stop during our own start", script: seen + "die 1, +1m, ours, start, kill 15, done, +9s, die 0, stop", want: EndedStopped},
@@ -122,6 +123,7 @@ func TestEndings(t *testing.T) {
 
 		{name: "an inspect tells of its death before the event does", script: seen + "hold, die 3, look, hear", want: EndedSelf},
 		{name: "an inspect tells of its stop before the event does", script: seen + "kill 15, +25ms, hold, die 0, look, hear", want: EndedStopped},
+		{name: "an inspect tells of its stop before the event does, whose signal is not heard", script: seen + "hold, (kill 15), stop, die 0, look, hear", want: EndedStopped},
 		{name: "an inspect tells of its start before the event does", script: seen + "die 1, +1s, hold, start, look", want: NotEnded},
 		{name: "an inspect tells of a restart and a death before the events do", script: seen + "die 1, +1s, hold, start, die 1, look, hear", want: EndedSelf},
 
@@ -239,7 +241,7 @@ func TestStoppingIsShownWhileItLasts(t *testing.T) {
 		{seen + "kill 1", false},
 		{seen + "kill 15, +6m, look", false},
 		{seen + "kill 15, die 0, stop, start, restart", false},
-		{seen + "ours, kill 15", false},
+		{seen + "ours, kill 15, stop", false},
 		{seen + "create, cut, kill 15, +3h, open", false},
 		{seen + "create, cut, kill 15, +1m, open", true},
 		{seen + "kill 15, hold, die 0, look", false},

@@ -66,10 +66,7 @@ func (r *recorder) run(ctx context.Context, since time.Time) {
 	for ctx.Err() == nil {
 		// Why a stream ended is of no interest: the daemon comes and goes.
 		since, _ = r.read(ctx, since, "")
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
-		}
+		pause(ctx.Done(), 50*time.Millisecond)
 	}
 }
 
@@ -77,13 +74,8 @@ func (r *recorder) run(ctx context.Context, since time.Time) {
 // Docker gives up on a listener that it does not get to within 100 ms, and loses
 // the event for it.
 func (r *recorder) revise(ctx context.Context) {
-	const pause, reach = time.Second, 10 * time.Second
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
+	const reach = 10 * time.Second
+	for !pause(ctx.Done(), time.Second) {
 		now := time.Now()
 		callCtx, cancel := context.WithTimeout(ctx, limit)
 		_, _ = r.read(callCtx, now.Add(-reach), stamp(now))

@@ -156,6 +156,17 @@ func TestStopsDuringOurOwnActions(t *testing.T) {
 	if got := w.Picture().Get(c.ID); got.Ending != EndedSelf {
 		t.Errorf("ended %q by our restart, want self", got.Ending)
 	}
+
+	// One that is refused does nothing, and is over.
+	f.start(c.ID)
+	w.untilState(t, c.ID, Running)
+	f.on("restart", answers(http.StatusForbidden, "not allowed"))
+	if err := w.Restart(t.Context(), w.Picture().Get(c.ID)); !errors.Is(err, ErrRefused) {
+		t.Fatalf("%v, want a refusal", err)
+	}
+	f.emit(c.ID, "kill") // by somebody
+	f.die(c.ID)
+	w.until(t, "it was stopped", func(p *Picture) bool { return p.Get(c.ID).Ending == EndedStopped })
 }
 
 func TestStartIsGivenUpWithItsContext(t *testing.T) {

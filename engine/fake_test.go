@@ -269,7 +269,7 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 			return
 		}
 		_, _ = w.Write(text)
-	case "start", "restart":
+	case "start":
 		f.mu.Lock()
 		c := f.known[id]
 		running := c != nil && c.State.Status == container.StateRunning
@@ -277,16 +277,14 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 		switch {
 		case c == nil:
 			answers(http.StatusNotFound, "No such container: "+id)(w, r)
-		case running && call == "start":
+		case running:
 			w.WriteHeader(http.StatusNotModified)
 		default:
-			if running {
-				f.emit(id, "kill")
-				f.die(id)
-			}
 			f.start(id)
 			w.WriteHeader(http.StatusNoContent)
 		}
+	default:
+		answers(http.StatusNotFound, "page not found")(w, r)
 	}
 }
 

@@ -18,7 +18,8 @@ import (
 
 // guard is a socket proxy before an engine, which lets pass what it is told to.
 type guard struct {
-	host string
+	host   string
+	status int // of what it refuses
 
 	mu      sync.Mutex
 	allowed []string // as "GET /containers/*/json", without a version
@@ -36,7 +37,7 @@ func guarded(tb testing.TB, e *engine, allowed ...string) *guard {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	g := &guard{host: "unix://" + listener.Addr().String(), allowed: allowed}
+	g := &guard{host: "unix://" + listener.Addr().String(), status: http.StatusForbidden, allowed: allowed}
 	server := &http.Server{ReadHeaderTimeout: limit, Handler: g.before(e)}
 	ended := make(chan struct{})
 	go func() {
@@ -61,7 +62,7 @@ func (g *guard) before(e *engine) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.allows(r) {
-			http.Error(w, "Forbidden", http.StatusForbidden)
+			http.Error(w, http.StatusText(g.status), g.status)
 			return
 		}
 		onward.ServeHTTP(w, r)

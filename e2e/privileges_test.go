@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -136,10 +137,21 @@ func (d *defib) told(text string) []string {
 
 func TestRefusedStartIsShownAndDoneOnceItIsAllowed(t *testing.T) {
 	t.Parallel()
+	// A proxy may also hide what it refuses.
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			refusedStart(t, status)
+		})
+	}
+}
+
+func refusedStart(t *testing.T, status int) {
 	table, _ := privileges(t)
 	s := newScene(t, sharedEngine(t))
 	one, other := s.run("one", spec{args: []string{"-code=1"}}), s.run("other", spec{args: []string{"-code=1"}})
 	g := guarded(t, s.engine, requestsBut(table, "start")...)
+	g.status = status
 	d := startDefib(t, g.host, whitelist(one, other), never, "--restart.backoff-max=3s")
 	d.ready()
 	one.crash()

@@ -30,8 +30,8 @@ var (
 // not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the
 // context ends first, its error is returned and nothing is known.
 func (e *Engine) Start(ctx context.Context, c *Container) error {
-	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context) error {
-		return e.api.Load().ContainerStart(ctx, c.ID, container.StartOptions{})
+	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context, id string) error {
+		return e.api.Load().ContainerStart(ctx, id, container.StartOptions{})
 	})
 	switch {
 	case now != nil && now.Up():
@@ -47,8 +47,8 @@ func (e *Engine) Start(ctx context.Context, c *Container) error {
 // caller leaves.
 func (e *Engine) Restart(ctx context.Context, c *Container) error {
 	seconds := int(c.StopTimeout / time.Second) // without it, Podman kills at once
-	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actPatience, func(ctx context.Context) error {
-		return e.api.Load().ContainerRestart(ctx, c.ID, container.StopOptions{Timeout: &seconds})
+	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actPatience, func(ctx context.Context, id string) error {
+		return e.api.Load().ContainerRestart(ctx, id, container.StopOptions{Timeout: &seconds})
 	})
 	if err == nil && now.Started.Equal(c.Started) {
 		return errors.New("the engine accepted it, but the container was not started anew")
@@ -56,15 +56,19 @@ func (e *Engine) Restart(ctx context.Context, c *Container) error {
 	return err
 }
 
-// act makes one call, waits for the container to be inspected anew, and returns
-// what it is now. What the inspect shows counts more than the call's answer.
-func (e *Engine) act(ctx context.Context, name string, c *Container, patience time.Duration, call func(context.Context) error) (*Container, error) {
+// act makes one call for the container's ID, waits for the container to be inspected
+// anew, and returns what it is now. What the inspect shows counts more than the
+// call's answer.
+func (e *Engine) act(ctx context.Context, name string, c *Container, patience time.Duration, call func(ctx context.Context, id string) error) (*Container, error) {
 	e.inbox.post(func(time.Time) { e.book.acting(c.ID, true) })
 	defer e.inbox.post(func(time.Time) { e.book.acting(c.ID, false) })
 
 	callCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := e.call(callCtx, name, call)
+	err := e.call(callCtx, name, func(ctx context.Context) error {
+		act := func(id string) error { return call(ctx, id) }
+		return revealed(act(c.ID), act)
+	})
 
 	fresh := make(chan *Container, 1)
 	e.inbox.post(func(time.Time) { e.book.refresh(c.ID, fresh) })

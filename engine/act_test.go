@@ -48,6 +48,8 @@ func TestStart(t *testing.T) {
 		fault func(f *fakeEngine, id string) http.HandlerFunc
 		want  error  // as errors.Is, if not nil
 		says  string // "": no error
+
+		counted bool // as a failed request
 	}{
 		{name: "somebody else was faster (304)", fault: func(f *fakeEngine, id string) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) {
@@ -63,6 +65,21 @@ func TestStart(t *testing.T) {
 		}},
 		{name: "its network parent is gone", says: "No such container: parent", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return answers(http.StatusNotFound, "No such container: parent")
+		}},
+		{name: "its network is gone", counted: true, says: "network shop_default not found", fault: func(_ *fakeEngine, id string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				if !strings.Contains(r.URL.Path, id) {
+					answers(http.StatusNotFound, "No such container: made-up")(w, r)
+					return
+				}
+				answers(http.StatusNotFound, "network shop_default not found")(w, r)
+			}
+		}},
+		{name: "a proxy hides the path", counted: true, want: ErrRefused, says: "page not found", fault: func(*fakeEngine, string) http.HandlerFunc {
+			return answers(http.StatusNotFound, "page not found")
+		}},
+		{name: "a proxy wants a password", counted: true, want: ErrRefused, says: "who are you", fault: func(*fakeEngine, string) http.HandlerFunc {
+			return answers(http.StatusUnauthorized, "who are you")
 		}},
 		{name: "it is being removed", says: "marked for removal", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return answers(http.StatusConflict, "container is marked for removal and cannot be started")
@@ -118,6 +135,9 @@ func TestStart(t *testing.T) {
 				t.Errorf("%v, want one that says %q", err, tc.says)
 			case tc.want != nil && !errors.Is(err, tc.want):
 				t.Errorf("%v, want %v", err, tc.want)
+			}
+			if tc.counted && metricFailures(t, w.Engine, callStart) != 1 {
+				t.Error("it is not counted as a failed request")
 			}
 			if (w.Picture().Get(c.ID) == nil) != errors.Is(tc.want, ErrGone) {
 				t.Errorf("the picture shows %+v", w.Picture().Get(c.ID))

@@ -196,7 +196,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 					fresh.StopTimeout = defaultStopTimeout // which it means by that
 				}
 			}
-			return unhidden(err)
+			return err
 		})
 		answered := err == nil || absent(err)
 		c.post(ctx, func(now time.Time) {

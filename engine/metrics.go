@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -82,7 +81,7 @@ func (e *Engine) call(ctx context.Context, name string, f func(context.Context) 
 	began := time.Now()
 	err := f(ctx)
 	e.metrics.durations.WithLabelValues(name).Observe(time.Since(began).Seconds())
-	if err != nil && !errdefs.IsNotFound(err) && !errors.Is(ctx.Err(), context.Canceled) {
+	if err != nil && !absent(err) && !errors.Is(ctx.Err(), context.Canceled) {
 		e.metrics.failures.WithLabelValues(name).Inc()
 	}
 	return e.answered(ctx, name, err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,12 +31,12 @@ var requests = map[string]string{
 	callRestart: "POST /containers/*/restart",
 }
 
-// refused reports whether the engine, or a proxy before it, forbids a call: by
-// 403, or by 405 where a proxy allows no path at all for the method, of which the
-// client library tells nothing but the text.
+// refused reports whether the engine, or a proxy before it, forbids a call: by 403
+// or 401, by 405 where a proxy allows no path at all for the method, of which the
+// client library tells nothing but the text, or by a 404 that hides the path.
 // Source: https://github.com/wollomatic/socket-proxy
 func refused(err error) bool {
-	return errdefs.IsPermissionDenied(err) ||
+	return errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) || errdefs.IsNotFound(err) && !absent(err) ||
 		err != nil && strings.Contains(err.Error(), http.StatusText(http.StatusMethodNotAllowed))
 }
 
@@ -45,10 +46,12 @@ func absent(err error) bool {
 	return errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container")
 }
 
-// unhidden makes a refusal of a 404 for a container that is not the engine's.
-func unhidden(err error) error {
-	if errdefs.IsNotFound(err) && !absent(err) {
-		return fmt.Errorf("%w: %s", errdefs.ErrPermissionDenied, err.Error()) // and no longer a 404
+// revealed tells a 404 for something else that a start or restart needs, such as the
+// container's network, from one that hides the path: only the engine itself knows
+// that a made-up ID is no container's.
+func revealed(err error, act func(id string) error) error {
+	if errdefs.IsNotFound(err) && !absent(err) && absent(act(strangeID())) {
+		return errors.New(err.Error()) // and no longer a 404
 	}
 	return err
 }

@@ -18,6 +18,10 @@ const (
 	// How long after the list the first picture waits for inspects that hang.
 	syncPatience = 2 * time.Second
 
+	// A container that was created is looked at again for so long: whoever means to
+	// start it does so by then, compose too, which waits for what it depends on.
+	firstStartReach = 10 * time.Minute
+
 	followFirst = 500 * time.Millisecond
 	followMost  = 30 * time.Second
 )

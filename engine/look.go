@@ -79,13 +79,19 @@ func (b *book) describe(now time.Time, id string, e *entry, c *Container) {
 		e.run.stopping = time.Time{} // it was told in vain
 	}
 	b.show(now, e, c)
-	if !c.Stopping.IsZero() || c.State == Restarting || c.State == Removing || c.State == Created {
+	if !c.Stopping.IsZero() || c.State == Restarting || c.State == Removing || b.awaitsStart(now, c) {
 		b.follow(now, id, e)
 	} else {
 		e.pause = 0
 		b.unfollow(id)
 	}
 	b.reply(e, c)
+}
+
+// awaitsStart reports whether a container was created so lately that a first start
+// which fails must be found: no event tells. Later a list tells of one that succeeds.
+func (b *book) awaitsStart(now time.Time, c *Container) bool {
+	return c.State == Created && b.engineTime(now).Sub(c.Created) < firstStartReach
 }
 
 // reply has those who wait for a fresh look at the entry told, once the picture

@@ -141,6 +141,7 @@ func TestPassingStatesAreFollowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := watching(t, "a")
 			in(l.truth["a"])
+			l.truth["a"].Created = l.engineNow()
 			l.happens("a", "update", "")
 			l.look()
 			for _, wait := range []time.Duration{500, 1000, 2000, 4000} {
@@ -161,6 +162,31 @@ func TestPassingStatesAreFollowed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever creates containers without starting them must not be charged an inspect of
+// each every half minute, for as long as they are there.
+func TestCreatedContainerIsFollowedForTenMinutes(t *testing.T) {
+	l := watching(t)
+	l.happens("a", "create", "")
+	l.look()
+	looks := 0
+	for ; !l.next().IsZero(); looks++ {
+		if l.pass(l.next().Sub(l.now)); looks > 100 {
+			t.Fatal("it is followed indefinitely")
+		}
+		l.look()
+	}
+	if age := l.engineNow().Sub(l.truth["a"].Created); age < firstStartReach || age > firstStartReach+followMost {
+		t.Errorf("it was followed for %v, want %v", age, firstStartReach)
+	}
+	if looks < 20 {
+		t.Errorf("it was looked at %d times", looks)
+	}
+	l.silently("a", "start", "") // its event is lost
+	l.pass(time.Minute)
+	l.sync()
+	l.wantStates(map[string]State{"a": Running})
 }
 
 func TestBeingStoppedIsFollowed(t *testing.T) {

@@ -83,6 +83,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"resolved", "resolved", over, nil},
 		{"no_action", "no label heal", web.alarm("heal", ""), nil},
 		{"unknown_action", "neither restart nor start", web.alarm("heal", "reboot"), nil},
+		{"not_evaluated", "could not evaluate", web.alarm("alertname", "DatasourceNoData"), nil},
 		{"no_target", "no label names a container", alarm(), nil},
 		{"not_found", "has that name", alarm("container", s.prefix+"nobody"), nil},
 		{"gone", "has that id", alarm("id", lost.id, "name", web.name), nil},

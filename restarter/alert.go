@@ -6,12 +6,17 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"defib/engine"
 )
 
 // LabelHeal is the alert label that says what to do: restart or start.
 const LabelHeal = "heal"
+
+// annotationStateReason says why Grafana put an alert into its state, if that is not
+// what the rule's expression found.
+const annotationStateReason = "grafana_state_reason"
 
 // payload is what Alertmanager's webhook sends, as far as it is read. Its version
 // has been "4" since 0.8; Grafana sends the same shape as version "1".
@@ -26,6 +31,7 @@ type payload struct {
 type Alert struct {
 	Status      string            `json:"status"` // firing or resolved
 	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
 	StartsAt    time.Time         `json:"startsAt"` // the same for each repeat of one firing
 	Fingerprint string            `json:"fingerprint"`
 }
@@ -75,14 +81,42 @@ func (a Alert) action(matches []Match) (start bool, o Outcome) {
 		return false, Resolved
 	case !a.fits(matches):
 		return false, NotMine
+	case heal == "":
+		return false, NoAction
+	case a.notEvaluated():
+		return false, NotEvaluated
 	case heal == "restart":
 		return false, ""
 	case heal == "start":
 		return true, ""
-	case heal == "":
-		return false, NoAction
 	}
 	return false, UnknownAction
+}
+
+// notEvaluated reports whether Grafana sent the alert because it could not evaluate
+// the rule: the query found no data, or failed. Such an alert bears all labels of the
+// rule, and says nothing about the container. Its name tells, or a rule that is set to
+// fire on no data keeps its own name and only the annotation tells, which may hold
+// several reasons ("NoData, KeepLast").
+// Sources: https://grafana.com/docs/grafana/latest/alerting/fundamentals/alert-rule-evaluation/stale-alert-instances/,
+// https://github.com/grafana/grafana/blob/main/pkg/services/ngalert/models/alert_rule.go
+func (a Alert) notEvaluated() bool {
+	switch letters(a.Labels["alertname"]) {
+	case "datasourceerror", "datasourcenodata":
+		return true
+	}
+	reason := letters(a.Annotations[annotationStateReason])
+	return strings.Contains(reason, "nodata") || strings.Contains(reason, "error")
+}
+
+// letters returns the letters of a text in lower case, without what is between them.
+func letters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, s)
 }
 
 // hexID matches a container's full or short ID, bare or at the end of a cgroup

@@ -3,6 +3,7 @@ package restarter
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +109,44 @@ func TestTarget(t *testing.T) {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
+	}
+}
+
+// Grafana sends these with all labels of the rule when it could not evaluate it.
+func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
+	for _, row := range []struct {
+		name, alertname, reason string
+		want                    Outcome
+	}{
+		{"an error, as Grafana sends it", "DatasourceError", "Error", NotEvaluated},
+		{"no data, as Grafana sends it", "DatasourceNoData", "NoData", NotEvaluated},
+		{"by its name alone", "DatasourceError", "", NotEvaluated},
+		{"by the annotation alone", "Slow", "NoData", NotEvaluated},
+		{"an error, by the annotation alone", "Slow", "Error", NotEvaluated},
+		{"with another reason after it", "Slow", "NoData, KeepLast", NotEvaluated},
+		{"with another reason before it", "Slow", "KeepLast,Error", NotEvaluated},
+		{"with blanks and in other letters", " datasourcenodata ", "", NotEvaluated},
+		{"the annotation with blanks and in other letters", "Slow", " no data ", NotEvaluated},
+		{"the annotation with underscores", "Slow", "NO_DATA", NotEvaluated},
+		{"a rule that was evaluated", "Slow", "", ""},
+		{"a rule that was updated", "Slow", "Updated", ""},
+		{"a name that only begins so", "DatasourceErrorRate", "", ""},
+		{"KeepLast alone", "Slow", "KeepLast", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := firing("alertname", row.alertname, "container", "web")
+			a.Annotations = map[string]string{"grafana_state_reason": row.reason}
+			if _, got := a.action(nil); got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+			a.Labels[LabelHeal] = ""
+			if _, got := a.action(nil); got != NoAction {
+				t.Errorf("without heal: got %q, want %q", got, NoAction)
+			}
+		})
+	}
+	if NotEvaluated.level() != slog.LevelWarn {
+		t.Error("nobody is warned of it")
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	Resolved         Outcome = "resolved"
 	NoAction         Outcome = "no_action"
 	UnknownAction    Outcome = "unknown_action"
+	NotEvaluated     Outcome = "not_evaluated"
 	NoTarget         Outcome = "no_target"
 	NotFound         Outcome = "not_found"
 	Gone             Outcome = "gone"
@@ -44,6 +45,7 @@ var Outcomes = map[Outcome]string{
 	Resolved:         "the alert is resolved: nothing to do",
 	NoAction:         "the alert has no label heal: nothing to do",
 	UnknownAction:    "the label heal is neither restart nor start",
+	NotEvaluated:     "Grafana could not evaluate the rule (no data, or an error): that says nothing about the container",
 	NoTarget:         "no label names a container: set container, name or id in the rule",
 	NotFound:         "no container of this engine has that name",
 	Gone:             "no container of this engine has that id: it was removed, or is on another host",
@@ -73,7 +75,7 @@ func (o Outcome) Status() int {
 // cannot work.
 func (o Outcome) level() slog.Level {
 	switch o {
-	case NoTarget, UnknownAction, NotFound, NotWhitelisted:
+	case NoTarget, UnknownAction, NotEvaluated, NotFound, NotWhitelisted:
 		return slog.LevelWarn
 	case Resolved, NoAction, NotMine, Gone, AlreadyRunning, AlreadyRestarted:
 		return slog.LevelDebug

@@ -125,6 +125,7 @@ func TestOutcomes(t *testing.T) {
 			{"resolved", edited(func(a *Alert) { a.Status = "resolved" }), Resolved},
 			{"without heal", edited(func(a *Alert) { delete(a.Labels, "heal") }), NoAction},
 			{"heal: reboot", edited(func(a *Alert) { a.Labels["heal"] = "reboot" }), UnknownAction},
+			{"a rule of Grafana's that could not be evaluated", edited(func(a *Alert) { a.Labels["alertname"] = "DatasourceError" }), NotEvaluated},
 			{"heal: start of what runs", edited(func(a *Alert) { a.Labels["heal"] = "start" }), AlreadyRunning},
 			{"no container named", edited(func(a *Alert) { delete(a.Labels, "container") }), NoTarget},
 			{"a name that does not exist", firing("container", "nobody"), NotFound},

@@ -49,9 +49,6 @@ func decode(body []byte) ([]Alert, error) {
 	return p.Alerts, nil
 }
 
-// key is the same for each repeat of one firing of an alert.
-func (a Alert) key() string { return a.Fingerprint + "@" + a.StartsAt.UTC().Format(time.RFC3339Nano) }
-
 // Match is one label that an alert must bear to be meant for this host.
 type Match struct{ Label, Value string }
 

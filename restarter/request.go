@@ -96,23 +96,17 @@ func (o Outcome) Sentence() string {
 type request struct {
 	container string // ID
 	start     bool   // have it up; what runs is not restarted
-	key       string // of alert and container: the same for each repeat of one firing
+	key       firingKey
 	asker     Asker
-	since     time.Time // when the alert began to fire; zero: it does not say
+	since     time.Time // when the alert began to fire, on its sender's clock; zero: it does not say
 	asked     time.Time
 	deadline  time.Time
 	left      <-chan struct{} // closed when the caller has left
 	answer    chan answer     // buffered: the loop never waits for a caller
 
-	answered bool // owned by the loop
-}
-
-// fired is when the alert began to fire.
-func (q *request) fired() time.Time {
-	if q.since.IsZero() {
-		return q.asked
-	}
-	return q.since
+	// Owned by the loop:
+	answered bool
+	firing   *firingRecord
 }
 
 // answer is what became of a request.
@@ -161,7 +155,11 @@ func (r *Restarter) wait(ctx context.Context, q *request) answer {
 
 // take adds requests. One that was answered while its action goes on stays for what
 // comes of that, until its caller asks again.
-func (r *Restarter) take(qs []*request) {
+func (r *Restarter) take(now time.Time, qs []*request) {
+	for _, q := range qs {
+		q.firing = r.firings.hear(now, q)
+	}
+	r.firings.forget(now)
 	r.pending = slices.DeleteFunc(r.pending, func(old *request) bool {
 		return old.answered && slices.ContainsFunc(qs, func(q *request) bool { return q.key == old.key && q.asker == old.asker })
 	})
@@ -171,11 +169,6 @@ func (r *Restarter) take(qs []*request) {
 // screen answers what needs no decision, and returns since when alerts ask for
 // each container, by ID.
 func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Time {
-	for key, at := range r.done {
-		if now.Sub(at) >= r.policy.Cooldown {
-			delete(r.done, key)
-		}
-	}
 	asked := map[string]time.Time{}
 	for _, q := range r.pending {
 		if r.past.at(q.container).acting {
@@ -193,7 +186,7 @@ func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Tim
 			q.reply(answer{outcome: Gone})
 		case !r.policy.For(c).Whitelisted:
 			q.reply(answer{outcome: NotWhitelisted})
-		case r.healed(now, q, c):
+		case q.healed(now, r.began, r.policy.Cooldown, c):
 			q.reply(answer{outcome: AlreadyRestarted})
 		case q.start && c.Up():
 			q.reply(answer{outcome: AlreadyRunning})
@@ -206,16 +199,6 @@ func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Tim
 		}
 	}
 	return asked
-}
-
-// healed reports whether this firing of the alert was acted upon: by us, as far
-// as we remember, or, since a restart of Defib forgets, by whoever started the
-// container after the alert began.
-func (r *Restarter) healed(now time.Time, q *request, c *engine.Container) bool {
-	if _, done := r.done[q.key]; done {
-		return true
-	}
-	return c.Up() && !q.since.IsZero() && c.Started.After(q.since) && now.Sub(c.Begun) < r.policy.Cooldown
 }
 
 // settle answers the requests whose wait has no prospect, or is over, and drops
@@ -285,7 +268,7 @@ func (r *Restarter) tellCallers(now time.Time, res result) {
 			continue
 		}
 		if res.err == nil {
-			r.done[q.key] = now
+			q.firing.acted = now
 		}
 		q.reply(res.answer())
 	}

@@ -49,10 +49,10 @@ type Restarter struct {
 
 	// Owned by Run:
 	past    history
-	pending []*request           // whose callers wait, or whose action is under way
-	done    map[string]time.Time // by an alert's key: when it was acted upon
-	began   time.Time            // when Run did
-	listed  time.Time            // the list at which counters were last pruned
+	pending []*request // whose callers wait, or whose action is under way
+	firings firings
+	began   time.Time // when Run did
+	listed  time.Time // the list at which counters were last pruned
 	names   names
 
 	holdFault string // what was last said about the hold file
@@ -72,7 +72,7 @@ func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
-		past: history{records: map[string]*record{}}, done: map[string]time.Time{}, names: names{},
+		past: history{records: map[string]*record{}}, firings: firings{}, names: names{},
 	}
 	r.status.Store(&Report{})
 	return r
@@ -95,7 +95,7 @@ func (r *Restarter) Run(ctx context.Context) error {
 		case <-r.engine.News():
 		case <-timer:
 		case qs := <-r.asks:
-			r.take(qs)
+			r.take(time.Now(), qs)
 		case res := <-r.results:
 			r.finish(time.Now(), res)
 		}

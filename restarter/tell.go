@@ -77,9 +77,8 @@ func (r *Restarter) tellDryRun(rec *record, v verdict) {
 	}
 }
 
-// occasion is what a cause is told from others by. That of an alert is when it
-// fired, so that its repeats are no new ones; nor is one that fired before another
-// which was heard first.
+// occasion is what a cause is told from others by. That of an alert is when it first
+// arrived, so that its repeats are no new ones.
 func (r *Restarter) occasion(v verdict) time.Time {
 	if v.trigger != TriggerAlert {
 		return v.cause
@@ -87,7 +86,7 @@ func (r *Restarter) occasion(v verdict) time.Time {
 	var newest time.Time
 	for _, q := range r.pending {
 		if q.container == v.container.ID && !q.answered {
-			newest = later(newest, q.fired())
+			newest = later(newest, q.firing.heard)
 		}
 	}
 	return newest

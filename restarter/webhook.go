@@ -233,7 +233,7 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *r
 	s.Container = c.Name
 	now := time.Now()
 	return &request{
-		container: c.ID, start: start, key: a.key() + "@" + c.ID, asker: asker(r, s.Alertname), since: a.StartsAt,
+		container: c.ID, start: start, key: a.key(c.ID), asker: asker(r, s.Alertname), since: a.since(),
 		asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
 	}
 }

@@ -1,7 +1,9 @@
 package restarter
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -23,8 +25,41 @@ const annotationStateReason = "grafana_state_reason"
 // Sources: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config,
 // https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
 type payload struct {
-	Version string  `json:"version"`
-	Alerts  []Alert `json:"alerts"`
+	Version string    `json:"version"`
+	Alerts  alertList `json:"alerts"`
+}
+
+// maxAlerts is how many alerts a request may hold.
+const maxAlerts = 1000
+
+var errTooMany = fmt.Errorf("the request holds more than %d alerts: group them by more labels (group_by: ['...']), or lower max_alerts of the receiver", maxAlerts)
+
+// alertList are the alerts of a payload. They are counted while they are read: 1 MiB
+// holds hundreds of thousands of empty ones.
+type alertList []Alert
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *alertList) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	switch token, err := d.Token(); {
+	case err != nil:
+		return err
+	case token == nil:
+		return nil
+	case token != json.Delim('['):
+		return errors.New("alerts are no list")
+	}
+	for d.More() {
+		if len(*l) == maxAlerts {
+			return errTooMany
+		}
+		var a Alert
+		if err := d.Decode(&a); err != nil {
+			return err
+		}
+		*l = append(*l, a)
+	}
+	return nil
 }
 
 // Alert is one alert of a payload.
@@ -40,11 +75,13 @@ type Alert struct {
 // added without a new version.
 func decode(body []byte) ([]Alert, error) {
 	var p payload
-	if err := json.Unmarshal(body, &p); err != nil {
+	if err := json.Unmarshal(body, &p); errors.Is(err, errTooMany) {
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("not the JSON of an Alertmanager webhook: %w", err)
 	}
 	if p.Version != "4" && p.Version != "1" {
-		return nil, fmt.Errorf("version %q of the webhook's payload: want 4 (Alertmanager's own, without payload templating) or 1 (Grafana)", p.Version)
+		return nil, fmt.Errorf("version %q of the webhook's payload: want 4 (Alertmanager's own, without payload templating) or 1 (Grafana)", echo(p.Version))
 	}
 	return p.Alerts, nil
 }

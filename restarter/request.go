@@ -154,14 +154,15 @@ func (r *Restarter) wait(ctx context.Context, q *request) answer {
 }
 
 // take adds requests. One that was answered while its action goes on stays for what
-// comes of that, until its caller asks again.
+// comes of that, until its caller asks again, or too many do: then it costs a repeat.
 func (r *Restarter) take(now time.Time, qs []*request) {
 	for _, q := range qs {
 		q.firing = r.firings.hear(now, q)
 	}
 	r.firings.forget(now)
+	crowded := len(r.pending) > maxFirings
 	r.pending = slices.DeleteFunc(r.pending, func(old *request) bool {
-		return old.answered && slices.ContainsFunc(qs, func(q *request) bool { return q.key == old.key && q.asker == old.asker })
+		return old.answered && (crowded || slices.ContainsFunc(qs, func(q *request) bool { return q.key == old.key && q.asker == old.asker }))
 	})
 	r.pending = append(r.pending, qs...)
 }

@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"defib/engine"
 )
 
 const (
@@ -81,27 +77,6 @@ func (h *Webhook) Collect(ch chan<- prometheus.Metric) {
 	h.requests.Collect(ch)
 }
 
-// says is what the answer says of one alert.
-type says struct {
-	Fingerprint string     `json:"fingerprint,omitempty"`
-	Alertname   string     `json:"alertname,omitempty"`
-	Container   string     `json:"container,omitempty"`
-	Outcome     Outcome    `json:"outcome"`
-	Message     string     `json:"message"`
-	Until       *time.Time `json:"until,omitempty"` // when it may be otherwise
-}
-
-func (s *says) tell(a answer) {
-	s.Outcome, s.Message = a.outcome, a.outcome.Sentence()
-	if a.err != nil {
-		s.Message += ": " + a.err.Error()
-	}
-	if !a.until.IsZero() {
-		s.Until = &a.until
-		s.Message += "; ask again in " + time.Until(a.until).Round(time.Second).String()
-	}
-}
-
 // ServeHTTP answers a POST of alerts. See the README for the status codes.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body := h.serve(w, r)
@@ -146,6 +121,9 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 		return h.refuse(r, http.StatusBadRequest, fmt.Errorf("the body ended early: %w", err))
 	}
 	alerts, err := decode(text)
+	if errors.Is(err, errTooMany) {
+		return h.refuse(r, http.StatusRequestEntityTooLarge, err)
+	}
 	if err != nil {
 		return h.refuse(r, http.StatusBadRequest, err)
 	}
@@ -170,7 +148,7 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 		return status, err
 	}
 	if r.Method != http.MethodPost {
-		return http.StatusMethodNotAllowed, errors.New("want POST, not " + r.Method)
+		return http.StatusMethodNotAllowed, errors.New("want POST, not " + echo(r.Method))
 	}
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return http.StatusUnsupportedMediaType, errors.New("want Content-Type: application/json")
@@ -179,63 +157,6 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 		return http.StatusRequestEntityTooLarge, errTooLarge
 	}
 	return 0, nil
-}
-
-// answer has the alerts carried out, each judged by itself, and waits for what
-// comes of them. One that Alertmanager is to try again makes the whole answer a
-// 503.
-func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any) {
-	came := time.Now()
-	h.warnOfHosts(alerts)
-	picture := h.engine.Picture()
-	told := make([]says, len(alerts))
-	requests := make([]*request, len(alerts)) // nil: said already
-	for i, a := range alerts {
-		requests[i] = h.judge(r, a, picture, &told[i])
-	}
-	h.ask(r.Context(), requests)
-	status = http.StatusOK
-	for i, q := range requests {
-		if q != nil {
-			told[i].tell(h.wait(r.Context(), q))
-		}
-		o := told[i].Outcome
-		h.alerts.WithLabelValues(string(o)).Inc()
-		h.logger.Log(r.Context(), o.level(), "alert answered", "alert", told[i].Alertname, "container", told[i].Container, "outcome", o, "peer", r.RemoteAddr)
-		h.heard.add(Heard{
-			Asker: asker(r, told[i].Alertname), Came: came, Container: told[i].Container,
-			Took: time.Since(came), Outcome: o, Message: told[i].Message,
-		})
-		status = max(status, o.Status())
-	}
-	return status, struct {
-		Alerts []says `json:"alerts"`
-	}{told}
-}
-
-// judge returns what the alert asks of which container; nil if it asks for
-// nothing that could be done: then s says why.
-func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *request {
-	s.Fingerprint, s.Alertname = a.Fingerprint, a.Labels["alertname"]
-	start, outcome := a.action(h.matches)
-	if outcome == "" && !p.Connected {
-		outcome = EngineAway
-	}
-	if outcome != "" {
-		s.tell(answer{outcome: outcome})
-		return nil
-	}
-	c, outcome := a.target(p)
-	if outcome != "" {
-		s.tell(answer{outcome: outcome})
-		return nil
-	}
-	s.Container = c.Name
-	now := time.Now()
-	return &request{
-		container: c.ID, start: start, key: a.key(c.ID), asker: asker(r, s.Alertname), since: a.since(),
-		asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
-	}
 }
 
 // warnOfHosts warns once if alerts of several hosts come in and nothing tells
@@ -248,7 +169,7 @@ func (h *Webhook) warnOfHosts(alerts []Alert) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, a := range alerts {
-		instance := a.Labels["instance"]
+		instance := echo(a.Labels["instance"])
 		switch {
 		case instance == "" || h.warned:
 		case h.instance == "":
@@ -259,16 +180,4 @@ func (h *Webhook) warnOfHosts(alerts []Alert) {
 				"instance", instance, "other", h.instance)
 		}
 	}
-}
-
-// maxName is how much of an alert's name is kept, in bytes.
-const maxName = 200
-
-// asker leaves out the port, which differs each time that the same alert comes.
-func asker(r *http.Request, alert string) Asker {
-	peer, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		peer = r.RemoteAddr
-	}
-	return Asker{Alert: strings.ToValidUTF8(alert[:min(len(alert), maxName)], ""), Peer: peer}
 }

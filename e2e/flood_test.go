@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestOneRequestOfManyAlertsCostsLittle posts as many alerts as 1 MiB holds.
+func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
+	t.Parallel()
+	d := newScene(t, sharedEngine(t)).defib()
+	d.scrape()
+	memory := d.memory("VmHWM")
+	for _, one := range []string{`{}`, `{"status":"firing","labels":{"heal":"restart","container":"x"}}`} {
+		alerts := strings.TrimSuffix(strings.Repeat(one+",", (1<<20-100)/(len(one)+1)), ",")
+		d.call(http.MethodPost, `{"version":"4","alerts":[`+alerts+`]}`).refuses(t, http.StatusRequestEntityTooLarge, "max_alerts")
+	}
+	if most := d.memory("VmHWM"); most > memory+16<<10 {
+		t.Errorf("%d kB of memory, %d kB before", most, memory)
+	}
+}
+
+// TestHeadersThatNeverEndAreGivenUp opens as many connections as the limit of open
+// files bears, and ends the header of none.
+func TestHeadersThatNeverEndAreGivenUp(t *testing.T) {
+	t.Parallel()
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		t.Fatal(err)
+	}
+	n := int(min(4000, files.Cur/4)) // other tests run beside
+	d := newScene(t, sharedEngine(t)).defib()
+	d.scrape()
+	memory := d.memory("VmRSS")
+	conns := make([]net.Conn, n)
+	for i := range conns {
+		c, err := (&net.Dialer{Timeout: limit}).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := fmt.Fprint(c, "POST /webhook HTTP/1.1\r\nHost: localhost\r\nX-Slow: "); err != nil {
+			t.Fatal(err)
+		}
+		conns[i] = c
+	}
+	begun := time.Now()
+	d.scrape()
+	took := time.Since(begun)
+	if most := 2 * time.Second; took > most {
+		t.Errorf("a scrape beside %d such connections took %v, want %v at most", n, took, most)
+	}
+	if more := d.memory("VmRSS") - memory; more > 20*n {
+		t.Errorf("%d connections cost %d kB, want 20 kB each at most", n, more)
+	}
+	for _, c := range conns {
+		if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a connection whose header does not end is still open after %v", time.Since(begun))
+		}
+	}
+	d.scrape()
+	t.Logf("%d connections: a scrape beside them took %v", n, took)
+}

@@ -1,0 +1,142 @@
+package restarter
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"defib/engine"
+)
+
+// says is what the answer says of one alert.
+type says struct {
+	Fingerprint string     `json:"fingerprint,omitempty"`
+	Alertname   string     `json:"alertname,omitempty"`
+	Container   string     `json:"container,omitempty"`
+	Outcome     Outcome    `json:"outcome"`
+	Message     string     `json:"message"`
+	Until       *time.Time `json:"until,omitempty"` // when it may be otherwise
+}
+
+func (s *says) tell(a answer) {
+	s.Outcome, s.Message = a.outcome, a.outcome.Sentence()
+	if a.err != nil {
+		s.Message += ": " + a.err.Error()
+	}
+	if !a.until.IsZero() {
+		s.Until = &a.until
+		s.Message += "; ask again in " + time.Until(a.until).Round(time.Second).String()
+	}
+}
+
+// answer has the alerts carried out, each judged by itself, and waits for what
+// comes of them. One that Alertmanager is to try again makes the whole answer a
+// 503.
+func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any) {
+	came := time.Now()
+	h.warnOfHosts(alerts)
+	picture := h.engine.Picture()
+	told := make([]says, len(alerts))
+	requests := make([]*request, len(alerts)) // nil: said already
+	for i, a := range alerts {
+		requests[i] = h.judge(r, a, picture, &told[i])
+	}
+	h.ask(r.Context(), requests)
+	status = http.StatusOK
+	for i, q := range requests {
+		if q != nil {
+			told[i].tell(h.wait(r.Context(), q))
+		}
+		o := told[i].Outcome
+		h.alerts.WithLabelValues(string(o)).Inc()
+		h.heard.add(Heard{
+			Asker: asker(r, told[i].Alertname), Came: came, Container: told[i].Container,
+			Took: time.Since(came), Outcome: o, Message: told[i].Message,
+		})
+		status = max(status, o.Status())
+	}
+	h.tellAlerts(r, told)
+	return status, struct {
+		Alerts []says `json:"alerts"`
+	}{told}
+}
+
+// judge returns what the alert asks of which container; nil if it asks for
+// nothing that could be done: then s says why.
+func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *request {
+	s.Fingerprint, s.Alertname = echo(a.Fingerprint), echo(a.Labels["alertname"])
+	start, outcome := a.action(h.matches)
+	if outcome == "" && !p.Connected {
+		outcome = EngineAway
+	}
+	if outcome != "" {
+		s.tell(answer{outcome: outcome})
+		return nil
+	}
+	c, outcome := a.target(p)
+	if outcome != "" {
+		s.tell(answer{outcome: outcome})
+		return nil
+	}
+	s.Container = c.Name
+	now := time.Now()
+	return &request{
+		container: c.ID, start: start, key: a.key(c.ID), asker: asker(r, s.Alertname), since: a.since(),
+		asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
+	}
+}
+
+// maxLines is how many log lines one request may make of its alerts.
+const maxLines = 20
+
+// tellAlerts logs what became of the alerts of a request: those of which the same is to
+// be said in one line.
+func (h *Webhook) tellAlerts(r *http.Request, told []says) {
+	type text struct {
+		alert, container string
+		outcome          Outcome
+	}
+	var order []text
+	counts := map[text]int{}
+	rest, level := 0, slog.LevelDebug
+	for _, s := range told {
+		t := text{s.Alertname, s.Container, s.Outcome}
+		switch {
+		case !h.logger.Enabled(r.Context(), t.outcome.level()):
+			continue
+		case counts[t] == 0 && len(order) == maxLines:
+			rest, level = rest+1, max(level, t.outcome.level())
+			continue
+		case counts[t] == 0:
+			order = append(order, t)
+		}
+		counts[t]++
+	}
+	for _, t := range order {
+		attrs := []any{"alert", t.alert, "container", t.container, "outcome", t.outcome, "peer", r.RemoteAddr}
+		if n := counts[t]; n > 1 {
+			attrs = append(attrs, "count", n)
+		}
+		h.logger.Log(r.Context(), t.outcome.level(), "alert answered", attrs...)
+	}
+	if rest > 0 {
+		h.logger.Log(r.Context(), level, "more alerts answered", "peer", r.RemoteAddr, "count", rest)
+	}
+}
+
+// maxEcho is how much is repeated of a text that a sender chose, in bytes.
+const maxEcho = 200
+
+// echo is what is repeated of a text that a sender chose, as long as it likes.
+func echo(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxEcho)], "") }
+
+// asker leaves out the port, which differs each time that the same alert comes.
+func asker(r *http.Request, alert string) Asker {
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		peer = r.RemoteAddr
+	}
+	return Asker{Alert: alert, Peer: peer}
+}

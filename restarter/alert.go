@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
-
-	"defib/engine"
 )
 
 // LabelHeal is the alert label that says what to do: restart or start.
@@ -25,8 +22,9 @@ const annotationStateReason = "grafana_state_reason"
 // Sources: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config,
 // https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
 type payload struct {
-	Version string    `json:"version"`
-	Alerts  alertList `json:"alerts"`
+	Version   string    `json:"version"`
+	Alerts    alertList `json:"alerts"`
+	Truncated int64     `json:"truncatedAlerts"` // that the sender left out, by its max_alerts
 }
 
 // maxAlerts is how many alerts a request may hold.
@@ -73,18 +71,21 @@ type Alert struct {
 
 // decode reads a payload. What it does not know it passes over, since fields are
 // added without a new version.
-func decode(body []byte) ([]Alert, error) {
-	var p payload
+func decode(body []byte) (p payload, err error) {
 	if err := json.Unmarshal(body, &p); errors.Is(err, errTooMany) {
-		return nil, err
+		return p, err
 	} else if err != nil {
-		return nil, fmt.Errorf("not the JSON of an Alertmanager webhook: %w", err)
+		return p, fmt.Errorf("not the JSON of an Alertmanager webhook: %w", err)
 	}
 	if p.Version != "4" && p.Version != "1" {
-		return nil, fmt.Errorf("version %q of the webhook's payload: want 4 (Alertmanager's own, without payload templating) or 1 (Grafana)", echo(p.Version))
+		return p, fmt.Errorf("version %q of the webhook's payload: want 4 (Alertmanager's own, without payload templating) or 1 (Grafana)", echo(p.Version))
 	}
-	return p.Alerts, nil
+	return p, nil
 }
+
+// label returns the value of a label without the blanks around it, which people and
+// templates leave there.
+func (a Alert) label(name string) string { return strings.TrimSpace(a.Labels[name]) }
 
 // Match is one label that an alert must bear to be meant for this host.
 type Match struct{ Label, Value string }
@@ -101,7 +102,7 @@ func ParseMatch(s string) (Match, error) {
 // fits reports whether the alert is meant for this host.
 func (a Alert) fits(matches []Match) bool {
 	for _, m := range matches {
-		if a.Labels[m.Label] != m.Value {
+		if a.label(m.Label) != strings.TrimSpace(m.Value) {
 			return false
 		}
 	}
@@ -110,7 +111,7 @@ func (a Alert) fits(matches []Match) bool {
 
 // action says what a firing alert wants; an outcome if that is nothing.
 func (a Alert) action(matches []Match) (start bool, o Outcome) {
-	switch heal := a.Labels[LabelHeal]; {
+	switch heal := a.label(LabelHeal); {
 	case a.Status != "firing":
 		return false, Resolved
 	case !a.fits(matches):
@@ -151,50 +152,4 @@ func letters(s string) string {
 		}
 		return unicode.ToLower(r)
 	}, s)
-}
-
-// hexID matches a container's full or short ID, bare or at the end of a cgroup
-// path as cAdvisor has it: /docker/HEX, /system.slice/docker-HEX.scope.
-var hexID = regexp.MustCompile(`(?:^|/(?:[a-z]+-)*)([0-9a-f]{64}|[0-9a-f]{12,63})(?:\.scope)?$`)
-
-// target finds the container that the labels name; an outcome if there is none.
-// An ID that is not on this engine never falls back to the name: that container
-// may have been created anew since.
-func (a Alert) target(p *engine.Picture) (*engine.Container, Outcome) {
-	for _, label := range []string{"container_id", "id"} {
-		if m := hexID.FindStringSubmatch(a.Labels[label]); m != nil {
-			return byID(p, m[1])
-		}
-	}
-	for _, label := range []string{"container", "container_name", "name"} {
-		name := strings.TrimPrefix(a.Labels[label], "/")
-		if name == "" {
-			continue
-		}
-		if c := p.Find(name); c != nil {
-			return c, ""
-		}
-		if len(name) == 64 && hexID.MatchString(name) {
-			return nil, Gone
-		}
-		return nil, NotFound
-	}
-	return nil, NoTarget
-}
-
-// byID finds a container by its ID or the beginning of it.
-func byID(p *engine.Picture, id string) (*engine.Container, Outcome) {
-	var found *engine.Container
-	for _, c := range p.Containers {
-		if strings.HasPrefix(c.ID, id) {
-			if found != nil {
-				return nil, Gone // it means two: no guessing
-			}
-			found = c
-		}
-	}
-	if found == nil {
-		return nil, Gone
-	}
-	return found, ""
 }

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
 )
@@ -30,12 +32,12 @@ func TestDecodeReadsWhatAlertmanagerSends(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			alerts, err := decode(body)
+			p, err := decode(body)
 			if err != nil {
 				t.Errorf("%s: %v", file, err)
 			}
 			var got []string
-			for _, a := range alerts {
+			for _, a := range p.Alerts {
 				got = append(got, a.Status)
 				if a.Labels["alertname"] == "" || a.StartsAt.IsZero() || len(a.Fingerprint) != 16 {
 					t.Errorf("%s: %+v lacks a name, a beginning or a fingerprint", file, a)
@@ -83,6 +85,17 @@ func TestTarget(t *testing.T) {
 		{"cAdvisor's id under systemd", map[string]string{"id": "/system.slice/docker-" + sixtyFour + ".scope"}, "web"},
 		{"Podman's cgroup", map[string]string{"id": "/machine.slice/libpod-" + another + ".scope"}, "batch-1"},
 		{"a cgroup within the container's own", map[string]string{"id": "/docker/" + sixtyFour + "/init", "name": "web"}, "web"},
+		{"systemd's scope within the container's own cgroup", map[string]string{"id": "/docker/" + sixtyFour + "/init.scope"}, "web"},
+		{"a service within the container's own cgroup", map[string]string{"id": "/system.slice/docker-" + sixtyFour + ".scope/system.slice/cron.service"}, "web"},
+		{"a slash at the end", map[string]string{"id": "/docker/" + sixtyFour + "/"}, "web"},
+		{"a container of an engine within a container", map[string]string{"id": "/docker/" + sixtyFour + "/docker/" + strings.Repeat("9", 64), "name": "web"}, "gone"},
+		{"the same under systemd", map[string]string{"id": "/docker/" + sixtyFour + "/system.slice/docker-" + strings.Repeat("9", 64) + ".scope"}, "gone"},
+		{"an id of this engine within another's", map[string]string{"id": "/docker/" + strings.Repeat("9", 64) + "/docker/" + sixtyFour + "/init"}, "web"},
+		{"blanks around an id", map[string]string{"id": "  /docker/" + sixtyFour + "\n"}, "web"},
+		{"blanks around a name", map[string]string{"name": "\tweb "}, "web"},
+		{"blanks before a slash", map[string]string{"name": " /web"}, "web"},
+		{"nothing but blanks", map[string]string{"container": "  ", "name": "web"}, "web"},
+		{"a name that ends like an id", map[string]string{"id": "web-0123456789ab", "name": "web"}, "web"},
 		{"a UUID is no id", map[string]string{"id": "f47ac10b-58cc-4372-a56f-0e02b2c3d479", "container": "web"}, "web"},
 		{"cAdvisor's root cgroup", map[string]string{"id": "/"}, "no_target"},
 		{"a service's cgroup", map[string]string{"id": "/system.slice/ssh.service"}, "no_target"},
@@ -101,7 +114,7 @@ func TestTarget(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c, o := Alert{Labels: row.labels}.target(p)
-			got := string(o)
+			got := string(o.outcome)
 			if c != nil {
 				got = c.Name
 			}
@@ -150,6 +163,74 @@ func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
+	p := pictureOf(up(sixtyFour, "web"))
+	nine := strings.Repeat("9", 64)
+	for _, row := range []struct {
+		name   string
+		labels map[string]string
+		want   []string
+	}{
+		{"a name", map[string]string{"container_name": "nobody"}, []string{`container_name="nobody"`}},
+		{"an id", map[string]string{"id": "/docker/" + nine}, []string{`id="/docker/` + nine + `"`}},
+		{"an id as name", map[string]string{"name": nine}, []string{`name="` + nine + `"`}},
+		{"an id that is none", map[string]string{"id": "/system.slice/ssh.service"}, []string{`id="/system.slice/ssh.service" holds no container ID`}},
+		{"a label that Prometheus renamed", map[string]string{"exported_container": "web"}, []string{`exported_container="web"`, "honor_labels"}},
+		{"a name, and one that Prometheus renamed", map[string]string{"name": "exporter", "exported_name": "web"}, []string{`name="exporter"`, `exported_name="web"`, "honor_labels"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c, none := Alert{Labels: row.labels}.target(p)
+			for _, want := range row.want {
+				if c != nil || !strings.Contains(none.detail, want) {
+					t.Errorf("%v, %+v: want %s", c, none, want)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatWasSoughtIsInTheAnswerTheLogAndTheReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		c := post(t, h, firing("container", "nobody", "exported_container", "web"))
+		c.want(200, NotFound)
+		for place, text := range map[string]string{"answer": c.rec.Body.String(), "log": w.log.String(), "report": fmt.Sprint(w.Report().Alerts)} {
+			text = strings.ReplaceAll(text, `\`, "")
+			for _, want := range []string{`container="nobody"`, `exported_container="web"`, "honor_labels"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the %s does not say %s: %s", place, want, text)
+				}
+			}
+		}
+	})
+}
+
+func TestBlanksAroundLabelsAreHarmless(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h := clinic(t, usual(), up("a1", "web"))
+		h.matches = []Match{{"docker_host", "alpha"}}
+		post(t, h, firing("container", " web ", "heal", " restart\n", "docker_host", " alpha")).want(200, Restarted)
+	})
+}
+
+func TestAlertsThatTheSenderLeftOutAreToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		for text, want := range map[string]float64{"0": 0, "-1": 0, "7": 7} {
+			before := testutil.ToFloat64(h.truncated)
+			if rec := ask(h, `{"version":"4","alerts":[],"truncatedAlerts":`+text+`}`); rec.Code != 200 {
+				t.Errorf("%s: status %d", text, rec.Code)
+			}
+			if got := testutil.ToFloat64(h.truncated) - before; got != want {
+				t.Errorf("%s: counted %v, want %v", text, got, want)
+			}
+		}
+		if got := w.log.String(); strings.Count(got, "max_alerts") != 1 || !strings.Contains(got, "count=7") {
+			t.Errorf("want one line on max_alerts with count=7:\n%s", got)
+		}
+	})
+}
+
 func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
 	m, err := ParseMatch("docker_host=alpha=1")
 	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
@@ -178,11 +259,11 @@ func FuzzDecode(f *testing.F) {
 	}
 	p := pictureOf(up(sixtyFour, "web"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		alerts, err := decode(body)
+		sent, err := decode(body)
 		if err != nil {
 			return
 		}
-		for _, a := range alerts {
+		for _, a := range sent.Alerts {
 			checkTarget(t, p, a)
 		}
 	})
@@ -205,14 +286,14 @@ func FuzzTarget(f *testing.F) {
 // or the beginning of its ID.
 func checkTarget(t *testing.T, p *engine.Picture, a Alert) {
 	c, o := a.target(p)
-	if (c == nil) == (o == "") {
-		t.Fatalf("container %v and outcome %q", c, o)
+	if (c == nil) == (o.outcome == "") {
+		t.Fatalf("container %v and outcome %q", c, o.outcome)
 	}
 	if c == nil {
 		return
 	}
 	for _, v := range a.Labels {
-		if strings.TrimPrefix(v, "/") == c.Name || strings.Contains(v, c.ID[:12]) {
+		if strings.TrimPrefix(strings.TrimSpace(v), "/") == c.Name || strings.Contains(v, c.ID[:12]) {
 			return
 		}
 	}
@@ -228,11 +309,11 @@ func TestAnAlertWithTenThousandLabelsIsJudgedLikeAnyOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alerts, err := decode(body)
+	sent, err := decode(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, _ := alerts[0].target(pictureOf(up("a1", "web"))); c == nil || c.Name != "web" {
+	if c, _ := sent.Alerts[0].target(pictureOf(up("a1", "web"))); c == nil || c.Name != "web" {
 		t.Errorf("got %v", c)
 	}
 }

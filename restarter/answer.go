@@ -18,12 +18,14 @@ type says struct {
 	Outcome     Outcome    `json:"outcome"`
 	Message     string     `json:"message"`
 	Until       *time.Time `json:"until,omitempty"` // when it may be otherwise
+
+	detail string
 }
 
 func (s *says) tell(a answer) {
 	s.Outcome, s.Message = a.outcome, a.outcome.Sentence()
-	if a.err != nil {
-		s.Message += ": " + a.err.Error()
+	if s.detail = a.detail; a.detail != "" {
+		s.Message += ": " + a.detail
 	}
 	if !a.until.IsZero() {
 		s.Until = &a.until
@@ -75,9 +77,9 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *r
 		s.tell(answer{outcome: outcome})
 		return nil
 	}
-	c, outcome := a.target(p)
-	if outcome != "" {
-		s.tell(answer{outcome: outcome})
+	c, none := a.target(p)
+	if c == nil {
+		s.tell(none)
 		return nil
 	}
 	s.Container = c.Name
@@ -95,14 +97,14 @@ const maxLines = 20
 // be said in one line.
 func (h *Webhook) tellAlerts(r *http.Request, told []says) {
 	type text struct {
-		alert, container string
-		outcome          Outcome
+		alert, container, detail string
+		outcome                  Outcome
 	}
 	var order []text
 	counts := map[text]int{}
 	rest, level := 0, slog.LevelDebug
 	for _, s := range told {
-		t := text{s.Alertname, s.Container, s.Outcome}
+		t := text{s.Alertname, s.Container, s.detail, s.Outcome}
 		switch {
 		case !h.logger.Enabled(r.Context(), t.outcome.level()):
 			continue
@@ -116,6 +118,9 @@ func (h *Webhook) tellAlerts(r *http.Request, told []says) {
 	}
 	for _, t := range order {
 		attrs := []any{"alert", t.alert, "container", t.container, "outcome", t.outcome, "peer", r.RemoteAddr}
+		if t.detail != "" {
+			attrs = append(attrs, "detail", t.detail)
+		}
 		if n := counts[t]; n > 1 {
 			attrs = append(attrs, "count", n)
 		}

@@ -102,7 +102,7 @@ func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 		}
 		wantAlerts := []Heard{
 			{Asker: asker, Came: began, Container: "web", Took: 3 * time.Second, Outcome: Restarted, Message: Outcomes[Restarted]},
-			{Asker: asker, Came: began.Add(3 * time.Second), Outcome: NotFound, Message: Outcomes[NotFound]},
+			{Asker: asker, Came: began.Add(3 * time.Second), Outcome: NotFound, Message: Outcomes[NotFound] + `: container="nobody"`},
 		}
 		if d := cmp.Diff(wantAlerts, report.Alerts); d != "" {
 			t.Error(d)

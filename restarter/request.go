@@ -113,7 +113,7 @@ type request struct {
 type answer struct {
 	outcome Outcome
 	until   time.Time // when an alert's repeat may find it otherwise; zero: not known
-	err     error     // of a failed action
+	detail  string    // what is to be said beside the outcome's sentence
 }
 
 func (q *request) reply(a answer) {
@@ -281,9 +281,9 @@ func (res result) answer() answer {
 	case errors.Is(res.err, engine.ErrGone):
 		return answer{outcome: Gone}
 	case errors.Is(res.err, engine.ErrRefused):
-		return answer{outcome: Outcome(Refused), err: res.err} // trying again at once would change nothing
+		return answer{outcome: Outcome(Refused), detail: res.err.Error()} // trying again at once would change nothing
 	case res.err != nil:
-		return answer{outcome: Failed, err: res.err}
+		return answer{outcome: Failed, detail: res.err.Error()}
 	case res.restarts():
 		return answer{outcome: Restarted}
 	}

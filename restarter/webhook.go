@@ -32,8 +32,9 @@ type Webhook struct {
 	matches []Match
 	slots   chan struct{}
 
-	alerts   *prometheus.CounterVec
-	requests *prometheus.CounterVec
+	alerts    *prometheus.CounterVec
+	requests  *prometheus.CounterVec
+	truncated prometheus.Counter
 
 	mu       sync.Mutex
 	refused  map[int]time.Time // by status: when a refusal was last logged
@@ -52,6 +53,9 @@ func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_webhook_requests_total", Help: "Requests to the webhook, by HTTP status code.",
 		}, []string{"code"}),
+		truncated: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "defib_webhook_truncated_alerts_total", Help: "Alerts that their sender left out of a request, by max_alerts of its receiver.",
+		}),
 	}
 	for o := range Outcomes {
 		h.alerts.WithLabelValues(string(o))
@@ -69,12 +73,14 @@ func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 func (h *Webhook) Describe(ch chan<- *prometheus.Desc) {
 	h.alerts.Describe(ch)
 	h.requests.Describe(ch)
+	h.truncated.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (h *Webhook) Collect(ch chan<- prometheus.Metric) {
 	h.alerts.Collect(ch)
 	h.requests.Collect(ch)
+	h.truncated.Collect(ch)
 }
 
 // ServeHTTP answers a POST of alerts. See the README for the status codes.
@@ -120,14 +126,15 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	if err != nil {
 		return h.refuse(r, http.StatusBadRequest, fmt.Errorf("the body ended early: %w", err))
 	}
-	alerts, err := decode(text)
+	p, err := decode(text)
 	if errors.Is(err, errTooMany) {
 		return h.refuse(r, http.StatusRequestEntityTooLarge, err)
 	}
 	if err != nil {
 		return h.refuse(r, http.StatusBadRequest, err)
 	}
-	return h.answer(r, alerts)
+	h.warnOfTruncated(r, p.Truncated)
+	return h.answer(r, p.Alerts)
 }
 
 // refuse turns a request away. That is logged once a minute for each status:
@@ -157,6 +164,15 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 		return http.StatusRequestEntityTooLarge, errTooLarge
 	}
 	return 0, nil
+}
+
+// warnOfTruncated warns of alerts that never arrive: what they ask for is not done.
+func (h *Webhook) warnOfTruncated(r *http.Request, n int64) {
+	if n <= 0 {
+		return
+	}
+	h.truncated.Add(float64(n))
+	h.logger.Warn("the sender left alerts out of its request: set max_alerts of its receiver to 0, and group_by to ['...']", "peer", r.RemoteAddr, "count", n)
 }
 
 // warnOfHosts warns once if alerts of several hosts come in and nothing tells

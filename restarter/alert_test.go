@@ -113,10 +113,10 @@ func TestTarget(t *testing.T) {
 		{"odd text", map[string]string{"name": "w\x00eb\xff\u202e"}, "not_found"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c, o := Alert{Labels: row.labels}.target(p)
+			cs, o := Alert{Labels: row.labels}.targets(p)
 			got := string(o.outcome)
-			if c != nil {
-				got = c.Name
+			for _, c := range cs {
+				got += c.Name
 			}
 			if got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
@@ -179,10 +179,10 @@ func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
 		{"a name, and one that Prometheus renamed", map[string]string{"name": "exporter", "exported_name": "web"}, []string{`name="exporter"`, `exported_name="web"`, "honor_labels"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c, none := Alert{Labels: row.labels}.target(p)
+			cs, none := Alert{Labels: row.labels}.targets(p)
 			for _, want := range row.want {
-				if c != nil || !strings.Contains(none.detail, want) {
-					t.Errorf("%v, %+v: want %s", c, none, want)
+				if cs != nil || !strings.Contains(none.detail, want) {
+					t.Errorf("%v, %+v: want %s", cs, none, want)
 				}
 			}
 		})
@@ -285,13 +285,14 @@ func FuzzTarget(f *testing.F) {
 // checkTarget checks that a container is chosen only if the labels hold its name
 // or the beginning of its ID.
 func checkTarget(t *testing.T, p *engine.Picture, a Alert) {
-	c, o := a.target(p)
-	if (c == nil) == (o.outcome == "") {
-		t.Fatalf("container %v and outcome %q", c, o.outcome)
+	cs, o := a.targets(p)
+	if (len(cs) == 0) == (o.outcome == "") {
+		t.Fatalf("containers %v and outcome %q", cs, o.outcome)
 	}
-	if c == nil {
+	if len(cs) == 0 {
 		return
 	}
+	c := cs[0]
 	for _, v := range a.Labels {
 		if strings.TrimPrefix(strings.TrimSpace(v), "/") == c.Name || strings.Contains(v, c.ID[:12]) {
 			return
@@ -313,7 +314,7 @@ func TestAnAlertWithTenThousandLabelsIsJudgedLikeAnyOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, _ := sent.Alerts[0].target(pictureOf(up("a1", "web"))); c == nil || c.Name != "web" {
-		t.Errorf("got %v", c)
+	if cs, _ := sent.Alerts[0].targets(pictureOf(up("a1", "web"))); len(cs) != 1 || cs[0].Name != "web" {
+		t.Errorf("got %v", cs)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,15 +42,20 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 	h.warnOfHosts(alerts)
 	picture := h.engine.Picture()
 	told := make([]says, len(alerts))
-	requests := make([]*request, len(alerts)) // nil: said already
+	requests := make([][]*request, len(alerts)) // none: said already
+	asked := 0
 	for i, a := range alerts {
 		requests[i] = h.judge(r, a, picture, &told[i])
+		if asked += len(requests[i]); asked > maxAsked {
+			requests[i] = nil
+			told[i].tell(answer{outcome: Busy})
+		}
 	}
-	h.ask(r.Context(), requests)
+	h.ask(r.Context(), slices.Concat(requests...))
 	status = http.StatusOK
-	for i, q := range requests {
-		if q != nil {
-			told[i].tell(h.wait(r.Context(), q))
+	for i, qs := range requests {
+		if len(qs) > 0 {
+			told[i].tell(h.waitAll(r.Context(), qs))
 		}
 		o := told[i].Outcome
 		h.alerts.WithLabelValues(string(o)).Inc()
@@ -65,9 +71,12 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 	}{told}
 }
 
-// judge returns what the alert asks of which container; nil if it asks for
+// maxAsked is how many containers the alerts of one request may ask for.
+const maxAsked = 10_000
+
+// judge returns what the alert asks of which containers; nothing if it asks for
 // nothing that could be done: then s says why.
-func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *request {
+func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) []*request {
 	s.Fingerprint, s.Alertname = echo(a.Fingerprint), echo(a.Labels["alertname"])
 	start, outcome := a.action(h.matches)
 	if outcome == "" && !p.Connected {
@@ -77,17 +86,33 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) *r
 		s.tell(answer{outcome: outcome})
 		return nil
 	}
-	c, none := a.target(p)
-	if c == nil {
+	cs, none := a.targets(p)
+	if len(cs) == 0 {
 		s.tell(none)
 		return nil
 	}
-	s.Container = c.Name
-	now := time.Now()
-	return &request{
-		container: c.ID, start: start, key: a.key(c.ID), asker: asker(r, s.Alertname), since: a.since(),
-		asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
+	s.Container = cs[0].Name
+	if len(cs) > 1 {
+		s.Container = serviceName(cs[0])
 	}
+	now := time.Now()
+	qs := make([]*request, len(cs))
+	for i, c := range cs {
+		qs[i] = &request{
+			container: c.ID, name: c.Name, replica: len(cs) > 1, start: start,
+			key: a.key(c.ID), asker: asker(r, s.Alertname), since: a.since(),
+			asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
+		}
+	}
+	return qs
+}
+
+// serviceName names the service of a container to people.
+func serviceName(c *engine.Container) string {
+	if c.Service() == "" {
+		return c.Labels[labelSwarmService]
+	}
+	return service(c)
 }
 
 // maxLines is how many log lines one request may make of its alerts.

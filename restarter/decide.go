@@ -62,6 +62,7 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, past history,
 		}
 		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.container.ID, b.container.ID))
 	})
+	p.roll(picture, past)
 	p.limit(policy, past)
 	for _, v := range p.verdicts {
 		p.look(v.until)

@@ -16,6 +16,7 @@ type record struct {
 	restarts   int       // of these, restarts of the running container
 	lastEnd    time.Time // of the last attempt, on our clock
 	refused    bool      // by the engine or a proxy, at the last attempt
+	failed     bool      // the last attempt did, and the container has not been started or stopped since
 
 	last   *engine.Container // at the last look; nil before the first
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
@@ -46,6 +47,10 @@ type telling struct {
 type history struct {
 	records map[string]*record // by container ID: one that is created anew starts afresh
 	spent   []time.Time        // when running containers were restarted in the last minute, oldest first
+
+	// By container ID: those that are asked for now as replicas of a service and by
+	// no alert of their own, with when they were last acted upon for that; zero: never.
+	replicas map[string]time.Time
 }
 
 var blank = &record{}
@@ -122,7 +127,7 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 		r.streak += c.RestartCount // it went back to 0 at a start through the API
 	}
 	if c.Ending == engine.EndedStopped {
-		r.healing = "" // whatever brings it back, it is no recovery of ours
+		r.healing, r.failed = "", false // whatever brings it back, it is no recovery of ours
 	}
 	switch {
 	case !c.Well():
@@ -130,12 +135,15 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 	case r.well.IsZero() || !c.Started.Equal(last.Started):
 		r.well = now
 	}
+	if !c.Started.Equal(last.Started) {
+		r.failed = false
+	}
 	if !c.Started.Equal(last.Started) && !r.acting && c.RestartCount == 0 {
 		r.startedByOthers()
 	}
 	// The run that an action is about to end is no stay after it.
 	if at := r.forgivenAt(reset); !r.acting && !at.IsZero() && !at.After(now) {
-		r.attempts, r.restarts, r.streak, r.refused = 0, 0, 0, false
+		r.attempts, r.restarts, r.streak, r.refused, r.failed = 0, 0, 0, false, false
 	}
 }
 

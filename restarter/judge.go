@@ -24,6 +24,8 @@ const (
 	labelOneOff    = "com.docker.compose.oneoff"
 	labelDependsOn = "com.docker.compose.depends_on"
 	labelSwarmTask = "com.docker.swarm.task.id"
+
+	labelSwarmService = "com.docker.swarm.service.name"
 )
 
 // facts are what a decision rests on.
@@ -211,7 +213,7 @@ func veto(p *engine.Picture, c *engine.Container) Reason {
 		return Self
 	case c.Labels[labelSwarmTask] != "":
 		return SwarmTask
-	case strings.EqualFold(c.Labels[labelOneOff], "true"):
+	case oneOff(c):
 		return OneOff
 	}
 	switch c.State {
@@ -234,6 +236,9 @@ func veto(p *engine.Picture, c *engine.Container) Reason {
 	}
 	return ""
 }
+
+// oneOff reports whether the container is a command of docker compose run.
+func oneOff(c *engine.Container) bool { return strings.EqualFold(c.Labels[labelOneOff], "true") }
 
 // parent names what is wrong with the container whose network it shares.
 func (f *facts) parent(c *engine.Container) Reason {

@@ -20,6 +20,7 @@ const (
 	Old              Reason = "old"
 	TriggerDisabled  Reason = "trigger_disabled"
 	BackOff          Reason = "back_off"
+	InServiceRestart Reason = "in_service_restart"
 	RateLimited      Reason = "rate_limited"
 	GaveUp           Reason = "gave_up"
 	TooYoung         Reason = "too_young"
@@ -49,6 +50,7 @@ var Reasons = map[Reason]string{
 	Old:              "only a glob matches it, and it exited more than a day before Defib saw it first",
 	TriggerDisabled:  "what asks for it is not among its triggers (--restart.triggers, or its label defib.triggers)",
 	BackOff:          "it needed help again after an attempt: the next one waits",
+	InServiceRestart: "another replica of its service is being restarted, or has not come up well since",
 	RateLimited:      "as many actions as allowed are under way, or were taken within a minute",
 	GaveUp:           "restarts did not help: none more until it has stayed up and well, or somebody starts it",
 	TooYoung:         "it has only just come up",

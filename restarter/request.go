@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -95,6 +96,8 @@ func (o Outcome) Sentence() string {
 // the action that it began lives on by itself.
 type request struct {
 	container string // ID
+	name      string // of the container
+	replica   bool   // the alert names a service, of which this is one of several containers
 	start     bool   // have it up; what runs is not restarted
 	key       firingKey
 	asker     Asker
@@ -168,9 +171,10 @@ func (r *Restarter) take(now time.Time, qs []*request) {
 }
 
 // screen answers what needs no decision, and returns since when alerts ask for
-// each container, by ID.
+// each container, by ID. Which of them are replicas of a service goes into the history.
 func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Time {
-	asked := map[string]time.Time{}
+	asked, own := map[string]time.Time{}, map[string]bool{}
+	r.past.replicas = map[string]time.Time{}
 	for _, q := range r.pending {
 		if r.past.at(q.container).acting {
 			continue // it joins what is under way
@@ -198,7 +202,16 @@ func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Tim
 		if at := asked[q.container]; !q.answered && (at.IsZero() || q.asked.Before(at)) {
 			asked[q.container] = q.asked
 		}
+		acted, is := r.past.replicas[q.container]
+		switch {
+		case q.answered:
+		case !q.replica:
+			own[q.container] = true
+		case !is || q.firing.acted.Before(acted):
+			r.past.replicas[q.container] = q.firing.acted
+		}
 	}
+	maps.DeleteFunc(r.past.replicas, func(id string, _ time.Time) bool { return own[id] })
 	return asked
 }
 
@@ -255,7 +268,7 @@ const afterglow = time.Second
 
 // soon reports whether what holds the container may be over by the deadline.
 func (v verdict) soon(deadline time.Time) bool {
-	if v.reason == InProgress || v.reason == RateLimited && v.until.IsZero() {
+	if v.reason == InProgress || v.reason == InServiceRestart || v.reason == RateLimited && v.until.IsZero() {
 		return true
 	}
 	return !v.until.IsZero() && !v.until.After(deadline)

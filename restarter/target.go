@@ -15,6 +15,13 @@ var (
 	nameLabels = []string{"container", "container_name", "name"}
 )
 
+// The labels by which cAdvisor's metrics name the service of a container.
+const (
+	labelAlertProject = "container_label_com_docker_compose_project"
+	labelAlertService = "container_label_com_docker_compose_service"
+	labelAlertSwarm   = "container_label_com_docker_swarm_service_name"
+)
+
 // hexID matches a container's full or short ID as an element of a cgroup path:
 // HEX, docker-HEX.scope.
 var hexID = regexp.MustCompile(`^(?:[a-z]+-)*([0-9a-f]{64}|[0-9a-f]{12,63})(?:\.scope)?$`)
@@ -34,32 +41,79 @@ func containerID(value string) (id string, ok bool) {
 	return "", false
 }
 
-// target finds the container that the labels name; else an answer that says why there
-// is none. An ID that is not on this engine never falls back to the name: that
-// container may have been created anew since.
-func (a Alert) target(p *engine.Picture) (*engine.Container, answer) {
+// targets finds the container that the labels name, or the replicas of a service that
+// they name; else an answer that says why there is none. An ID that is not on this engine
+// never falls back to the name: that container may have been created anew since. Nor do
+// either to a service.
+func (a Alert) targets(p *engine.Picture) ([]*engine.Container, answer) {
 	for _, label := range idLabels {
 		if id, ok := containerID(a.label(label)); ok {
 			if c := byID(p, id); c != nil {
-				return c, answer{}
+				return []*engine.Container{c}, answer{}
 			}
 			return nil, answer{outcome: Gone, detail: a.quote(label)}
 		}
 	}
 	for _, label := range nameLabels {
-		name := strings.TrimPrefix(a.label(label), "/")
-		if name == "" {
-			continue
+		if name := strings.TrimPrefix(a.label(label), "/"); name != "" {
+			return a.named(p, label, name)
 		}
-		if c := p.Find(name); c != nil {
-			return c, answer{}
+	}
+	if project, service := a.label(labelAlertProject), a.label(labelAlertService); project != "" && service != "" {
+		if cs := replicas(p, project, service); cs != nil {
+			return cs, answer{}
 		}
-		if len(name) == 64 && hexID.MatchString(name) {
-			return nil, answer{outcome: Gone, detail: a.quote(label)}
+		return nil, answer{outcome: NotFound, detail: a.quote(labelAlertProject) + ", " + a.quote(labelAlertService) + ": there is no such compose service here" + a.renamed()}
+	}
+	if service := a.label(labelAlertSwarm); service != "" {
+		if cs := tasks(p, service); cs != nil {
+			return cs, answer{}
 		}
-		return nil, answer{outcome: NotFound, detail: a.quote(label) + a.renamed()}
+		return nil, answer{outcome: NotFound, detail: a.quote(labelAlertSwarm) + ": there is no task of such a Swarm service here" + a.renamed()}
 	}
 	return nil, answer{outcome: NoTarget, detail: strings.TrimPrefix(a.unusable()+a.renamed(), "; ")}
+}
+
+// named finds what a label names: a container, or project/service of compose as a
+// whitelist has it. No container's name holds a slash.
+func (a Alert) named(p *engine.Picture, label, name string) ([]*engine.Container, answer) {
+	if c := p.Find(name); c != nil {
+		return []*engine.Container{c}, answer{}
+	}
+	if len(name) == 64 && hexID.MatchString(name) {
+		return nil, answer{outcome: Gone, detail: a.quote(label)}
+	}
+	sought := a.quote(label)
+	if project, service, ok := strings.Cut(name, "/"); ok {
+		if cs := replicas(p, project, service); cs != nil {
+			return cs, answer{}
+		}
+		sought += ": there is no such compose service (project/service) here"
+	}
+	return nil, answer{outcome: NotFound, detail: sought + a.renamed()}
+}
+
+// replicas are the containers of a compose service, by name; those of docker compose run
+// are none.
+func replicas(p *engine.Picture, project, service string) []*engine.Container {
+	var cs []*engine.Container
+	for _, c := range p.Named() {
+		if c.Project() == project && c.Service() == service && project != "" && service != "" && !oneOff(c) {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// tasks are the containers of a Swarm service on this engine, by name.
+func tasks(p *engine.Picture, service string) []*engine.Container {
+	var cs []*engine.Container
+	for _, c := range p.Named() {
+		if c.Labels[labelSwarmService] == service {
+			cs = append(cs, c)
+		}
+	}
+	return cs
 }
 
 // quote writes a label of the alert.

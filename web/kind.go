@@ -73,7 +73,7 @@ const (
 // kindOfReason says what a container that is left alone, or acted upon, for this
 // reason means to the reader. What is not in it needs a person.
 var kindOfReason = map[restarter.Reason]Kind{
-	restarter.StoppedDelay: Healing, restarter.BackOff: Healing, restarter.RateLimited: Healing, restarter.TooYoung: Healing,
+	restarter.StoppedDelay: Healing, restarter.BackOff: Healing, restarter.RateLimited: Healing, restarter.InServiceRestart: Healing, restarter.TooYoung: Healing,
 	restarter.EngineRestarting: Healing, restarter.InProgress: Healing, restarter.ParentDown: Healing,
 	restarter.OnHold: OnHold, restarter.Stopped: Stopped, restarter.Paused: Paused, restarter.Created: Created,
 	restarter.Finished: Finished, restarter.Removing: Itself, restarter.AutoRemove: Itself, restarter.OneOff: Itself,

@@ -46,6 +46,8 @@ func (p patient) fate() Sentence {
 			return say("Defib ", verb, " it as soon as it is through with others.")
 		}
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
+	case restarter.InServiceRestart:
+		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
 	case restarter.TriggerDisabled:
 		return p.off(p.Trigger)
 	case restarter.Stopped:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -142,6 +143,22 @@ func (a Alert) notEvaluated() bool {
 	}
 	reason := letters(a.Annotations[annotationStateReason])
 	return strings.Contains(reason, "nodata") || strings.Contains(reason, "error")
+}
+
+// about says beside the outcome's sentence what a person needs to find the rule: of one
+// that Grafana could not evaluate, its own name and the container that it is about. The
+// alert itself may be called DatasourceError, as of all such rules.
+func (a Alert) about(o Outcome) string {
+	if o != NotEvaluated {
+		return ""
+	}
+	var labels []string
+	for _, label := range slices.Concat([]string{"rulename"}, idLabels, nameLabels) {
+		if a.label(label) != "" {
+			labels = append(labels, a.quote(label))
+		}
+	}
+	return strings.Join(labels, ", ")
 }
 
 // letters returns the letters of a text in lower case, without what is between them.

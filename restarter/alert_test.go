@@ -3,7 +3,6 @@ package restarter
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,9 +157,17 @@ func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
 			}
 		})
 	}
-	if NotEvaluated.level() != slog.LevelWarn {
-		t.Error("nobody is warned of it")
-	}
+}
+
+func TestAWarningNamesTheRuleThatGrafanaCouldNotEvaluate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		post(t, h, firing("alertname", "DatasourceError", "rulename", "Slow", "container", "web")).want(200, NotEvaluated)
+		if want := `level=WARN msg="alert answered" alert=DatasourceError container="" outcome=not_evaluated peer=127.0.0.1:1234 detail="rulename=\"Slow\", container=\"web\""`; !strings.Contains(w.log.String(), want) {
+			t.Errorf("the log does not say %s:\n%s", want, &w.log)
+		}
+		w.wantStarts()
+	})
 }
 
 func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {

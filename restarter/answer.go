@@ -83,7 +83,7 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) []
 		outcome = EngineAway
 	}
 	if outcome != "" {
-		s.tell(answer{outcome: outcome})
+		s.tell(answer{outcome: outcome, detail: a.about(outcome)})
 		return nil
 	}
 	cs, none := a.targets(p)

@@ -123,6 +123,20 @@ func TestARequestMakesFewLogLines(t *testing.T) {
 	})
 }
 
+func TestTheJournalNamesSomeOfManyAskers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), up("a1", "web"))
+		var alerts []Alert
+		for i := range maxAlerts {
+			alerts = append(alerts, firing("alertname", fmt.Sprint(i), "container", "web"))
+		}
+		<-post(t, h, alerts...).done
+		if got := w.Report().Actions; len(got) != 1 || len(got[0].Askers) != maxAskers {
+			t.Errorf("want one action with %d askers", maxAskers)
+		}
+	})
+}
+
 func TestLaw10AlertsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 	r := &Restarter{firings: firings{}}
 	for i := range 3 * maxFirings / 100 {

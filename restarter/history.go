@@ -16,7 +16,7 @@ type record struct {
 	restarts   int       // of these, restarts of the running container
 	lastEnd    time.Time // of the last attempt, on our clock
 	refused    bool      // by the engine or a proxy, at the last attempt
-	failed     bool      // the last attempt did, and the container has not been started or stopped since
+	failed     bool      // the last attempt did, not by a refusal, and the container has not been started or stopped since
 
 	last   *engine.Container // at the last look; nil before the first
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven

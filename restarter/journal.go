@@ -9,13 +9,16 @@ import (
 // journalSize is how many of the newest entries are kept.
 const journalSize = 100
 
+// maxAskers is how many alerts are kept of those that waited for one action.
+const maxAskers = 20
+
 // Action is a start or a restart that has ended.
 type Action struct {
 	Began     time.Time // on our clock
 	Container string    // name
 	ID        string
 	Trigger   Trigger
-	Askers    []Asker // whose alerts waited for it
+	Askers    []Asker // whose alerts waited for it, maxAskers at most
 	Attempt   int     // since the container last stayed up and well
 	Took      time.Duration
 	Outcome   Outcome
@@ -68,7 +71,7 @@ func (r *Restarter) note(now time.Time, res result) {
 		a.Err = res.err.Error()
 	}
 	for _, q := range r.pending {
-		if q.container == a.ID && !slices.Contains(a.Askers, q.asker) {
+		if len(a.Askers) < maxAskers && q.container == a.ID && !slices.Contains(a.Askers, q.asker) {
 			a.Askers = append(a.Askers, q.asker)
 		}
 	}

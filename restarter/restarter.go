@@ -240,7 +240,8 @@ func (r *Restarter) finish(now time.Time, res result) {
 	if fresh := r.engine.Picture().Get(c.ID); fresh != nil && fresh.Inspected {
 		rec.observe(now, fresh, r.policy.Backoff.Reset) // as long as it is known whose doing it is
 	}
-	rec.acting, rec.lastEnd, rec.refused, rec.failed = false, now, errors.Is(res.err, engine.ErrRefused), res.err != nil
+	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
+	rec.failed = res.err != nil && !rec.refused
 	rec.late = errors.Is(res.err, engine.ErrNoAnswer)
 	if res.err == nil {
 		rec.joined = res.parent

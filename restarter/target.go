@@ -63,15 +63,15 @@ func (a Alert) targets(p *engine.Picture) ([]*engine.Container, answer) {
 		if cs := replicas(p, project, service); cs != nil {
 			return cs, answer{}
 		}
-		return nil, answer{outcome: NotFound, detail: a.quote(labelAlertProject) + ", " + a.quote(labelAlertService) + ": there is no such compose service here" + a.renamed()}
+		return nil, a.notFound(a.quote(labelAlertProject) + ", " + a.quote(labelAlertService) + ": there is no such compose service here")
 	}
 	if service := a.label(labelAlertSwarm); service != "" {
 		if cs := tasks(p, service); cs != nil {
 			return cs, answer{}
 		}
-		return nil, answer{outcome: NotFound, detail: a.quote(labelAlertSwarm) + ": there is no task of such a Swarm service here" + a.renamed()}
+		return nil, a.notFound(a.quote(labelAlertSwarm) + ": there is no task of such a Swarm service here")
 	}
-	return nil, answer{outcome: NoTarget, detail: strings.TrimPrefix(a.unusable()+a.renamed(), "; ")}
+	return nil, answer{outcome: NoTarget, detail: strings.Join(slices.Concat(a.unusable(), a.renamed()), "; ")}
 }
 
 // named finds what a label names: a container, or project/service of compose as a
@@ -90,7 +90,12 @@ func (a Alert) named(p *engine.Picture, label, name string) ([]*engine.Container
 		}
 		sought += ": there is no such compose service (project/service) here"
 	}
-	return nil, answer{outcome: NotFound, detail: sought + a.renamed()}
+	return nil, a.notFound(sought)
+}
+
+// notFound says what was sought in vain.
+func (a Alert) notFound(sought string) answer {
+	return answer{outcome: NotFound, detail: strings.Join(append([]string{sought}, a.renamed()...), "; ")}
 }
 
 // replicas are the containers of a compose service, by name; those of docker compose run
@@ -120,28 +125,28 @@ func tasks(p *engine.Picture, service string) []*engine.Container {
 func (a Alert) quote(label string) string { return fmt.Sprintf("%s=%q", label, echo(a.label(label))) }
 
 // unusable names the labels that should hold an ID and do not.
-func (a Alert) unusable() string {
-	text := ""
+func (a Alert) unusable() []string {
+	var texts []string
 	for _, label := range idLabels {
 		if a.label(label) != "" {
-			text += "; " + a.quote(label) + " holds no container ID"
+			texts = append(texts, a.quote(label)+" holds no container ID")
 		}
 	}
-	return text
+	return texts
 }
 
 // renamed names the labels that Prometheus has renamed since the scrape target has
 // them, too: what the exporter said is in these.
 // Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config
-func (a Alert) renamed() string {
-	text := ""
+func (a Alert) renamed() []string {
+	var texts []string
 	for _, label := range slices.Concat(idLabels, nameLabels) {
 		if exported := "exported_" + label; a.label(exported) != "" {
-			text += fmt.Sprintf("; %s is not looked at: Prometheus renamed it, since the scrape target has a label %s of its own (set honor_labels: true in the scrape config, or %s in the rule)",
-				a.quote(exported), label, label)
+			texts = append(texts, fmt.Sprintf("%s is not looked at: Prometheus renamed it, since the scrape target has a label %s of its own (set honor_labels: true in the scrape config, or %s in the rule)",
+				a.quote(exported), label, label))
 		}
 	}
-	return text
+	return texts
 }
 
 // byID finds a container by its ID or the beginning of it; nil if none is meant, or

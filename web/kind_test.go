@@ -35,6 +35,13 @@ func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 	}
 }
 
+func TestAReplicaThatWaitsForAnotherIsBeingHealed(t *testing.T) {
+	k, what, next := told(but(runs("db-2", hour), held(restarter.InServiceRestart, 0)), false)
+	if want := "Defib restarts it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then."; k != Healing || next != want {
+		t.Errorf("%s, %q, next %q; want %s, %q", k, what, next, Healing, want)
+	}
+}
+
 func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 	enough := func(s *restarter.Standing) { s.Container.Sick = night.Add(-hour) }
 	for name, row := range map[string]struct {

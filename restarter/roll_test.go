@@ -289,3 +289,50 @@ func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
 		}
 	}
 }
+
+// What one decision does about three replicas that an alert asks for, by what is known of
+// each.
+func TestOneReplicaAtATime(t *testing.T) {
+	long := ago(time.Hour)
+	for name, row := range map[string]struct {
+		records [3]record
+		acted   [3]time.Time
+		want    string
+	}{
+		"nothing was done yet: by name":            {want: "db-1"},
+		"one is being acted upon":                  {records: [3]record{{}, {acting: true, healing: TriggerAlert}}, want: ""},
+		"one is not well yet: it may be again":     {records: [3]record{{}, {healing: TriggerAlert}}, want: "db-2"},
+		"one could not be restarted":               {records: [3]record{{}, {}, {failed: true}}, want: "db-3"},
+		"two are not well: no deadlock":            {records: [3]record{{}, {failed: true}, {healing: TriggerExited}}, want: "db-2"},
+		"one is not well, and is given up":         {records: [3]record{{}, {failed: true, restarts: 5}}, want: ""},
+		"some were restarted for it":               {acted: [3]time.Time{long, {}, long}, want: "db-2"},
+		"all were restarted for it":                {acted: [3]time.Time{long, long.Add(time.Second), long.Add(-time.Second)}, want: "db-3"},
+		"one that was restarted for something":     {records: [3]record{{lastEnd: long}}, want: "db-2"},
+		"the next is given up: the one after that": {records: [3]record{{restarts: 5}}, want: "db-2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			past := history{records: map[string]*record{}, replicas: map[string]time.Time{}}
+			asked := map[string]time.Time{}
+			var cs []*engine.Container
+			for i := range 3 {
+				c := running(named(fmt.Sprint(9-i), fmt.Sprintf("db-%d", i+1)), in("shop", "db"))
+				cs = append(cs, c)
+				past.records[c.ID], past.replicas[c.ID], asked[c.ID] = &row.records[i], row.acted[i], ago(time.Second)
+			}
+			cs = append(cs, running(named("z", "other-db"), in("other", "db"))) // of another project
+			past.records["z"] = &record{acting: true}
+			var acts, held []string
+			for _, v := range decide(noon, usual(), pictureOf(cs...), past, asked).verdicts {
+				switch {
+				case v.act:
+					acts = append(acts, v.container.Name)
+				case v.reason == InServiceRestart:
+					held = append(held, v.container.Name)
+				}
+			}
+			if got := strings.Join(acts, " "); got != row.want {
+				t.Errorf("acts on %q, want %q; held %v", got, row.want, held)
+			}
+		})
+	}
+}

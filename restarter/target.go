@@ -142,8 +142,7 @@ func (a Alert) renamed() []string {
 	var texts []string
 	for _, label := range slices.Concat(idLabels, nameLabels) {
 		if exported := "exported_" + label; a.label(exported) != "" {
-			texts = append(texts, fmt.Sprintf("%s is not looked at: Prometheus renamed it, since the scrape target has a label %s of its own (set honor_labels: true in the scrape config, or %s in the rule)",
-				a.quote(exported), label, label))
+			texts = append(texts, a.quote(exported)+" was renamed by Prometheus: set honor_labels: true in the scrape config")
 		}
 	}
 	return texts

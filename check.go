@@ -49,7 +49,7 @@ func plain(text string) string {
 // work which is needed.
 func (f *flags) tryOut(ctx context.Context, stdout io.Writer) error {
 	s := &sheet{Writer: tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)}
-	f.trySettings(s)
+	f.trySettings(ctx, s)
 	settled := s.faults == 0
 	if engine.CheckHost(f.host) == nil && f.timeout > 0 && f.resync > 0 {
 		if err := f.tryEngine(ctx, s, settled); err != nil {
@@ -66,7 +66,7 @@ func (f *flags) tryOut(ctx context.Context, stdout io.Writer) error {
 }
 
 // trySettings tells what is wrong with flags, environment and files.
-func (f *flags) trySettings(s *sheet) {
+func (f *flags) trySettings(ctx context.Context, s *sheet) {
 	fmt.Fprintln(s, "SETTINGS")
 	if f.mistakes != nil {
 		for mistake := range strings.SplitSeq(f.mistakes.Error(), "\n") {
@@ -75,10 +75,13 @@ func (f *flags) trySettings(s *sheet) {
 		return
 	}
 	s.line(works, "flags and environment")
-	holds, err := restarter.ReadHolds(f.policy.HoldFile)
+	reading, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	holds, err := restarter.ReadHolds(reading, f.policy.HoldFile)
 	switch {
 	case err != nil:
 		s.line(fails, "--restart.hold-file: "+err.Error())
+		s.line(" ", "A Defib that starts now holds everything until that is corrected.")
 	case f.policy.HoldFile != "":
 		s.line(works, fmt.Sprintf("--restart.hold-file: %d on hold", holds.Active(time.Now())))
 	}
@@ -116,6 +119,7 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	if picture != nil {
 		fmt.Fprintln(s, "\nWHITELIST")
 		f.tryWhitelist(s, picture)
+		f.tryHolds(now, s, picture)
 		fmt.Fprintln(s, "\nCONTAINERS, and what would be done if Defib started now")
 		for _, p := range prospects {
 			s.container(now, p)
@@ -208,20 +212,38 @@ func (f *flags) tryWhitelist(s *sheet, picture *engine.Picture) {
 		s.line(other, "--restart.whitelist is empty: only containers with the label "+restarter.LabelEnable+"=true are healed")
 	}
 	for _, entry := range f.policy.Whitelist {
-		var names []string
-		for _, c := range picture.Named() {
-			if entry.Matches(c) {
-				names = append(names, c.Name)
-			}
+		s.entry(entry, picture)
+	}
+}
+
+// tryHolds tells what each hold matches.
+func (f *flags) tryHolds(now time.Time, s *sheet, picture *engine.Picture) {
+	if f.policy.Holds.Active(now) == 0 {
+		return
+	}
+	fmt.Fprintln(s, "\nHOLDS")
+	for _, h := range f.policy.Holds {
+		if h.Until.After(now) {
+			s.entry(h.Pattern, picture)
 		}
-		switch n := len(names); {
-		case n == 0:
-			s.line(other, entry.String(), "matches nothing: is that its name?")
-		case n > 5:
-			s.line(works, entry.String(), fmt.Sprintf("matches %d: %s, …", n, strings.Join(names[:5], ", ")))
-		default:
-			s.line(works, entry.String(), fmt.Sprintf("matches %d: %s", n, strings.Join(names, ", ")))
+	}
+}
+
+// entry tells what an entry of a list matches.
+func (s *sheet) entry(entry restarter.Pattern, picture *engine.Picture) {
+	var names []string
+	for _, c := range picture.Named() {
+		if entry.Matches(c) {
+			names = append(names, c.Name)
 		}
+	}
+	switch n := len(names); {
+	case n == 0:
+		s.line(other, entry.String(), "matches nothing: is that its name?")
+	case n > 5:
+		s.line(works, entry.String(), fmt.Sprintf("matches %d: %s, …", n, strings.Join(names[:5], ", ")))
+	default:
+		s.line(works, entry.String(), fmt.Sprintf("matches %d: %s", n, strings.Join(names, ", ")))
 	}
 }
 

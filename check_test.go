@@ -66,7 +66,7 @@ func TestCheckTellsWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
 	s := newStub(t)
 	holds := filepath.Join(t.TempDir(), "holds")
-	if err := os.WriteFile(holds, []byte("token 2100-01-01T00:00:00Z\n"), 0o600); err != nil {
+	if err := os.WriteFile(holds, []byte("token 2100-01-01T00:00:00Z\ntokne 2100-01-01T00:00:00Z\nexpired 2000-01-01T00:00:00Z\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	host := "--docker.host=" + s.host
@@ -76,7 +76,7 @@ func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
 	says(t, checked(t, exitOK, host, "--restart.whitelist=token", "--restart.triggers=alert", "--restart.stopped-delay=0s"),
 		"- token exited (3) left alone (trigger_disabled): what asks for it is not among its triggers (--restart.triggers, or its label defib.triggers): exited")
 	out := checked(t, exitOK, host, "--restart.whitelist=token", "--restart.hold-file="+holds)
-	says(t, out, "ok --restart.hold-file: 1 on hold")
+	says(t, out, "ok --restart.hold-file: 2 on hold", "ok token matches 1: token", "- tokne matches nothing: is that its name?")
 	if !strings.Contains(out, "left alone (on_hold): it is on hold for maintenance: see defib hold and defib release; looked at again in ") {
 		t.Error(out)
 	}
@@ -146,7 +146,8 @@ func TestCheckTellsEveryMistakeOfTheSettings(t *testing.T) {
 		`FAIL --restart.policy: "sometimes" is not a policy: want always, unless-stopped or on-failure`,
 		"ok list GET /containers/json")
 	says(t, checked(t, exitFailure, host, "--restart.hold-file="+holds),
-		fmt.Sprintf(`FAIL --restart.hold-file: %s: "token tomorrow": want a time such as 2026-01-02T15:04:05Z`, holds))
+		fmt.Sprintf(`FAIL --restart.hold-file: %s: line 1: "token tomorrow": want a time such as 2026-01-02T15:04:05Z`, holds),
+		"A Defib that starts now holds everything until that is corrected.")
 	out := checked(t, exitFailure, "--docker.host=ssh://box", "--docker.timeout=0s")
 	if !strings.Contains(out, `FAIL --docker.host: engine address "ssh://box": ssh:// is not supported`) || strings.Contains(out, "ENGINE") {
 		t.Error(out)

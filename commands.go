@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"defib/alerts"
+	"defib/engine"
 	"defib/restarter"
 )
 
@@ -65,30 +67,62 @@ func (f *flags) do(ctx context.Context, now time.Time, stdout io.Writer) error {
 		_, err := io.WriteString(stdout, alerts.Rules())
 		return err
 	default:
-		return f.changeHolds(now, stdout)
+		return f.changeHolds(ctx, now, stdout)
 	}
 }
 
+const (
+	// holdTimeout is how long the file system of the hold file may take. Whoever
+	// has locked its folder is given up on before.
+	holdTimeout = 8 * time.Second
+	// lookupTimeout is how long the engine may take to list its containers, only to
+	// say which holds match none.
+	lookupTimeout = 3 * time.Second
+)
+
 // changeHolds writes the hold file and says what is on hold now, and what was not.
-func (f *flags) changeHolds(now time.Time, stdout io.Writer) error {
+// Closing works beside a line that is not understood, opening does not: the Defib
+// that reads the file would not open either.
+func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer) error {
 	var unheld []restarter.Pattern // though it was to be released
-	holds, err := restarter.ChangeHolds(f.policy.HoldFile, func(holds restarter.Holds) restarter.Holds {
+	var broken error
+	writing, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	holds, err := restarter.ChangeHolds(writing, f.policy.HoldFile, func(holds restarter.Holds, fault error) (restarter.Holds, error) {
 		if f.command == commandHold {
-			return holds.With(now, now.Add(f.holdFor), f.names)
+			broken = fault
+			return holds.With(now, now.Add(f.holdFor), f.names), nil
+		}
+		if fault != nil {
+			return nil, fmt.Errorf("nothing is released: %w. Correct or delete that line first: until then Defib releases nothing", fault)
 		}
 		for _, name := range f.names {
 			if len(holds.Without(now, []restarter.Pattern{name})) == holds.Active(now) {
 				unheld = append(unheld, name)
 			}
 		}
-		return holds.Without(now, f.names)
+		return holds.Without(now, f.names), nil
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s, so that it is not known what the file says now: %w", holdTimeout, err)
+	}
 	if err != nil {
 		return err
 	}
 	for _, name := range unheld {
 		fmt.Fprintf(stdout, "%s was not on hold by that name.\n", name)
 	}
+	tellHolds(holds, stdout)
+	if f.command == commandHold {
+		f.tellUnmatched(ctx, now, holds, stdout)
+	}
+	if broken != nil {
+		return fmt.Errorf("the hold is set, but %w. Correct or delete that line: until then Defib releases nothing, and holds everything if it is started anew", broken)
+	}
+	return nil
+}
+
+func tellHolds(holds restarter.Holds, stdout io.Writer) {
 	if len(holds) == 0 {
 		fmt.Fprintln(stdout, "Nothing is on hold.")
 	}
@@ -99,5 +133,33 @@ func (f *flags) changeHolds(now time.Time, stdout io.Writer) error {
 		}
 		fmt.Fprintf(stdout, "%s is on hold until %s.\n", what, h.Until.UTC().Format(time.RFC3339))
 	}
-	return nil
+}
+
+// tellUnmatched says which of the names just put on hold match no container now. The
+// hold stands in any case: the container may be about to be created.
+func (f *flags) tellUnmatched(ctx context.Context, now time.Time, holds restarter.Holds, stdout io.Writer) {
+	if len(f.names) == 0 {
+		return
+	}
+	containers, err := f.list(ctx)
+	if err != nil {
+		fmt.Fprintf(stdout, "Whether there are such containers could not be checked: %s.\n", plain(err.Error()))
+		return
+	}
+	for _, h := range holds.Unmatched(now, containers) {
+		if slices.Contains(f.names, h.Pattern) {
+			fmt.Fprintf(stdout, "%s matches no container on this host now: is that its name?\n", h)
+		}
+	}
+}
+
+func (f *flags) list(ctx context.Context) ([]*engine.Container, error) {
+	if err := engine.CheckHost(f.host); err != nil {
+		return nil, err
+	}
+	e, err := engine.New(engine.Options{Host: f.host, Timeout: lookupTimeout, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	return e.List(ctx)
 }

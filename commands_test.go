@@ -1,21 +1,28 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "holds")
 	t.Setenv("DEFIB_RESTART_HOLD_FILE", file) // as docker exec finds it
+	t.Setenv("DEFIB_DOCKER_HOST", engineWith(t, "web", "shop-db-1"))
 	for _, row := range []struct {
 		args []string
 		says string   // at first, if it is not that
 		want []string // the entries that are on hold afterwards
 	}{
-		{[]string{"hold", "web", "shop/db", "--for=2h"}, "", []string{"web", "shop/db"}},
+		{[]string{"hold", "web", "shop-*", "shop/db", "--for=2h"}, "", []string{"web", "shop-*", "shop/db"}},
+		{[]string{"release", "shop-*"}, "", []string{"web", "shop/db"}},
 		{[]string{"hold", "--for", "1h", "web"}, "", []string{"shop/db", "web"}},
 		{[]string{"release", "shop/db"}, "", []string{"web"}},
 		{[]string{"release", "nobody", "web", "we?"}, "nobody was not on hold by that name.\nwe? was not on hold by that name.\nNothing is on hold.\n", nil},
@@ -34,7 +41,7 @@ func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 				held = append(held, name)
 			}
 		}
-		if !strings.HasPrefix(stdout, row.says) || row.says == "" && strings.Contains(stdout, "not") {
+		if !strings.HasPrefix(stdout, row.says) || row.says == "" && strings.Contains(stdout, " no") {
 			t.Errorf("%q: says %s", row.args, stdout)
 		}
 		if d := diff(row.want, held); d != "" {
@@ -43,6 +50,90 @@ func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 		if text, err := os.ReadFile(file); err != nil || strings.Count(string(text), "\n") != len(row.want) {
 			t.Errorf("%q: the file holds %q, %v", row.args, text, err)
 		}
+	}
+}
+
+// engineWith is an engine whose list has these names; the second is the service db
+// of the compose project shop.
+func engineWith(t *testing.T, names ...string) (host string) {
+	t.Helper()
+	return engineOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.52")
+		if !strings.HasSuffix(r.URL.Path, "/containers/json") {
+			return
+		}
+		list := []map[string]any{}
+		for i, name := range names {
+			labels := map[string]string{}
+			if i == 1 {
+				labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "db"}
+			}
+			list = append(list, map[string]any{"Id": strings.Repeat(strconv.Itoa(i), 64), "Names": []string{"/" + name}, "State": "running", "Labels": labels})
+		}
+		_ = json.NewEncoder(w).Encode(list)
+	}))
+}
+
+func TestHoldSaysWhatMatchesNoContainer(t *testing.T) {
+	t.Setenv("DEFIB_RESTART_HOLD_FILE", filepath.Join(t.TempDir(), "holds"))
+	host := "--docker.host=" + engineWith(t, "web", "shop-db-1")
+	code, stdout, stderr := ended(t, "hold", "wbe", "we*", "shop/cache", "shop/db", "--for=1h", host)
+	if code != exitOK || stderr != "" {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	if got, want := strings.Count(stdout, "matches no container"), 2; got != want ||
+		!strings.Contains(stdout, "wbe matches no container on this host now: is that its name?\n") || !strings.Contains(stdout, "shop/cache matches no container") {
+		t.Errorf("it says\n%s", stdout)
+	}
+	for _, host := range []string{noEngine(t), "--docker.host=nonsense"} {
+		code, stdout, stderr := ended(t, "hold", "wbe", "--for=1h", host)
+		if code != exitOK || stderr != "" || !strings.Contains(stdout, "wbe is on hold until") || !strings.Contains(stdout, "Whether there are such containers could not be checked: ") {
+			t.Errorf("%s: exit code %d, %s%s", host, code, stdout, stderr)
+		}
+	}
+}
+
+func TestLaw11HoldWorksBesideABrokenLineAndReleaseDoesNot(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "holds")
+	if err := os.WriteFile(file, []byte("# by hand\ndb 2999-01-01T00:00:00Z\nweb tomorrow\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--restart.hold-file=" + file, noEngine(t)}
+	code, stdout, stderr := ended(t, append([]string{"hold", "cache", "--for=1h"}, flags...)...)
+	if code != exitFailure || !strings.Contains(stdout, "cache is on hold until ") ||
+		!strings.Contains(stderr, "the hold is set, but "+file+`: line 3: "web tomorrow": want a time such as`) || !strings.Contains(stderr, "Correct or delete that line") {
+		t.Errorf("hold: exit code %d, %s%s", code, stdout, stderr)
+	}
+	before, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(string(before), "# by hand\ndb 2999-01-01T00:00:00Z\nweb tomorrow\ncache ") {
+		t.Errorf("the file is %q, %v", before, err)
+	}
+	for _, args := range [][]string{{"release", "db"}, {"release"}} {
+		code, stdout, stderr := ended(t, append(args, flags...)...)
+		if code != exitFailure || stdout != "" || !strings.Contains(stderr, `nothing is released: `+file+`: line 3: "web tomorrow"`) {
+			t.Errorf("%q: exit code %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+	if after, err := os.ReadFile(file); err != nil || string(after) != string(before) {
+		t.Errorf("the file was %q and is %q, %v", before, after, err)
+	}
+}
+
+func TestLaw12HoldAndReleaseEndThoughTheFileSystemHangs(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "holds")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if f, err := os.OpenFile(file, os.O_RDWR, 0); err == nil { // which lets the readers in
+			_ = f.Close()
+		}
+	})
+	began := time.Now()
+	code, stdout, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file)
+	if took := time.Since(began); code != exitFailure || stdout != "" || !strings.Contains(stderr, "does not answer") || took > 2*holdTimeout {
+		t.Errorf("after %s: exit code %d, %s%s", took, code, stdout, stderr)
 	}
 }
 
@@ -57,14 +148,7 @@ func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	if code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file, "--webhook.token-file=/nonexistent/token", "--docker.timeout=abc"); code != exitOK {
 		t.Errorf("flags that are not its business: exit code %d, %s", code, stderr)
 	}
-	if err := os.WriteFile(file, []byte("web tomorrow\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file)
-	if code != exitFailure || !strings.Contains(stderr, "want a time such as") {
-		t.Errorf("a broken file: exit code %d, %s", code, stderr)
-	}
-	code, _, stderr = ended(t, "hold", "web", "--for=1h", "--restart.hold-file=/nonexistent/holds")
+	code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file=/nonexistent/holds")
 	if code != exitFailure || !strings.Contains(stderr, "no such file or directory") {
 		t.Errorf("a folder that is not there: exit code %d, %s", code, stderr)
 	}

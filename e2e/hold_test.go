@@ -53,7 +53,7 @@ func TestHoldByDockerExec(t *testing.T) {
 	}
 }
 
-func TestBrokenHoldFileIsToldOnceAndHoldsNothingForEver(t *testing.T) {
+func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, privateEngine(t))
 	held, free := s.run("held", spec{args: []string{"-code=1"}}), s.run("free", spec{args: []string{"-code=1"}})
@@ -66,21 +66,45 @@ func TestBrokenHoldFileIsToldOnceAndHoldsNothingForEver(t *testing.T) {
 	if err := os.WriteFile(file, []byte("everything, please\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	told := d.awaitLine(1, "the hold file cannot be read: the holds stay as they were")
+	told := d.awaitLine(1, "the hold file cannot be read: what was on hold stays so until it expires")
 	if !strings.Contains(told.str("err"), "everything, please") || !told.has("level", "WARN") {
 		t.Errorf("it is not said what is wrong: %s", told.text)
 	}
-	if code, said := d.exec("/defib", "hold", free.name, "--for", "1h"); code == 0 || !strings.Contains(said, "everything, please") {
-		t.Errorf("defib hold: exit code %d, %s", code, said)
+	d.shows("defib_hold_file_broken", 1)
+	if code, said := d.exec("/defib", "release", held.name); code == 0 || !strings.Contains(said, "line 1") || !strings.Contains(said, "everything, please") {
+		t.Errorf("defib release: exit code %d, %s", code, said)
 	}
 	free.crash()
 	free.awaitEvents("start", 2)
 	held.awaitEvents("start", 2) // its hold has ended, with the file as it is
-	d.logged(1, "the hold file cannot be read: the holds stay as they were")
+	d.logged(1, "the hold file cannot be read: what was on hold stays so until it expires")
+
+	// An emergency does not wait for whoever corrects it.
+	if code, said := d.exec("/defib", "hold", free.name, "--for", "1h"); code == 0 || !strings.Contains(said, free.name+" is on hold until") || !strings.Contains(said, "everything, please") {
+		t.Errorf("defib hold: exit code %d, %s", code, said)
+	}
+	free.crash()
+	d.awaitHeld(free, "on_hold")
+	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), "everything, please\n") {
+		t.Errorf("the broken line is lost: %q, %v", text, err)
+	}
+
+	d.box.restart() // and now nothing is known but that
+	d.box.awaitEvents("start", 2)
+	d.attend()
+	d.awaitLine(1, "the hold file cannot be read: everything is on hold until it can")
+	held.crash()
+	d.awaitHeld(held, "on_hold")
+	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	held.startedTimes(2)
 
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
+	d.awaitLine(1, "the hold file can be read again")
+	held.awaitEvents("start", 3)
+	free.awaitEvents("start", 3)
+	d.shows("defib_hold_file_broken", 0)
 	d.hold(held.name, "--for", "1h")
 	held.crash()
 	d.awaitHeld(held, "on_hold")

@@ -142,6 +142,28 @@ func listens(ctx context.Context, api *client.Client) error {
 	}
 }
 
+// List asks once for all containers. Of each only what a list says is known: it has
+// not been inspected. It needs no Run.
+func (e *Engine) List(ctx context.Context) ([]*Container, error) {
+	api, err := e.client()
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	var containers []*Container
+	err = e.within(ctx, func(ctx context.Context) error {
+		list, err := api.ContainerList(ctx, container.ListOptions{All: true})
+		for _, s := range list {
+			containers = append(containers, fromSummary(s))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, e.advise(ctx, err)
+	}
+	return containers, nil
+}
+
 // First runs the watch until there is a picture of all containers, and returns
 // it. It takes the place of Run.
 func (e *Engine) First(ctx context.Context) (*Picture, error) {

@@ -1,14 +1,7 @@
 package restarter
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"defib/engine"
@@ -27,49 +20,6 @@ type Hold struct {
 // Holds are the holds of a file, one a line: an entry as in a whitelist and the
 // moment when it ends, as RFC 3339 has it.
 type Holds []Hold
-
-// ReadHolds reads a file of holds. One that does not exist, or no file at all,
-// holds nothing. One that has a mistake is an error that names it.
-func ReadHolds(file string) (Holds, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var holds Holds
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 {
-			continue
-		}
-		h, err := parseHold(fields)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %q: %w", file, strings.TrimSpace(line), err)
-		}
-		holds = append(holds, h)
-	}
-	return holds, nil
-}
-
-func parseHold(fields []string) (Hold, error) {
-	if len(fields) != 2 {
-		return Hold{}, errors.New("want a name and a time")
-	}
-	until, err := time.Parse(time.RFC3339, fields[1])
-	if err != nil {
-		return Hold{}, errors.New("want a time such as 2026-01-02T15:04:05Z")
-	}
-	patterns, err := ParsePatterns(fields[:1])
-	if err != nil || len(patterns) != 1 {
-		return Hold{}, errors.Join(errors.New("want one name"), err)
-	}
-	return Hold{Pattern: patterns[0], Until: until}, nil
-}
 
 // Until is when the last hold of the container ends; zero if there is none.
 func (hs Holds) Until(c *engine.Container) time.Time {
@@ -99,11 +49,32 @@ func (hs Holds) With(now, until time.Time, names []Pattern) Holds {
 		names = []Pattern{{text: Everything, name: Everything, glob: true}}
 	}
 	hs = hs.Without(now, names)
-	until = until.Add(time.Second - 1).Truncate(time.Second)
+	until = until.Add(time.Second - 1).Truncate(time.Second).UTC()
 	for _, name := range names {
 		hs = append(hs, Hold{Pattern: name, Until: until})
 	}
 	return hs
+}
+
+// and returns these holds and others. A name has one hold, that which ends last.
+func (hs Holds) and(others Holds) Holds {
+	hs = slices.Clone(hs)
+	for _, h := range others {
+		if i := slices.IndexFunc(hs, func(own Hold) bool { return own.text == h.text }); i < 0 {
+			hs = append(hs, h)
+		} else {
+			hs[i].Until = later(hs[i].Until, h.Until)
+		}
+	}
+	return hs
+}
+
+// Unmatched returns the holds that have not ended and match none of the containers.
+// A hold on everything is none of these.
+func (hs Holds) Unmatched(now time.Time, containers []*engine.Container) Holds {
+	return slices.DeleteFunc(hs.after(now), func(h Hold) bool {
+		return h.text == Everything || slices.ContainsFunc(containers, h.Matches)
+	})
 }
 
 // Without returns the holds that have not ended and are not of these names; none
@@ -115,61 +86,4 @@ func (hs Holds) Without(now time.Time, names []Pattern) Holds {
 	return slices.DeleteFunc(hs.after(now), func(h Hold) bool {
 		return slices.ContainsFunc(names, func(n Pattern) bool { return n.text == h.text })
 	})
-}
-
-// lockPatience is how long a change waits for those of others.
-const lockPatience = 5 * time.Second
-
-// ChangeHolds makes of the holds of a file what change says, and returns these.
-// Callers take turns, also those in other processes: meanwhile they lock the
-// folder, which must be there, readable and writable.
-func ChangeHolds(file string, change func(Holds) Holds) (Holds, error) {
-	folder, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return nil, fmt.Errorf("the folder of the hold file: %w", err)
-	}
-	defer folder.Close() // which ends the lock
-	if err := lock(folder); err != nil {
-		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
-	}
-	holds, err := ReadHolds(file)
-	if err != nil {
-		return nil, err
-	}
-	holds = change(holds)
-	if err := holds.write(file); err != nil {
-		return nil, fmt.Errorf("writing %s, whose folder must be writable: %w", file, err)
-	}
-	return holds, nil
-}
-
-// lock never waits for ever: whoever may read the folder can lock it.
-func lock(folder *os.File) error {
-	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
-		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return errors.New("another process has kept it locked; try again")
-		}
-	}
-}
-
-// write replaces the file at once, so that nobody reads half of it.
-func (hs Holds) write(file string) error {
-	var text strings.Builder
-	for _, h := range hs {
-		fmt.Fprintf(&text, "%s %s\n", h, h.Until.UTC().Format(time.RFC3339))
-	}
-	fresh, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(fresh.Name())
-	_, err = fresh.WriteString(text.String())
-	if err := errors.Join(err, fresh.Chmod(0o644), fresh.Close()); err != nil {
-		return err
-	}
-	return os.Rename(fresh.Name(), file)
 }

@@ -145,6 +145,9 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if past.acting {
 		return InProgress, time.Time{}
 	}
+	if f.policy.HoldAll {
+		return OnHold, time.Time{}
+	}
 	if until := f.policy.Holds.Until(c); until.After(f.now) {
 		return OnHold, until
 	}

@@ -100,6 +100,11 @@ func (w *world) streak(name string) int {
 // newWorld runs a Restarter over these containers until the test ends. A start
 // makes a container run at once, unless the test says otherwise.
 func newWorld(t *testing.T, p Policy, cs ...*engine.Container) *world {
+	return newWorldOf(t, p, func(*Restarter) {}, cs...)
+}
+
+// newWorldOf is newWorld with a Restarter that is edited before it runs.
+func newWorldOf(t *testing.T, p Policy, edit func(*Restarter), cs ...*engine.Container) *world {
 	w := &world{t: t, began: time.Now(), picture: &engine.Picture{}, news: make(chan struct{}, 1), stopped: make(chan error, 1)}
 	w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
 	w.set(cs...)
@@ -110,6 +115,7 @@ func newWorld(t *testing.T, p Policy, cs ...*engine.Container) *world {
 		return a
 	}}))
 	w.Restarter = New(w, p, logger)
+	edit(w.Restarter)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.stop = cancel
 	go func() { w.stopped <- w.Run(ctx) }()

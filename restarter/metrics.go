@@ -15,6 +15,7 @@ type metrics struct {
 	changes                     atomic.Uint64 // to any of these counters
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
+	holdFileBroken              prometheus.Gauge
 	names                       map[string][]Trigger // that have counters, and for what
 }
 
@@ -44,7 +45,10 @@ func newMetrics(p Policy) *metrics {
 		}, []string{"trigger"}),
 		dryRun: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_dry_run", Help: "1 if --dry-run is set."}),
 		onHold: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_on_hold", Help: "Holds of the hold file that have not ended."}),
-		names:  map[string][]Trigger{},
+		holdFileBroken: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or understood: what was on hold stays so, at the start everything.",
+		}),
+		names: map[string][]Trigger{},
 	}
 	counts := func(name, help string) counter {
 		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
@@ -90,7 +94,7 @@ func (m *metrics) prune(p *engine.Picture) {
 
 // rest lists what is not counted by name.
 func (m *metrics) rest() []prometheus.Collector {
-	return []prometheus.Collector{m.recovery, m.dryRun, m.onHold}
+	return []prometheus.Collector{m.recovery, m.dryRun, m.onHold, m.holdFileBroken}
 }
 
 // Describe implements prometheus.Collector, as Collect does.

@@ -62,7 +62,7 @@ func (b Backoff) After(attempts int) time.Duration {
 	return min(wait, b.Max)
 }
 
-// Policy is what the user wants. Nothing in it changes but Holds.
+// Policy is what the user wants. Nothing in it changes but Holds and HoldAll.
 type Policy struct {
 	Whitelist, Exclude []Pattern
 	Triggers           []Trigger
@@ -76,7 +76,8 @@ type Policy struct {
 	MinUptime          time.Duration // a container younger than this is not restarted for an alert
 	Cooldown           time.Duration // what was done for an alert is not done again for so long
 	HoldFile           string        // "": there is none
-	Holds              Holds         // what the file says now
+	Holds              Holds         // what the file says, and what it said before if it cannot be read
+	HoldAll            bool          // everything is on hold: the file has never been understood
 	DryRun             bool
 }
 

@@ -17,6 +17,8 @@ type Report struct {
 	Matches   map[string]int // containers by entry of the whitelist
 	HoldFile  string         // as the user wrote it
 	Holds     Holds          // that had not ended
+	HoldAll   bool           // everything is on hold, since the file has never been understood
+	HoldFault string         // what is wrong with the file; "": nothing
 	Reset     time.Duration  // how long a container must stay up and well for its streak to end
 	Unhealthy time.Duration  // how long it must be unhealthy to be restarted for that
 	DryRun    bool
@@ -51,6 +53,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held judged) {
 	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.after(now),
+		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault,
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
 		Standings: make([]Standing, 0, len(p.Containers)),
 	}

@@ -55,6 +55,7 @@ type Restarter struct {
 	listed  time.Time // the list at which counters were last pruned
 	names   names
 
+	holdFile  *holdReader
 	holdFault string // what was last said about the hold file
 }
 
@@ -69,10 +70,12 @@ type result struct {
 
 // New returns a Restarter that does nothing until Run.
 func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
+	p.HoldAll = p.HoldFile != "" // until it has been read
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
 		past: history{records: map[string]*record{}}, firings: firings{}, names: names{},
+		holdFile: newHoldReader(p.HoldFile),
 	}
 	r.status.Store(&Report{})
 	return r
@@ -132,7 +135,7 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 		return r.settle(now, false, nil) // what is not current is nothing to act on
 	}
 	r.observe(now, picture)
-	r.readHolds(now)
+	again := r.readHolds(now, picture)
 	p := decide(now, r.policy, picture, r.past, r.screen(now, picture))
 	held := make(judged, len(p.verdicts))
 	for i := range p.verdicts {
@@ -146,6 +149,7 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 	r.tell(now, picture, held)
 	r.publish(now, picture, held)
 	p.look(r.settle(now, true, held))
+	p.look(again)
 	return p.next
 }
 
@@ -183,25 +187,6 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 		r.metrics.prune(p)
 		r.names.forget(p)
 	}
-}
-
-// readHolds looks into the hold file, which other commands write. If it cannot be
-// read, which is said once, the holds stay as they were: they end by themselves.
-func (r *Restarter) readHolds(now time.Time) {
-	holds, err := ReadHolds(r.policy.HoldFile)
-	if err != nil {
-		holds = r.policy.Holds
-	}
-	r.policy.Holds = holds
-	r.metrics.onHold.Set(float64(holds.Active(now)))
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != r.holdFault && err != nil {
-		r.logger.Warn("the hold file cannot be read: the holds stay as they were", "err", err)
-	}
-	r.holdFault = text
 }
 
 // begin starts or restarts a container beside the loop. The result comes back by channel.

@@ -82,7 +82,7 @@ func (p patient) mend() []string {
 		return nil
 	case c.Up() && p.network == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
-	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun:
+	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun || p.Reason == restarter.OnHold:
 		return p.start()
 	}
 	return nil

@@ -97,6 +97,7 @@ type patient struct {
 	network   restarter.Reason // what is wrong with the container whose network it shares: ParentDown or ParentGone; "": nothing
 	holdFile  string
 	holds     restarter.Holds
+	holdAll   bool // since the hold file cannot be read
 }
 
 // network says what is wrong with the container whose network this one shares.
@@ -171,6 +172,9 @@ func (p patient) stateKind() Kind {
 // kindOf is what a reason means for this container: what is left to itself may
 // have finished.
 func (p patient) kindOf(r restarter.Reason) Kind {
+	if r == restarter.OnHold && p.holdAll {
+		return Need
+	}
 	if k := kind(r); k != Itself || p.Container.Up() || !p.succeeded() {
 		return k
 	}

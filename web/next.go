@@ -71,6 +71,9 @@ func (p patient) alone(why restarter.Reason) Sentence {
 
 // held says until when it is on hold, and how to end that.
 func (p patient) held() Sentence {
+	if p.holdAll {
+		return say("It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page.")
+	}
 	s := say("It is on hold for maintenance")
 	if h := p.hold(); h != nil {
 		s = append(s, say(" as ", quote(h.String()))...)

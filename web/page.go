@@ -50,7 +50,7 @@ func (c content) LeftSummary() string {
 
 // Icon is that of the tab: it shows whether somebody is needed.
 func (c content) Icon() string {
-	if c.Counts[Need] > 0 || !c.Engine.Up {
+	if c.Counts[Need] > 0 || !c.Engine.Up || c.HoldFault != "" {
 		return "icon-need.svg"
 	}
 	return "icon.svg"

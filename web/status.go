@@ -21,6 +21,8 @@ type Status struct {
 	Counts     map[Kind]int `json:"counts"`  // containers by kind; those that are missing count as need
 	DryRun     bool         `json:"dry_run"`
 	Holds      []Hold       `json:"holds"`
+	HoldFault  string       `json:"hold_file_error,omitempty"` // why the hold file cannot be read
+	HoldAll    bool         `json:"hold_all,omitempty"`        // everything is on hold until it can
 	Whitelist  []Entry      `json:"whitelist"`
 	Containers []Container  `json:"containers"` // by name; none while the engine is away
 	Actions    []Action     `json:"actions"`    // the newest first
@@ -123,6 +125,7 @@ type Alert struct {
 func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	s := &Status{
 		Time: now, Version: version.Version, Since: r.Began, DryRun: r.DryRun, Counts: map[Kind]int{},
+		HoldFault: line(r.HoldFault), HoldAll: r.HoldAll,
 		Holds: []Hold{}, Whitelist: []Entry{}, Containers: []Container{}, Actions: newActions(now, r.Actions), Alerts: newAlerts(now, r.Alerts),
 	}
 	for _, h := range r.Holds {
@@ -155,7 +158,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	}
 	for _, standing := range r.Standings {
 		c := newContainer(patient{
-			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds,
+			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
 			orphaned: r.Picture.Orphaned(standing.Container), network: network(r.Picture, standing.Container),
 		})
 		s.Counts[c.Kind]++

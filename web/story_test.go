@@ -66,6 +66,33 @@ const (
 	unlisted = "Defib does not touch it: it is not whitelisted."
 )
 
+// Nothing is healed until somebody corrects the file.
+func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
+	p := patient{Standing: died("web", minAgo, 1, held(restarter.OnHold, 0)), now: night, holdAll: true}
+	k, _, next := toldOf(p)
+	if want := "It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page."; k != Need || next != want {
+		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)
+	}
+	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
+		t.Errorf("commands %q", got)
+	}
+	p.Standing = but(runs("web", hour), held(restarter.OnHold, 0), asked(restarter.TriggerAlert))
+	if k, _, _ := toldOf(p); k != Fine {
+		t.Errorf("one that runs well is %s, want %s", k, Fine)
+	}
+	for all, want := range map[bool]string{true: "Everything is on hold until it can be read", false: "What was on hold stays so until it expires"} {
+		h := newHost(runs("web", hour))
+		h.report.HoldAll, h.report.HoldFault = all, "holds: line 1: \"<b>\": want a name and a time"
+		body, data := h.get(t, "/").Body.String(), h.get(t, "/api/v1/status").Body.String()
+		if !strings.Contains(body, want) || !strings.Contains(body, "line 1: &#34;&lt;b&gt;&#34;: want a name") || !strings.Contains(body, "icon-need.svg") {
+			t.Errorf("the page does not say %q, or not why", want)
+		}
+		if !strings.Contains(data, `"hold_file_error":"holds: line 1:`) || strings.Contains(data, `"hold_all":true`) != all {
+			t.Errorf("the data do not say so: %s", data)
+		}
+	}
+}
+
 func TestEachCaseIsToldInSentences(t *testing.T) {
 	for name, row := range map[string]struct {
 		s           restarter.Standing

@@ -1,0 +1,240 @@
+package restarter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxHoldFile is how much of a hold file is read: nobody writes so many holds.
+const maxHoldFile = 1 << 20
+
+// holdLine is one line of a hold file. A change keeps it as it is, unless its hold
+// has ended or is released.
+type holdLine struct {
+	text string
+	hold Hold
+	kind lineKind
+	err  error // what is wrong with one that is broken
+}
+
+type lineKind int
+
+const (
+	lineHold   lineKind = iota
+	lineEmpty           // or a comment
+	lineBroken          // it says something that is not understood
+)
+
+// ReadHolds reads a file of holds: one a line, and comments after a #. A file that
+// does not exist, or no file at all, holds nothing. Whatever of it is not understood
+// is an error, beside the holds that are. A file system that hangs is waited for as
+// long as the context lasts.
+func ReadHolds(ctx context.Context, file string) (Holds, error) {
+	return beside(ctx, func() (Holds, error) { return readHolds(file) })
+}
+
+// beside runs something that a file system may let hang for ever, and returns when
+// the context ends all the same.
+func beside(ctx context.Context, f func() (Holds, error)) (Holds, error) {
+	done := make(chan reading, 1)
+	go func() {
+		holds, err := f()
+		done <- reading{holds, err}
+	}()
+	select {
+	case got := <-done:
+		return got.holds, got.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the file system of the hold file does not answer: %w", ctx.Err())
+	}
+}
+
+func readHolds(file string) (Holds, error) {
+	lines, err := readHoldLines(file)
+	return holdsOf(lines), errors.Join(err, brokenLines(file, lines))
+}
+
+// readHoldLines returns the lines of a file, and an error if these are not all.
+func readHoldLines(file string) ([]holdLine, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxHoldFile+1))
+	if err != nil {
+		return nil, err
+	}
+	lines := parseHolds(string(text))
+	if len(text) > maxHoldFile {
+		return lines[:len(lines)-1], fmt.Errorf("%s: it is larger than 1 MiB: delete what is no hold", file)
+	}
+	return lines, nil
+}
+
+func parseHolds(text string) []holdLine {
+	var lines []holdLine
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		l := holdLine{text: strings.TrimRight(line, "\r\n")}
+		says, _, _ := strings.Cut(l.text, "#")
+		if fields := strings.Fields(says); len(fields) == 0 {
+			l.kind = lineEmpty
+		} else if l.hold, l.err = parseHold(fields); l.err != nil {
+			l.kind = lineBroken
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+func parseHold(fields []string) (Hold, error) {
+	if len(fields) != 2 {
+		return Hold{}, errors.New("want a name and a time")
+	}
+	until, err := time.Parse(time.RFC3339, fields[1])
+	if err != nil {
+		if _, err := time.Parse("2006-01-02T15:04:05", fields[1]); err == nil {
+			return Hold{}, fmt.Errorf("the time has no zone: write %sZ if it is UTC", fields[1])
+		}
+		return Hold{}, errors.New("want a time such as 2026-01-02T15:04:05Z")
+	}
+	patterns, err := ParsePatterns(fields[:1])
+	if err != nil {
+		return Hold{}, err
+	}
+	if len(patterns) != 1 {
+		return Hold{}, errors.New("want one name")
+	}
+	return Hold{Pattern: patterns[0], Until: until.UTC()}, nil
+}
+
+func holdsOf(lines []holdLine) Holds {
+	var holds Holds
+	for _, l := range lines {
+		if l.kind == lineHold {
+			holds = append(holds, l.hold)
+		}
+	}
+	return holds
+}
+
+// brokenLines names the first line that is broken, and counts the others.
+func brokenLines(file string, lines []holdLine) error {
+	var first error
+	more := 0
+	for i, l := range lines {
+		switch {
+		case l.kind != lineBroken:
+		case first == nil:
+			first = fmt.Errorf("%s: line %d: %.100q: %w", file, i+1, strings.TrimSpace(l.text), l.err)
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		return fmt.Errorf("%w (and %d more lines are broken)", first, more)
+	}
+	return first
+}
+
+// lockPatience is how long a change waits for those of others.
+const lockPatience = 5 * time.Second
+
+// ChangeHolds makes of the holds of a file what change says, and returns these. An
+// error of change leaves the file alone; broken is what change is told of lines that
+// are not understood. These stay as they are, as comments do. Callers take turns, also
+// those in other processes: meanwhile they lock the folder, which must be there,
+// readable and writable. A file system that hangs is waited for as long as the context
+// lasts.
+func ChangeHolds(ctx context.Context, file string, change func(holds Holds, broken error) (Holds, error)) (Holds, error) {
+	return beside(ctx, func() (Holds, error) { return changeHolds(file, change) })
+}
+
+func changeHolds(file string, change func(Holds, error) (Holds, error)) (Holds, error) {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return nil, fmt.Errorf("the folder of the hold file: %w", err)
+	}
+	defer folder.Close() // which ends the lock
+	if err := lock(folder); err != nil {
+		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
+	}
+	lines, err := readHoldLines(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the hold file: %w", err) // what is not known would be lost
+	}
+	holds, err := change(holdsOf(lines), brokenLines(file, lines))
+	if err != nil {
+		return nil, err
+	}
+	if err := writeHolds(folder, file, holds.in(lines)); err != nil {
+		return nil, fmt.Errorf("writing %s, whose folder must be writable: %w", file, err)
+	}
+	return holds, nil
+}
+
+// in returns the text of a file that has these holds, and what else these lines say.
+func (hs Holds) in(lines []holdLine) string {
+	var text strings.Builder
+	fresh := slices.Clone(hs)
+	for _, l := range lines {
+		if l.kind == lineHold {
+			i := slices.Index(fresh, l.hold)
+			if i < 0 {
+				continue
+			}
+			fresh = slices.Delete(fresh, i, i+1)
+		}
+		fmt.Fprintln(&text, l.text)
+	}
+	for _, h := range fresh {
+		fmt.Fprintf(&text, "%s %s\n", h, h.Until.Format(time.RFC3339))
+	}
+	return text.String()
+}
+
+// lock never waits for ever: whoever may read the folder can lock it.
+func lock(folder *os.File) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("another process has kept it locked; try again")
+		}
+	}
+}
+
+// writeHolds replaces the file at once, so that nobody reads half of it. Once it
+// returns, a loss of power does not undo it.
+func writeHolds(folder *os.File, file, text string) error {
+	fresh, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(fresh.Name())
+	_, err = fresh.WriteString(text)
+	if err := errors.Join(err, fresh.Chmod(0o644), fresh.Sync(), fresh.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh.Name(), file); err != nil {
+		return err
+	}
+	return folder.Sync()
+}

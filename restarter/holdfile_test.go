@@ -1,0 +1,133 @@
+package restarter
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestAHoldFileIsReadAsPeopleWriteIt(t *testing.T) {
+	until := noon.Add(time.Hour)
+	for text, want := range map[string][]string{
+		"":                         nil,
+		"\n  \n# x\n":              nil,
+		"web 2026-01-02T13:00:00Z": {"web"},
+		"\ufeffweb 2026-01-02T13:00:00Z\r\nshop/*\t2026-01-02T13:00:00Z":        {"web", "shop/*"},
+		"# backup\n web   2026-01-02T14:00:00+01:00 # until the backup is over": {"web"},
+	} {
+		holds, err := readHolds(file(t, text))
+		if err != nil || len(holds) != len(want) {
+			t.Errorf("%q: %v, %v", text, holds, err)
+			continue
+		}
+		for i, h := range holds {
+			if h.String() != want[i] || !h.Until.Equal(until) {
+				t.Errorf("%q: %s until %s", text, h, h.Until)
+			}
+		}
+	}
+	for _, name := range []string{"", "/nonexistent/holds"} {
+		if holds, err := readHolds(name); err != nil || len(holds) > 0 {
+			t.Errorf("file %q: %v, %v", name, holds, err)
+		}
+	}
+}
+
+func TestABrokenLineIsNamedAndTheOthersHold(t *testing.T) {
+	for line, want := range map[string]string{
+		"web":                        `line 3: "web": want a name and a time`,
+		"web tomorrow":               `line 3: "web tomorrow": want a time such as 2026-01-02T15:04:05Z`,
+		"web 2026-01-02T12:00:00":    "the time has no zone: write 2026-01-02T12:00:00Z if it is UTC",
+		"web 2026-01-02T12:00:00Z x": "want a name and a time",
+		"[a 2026-01-02T12:00:00Z":    `"[a"`,
+		", 2026-01-02T12:00:00Z":     "want one name",
+		"a,b 2026-01-02T12:00:00Z":   "want one name",
+	} {
+		holds, err := readHolds(file(t, "# x\nok 2026-01-02T12:00:00Z\n"+line+"\nfine 2026-01-02T12:00:00Z\n"))
+		if err == nil || !strings.Contains(err.Error(), want) || len(holds) != 2 {
+			t.Errorf("%q: %v, %v, want two holds and an error that says %s", line, holds, err, want)
+		}
+	}
+	_, err := readHolds(file(t, "a\nb\nc\n"))
+	if err == nil || !strings.Contains(err.Error(), `line 1: "a": `) || !strings.Contains(err.Error(), "and 2 more lines") {
+		t.Errorf("several broken lines: %v", err)
+	}
+}
+
+func TestWhatIsNoHoldFileIsAnError(t *testing.T) {
+	unreadable := file(t, "web 2026-01-02T12:00:00Z")
+	if err := os.Chmod(unreadable, 0); err != nil {
+		t.Fatal(err)
+	}
+	huge := file(t, "web 2026-01-02T12:00:00Z\n"+strings.Repeat("#", 2*maxHoldFile))
+	for name, holds := range map[string]int{t.TempDir(): 0, unreadable + "/holds": 0, huge: 1} {
+		got, err := readHolds(name)
+		if err == nil || len(got) != holds {
+			t.Errorf("%s: %v, %v, want %d holds and an error", name, got, err, holds)
+		}
+		if _, err := ChangeHolds(t.Context(), name, func(Holds, error) (Holds, error) { return nil, nil }); err == nil {
+			t.Errorf("%s: it is overwritten, though it could not be read", name)
+		}
+	}
+	if os.Geteuid() != 0 { // who may read everything
+		if _, err := readHolds(unreadable); err == nil {
+			t.Error("a file that may not be read holds nothing")
+		}
+	}
+}
+
+func TestAChangeLosesNothingThatItDoesNotUnderstand(t *testing.T) {
+	path := file(t, "\ufeff# maintenance\r\nweb tomorrow\r\ndb 2026-01-02T13:00:00Z # backup\r\nold 2026-01-02T11:00:00Z\r\n")
+	var told error
+	_, err := ChangeHolds(t.Context(), path, func(holds Holds, broken error) (Holds, error) {
+		told = broken
+		return holds.With(noon, noon.Add(time.Hour), patterns("cache")), nil
+	})
+	if err != nil || told == nil || !strings.Contains(told.Error(), `line 2: "web tomorrow"`) {
+		t.Fatalf("error %v; it was told %v", err, told)
+	}
+	const want = "# maintenance\nweb tomorrow\ndb 2026-01-02T13:00:00Z # backup\ncache 2026-01-02T13:00:00Z\n"
+	if text, err := os.ReadFile(path); err != nil || string(text) != want {
+		t.Errorf("the file is %q, %v, want %q", text, err, want)
+	}
+	refusal := errors.New("no")
+	if _, err := ChangeHolds(t.Context(), path, func(Holds, error) (Holds, error) { return nil, refusal }); !errors.Is(err, refusal) {
+		t.Errorf("error %v, want %v", err, refusal)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != want {
+		t.Errorf("a change that was called off left %q, %v", text, err)
+	}
+}
+
+// fifo makes a file whose reader hangs until the test ends.
+func fifo(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "holds")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil { // which lets a reader in
+			_ = f.Close()
+		}
+	})
+	return path
+}
+
+func TestLaw12AFileSystemThatHangsIsNotWaitedForForEver(t *testing.T) {
+	path := fifo(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := ReadHolds(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("reading: %v, want an error that says that the time is over", err)
+	}
+	_, err := ChangeHolds(ctx, path, func(holds Holds, _ error) (Holds, error) { return holds, nil })
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("changing: %v, want an error that says that the time is over", err)
+	}
+}

@@ -208,7 +208,8 @@ func (f *flags) check() error {
 	m.positive("--docker.resync-interval", f.resync)
 
 	var err error
-	f.policy.Mode = restarter.Mode(f.mode)
+	f.policy.Mode, err = restarter.ParseMode(f.mode)
+	m.of("--restart.policy", err)
 	f.policy.Whitelist, err = restarter.ParsePatterns(f.whitelist)
 	m.of("--restart.whitelist", err)
 	f.policy.Exclude, err = restarter.ParsePatterns(f.exclude)

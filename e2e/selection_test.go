@@ -133,3 +133,30 @@ func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
 		d.awaitAbsent(series("defib_container_held", "name", b.name, "reason", "dry_run"))
 	}
 }
+
+func TestLabelThatIsNotUnderstoodMeansHandsOff(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, privateEngine(t))
+	crash := func(name, key, value string) *box {
+		return s.run(name, spec{args: []string{"-code=1"}, labels: map[string]string{key: value}})
+	}
+	off, on := crash("off", "defib.enable", "no"), crash("on", "defib.enable", "Yes")
+	bad := []*box{crash("enable", "defib.enable", "nope"), crash("policy", "defib.policy", "sometimes"), crash("key", "Defib.Enable", "true")}
+	d := s.defib(whitelist(off, bad[1]), "--restart.stopped-delay=1s")
+	for _, b := range bad {
+		d.awaitHeld(b, "bad_label") // while it runs
+		d.awaitLine(1, "label not understood: the container is left alone", "container", b.name)
+	}
+	for _, b := range append(bad, off, on) {
+		b.crash()
+	}
+	on.awaitEvents("start", 2)
+	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	for _, b := range append(bad, off) {
+		b.mustBe(container.StateExited)
+		b.startedTimes(1)
+	}
+	for _, b := range bad {
+		d.awaitHeld(b, "bad_label")
+	}
+}

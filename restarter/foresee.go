@@ -14,7 +14,7 @@ type Prospect struct {
 	Trigger     Trigger   // what asks for it; "": nothing does
 	Reason      Reason    // why it would be left alone; "": it would not, or nothing asks for it
 	Until       time.Time // when it would be looked at again; zero: on news only
-	Mislabelled []string  // its labels that are not understood, sorted
+	Mislabelled []string  // its labels that are not understood
 }
 
 // Foresee tells what a Defib that has just been started would do, sorted by the
@@ -28,7 +28,7 @@ func Foresee(now time.Time, p Policy, picture *engine.Picture) []Prospect {
 	for _, c := range picture.Named() {
 		v := verdicts[c.ID]
 		prospects = append(prospects, Prospect{
-			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: mislabelled(c),
+			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: readLabels(c).mislabelled(),
 			Acts: v.act, Trigger: v.trigger, Reason: v.reason, Until: v.until,
 		})
 	}

@@ -24,7 +24,7 @@ func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
 	}
 	want := []string{
 		"batch-sick true true unhealthy  0s 0",
-		"batch-stopped true false exited stopped_delay 9s 1",
+		"batch-stopped true false  bad_label 0s 1",
 		"batch-up true false   0s 0",
 		"other false false   0s 0",
 		"web true true exited  0s 0",

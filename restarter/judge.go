@@ -74,12 +74,16 @@ type cause struct {
 }
 
 // judge gives the verdict on one container. It does not matter if it is not
-// whitelisted, or nothing is wrong with it. Of several causes the first that may
+// whitelisted, or nothing is wrong with it; with one whose labels are not understood
+// something is. Of several causes the first that may
 // be acted upon counts, else the last that is to be healed at all.
 func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 	rule := f.policy.For(c)
 	if !rule.Whitelisted {
 		return verdict{}, false
+	}
+	if len(rule.BadLabels) > 0 {
+		return verdict{container: c, reason: BadLabel}, true
 	}
 	var again time.Time
 	for _, one := range f.causes(c, rule) {

@@ -1,24 +1,17 @@
 package restarter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"defib/engine"
-)
-
-// Container labels that users set. They are part of the contract.
-const (
-	LabelEnable   = "defib.enable"
-	LabelPolicy   = "defib.policy"
-	LabelTriggers = "defib.triggers"
 )
 
 // Mode says which deaths are healed, in the words of Docker's restart policies.
@@ -30,15 +23,6 @@ const (
 	UnlessStopped Mode = "unless-stopped"
 	OnFailure     Mode = "on-failure"
 )
-
-// ParseMode reads a mode as users write it.
-func ParseMode(s string) (Mode, error) {
-	switch m := Mode(s); m {
-	case Always, UnlessStopped, OnFailure:
-		return m, nil
-	}
-	return "", fmt.Errorf("%q is not a policy: want %s, %s or %s", s, Always, UnlessStopped, OnFailure)
-}
 
 // Backoff spaces the attempts to bring back one container: the first comes at
 // once, the next after Initial, then twice as long each time, up to Max. It
@@ -89,9 +73,6 @@ func (p Policy) Check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	if _, err := ParseMode(string(p.Mode)); err != nil {
-		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
-	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
 	want(p.StoppedDelay <= engine.ProjectReach, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectReach)
 	want(p.UnhealthyFor >= 0, "--restart.unhealthy-for: %s is negative", p.UnhealthyFor)
@@ -112,72 +93,40 @@ type Rule struct {
 	GlobOnly    bool // no entry and no label names it
 	Mode        Mode
 	Triggers    []Trigger
+	BadLabels   []string // of a whitelisted one: its labels that are not understood, for which it is left alone
 }
 
 // Heals reports whether the trigger may have the container acted upon.
 func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 
 // For returns the rule of a container. An exclusion wins over all else, then the
-// container's own label, then the whitelist.
+// container's own label, then the whitelist. Who writes a label wants something: if it
+// is not understood what, the container is left alone.
 func (p Policy) For(c *engine.Container) Rule {
-	r := Rule{Mode: p.Mode, Triggers: p.Triggers}
-	if label, ok := c.Labels[LabelPolicy]; ok {
-		if m, err := ParseMode(label); err == nil {
-			r.Mode = m
-		}
-	}
-	if label, ok := c.Labels[LabelTriggers]; ok {
-		if ts, err := ParseTriggers(label); err == nil {
-			r.Triggers = ts
-		}
+	said := readLabels(c)
+	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers}
+	if said.own {
+		r.Triggers = said.triggers
 	}
 	matches := func(e Pattern) bool { return e.Matches(c) }
-	if slices.ContainsFunc(p.Exclude, matches) {
+	switch {
+	case said.enable == no || slices.ContainsFunc(p.Exclude, matches):
 		return r
-	}
-	if label, ok := c.Labels[LabelEnable]; ok {
-		if enable, err := strconv.ParseBool(label); err == nil {
-			r.Whitelisted = enable
-			return r
+	case said.enable == unsaid:
+		r.GlobOnly = true
+		for _, e := range p.Whitelist {
+			if e.Matches(c) {
+				r.Whitelisted = true
+				r.GlobOnly = r.GlobOnly && e.glob
+			}
 		}
+	default:
+		r.Whitelisted = true
 	}
-	r.GlobOnly = true
-	for _, e := range p.Whitelist {
-		if e.Matches(c) {
-			r.Whitelisted = true
-			r.GlobOnly = r.GlobOnly && e.glob
-		}
+	if r.Whitelisted {
+		r.BadLabels = said.bad
 	}
 	return r
-}
-
-// mislabelled describes each label of the container that looks like one for
-// Defib and is not understood, sorted.
-func mislabelled(c *engine.Container) []string {
-	var wrong []string
-	for key, value := range c.Labels {
-		if !strings.HasPrefix(strings.ToLower(key), "defib.") {
-			continue
-		}
-		var err error
-		switch key {
-		case LabelEnable:
-			if _, err = strconv.ParseBool(value); err != nil {
-				err = fmt.Errorf("%q is neither true nor false", value)
-			}
-		case LabelPolicy:
-			_, err = ParseMode(value)
-		case LabelTriggers:
-			_, err = ParseTriggers(value)
-		default:
-			err = errors.New("there is no such label")
-		}
-		if err != nil {
-			wrong = append(wrong, key+": "+err.Error())
-		}
-	}
-	slices.Sort(wrong)
-	return wrong
 }
 
 // Pattern is one entry of a whitelist: a name, a glob, or project/service of

@@ -62,8 +62,8 @@ func TestParsePatternsNamesEveryMistake(t *testing.T) {
 }
 
 func TestCheckNamesEveryMistake(t *testing.T) {
-	err := Policy{Mode: "sometimes", StoppedDelay: -1, Backoff: Backoff{Max: -1}}.Check()
-	for _, want := range []string{"policy", "stopped-delay", "backoff-initial", "backoff-max", "backoff-reset", "concurrency"} {
+	err := Policy{StoppedDelay: -1, Backoff: Backoff{Max: -1}}.Check()
+	for _, want := range []string{"stopped-delay", "backoff-initial", "backoff-max", "backoff-reset", "concurrency"} {
 		if err == nil || !strings.Contains(err.Error(), "--restart."+want) {
 			t.Errorf("error %v does not name --restart.%s", err, want)
 		}
@@ -85,19 +85,5 @@ func TestBackoffDoublesUpToItsMost(t *testing.T) {
 	}
 	if got := (Backoff{Initial: time.Second, Max: time.Hour}).After(1 << 40); got != time.Hour {
 		t.Errorf("after very many attempts: %s", got)
-	}
-}
-
-func TestLabelsNotUnderstoodAreNamed(t *testing.T) {
-	c := ended("", labelled("defib.enabel", "true", "defib.policy", "never", "defib.enable", "yes please", "DEFIB.policy", "always", "other", "x"))
-	var keys []string
-	for _, what := range mislabelled(c) {
-		keys = append(keys, what[:strings.Index(what, ":")])
-	}
-	if diff := cmp.Diff([]string{"DEFIB.policy", "defib.enabel", "defib.enable", "defib.policy"}, keys); diff != "" {
-		t.Error(diff)
-	}
-	if got := mislabelled(ended("", labelled(LabelEnable, "1", LabelPolicy, "on-failure"))); got != nil {
-		t.Errorf("good labels: %v", got)
 	}
 }

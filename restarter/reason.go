@@ -1,14 +1,7 @@
 package restarter
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
-)
-
 // Reason says why a whitelisted container that is down or sick, or that an alert
-// asks for, is left alone now. The list is closed: reasons are values of a metric's
+// asks for, is left alone now. BadLabel is that of one in any state. The list is closed: reasons are values of a metric's
 // label.
 type Reason string
 
@@ -40,6 +33,7 @@ const (
 	InProgress       Reason = "in_progress"
 	NotInspected     Reason = "not_inspected"
 	Refused          Reason = "refused"
+	BadLabel         Reason = "bad_label"
 )
 
 // Reasons holds every reason with a sentence for people.
@@ -70,6 +64,7 @@ var Reasons = map[Reason]string{
 	InProgress:       "it is being started or restarted",
 	NotInspected:     "the engine does not answer an inspect of it",
 	Refused:          "the engine, or a proxy before it, refuses to start or restart containers",
+	BadLabel:         "its label defib.enable, defib.policy or defib.triggers is not understood: correct it, and create the container anew",
 }
 
 // Trigger says what asked for an action: a value of a metric's label.
@@ -85,21 +80,3 @@ const (
 
 // AllTriggers lists every trigger.
 var AllTriggers = []Trigger{TriggerExited, TriggerUnhealthy, TriggerAlert, TriggerDependency}
-
-// ParseTriggers reads triggers as users write them, comma-separated. Every
-// mistake is returned, joined.
-func ParseTriggers(s string) ([]Trigger, error) {
-	var ts []Trigger
-	var errs []error
-	for name := range strings.SplitSeq(s, ",") {
-		t := Trigger(strings.TrimSpace(name))
-		switch {
-		case t == "":
-		case !slices.Contains(AllTriggers, t):
-			errs = append(errs, fmt.Errorf("%q is not a trigger: want %v", t, AllTriggers))
-		case !slices.Contains(ts, t):
-			ts = append(ts, t)
-		}
-	}
-	return ts, errors.Join(errs...)
-}

@@ -76,7 +76,7 @@ func (o Outcome) Status() int {
 // cannot work.
 func (o Outcome) level() slog.Level {
 	switch o {
-	case NoTarget, UnknownAction, NotEvaluated, NotFound, NotWhitelisted:
+	case NoTarget, UnknownAction, NotEvaluated, NotFound, NotWhitelisted, Outcome(BadLabel):
 		return slog.LevelWarn
 	case Resolved, NoAction, NotMine, Gone, AlreadyRunning, AlreadyRestarted:
 		return slog.LevelDebug
@@ -185,12 +185,17 @@ func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Tim
 			continue
 		default:
 		}
-		c := p.Get(q.container)
+		c, rule := p.Get(q.container), Rule{}
+		if c != nil {
+			rule = r.policy.For(c)
+		}
 		switch {
 		case c == nil:
 			q.reply(answer{outcome: Gone})
-		case !r.policy.For(c).Whitelisted:
+		case !rule.Whitelisted:
 			q.reply(answer{outcome: NotWhitelisted})
+		case len(rule.BadLabels) > 0:
+			q.reply(answer{outcome: Outcome(BadLabel)})
 		case q.healed(now, r.began, r.policy.Cooldown, c):
 			q.reply(answer{outcome: AlreadyRestarted})
 		case q.start && c.Up():

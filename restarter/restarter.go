@@ -160,9 +160,7 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 		if rec == nil {
 			rec = &record{}
 			r.past.records[c.ID] = rec
-			for _, what := range mislabelled(c) {
-				r.logger.Warn("label not understood", "container", c.Name, "id", c.ID, "err", what)
-			}
+			r.warnOfLabels(c)
 		}
 		if c == rec.last && rec.attempts == 0 && rec.streak == 0 || !c.Inspected {
 			continue
@@ -186,6 +184,17 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 		r.listed = p.Listed
 		r.metrics.prune(p)
 		r.names.forget(p)
+	}
+}
+
+// warnOfLabels warns of labels that are not understood.
+func (r *Restarter) warnOfLabels(c *engine.Container) {
+	l := readLabels(c)
+	for _, what := range l.bad {
+		r.logger.Warn("label not understood: the container is left alone", "container", c.Name, "id", c.ID, "err", what)
+	}
+	for _, what := range l.unknown {
+		r.logger.Warn("label not understood", "container", c.Name, "id", c.ID, "err", what)
 	}
 }
 

@@ -43,7 +43,7 @@ func (p patient) commands() []string {
 		return nil
 	}
 	var commands []string
-	if !c.Started.IsZero() {
+	if !c.Started.IsZero() && !(p.Reason == restarter.BadLabel && c.Well()) {
 		commands = append(commands, p.logs())
 	}
 	if c.Up() && c.Health == engine.Unhealthy {
@@ -78,11 +78,11 @@ func (p patient) mend() []string {
 		return []string{recreate(c)}
 	case c.State == engine.Dead:
 		return []string{"docker rm --force " + target(c)}
-	case p.kind() != Need:
+	case p.kind() != Need, p.Reason == restarter.BadLabel && c.Well():
 		return nil
 	case c.Up() && p.network == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
-	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun || p.Reason == restarter.OnHold:
+	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun || p.Reason == restarter.OnHold || p.Reason == restarter.BadLabel:
 		return p.start()
 	}
 	return nil
@@ -102,7 +102,7 @@ func (p patient) anew() bool {
 	if k := p.kind(); k != Need && k != Healing {
 		return false
 	}
-	hopeless := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.network == restarter.ParentGone || c.Error != ""
+	hopeless := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.network == restarter.ParentGone || c.Error != "" || p.Reason == restarter.BadLabel
 	return hopeless && recreate(c) != ""
 }
 

@@ -55,7 +55,10 @@ func TestCommandsToCopy(t *testing.T) {
 				"docker inspect --format '{{json .State.Health}}' web", "docker restart web",
 			},
 		},
-		"its network is gone, no compose": {died("web", minAgo, 1, held(restarter.ParentGone, 0)), []string{logs}},
+		"its label is not understood, down":    {died("web", minAgo, 1, held(restarter.BadLabel, 0)), []string{logs, "docker start web"}},
+		"its label is not understood, up":      {but(runs("web", hour), held(restarter.BadLabel, 0)), nil},
+		"its label is not understood, compose": {but(runs("web", hour), held(restarter.BadLabel, 0), compose("shop", "front", "")), []string{"docker compose --project-name shop up --detach --force-recreate front"}},
+		"its network is gone, no compose":      {died("web", minAgo, 1, held(restarter.ParentGone, 0)), []string{logs}},
 		"its network is gone, compose": {
 			died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "front", "")),
 			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strings"
+
 	"defib/engine"
 	"defib/restarter"
 )
@@ -50,6 +52,8 @@ func (p patient) fate() Sentence {
 		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
 	case restarter.TriggerDisabled:
 		return p.off(p.Trigger)
+	case restarter.BadLabel:
+		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct it, and create the container anew.")
 	case restarter.Stopped:
 		if c.Ending == engine.EndedUnknown {
 			return say("Defib leaves it alone: it counts as stopped, since nobody saw it end", p.whyStopped(), ", and stays down until somebody starts it.")

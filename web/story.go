@@ -67,8 +67,10 @@ func (p patient) whatRuns() Sentence {
 		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.Sick), ".")
 	case c.Health == engine.Unhealthy:
 		return say("It runs, came up ", up, ", and is unhealthy.")
-	case p.Reason != "":
+	case p.Reason != "" && p.Reason != restarter.BadLabel:
 		return say("It runs, came up ", up, ", and an alert asks for it.")
+	case p.Reason != "":
+		return say("It runs, and came up ", up, ".")
 	}
 	return say("It runs for now: it came up ", up, ".")
 }

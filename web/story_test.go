@@ -58,6 +58,12 @@ var unhealthy = as(func(c *engine.Container) {
 // engineTime is a moment of an engine's clock that is far off.
 var engineTime = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
+func mislabelled(s *restarter.Standing) {
+	s.Rule.BadLabels = []string{`defib.enable: "si" is neither true nor false`}
+}
+
+const notUnderstood = `Defib leaves it alone, since it does not understand the label “defib.enable: "si" is neither true nor false”. Correct it, and create the container anew.`
+
 const (
 	hour     = time.Hour
 	halfMin  = 30 * time.Second
@@ -169,6 +175,14 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"its trigger is off": {
 			died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), Need,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + "exited is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
+		},
+		"its label is not understood": {
+			died("web", minAgo, 1, held(restarter.BadLabel, 0), mislabelled), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", notUnderstood,
+		},
+		"it runs, and its label is not understood": {
+			but(runs("web", hour), held(restarter.BadLabel, 0), mislabelled, asked("")), Need,
+			"It runs, and came up 1 h ago.", notUnderstood,
 		},
 		"its network is gone": {
 			died("web", minAgo, 1, held(restarter.ParentGone, 0)), Need,

@@ -144,7 +144,7 @@ func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	refused(t, []string{"hold", "--for=abc", "--restart.hold-file=" + file}, `--for: "abc": time: invalid duration "abc"`)
 	refused(t, []string{"release"}, "--restart.hold-file: name the file")
 	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: it is empty")
-	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": no name has blanks`)
+	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": no name has blanks: names are matched whole: write web,shop`)
 	if code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file, "--webhook.token-file=/nonexistent/token", "--docker.timeout=abc"); code != exitOK {
 		t.Errorf("flags that are not its business: exit code %d, %s", code, stderr)
 	}

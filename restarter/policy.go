@@ -4,12 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"defib/engine"
 )
@@ -127,66 +123,4 @@ func (p Policy) For(c *engine.Container) Rule {
 		r.BadLabels = said.bad
 	}
 	return r
-}
-
-// Pattern is one entry of a whitelist: a name, a glob, or project/service of
-// compose, either of which may be a glob.
-type Pattern struct {
-	text    string
-	project string // "" unless it is project/service
-	name    string // or service
-	glob    bool
-}
-
-// ParsePatterns reads entries as users write them: comma-separated, in one value
-// or several. Every mistake is returned, joined.
-func ParsePatterns(values []string) ([]Pattern, error) {
-	var patterns []Pattern
-	var errs []error
-	for text := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		text = strings.TrimPrefix(strings.TrimSpace(text), "/")
-		if text == "" || slices.ContainsFunc(patterns, func(p Pattern) bool { return p.text == text }) {
-			continue
-		}
-		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsSpace) {
-			errs = append(errs, fmt.Errorf("%q: no name has blanks or is not UTF-8", text))
-			continue
-		}
-		if _, err := path.Match(text, ""); err != nil {
-			errs = append(errs, fmt.Errorf("%q: a glob has * ? and [a-z], and each [ its ]", text))
-			continue
-		}
-		if strings.Count(text, "/") > 1 || strings.HasSuffix(text, "/") {
-			errs = append(errs, fmt.Errorf("%q: want a name, a glob or project/service", text))
-			continue
-		}
-		p := Pattern{text: text, name: text, glob: strings.ContainsAny(text, `*?[\`)}
-		if project, service, ok := strings.Cut(text, "/"); ok {
-			p.project, p.name = project, service
-		}
-		patterns = append(patterns, p)
-	}
-	return patterns, errors.Join(errs...)
-}
-
-// String returns the entry as the user wrote it.
-func (p Pattern) String() string { return p.text }
-
-// Glob reports whether the entry may mean several containers, or none.
-func (p Pattern) Glob() bool { return p.glob }
-
-// Matches reports whether the entry means this container.
-func (p Pattern) Matches(c *engine.Container) bool {
-	if p.project == "" {
-		return p.match(p.name, c.Name)
-	}
-	return c.Service() != "" && p.match(p.project, c.Project()) && p.match(p.name, c.Service())
-}
-
-func (p Pattern) match(pattern, s string) bool {
-	if !p.glob {
-		return pattern == s
-	}
-	ok, _ := path.Match(pattern, s)
-	return ok
 }

@@ -18,7 +18,7 @@ var (
 	// means nothing to the shell, and is no option.
 	word = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	// entry is one of the hold file that may stand there between quotes.
-	entry = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]^_./-]*$`)
+	entry = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]!^_./-]*$`)
 	// file is a path that may.
 	file = regexp.MustCompile(`^/[A-Za-z0-9_./-]+$`)
 )

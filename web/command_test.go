@@ -142,6 +142,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 		"project and service":             {"/srv/holds", "shop/we[ab]", "defib release --restart.hold-file=/srv/holds 'shop/we[ab]'", " as “shop/we[ab]”"},
 		"a file of Defib's own directory": {"holds", "web", "defib release --restart.hold-file=" + filepath.Join(here, "holds") + " 'web'", " as “web”"},
 		"what means more to a shell":      {"/srv/holds", "w*[a-z'$;]b", "", " as “w*[a-z'$;]b”"},
+		"what means more to an old shell": {"/srv/holds", "w[!a]b", "defib release --restart.hold-file=/srv/holds 'w[!a]b'", " as “w[!a]b”"},
 		"a file that does":                {"/srv/ho;lds", "web", "", " as “web”"},
 	} {
 		until, s := night, died("web", minAgo, 1, compose("shop", "web", ""))

@@ -1,0 +1,150 @@
+package restarter
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A glob is a row of tokens, as in a shell: * for any characters, ? for one, a class
+// such as [a-z], [!0-9] or [^0-9] for one of those, or not of those; any other is for
+// itself. It means a whole name.
+
+// tokenSize is the length of the token that a glob begins with; 0 if that is a class
+// without an end.
+func tokenSize(glob string) int {
+	if glob[0] != '[' {
+		_, n := utf8.DecodeRuneInString(glob)
+		return n
+	}
+	_, chars, _ := classOf(glob)
+	return len(glob) - len(chars)
+}
+
+// classOf splits the class that a glob begins with from what is behind it. Behind is
+// the whole glob if the class has no end. A ] that comes first is one of its
+// characters, as in a shell.
+func classOf(glob string) (chars, behind string, negated bool) {
+	chars = glob[1:]
+	if chars != "" && (chars[0] == '!' || chars[0] == '^') {
+		chars, negated = chars[1:], true
+	}
+	if chars == "" {
+		return "", glob, negated
+	}
+	end := strings.IndexByte(chars[1:], ']') + 1
+	if end == 0 {
+		return "", glob, negated
+	}
+	return chars[:end], chars[end+1:], negated
+}
+
+// tokenHas reports whether the token that a glob begins with, and that is no *, means
+// this character.
+func tokenHas(glob string, c byte) bool {
+	switch glob[0] {
+	case '?':
+		return true
+	case '[':
+		chars, _, negated := classOf(glob)
+		return classHas(chars, c) != negated
+	}
+	return glob[0] == c
+}
+
+// classHas reports whether a class has a character, by itself or in a range.
+func classHas(chars string, c byte) bool {
+	for i := 0; i < len(chars); i++ {
+		low, high := chars[i], chars[i]
+		if i+2 < len(chars) && chars[i+1] == '-' {
+			high = chars[i+2]
+			i += 2
+		}
+		if low <= c && c <= high {
+			return true
+		}
+	}
+	return false
+}
+
+// globMatches reports whether a glob that was checked means this name. When what
+// follows a * does not fit, that * is tried with one more character; only the last
+// one needs to be.
+func globMatches(glob, name string) bool {
+	star, from := -1, 0 // what is behind the last *, and where in the name that was tried
+	g, n := 0, 0
+	for n < len(name) {
+		switch {
+		case g < len(glob) && glob[g] == '*':
+			g++
+			star, from = g, n
+		case g < len(glob) && tokenHas(glob[g:], name[n]):
+			g += tokenSize(glob[g:])
+			n++
+		case star < 0:
+			return false
+		default:
+			from++
+			g, n = star, from
+		}
+	}
+	return strings.Trim(glob[g:], "*") == ""
+}
+
+// alphabet is the characters of one kind of names.
+type alphabet struct {
+	kind        string
+	first, rest string
+}
+
+const (
+	lower        = "abcdefghijklmnopqrstuvwxyz"
+	alphanumeric = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+)
+
+// Sources: https://github.com/moby/moby/blob/master/daemon/names/names.go,
+// https://github.com/compose-spec/compose-go/blob/main/loader/loader.go
+var (
+	containerNames = alphabet{"container", alphanumeric, alphanumeric + "_.-"}
+	projectNames   = alphabet{"project", lower + "0123456789", lower + "0123456789_-"}
+	serviceNames   = alphabet{"service", alphanumeric + "_.-", alphanumeric + "_.-"}
+)
+
+// check returns why a glob can never mean a name: one of its tokens means no
+// character that may be there.
+func (a alphabet) check(glob string) error {
+	may := a.first
+	for glob != "" {
+		n := tokenSize(glob)
+		if n == 0 {
+			return errors.New("a glob has * ? and [a-z], and each [ its ], before which a comma must not stand")
+		}
+		token := glob[:n]
+		if strings.Contains(token, `\`) {
+			return a.refuse(`\`) // in a class, too: \d is no digit here
+		}
+		if token != "*" && !strings.ContainsFunc(may, func(r rune) bool { return tokenHas(token, byte(r)) }) {
+			return a.refuse(token)
+		}
+		glob, may = glob[n:], a.rest
+	}
+	return nil
+}
+
+// refuse says what is wrong with a token.
+func (a alphabet) refuse(token string) error {
+	r, _ := utf8.DecodeRuneInString(token)
+	switch {
+	case token[0] == '[':
+		return fmt.Errorf("%s has no character of a %s's name", token, a.kind)
+	case unicode.IsSpace(r):
+		return errors.New("no name has blanks")
+	case r == utf8.RuneError:
+		return errors.New("no name is not UTF-8")
+	case strings.ContainsRune(a.rest, r):
+		return fmt.Errorf("no %s's name begins with %q", a.kind, r)
+	}
+	return fmt.Errorf("no %s's name has %q", a.kind, r)
+}

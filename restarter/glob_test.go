@@ -1,0 +1,183 @@
+package restarter
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/quick"
+	"time"
+
+	"defib/engine"
+)
+
+func TestGlobs(t *testing.T) {
+	for _, row := range []struct {
+		glob       string
+		means, not []string
+	}{
+		{"c-db[!0-9]", []string{"c-dbx", "c-db-", "c-db_"}, []string{"c-db1", "c-db", "c-db9", "c-dbxx"}},
+		{"c-db[^0-9]", []string{"c-dbx"}, []string{"c-db1"}},
+		{"c-db[0-9]", []string{"c-db1"}, []string{"c-dbx", "c-db!"}},
+		{"[!!]eb", []string{"web"}, []string{"!eb"}},
+		{"[a-c-]x", []string{"ax", "bx"}, []string{"dx"}},
+		{"x[-a]", []string{"x-", "xa"}, []string{"xb"}},
+		{"x[]a]", []string{"xa"}, []string{"xb"}},
+		{"x[!]a]", []string{"xb"}, []string{"xa"}},
+		{"*", []string{"a", "web"}, nil},
+		{"**b", []string{"b", "web"}, []string{"bob1"}},
+		{"*a*a*b", []string{"aab", "xaxaxb"}, []string{"ab", "aaba"}},
+		{"w?b", []string{"web", "w.b"}, []string{"wb", "weeb"}},
+		{"web-*", []string{"web-", "web-1"}, []string{"web", "1web-1"}},
+		{"*-[0-9][0-9]", []string{"a-12", "a-1-34"}, []string{"a-1", "a-123"}},
+	} {
+		if err := containerNames.check(row.glob); err != nil {
+			t.Errorf("%s is refused: %v", row.glob, err)
+		}
+		for _, name := range row.means {
+			if !globMatches(row.glob, name) {
+				t.Errorf("%s does not mean %s", row.glob, name)
+			}
+		}
+		for _, name := range row.not {
+			if globMatches(row.glob, name) {
+				t.Errorf("%s means %s", row.glob, name)
+			}
+		}
+	}
+}
+
+func TestAnExclusionByANegatedClassLeavesTheOthers(t *testing.T) {
+	p := usual(func(p *Policy) { p.Whitelist, p.Exclude = patterns("*"), patterns("c-db[!0-9]") })
+	for name, want := range map[string]bool{"c-db1": true, "c-dbx": false} {
+		if got := p.For(ended(engine.EndedSelf, named("a1", name))).Whitelisted; got != want {
+			t.Errorf("%s is whitelisted: %t, want %t", name, got, want)
+		}
+	}
+}
+
+func TestEntriesThatMatchNoNameAreRefusedWithTheRightForm(t *testing.T) {
+	for text, want := range map[string]string{
+		"^web$":              `"^web$": no container's name has '^': names are matched whole: write web`,
+		"!web":               `"!web": no container's name has '!': to leave containers out write --restart.exclude=web`,
+		"web-{a,b}":          `"web-{a,b}": no container's name has '{': names are matched whole: write web-a,web-b`,
+		"{web,db}":           "write web,db",
+		"web{":               "'{'",
+		"a b":                `"a b": no name has blanks: names are matched whole: write a,b`,
+		"web|db":             "write web,db",
+		"(web)":              "write web",
+		"(web|db)-[0-9]":     "'('",
+		"web+":               `no container's name has '+': names are matched whole: write web`,
+		"^web-.*$":           "write web-*",
+		".*":                 `no container's name begins with '.': names are matched whole: write *`,
+		"-web":               `no container's name begins with '-': names are matched whole: write *-web`,
+		"_web":               "begins with '_'",
+		`web\d`:              `no container's name has '\\'`,
+		`web[\d]`:            `no container's name has '\\'`,
+		`"web"`:              "write web",
+		"web[$@]":            "[$@] has no character of a container's name",
+		"web[!a-zA-Z0-9_.-]": "has no character of a container's name",
+		"[!a-zA-Z0-9]*":      "has no character of a container's name",
+		"web[z-a]":           "has no character of a container's name",
+		"web[[:digit:]]":     "no container's name has ']'",
+		"web[":               "each [ its ]",
+		"web[]":              "each [ its ]",
+		"web[!]":             "each [ its ]",
+		"w[e,b]":             "each [ its ]",
+		"wéb":                `no container's name has 'é'`,
+		"web\xff":            "no name is not UTF-8",
+		"Shop/db":            `no project's name has 'S': names are matched whole: write shop/db`,
+		"shop/d+b":           "no service's name has '+'",
+		"shop.a/db":          "no project's name has '.'",
+		"a/b/c":              "want a name, a glob or project/service",
+		"shop/":              "want a name, a glob or project/service",
+		"//db":               "want a name, a glob or project/service",
+		"web:1":              `no container's name has ':'`,
+	} {
+		_, err := ParsePatterns([]string{"ok," + text + ",fine-*"})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %s", text, err, want)
+		}
+		if _, err := readHolds(file(t, strings.ReplaceAll(text, " ", "")+" 2026-01-02T12:00:00Z")); err == nil && text != "a b" {
+			t.Errorf("%q: a hold that can hold nothing is taken", text)
+		}
+	}
+	for _, text := range []string{"web", "a", "0", "web.1", "web_1-", "web.*", "[a-z]*", "[!-]x", "*", "?", "shop/*", "*/db", "shop/Db.1", "shop/_db", "s_h-o/[!a]", "/web", "*-x", "?-x"} {
+		if _, err := ParsePatterns([]string{text}); err != nil {
+			t.Errorf("%q is refused: %v", text, err)
+		}
+	}
+}
+
+// asRegexp says the same as a glob.
+func asRegexp(glob string) *regexp.Regexp {
+	var expr strings.Builder
+	expr.WriteString("^")
+	for glob != "" {
+		n := strings.Index(glob, "]") + 1
+		switch {
+		case glob[0] == '*':
+			expr.WriteString(".*")
+		case glob[0] == '?':
+			expr.WriteString(".")
+		case glob[0] == '[':
+			expr.WriteString(strings.Replace(glob[:n], "[!", "[^", 1))
+		default:
+			expr.WriteString(regexp.QuoteMeta(glob[:1]))
+		}
+		if glob[0] != '[' {
+			n = 1
+		}
+		glob = glob[n:]
+	}
+	return regexp.MustCompile(expr.String() + "$")
+}
+
+func checkGlob(t *testing.T, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 2))
+	pick := func(from ...string) string { return from[r.IntN(len(from))] }
+	var glob, name strings.Builder
+	for range r.IntN(7) {
+		glob.WriteString(pick("a", "b", "-", "1", "*", "*", "?", "[ab]", "[!ab]", "[^b]", "[a-c1]", "[!0-9]", "[_.-]", "[b-]"))
+	}
+	for range r.IntN(9) {
+		name.WriteString(pick("a", "b", "c", "-", "1", "_", "."))
+	}
+	if got, want := globMatches(glob.String(), name.String()), asRegexp(glob.String()).MatchString(name.String()); got != want {
+		t.Errorf("seed %d: %q means %q: %t, want %t", seed, glob.String(), name.String(), got, want)
+	}
+}
+
+func TestGlobsMeanWhatARegularExpressionDoes(t *testing.T) {
+	for seed := range uint64(20000) {
+		checkGlob(t, seed)
+	}
+}
+
+func FuzzGlobs(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(checkGlob)
+}
+
+// Also what is no glob at all must neither panic nor hang.
+func TestWhateverIsWrittenIsReadOrRefused(t *testing.T) {
+	try := func(text, name string) bool {
+		ps, _ := ParsePatterns([]string{text})
+		for _, p := range ps {
+			p.Matches(ended("", named("a1", name)))
+			if rightForm(p.text) == p.text {
+				return false
+			}
+		}
+		return true
+	}
+	if err := quick.Check(try, &quick.Config{MaxCount: 2000}); err != nil {
+		t.Error(err)
+	}
+	began := time.Now()
+	globMatches(strings.Repeat("*a", 100)+"b", strings.Repeat("a", 5000))
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("a glob of many * took %s", took)
+	}
+}

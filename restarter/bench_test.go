@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,17 +29,7 @@ func (s *still) Restart(context.Context, *engine.Container) error { return nil }
 func BenchmarkRound(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 5000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := &still{pictureOf()}
-			for i := range n {
-				c := ended(engine.EndedSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
-				if i%10 != 0 {
-					state(engine.Running)(c)
-				}
-				s.picture.Containers = append(s.picture.Containers, c)
-			}
-			policy := usual()
-			policy.DryRun = true
-			r := New(s, policy, slog.New(slog.DiscardHandler))
+			r := crowd(n, usual())
 			status := prometheus.NewRegistry()
 			status.MustRegister(Status{r})
 			r.round(b.Context(), noon)
@@ -55,6 +49,88 @@ func BenchmarkRound(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkRoundGlobs is the same with a whitelist and a hold file of this many globs.
+func BenchmarkRoundGlobs(b *testing.B) {
+	for _, globs := range []int{1, 10, 100} {
+		b.Run(fmt.Sprint(globs), func(b *testing.B) {
+			r := crowd(1000, globbed(b, globs))
+			r.round(b.Context(), noon)
+			b.ReportAllocs()
+			for b.Loop() {
+				r.round(b.Context(), noon.Add(time.Minute))
+			}
+		})
+	}
+}
+
+// crowd returns a Restarter over this many containers, one in ten of which is down and
+// held by a dry run.
+func crowd(n int, policy Policy) *Restarter {
+	s := &still{pictureOf()}
+	for i := range n {
+		c := ended(engine.EndedSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
+		if i%10 != 0 {
+			state(engine.Running)(c)
+		}
+		s.picture.Containers = append(s.picture.Containers, c)
+	}
+	policy.DryRun = true
+	return New(s, policy, slog.New(slog.DiscardHandler))
+}
+
+// globbed is a policy of that many globs, the last of which matches, and a hold file of
+// that many, of which none does.
+func globbed(tb testing.TB, n int) Policy {
+	var whitelist, holds strings.Builder
+	for i := range n - 1 {
+		fmt.Fprintf(&whitelist, "*-x%d-*[0-9],", i)
+	}
+	for i := range n {
+		fmt.Fprintf(&holds, "*-y%d-*[0-9] 2999-01-01T00:00:00Z\n", i)
+	}
+	whitelist.WriteString("batch-*")
+	path := filepath.Join(tb.TempDir(), "holds")
+	if err := os.WriteFile(path, []byte(holds.String()), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return usual(func(p *Policy) { p.Whitelist, p.HoldFile = patterns(whitelist.String()), path })
+}
+
+// A round that finds nothing new looks at no entry, of which there may be many.
+func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
+	r := crowd(20, globbed(t, 10))
+	r.round(t.Context(), noon)
+	// An entry that matches all would be seen wherever it is looked at.
+	last := len(r.policy.Whitelist) - 1
+	r.policy.Whitelist[last].name = "*-1"
+	for i := range r.policy.Holds {
+		r.policy.Holds[i].name = "*"
+	}
+	fresh := *r.engine.Picture().Containers[19]
+	r.policy.HoldFile = "" // so that the holds stay as they are
+	r.round(t.Context(), noon.Add(time.Minute))
+	if got := r.Report().Matches["batch-*"]; got != 20 {
+		t.Errorf("%d containers match after a round without news, want 20: they were compared again", got)
+	}
+	for _, s := range r.Report().Standings {
+		if s.Reason == OnHold {
+			t.Errorf("%s was compared with the holds again", s.Container.Name)
+		}
+	}
+	containers := slices.Clone(r.engine.Picture().Containers)
+	containers[19] = &fresh // which is another value of the same
+	r.engine.(*still).picture = pictureOf(containers...)
+	r.round(t.Context(), noon.Add(2*time.Minute))
+	if got := r.Report().Matches["batch-*"]; got != 19 {
+		t.Errorf("%d containers match after one has changed, want 19", got)
+	}
+	r.past.forgetRules()
+	r.round(t.Context(), noon.Add(3*time.Minute))
+	if got := r.Report().Matches["batch-*"]; got != 1 {
+		t.Errorf("%d containers match after the policy has changed", got)
 	}
 }
 

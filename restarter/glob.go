@@ -125,12 +125,19 @@ func (a alphabet) check(glob string) error {
 		if strings.Contains(token, `\`) {
 			return a.refuse(`\`) // in a class, too: \d is no digit here
 		}
-		if token != "*" && !strings.ContainsFunc(may, func(r rune) bool { return tokenHas(token, byte(r)) }) {
+		if !strings.Contains(may, token) && !meansAny(token, may) {
 			return a.refuse(token)
 		}
 		glob, may = glob[n:], a.rest
 	}
 	return nil
+}
+
+func meansAny(token, chars string) bool {
+	if token == "*" {
+		return true
+	}
+	return strings.ContainsFunc(chars, func(r rune) bool { return tokenHas(token, byte(r)) })
 }
 
 // refuse says what is wrong with a token.

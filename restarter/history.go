@@ -18,6 +18,9 @@ type record struct {
 	refused    bool      // by the engine or a proxy, at the last attempt
 	failed     bool      // the last attempt did, not by a refusal, and the container has not been started or stopped since
 
+	rule  Rule              // what the policy means for it
+	ruled *engine.Container // as it was when that was worked out; nil: the policy has changed since
+
 	last   *engine.Container // at the last look; nil before the first
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
 	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
@@ -62,6 +65,22 @@ func (h history) at(id string) *record {
 		return r
 	}
 	return blank
+}
+
+// rule is what the policy means for a container. It is worked out once, since it costs
+// as much as there are entries in the whitelist.
+func (h history) rule(p Policy, c *engine.Container) Rule {
+	if r := h.at(c.ID); r.ruled == c {
+		return r.rule
+	}
+	return p.For(c)
+}
+
+// forgetRules has the rules worked out anew: the policy has changed.
+func (h history) forgetRules() {
+	for _, r := range h.records {
+		r.ruled = nil
+	}
 }
 
 // active counts the starts and the restarts under way that take a place. One that

@@ -1,6 +1,7 @@
 package restarter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -58,33 +59,45 @@ func beside(ctx context.Context, f func() (Holds, error)) (Holds, error) {
 	}
 }
 
-func readHolds(file string) (Holds, error) {
-	lines, err := readHoldLines(file)
-	return holdsOf(lines), errors.Join(err, brokenLines(file, lines))
+func readHolds(file string) (Holds, error) { return rereadHolds(file)() }
+
+// rereadHolds returns a readHolds that parses a file only if it has changed.
+func rereadHolds(file string) func() (Holds, error) {
+	var last string
+	var holds Holds
+	var fault error
+	return func() (Holds, error) {
+		text, err := readHoldText(file)
+		if text != last {
+			lines := parseHolds(text)
+			last, holds, fault = text, holdsOf(lines), brokenLines(file, lines)
+		}
+		return holds, errors.Join(err, fault)
+	}
 }
 
-// readHoldLines returns the lines of a file, and an error if these are not all.
-func readHoldLines(file string) ([]holdLine, error) {
+// readHoldText returns the text of a file, and an error if that is not all of it.
+func readHoldText(file string) (string, error) {
 	if file == "" {
-		return nil, nil
+		return "", nil
 	}
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return "", nil
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxHoldFile+1))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	lines := parseHolds(string(text))
 	if len(text) > maxHoldFile {
-		return lines[:len(lines)-1], fmt.Errorf("%s: it is larger than 1 MiB: delete what is no hold", file)
+		whole := text[:bytes.LastIndexByte(text, '\n')+1] // without a line that is cut off
+		return string(whole), fmt.Errorf("%s: it is larger than 1 MiB: delete what is no hold", file)
 	}
-	return lines, nil
+	return string(text), nil
 }
 
 func parseHolds(text string) []holdLine {
@@ -174,10 +187,11 @@ func changeHolds(file string, change func(Holds, error) (Holds, error)) (Holds, 
 	if err := lock(folder); err != nil {
 		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
 	}
-	lines, err := readHoldLines(file)
+	text, err := readHoldText(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the hold file: %w", err) // what is not known would be lost
 	}
+	lines := parseHolds(text)
 	holds, err := change(holdsOf(lines), brokenLines(file, lines))
 	if err != nil {
 		return nil, err

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestAHoldFileIsReadAsPeopleWriteIt(t *testing.T) {
@@ -129,5 +133,30 @@ func TestLaw12AFileSystemThatHangsIsNotWaitedForForEver(t *testing.T) {
 	_, err := ChangeHolds(ctx, path, func(holds Holds, _ error) (Holds, error) { return holds, nil })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("changing: %v, want an error that says that the time is over", err)
+	}
+}
+
+// What is renamed before it is on the disk may be lost with the power, and so may the
+// rename.
+func TestAHoldIsOnTheDiskBeforeItIsAnswered(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace is not on the PATH")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), strace, "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", self, "-test.run=^TestHoldsAreReadBackAsTheyWereWritten$")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Skipf("strace does not work here: %v\n%s", err, out)
+	}
+	var calls []string
+	for _, m := range regexp.MustCompile(`(fsync|rename)(?:at2?)?\(.*/holds|(fsync)\(`).FindAllStringSubmatch(string(out), -1) {
+		calls = append(calls, m[1]+m[2])
+	}
+	if d := cmp.Diff([]string{"fsync", "rename", "fsync"}, calls); d != "" {
+		t.Errorf("%s\n%s", d, out)
 	}
 }

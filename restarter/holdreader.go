@@ -34,7 +34,7 @@ type holdReader struct {
 
 func newHoldReader(file string) *holdReader {
 	return &holdReader{
-		read:    func() (Holds, error) { return readHolds(file) },
+		read:    rereadHolds(file),
 		results: make(chan reading, 1), // so that a read ends also if nobody asks any more
 	}
 }
@@ -84,7 +84,10 @@ func (r *Restarter) readHolds(now time.Time, p *engine.Picture) (again time.Time
 		fault, again = errHoldFileHangs, now.Add(holdAgain)
 	}
 	r.warnOfUnmatched(now, p, holds)
-	r.policy.Holds = holds
+	if !slices.Equal(holds, r.policy.Holds) {
+		r.policy.Holds = holds
+		r.past.forgetRules()
+	}
 	r.metrics.onHold.Set(float64(holds.Active(now)))
 	r.noteHoldFault(fault)
 	return again

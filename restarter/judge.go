@@ -78,7 +78,7 @@ type cause struct {
 // something is. Of several causes the first that may
 // be acted upon counts, else the last that is to be healed at all.
 func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
-	rule := f.policy.For(c)
+	rule := f.past.rule(f.policy, c)
 	if !rule.Whitelisted {
 		return verdict{}, false
 	}
@@ -152,8 +152,8 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if f.policy.HoldAll {
 		return OnHold, time.Time{}
 	}
-	if until := f.policy.Holds.Until(c); until.After(f.now) {
-		return OnHold, until
+	if rule.HeldUntil.After(f.now) {
+		return OnHold, rule.HeldUntil
 	}
 	if r := veto(f.picture, c); r != "" {
 		return r, time.Time{}

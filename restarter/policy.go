@@ -89,7 +89,9 @@ type Rule struct {
 	GlobOnly    bool // no entry and no label names it
 	Mode        Mode
 	Triggers    []Trigger
-	BadLabels   []string // of a whitelisted one: its labels that are not understood, for which it is left alone
+	Matches     []int     // entries of the whitelist that match it, whatever it means
+	HeldUntil   time.Time // when the last hold of it ends; zero: there is none
+	BadLabels   []string  // of a whitelisted one: its labels that are not understood, for which it is left alone
 }
 
 // Heals reports whether the trigger may have the container acted upon.
@@ -105,22 +107,23 @@ func (p Policy) For(c *engine.Container) Rule {
 		r.Triggers = said.triggers
 	}
 	matches := func(e Pattern) bool { return e.Matches(c) }
+	globs := true
+	for i, e := range p.Whitelist {
+		if e.Matches(c) {
+			r.Matches = append(r.Matches, i)
+			globs = globs && e.glob
+		}
+	}
 	switch {
 	case said.enable == no || slices.ContainsFunc(p.Exclude, matches):
 		return r
 	case said.enable == unsaid:
-		r.GlobOnly = true
-		for _, e := range p.Whitelist {
-			if e.Matches(c) {
-				r.Whitelisted = true
-				r.GlobOnly = r.GlobOnly && e.glob
-			}
-		}
+		r.Whitelisted, r.GlobOnly = len(r.Matches) > 0, globs
 	default:
 		r.Whitelisted = true
 	}
 	if r.Whitelisted {
-		r.BadLabels = said.bad
+		r.BadLabels, r.HeldUntil = said.bad, p.Holds.Until(c)
 	}
 	return r
 }

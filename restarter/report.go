@@ -57,16 +57,12 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held judged) {
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
 		Standings: make([]Standing, 0, len(p.Containers)),
 	}
-	for _, e := range r.policy.Whitelist {
-		report.Matches[e.String()] = 0
-	}
+	matches := make([]int, len(r.policy.Whitelist))
 	for _, c := range p.Named() {
-		for _, e := range r.policy.Whitelist {
-			if e.Matches(c) {
-				report.Matches[e.String()]++
-			}
+		rule := r.past.rule(r.policy, c)
+		for _, i := range rule.Matches {
+			matches[i]++
 		}
-		rule := r.policy.For(c)
 		if rule.Whitelisted {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
@@ -76,6 +72,9 @@ func (r *Restarter) publish(now time.Time, p *engine.Picture, held judged) {
 			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
 			Former: r.names.former(c),
 		})
+	}
+	for i, e := range r.policy.Whitelist {
+		report.Matches[e.String()] = matches[i]
 	}
 	r.status.Store(report)
 }

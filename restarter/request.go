@@ -187,7 +187,7 @@ func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Tim
 		}
 		c, rule := p.Get(q.container), Rule{}
 		if c != nil {
-			rule = r.policy.For(c)
+			rule = r.past.rule(r.policy, c)
 		}
 		switch {
 		case c == nil:

@@ -134,8 +134,8 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 	if !picture.Connected {
 		return r.settle(now, false, nil) // what is not current is nothing to act on
 	}
-	r.observe(now, picture)
 	again := r.readHolds(now, picture)
+	r.observe(now, picture)
 	p := decide(now, r.policy, picture, r.past, r.screen(now, picture))
 	held := make(judged, len(p.verdicts))
 	for i := range p.verdicts {
@@ -162,6 +162,9 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 			r.past.records[c.ID] = rec
 			r.warnOfLabels(c)
 		}
+		if rec.ruled != c {
+			rec.rule, rec.ruled = r.policy.For(c), c
+		}
 		if c == rec.last && rec.attempts == 0 && rec.streak == 0 || !c.Inspected {
 			continue
 		}
@@ -172,6 +175,18 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 		}
 	}
 	r.past.trim(now)
+	if len(r.past.records) > len(p.Containers) { // each container has one by now
+		r.dropRecords(p)
+	}
+	if !p.Listed.Equal(r.listed) {
+		r.listed = p.Listed
+		r.metrics.prune(p)
+		r.names.forget(p)
+	}
+}
+
+// dropRecords forgets what happened to containers that are gone.
+func (r *Restarter) dropRecords(p *engine.Picture) {
 	for id, rec := range r.past.records {
 		if p.Get(id) == nil && !rec.acting {
 			delete(r.past.records, id)
@@ -179,11 +194,6 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 				r.logger.Info("container state", "container", rec.told.name, "id", id, "state", "removed")
 			}
 		}
-	}
-	if !p.Listed.Equal(r.listed) {
-		r.listed = p.Listed
-		r.metrics.prune(p)
-		r.names.forget(p)
 	}
 }
 

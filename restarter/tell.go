@@ -96,7 +96,7 @@ func (r *Restarter) occasion(v verdict) time.Time {
 func (r *Restarter) tell(now time.Time, p *engine.Picture, held judged) {
 	for _, c := range p.Containers {
 		rec, v := r.past.records[c.ID], held.of(c.ID)
-		if !r.policy.For(c).Whitelisted {
+		if !rec.rule.Whitelisted {
 			continue
 		}
 		if v.reason == DryRun {

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -108,4 +110,46 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 	d.hold(held.name, "--for", "1h")
 	held.crash()
 	d.awaitHeld(held, "on_hold")
+}
+
+// A FIFO that nobody writes is as silent as a network file system that hangs.
+func TestLaw12HoldFileThatHangsOpensNothingAndStopsNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	b := s.run("token", spec{args: []string{"-code=1"}})
+	file := filepath.Join(t.TempDir(), "holds")
+	hang := func() {
+		t.Helper()
+		if err := syscall.Mkfifo(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The reader is let in only once there is another file to be read.
+	answer := func() {
+		t.Helper()
+		f, err := os.OpenFile(file, os.O_RDWR, 0)
+		if err := errors.Join(err, os.Remove(file), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hang()
+	d := s.defib(whitelist(b), "--restart.hold-file="+file, "--docker.resync-interval=1s", "--restart.backoff-max=1s", "--restart.stopped-delay=1s")
+	d.awaitLine(1, "the hold file cannot be read: everything is on hold until it can")
+	b.crash()
+	d.awaitHeld(b, "on_hold")
+	d.shows("defib_hold_file_broken", 1)
+	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	b.startedTimes(1)
+	answer()
+	b.awaitEvents("start", 2)
+	d.awaitLine(1, "the hold file can be read again")
+	d.shows("defib_hold_file_broken", 0)
+
+	hang()
+	d.awaitLine(1, "the hold file cannot be read: what was on hold stays so until it expires")
+	b.crash()
+	b.awaitEvents("start", 3)
+	d.shows("defib_hold_file_broken", 1)
+	answer()
+	d.awaitLine(2, "the hold file can be read again")
 }

@@ -119,7 +119,7 @@ func (a alphabet) check(glob string) error {
 	for glob != "" {
 		n := tokenSize(glob)
 		if n == 0 {
-			return errors.New("a glob has * ? and [a-z], and each [ its ], before which a comma must not stand")
+			return errors.New("a glob has * ? and [a-z], and each [ its ]; a comma ends the entry")
 		}
 		token := glob[:n]
 		if strings.Contains(token, `\`) {

@@ -114,19 +114,17 @@ func asRegexp(glob string) *regexp.Regexp {
 	var expr strings.Builder
 	expr.WriteString("^")
 	for glob != "" {
-		n := strings.Index(glob, "]") + 1
-		switch {
-		case glob[0] == '*':
+		n := 1
+		switch glob[0] {
+		case '*':
 			expr.WriteString(".*")
-		case glob[0] == '?':
+		case '?':
 			expr.WriteString(".")
-		case glob[0] == '[':
+		case '[':
+			n = strings.Index(glob, "]") + 1
 			expr.WriteString(strings.Replace(glob[:n], "[!", "[^", 1))
 		default:
 			expr.WriteString(regexp.QuoteMeta(glob[:1]))
-		}
-		if glob[0] != '[' {
-			n = 1
 		}
 		glob = glob[n:]
 	}

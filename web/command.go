@@ -43,7 +43,7 @@ func (p patient) commands() []string {
 		return nil
 	}
 	var commands []string
-	if !c.Started.IsZero() && !(p.Reason == restarter.BadLabel && c.Well()) {
+	if fine := p.Reason == restarter.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
 		commands = append(commands, p.logs())
 	}
 	if c.Up() && c.Health == engine.Unhealthy {

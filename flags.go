@@ -208,8 +208,9 @@ func (f *flags) check() error {
 	m.positive("--docker.resync-interval", f.resync)
 
 	var err error
-	f.policy.Mode, err = restarter.ParseMode(f.mode)
-	m.of("--restart.policy", err)
+	if f.policy.Mode, err = restarter.ParseMode(f.mode); err != nil {
+		f.policy.Mode = restarter.Mode(f.mode) // of which the policy's own check complains
+	}
 	f.policy.Whitelist, err = restarter.ParsePatterns(f.whitelist)
 	m.of("--restart.whitelist", err)
 	f.policy.Exclude, err = restarter.ParsePatterns(f.exclude)

@@ -270,3 +270,10 @@ func TestEnvironmentNeitherAsksForHelpNorForTheVersion(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestFlagsAreReadAsLabelsAre(t *testing.T) {
+	p := meant(t, "--restart.policy= On-Failure:3", "--restart.triggers=Exited, ALERT").Policy
+	if p.Mode != restarter.OnFailure || !slices.Equal(p.Triggers, []restarter.Trigger{restarter.TriggerExited, restarter.TriggerAlert}) {
+		t.Errorf("policy %q, triggers %q", p.Mode, p.Triggers)
+	}
+}

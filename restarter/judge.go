@@ -75,8 +75,8 @@ type cause struct {
 
 // judge gives the verdict on one container. It does not matter if it is not
 // whitelisted, or nothing is wrong with it; with one whose labels are not understood
-// something is. Of several causes the first that may
-// be acted upon counts, else the last that is to be healed at all.
+// something is. Of several causes the first that may be acted upon counts, else the
+// last that is to be healed at all.
 func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 	rule := f.past.rule(f.policy, c)
 	if !rule.Whitelisted {

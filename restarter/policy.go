@@ -69,6 +69,9 @@ func (p Policy) Check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	if _, err := ParseMode(string(p.Mode)); err != nil {
+		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
+	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
 	want(p.StoppedDelay <= engine.ProjectReach, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectReach)
 	want(p.UnhealthyFor >= 0, "--restart.unhealthy-for: %s is negative", p.UnhealthyFor)

@@ -63,7 +63,7 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, past history,
 		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.container.ID, b.container.ID))
 	})
 	p.roll(picture, past)
-	p.limit(policy, past)
+	p.limit(f)
 	for _, v := range p.verdicts {
 		p.look(v.until)
 		p.look(v.again)
@@ -85,17 +85,22 @@ func (v verdict) rank() int {
 }
 
 // limit holds what would be one action too many, in the order of the verdicts.
-func (p *plan) limit(policy Policy, past history) {
-	starts, restarts := past.active(p.now)
-	spent := slices.Clone(past.spent)
+func (p *plan) limit(f *facts) {
+	policy := f.policy
+	starts, restarts := f.past.active(p.now)
+	spent := slices.Clone(f.past.spent)
+	started := map[string]bool{} // IDs of those that are started by this plan
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
 		switch {
 		case !v.act:
+		case !v.restarts() && slices.ContainsFunc(f.twins(v.container), func(t *engine.Container) bool { return started[t.ID] }):
+			v.act, v.reason = false, Superseded
 		case !v.restarts() && starts >= policy.Concurrency, v.restarts() && restarts >= policy.Concurrency:
 			v.act, v.reason = false, RateLimited
 		case !v.restarts():
 			starts++
+			started[v.container.ID] = true
 		case len(spent) >= policy.MaxPerMinute:
 			v.act, v.reason, v.until = false, RateLimited, spent[len(spent)-policy.MaxPerMinute].Add(perMinute)
 		default:

@@ -17,14 +17,10 @@ const (
 	oldReach = 24 * time.Hour
 )
 
-// Labels of compose and swarm that say what a container is for.
-// Sources: https://github.com/docker/compose/blob/main/pkg/api/labels.go,
-// https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
+// Labels of Swarm's containers.
+// Source: https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
 const (
-	labelOneOff    = "com.docker.compose.oneoff"
-	labelDependsOn = "com.docker.compose.depends_on"
-	labelSwarmTask = "com.docker.swarm.task.id"
-
+	labelSwarmTask    = "com.docker.swarm.task.id"
 	labelSwarmService = "com.docker.swarm.service.name"
 )
 
@@ -38,17 +34,22 @@ type facts struct {
 
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
 	awaited  map[string]bool      // project/service whose completion another container waits for
+
+	instances map[instance][]*engine.Container
 }
 
 func newFacts(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) *facts {
 	f := &facts{
 		now: now, policy: policy, picture: picture, past: past, asked: asked,
-		stopping: map[string]time.Time{}, awaited: map[string]bool{},
+		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{},
 	}
 	for _, c := range picture.Containers {
 		project := c.Project()
 		if project == "" {
 			continue
+		}
+		if i, ok := instanceOf(c); ok {
+			f.instances[i] = append(f.instances[i], c)
 		}
 		if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
 			f.stopping[project] = until
@@ -158,12 +159,17 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if r := veto(f.picture, c); r != "" {
 		return r, time.Time{}
 	}
-	if c.Up() {
+	switch {
+	case c.Up():
 		if r, until := f.unripe(c, past, t); r != "" {
 			return r, until
 		}
-	} else if r, until := f.ending(c, rule); r != "" {
-		return r, until
+	case f.superseded(c):
+		return Superseded, time.Time{}
+	default:
+		if r, until := f.ending(c, rule); r != "" {
+			return r, until
+		}
 	}
 	if !rule.Heals(t) {
 		return TriggerDisabled, time.Time{}
@@ -244,9 +250,6 @@ func veto(p *engine.Picture, c *engine.Container) Reason {
 	return ""
 }
 
-// oneOff reports whether the container is a command of docker compose run.
-func oneOff(c *engine.Container) bool { return strings.EqualFold(c.Labels[labelOneOff], "true") }
-
 // parent names what is wrong with the container whose network it shares.
 func (f *facts) parent(c *engine.Container) Reason {
 	if c.NetworkParent == "" {
@@ -273,7 +276,7 @@ func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
 	if rule.GlobOnly && !c.Finished.IsZero() && f.picture.First.Sub(c.Finished) > oldReach {
 		return Old, time.Time{}
 	}
-	if ending == engine.EndedStopped || !seen {
+	if ending == engine.EndedStopped || !seen || f.replaced(c) {
 		if until := f.quiet(c); until.After(f.now) {
 			return StoppedDelay, until
 		}

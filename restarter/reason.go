@@ -26,6 +26,7 @@ const (
 	SwarmTask        Reason = "swarm_task"
 	AutoRemove       Reason = "auto_remove"
 	OneOff           Reason = "one_off"
+	Superseded       Reason = "superseded"
 	Self             Reason = "self"
 	EngineRestarting Reason = "engine_restarting"
 	ParentDown       Reason = "parent_down"
@@ -57,6 +58,7 @@ var Reasons = map[Reason]string{
 	SwarmTask:        "Swarm takes care of it",
 	AutoRemove:       "the engine removes it after its exit (docker run --rm)",
 	OneOff:           "it is a one-off command (docker compose run)",
+	Superseded:       "another container of the same compose service and number runs, is being started, or was started later",
 	Self:             "it is Defib's own container",
 	EngineRestarting: "the engine's own restart policy is bringing it back",
 	ParentDown:       "the container whose network it shares is down",

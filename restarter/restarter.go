@@ -54,6 +54,7 @@ type Restarter struct {
 	began   time.Time // when Run did
 	listed  time.Time // the list at which counters were last pruned
 	names   names
+	warned  map[string]bool // compose projects of which warnOfDirectories has warned
 
 	holdFile  *holdReader
 	holdFault string // what was last said about the hold file
@@ -74,7 +75,7 @@ func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
-		past: history{records: map[string]*record{}}, firings: firings{}, names: names{},
+		past: history{records: map[string]*record{}}, firings: firings{}, names: names{}, warned: map[string]bool{},
 		holdFile: newHoldReader(p.HoldFile),
 	}
 	r.status.Store(&Report{})
@@ -155,10 +156,11 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 
 // observe brings the records up to date with the picture.
 func (r *Restarter) observe(now time.Time, p *engine.Picture) {
+	fresh := false // some container is
 	for _, c := range p.Containers {
 		rec := r.past.records[c.ID]
 		if rec == nil {
-			rec = &record{}
+			rec, fresh = &record{}, true
 			r.past.records[c.ID] = rec
 			r.warnOfLabels(c)
 		}
@@ -182,6 +184,9 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 		r.listed = p.Listed
 		r.metrics.prune(p)
 		r.names.forget(p)
+	}
+	if fresh {
+		r.warnOfDirectories(p)
 	}
 }
 

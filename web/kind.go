@@ -77,7 +77,7 @@ var kindOfReason = map[restarter.Reason]Kind{
 	restarter.EngineRestarting: Healing, restarter.InProgress: Healing, restarter.ParentDown: Healing,
 	restarter.OnHold: OnHold, restarter.Stopped: Stopped, restarter.Paused: Paused, restarter.Created: Created,
 	restarter.Finished: Finished, restarter.Removing: Itself, restarter.AutoRemove: Itself, restarter.OneOff: Itself,
-	restarter.Old: Old, restarter.SwarmTask: Swarm,
+	restarter.Superseded: Itself, restarter.Old: Old, restarter.SwarmTask: Swarm,
 }
 
 func kind(r restarter.Reason) Kind {
@@ -170,12 +170,12 @@ func (p patient) stateKind() Kind {
 }
 
 // kindOf is what a reason means for this container: what is left to itself may
-// have finished.
+// have finished, unless another took its place.
 func (p patient) kindOf(r restarter.Reason) Kind {
 	if r == restarter.OnHold && p.holdAll {
 		return Need
 	}
-	if k := kind(r); k != Itself || p.Container.Up() || !p.succeeded() {
+	if k := kind(r); k != Itself || r == restarter.Superseded || p.Container.Up() || !p.succeeded() {
 		return k
 	}
 	return Finished

@@ -60,6 +60,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 		"the same, not yet decided upon":            {but(runs("web", hour), unhealthy, vetoed(restarter.OneOff)), Itself, leaves + restarter.Reasons[restarter.OneOff] + "."},
 		"a one-off command, failed":                 {died("web", minAgo, 1, bare, vetoed(restarter.OneOff)), Itself, ""},
 		"a one-off command, done":                   {died("web", minAgo, 0, bare, vetoed(restarter.OneOff)), Finished, ""},
+		"another has taken its place":               {died("web", minAgo, 0, held(restarter.Superseded, 0)), Itself, leaves + restarter.Reasons[restarter.Superseded] + "."},
 		"to be removed by the engine, failed":       {died("web", minAgo, 1, vetoed(restarter.AutoRemove), held(restarter.AutoRemove, 0)), Itself, leaves + restarter.Reasons[restarter.AutoRemove] + "."},
 		"to be removed by the engine, done":         {died("web", minAgo, 0, vetoed(restarter.AutoRemove), held(restarter.AutoRemove, 0)), Finished, leaves + restarter.Reasons[restarter.AutoRemove] + "."},
 		"to be removed by the engine, unhealthy after a good run": {

@@ -1,0 +1,113 @@
+package restarter
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"defib/engine"
+)
+
+// Labels of compose that say what a container is for.
+// Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
+const (
+	labelOneOff     = "com.docker.compose.oneoff"
+	labelDependsOn  = "com.docker.compose.depends_on"
+	labelNumber     = "com.docker.compose.container-number"
+	labelWorkingDir = "com.docker.compose.project.working_dir"
+)
+
+// oneOff reports whether the container is a command of docker compose run.
+func oneOff(c *engine.Container) bool { return strings.EqualFold(c.Labels[labelOneOff], "true") }
+
+// instance is what compose keeps one container for: a service has as many as its
+// scale. While compose recreates one, and after it failed to, there are two
+// containers of an instance, which must never run at the same time.
+type instance struct{ project, service, number string }
+
+// instanceOf returns the instance that a container was created for; ok is false
+// for a one-off command, and for one without all the labels: two containers that
+// somebody gave a project and a service by hand may both be meant to run.
+func instanceOf(c *engine.Container) (i instance, ok bool) {
+	i = instance{c.Project(), c.Service(), c.Labels[labelNumber]}
+	return i, i.project != "" && i.service != "" && i.number != "" && !oneOff(c)
+}
+
+// sameDirectory reports whether two containers of one compose project may come
+// from one compose file. Old releases of compose do not say where theirs is.
+func sameDirectory(a, b *engine.Container) bool {
+	x, y := a.Labels[labelWorkingDir], b.Labels[labelWorkingDir]
+	return x == y || x == "" || y == ""
+}
+
+// twins returns the other containers of the same instance.
+func (f *facts) twins(c *engine.Container) []*engine.Container {
+	i, ok := instanceOf(c)
+	if !ok {
+		return nil
+	}
+	var twins []*engine.Container
+	for _, t := range f.instances[i] {
+		if t != c && sameDirectory(c, t) {
+			twins = append(twins, t)
+		}
+	}
+	return twins
+}
+
+// superseded reports whether a container that is down must stay so, since another
+// of its instance runs, is being started, or was started later.
+func (f *facts) superseded(c *engine.Container) bool {
+	for _, t := range f.twins(c) {
+		runs := t.Up() || t.State == engine.Paused || t.State == engine.Restarting
+		if runs || f.past.at(t.ID).acting || startedLater(t, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// replaced reports whether compose has created another container of the instance
+// and not started it yet: it may be about to.
+func (f *facts) replaced(c *engine.Container) bool {
+	return slices.ContainsFunc(f.twins(c), func(t *engine.Container) bool {
+		return t.State == engine.Created && !t.FailedStart()
+	})
+}
+
+// startedLater reports whether t was started after c. One whose first start failed
+// does not take part: neither has it replaced its twin, nor its twin it.
+func startedLater(t, c *engine.Container) bool {
+	if t.Started.IsZero() || c.Started.IsZero() || t.State == engine.Removing || t.State == engine.Dead {
+		return false
+	}
+	return cmp.Or(t.Started.Compare(c.Started), t.Created.Compare(c.Created), cmp.Compare(t.ID, c.ID)) > 0
+}
+
+// warnOfDirectories warns once of each compose project whose containers are of one
+// instance but from different directories: they are not taken for twins.
+func (r *Restarter) warnOfDirectories(p *engine.Picture) {
+	projects := map[string]bool{}
+	first := map[instance]*engine.Container{}
+	for _, c := range p.Containers {
+		i, ok := instanceOf(c)
+		if !ok {
+			continue
+		}
+		projects[i.project] = true
+		t := first[i]
+		if t == nil {
+			first[i] = c
+		} else if !sameDirectory(c, t) && !r.warned[i.project] && (r.policy.For(c).Whitelisted || r.policy.For(t).Whitelisted) {
+			r.warned[i.project] = true
+			r.logger.Warn("two directories use the same compose project name: their containers count as different services",
+				"project", i.project, "container", c.Name, "id", c.ID,
+				"directory", c.Labels[labelWorkingDir], "other_directory", t.Labels[labelWorkingDir])
+		}
+	}
+	for project := range r.warned {
+		if !projects[project] {
+			delete(r.warned, project)
+		}
+	}
+}

@@ -26,6 +26,11 @@ type verdict struct {
 // restarts reports whether acting means to restart what runs.
 func (v verdict) restarts() bool { return v.container.Up() }
 
+// counts reports whether the attempt counts for the limits of restarts and for the
+// streak. What a child needs because its parent was restarted does not: that
+// happens once per run of the parent, and says nothing of the child.
+func (v verdict) counts() bool { return v.trigger != TriggerDependency }
+
 // plan is what is to be done at a moment: one verdict per container that
 // matters, those to act upon first, the longest due first, then by id.
 type plan struct {
@@ -101,6 +106,8 @@ func (p *plan) limit(f *facts) {
 		case !v.restarts():
 			starts++
 			started[v.container.ID] = true
+		case !v.counts():
+			restarts++
 		case len(spent) >= policy.MaxPerMinute:
 			v.act, v.reason, v.until = false, RateLimited, spent[len(spent)-policy.MaxPerMinute].Add(perMinute)
 		default:

@@ -90,6 +90,11 @@ func sickFor(d time.Duration) func(*engine.Container) {
 	return func(c *engine.Container) { c.HealthCheck, c.Health, c.Sick = true, engine.Unhealthy, ago(d) }
 }
 
+// healthCheck gives a container one that says so.
+func healthCheck(h engine.Health) func(*engine.Container) {
+	return func(c *engine.Container) { c.HealthCheck, c.Health = true, h }
+}
+
 func triggers(ts ...Trigger) func(*Policy) { return func(p *Policy) { p.Triggers = ts } }
 
 // parent is the container in whose network others live, as edited.
@@ -346,6 +351,17 @@ func TestDecide(t *testing.T) {
 		{name: "dependency: its parent is gone", policy: usual(), c: running(childOf("b2")), want: "parent_gone"},
 		{name: "dependency: the trigger is off", policy: usual(triggers(TriggerExited)), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), want: "trigger_disabled"},
 		{name: "dependency: within the limits", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), record: &record{attempts: 1, restarts: 1, lastEnd: ago(400 * time.Millisecond)}, want: "back_off 600ms"},
+		{name: "dependency: restarts that did not help against something else do not count", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), record: &record{attempts: 5, restarts: 5, lastEnd: ago(time.Hour)}, want: "restart dependency"},
+		{name: "dependency: nor do restarts on this host", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), spent: slices.Repeat([]time.Time{ago(20 * time.Second)}, 10), want: "restart dependency"},
+		{name: "dependency: its parent's health check has not settled", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "parent_down 40s"},
+		{name: "dependency: its parent is unhealthy", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(20*time.Second), healthCheck(engine.Unhealthy)), want: "parent_down 40s"},
+		{name: "dependency: its parent has not become healthy in a minute", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Minute), healthCheck(engine.Unhealthy)), want: "restart dependency"},
+		{name: "dependency: its parent is healthy", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(20*time.Second), healthCheck(engine.Healthy)), want: "restart dependency"},
+		{name: "dependency: what it suffers from its parent's restart waits for that, too", policy: usual(), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), asked: true, want: "parent_down 40s"},
+		{name: "dependency: even where that was given up", policy: usual(), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), record: &record{restarts: 5}, asked: true, want: "parent_down 40s"},
+		{name: "dependency: the trigger is off, and it waits with what else asks for it", policy: usual(triggers(TriggerUnhealthy)), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "parent_down 40s"},
+		{name: "a child that is down does not wait for its parent's health", policy: usual(), c: ended(engine.EndedSelf, childOf("b2")), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "start"},
+		{name: "nor does one whose network is there", policy: usual(), c: running(childOf("b2"), begunAgo(10*time.Second), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "restart unhealthy"},
 
 		// Alerts.
 		{name: "alert: restarted", policy: usual(), c: running(), asked: true, want: "restart alert"},
@@ -516,6 +532,8 @@ func checkLaws(t *testing.T, seed uint64) {
 			switch {
 			case c.Up() && asked[c.ID].IsZero() && c.Sick.IsZero() && !p.Orphaned(c):
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
+			case c.Up() && v.trigger == TriggerDependency: // once per run of the parent
+				restarts++
 			case c.Up():
 				restarts++
 				spent++

@@ -13,7 +13,7 @@ type record struct {
 	restarting bool      // it is, or the last one was, a restart of what runs
 	place      time.Time // until when it takes one of the places for actions, on our clock
 	attempts   int       // since it was last forgiven
-	restarts   int       // of these, restarts of the running container
+	restarts   int       // of these, restarts of the running container for what is wrong with itself
 	lastEnd    time.Time // of the last attempt, on our clock
 	refused    bool      // by the engine or a proxy, at the last attempt
 	failed     bool      // the last attempt did, not by a refusal, and the container has not been started or stopped since
@@ -22,7 +22,7 @@ type record struct {
 	ruled *engine.Container // as it was when that was worked out; nil: the policy has changed since
 
 	last   *engine.Container // at the last look; nil before the first
-	streak int               // starts and restarts, ours and the engine's, since it was last forgiven
+	streak int               // starts and restarts, ours and the engine's, since it was last forgiven, without those after its parent's
 	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
 	joined time.Time // StartedAt of its network parent when our last action gave it that network; zero: none did

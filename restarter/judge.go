@@ -15,6 +15,9 @@ const (
 	stopSlack = 20 * time.Second
 	// A glob does not mean what exited so long before the first picture.
 	oldReach = 24 * time.Hour
+	// How long after its start a parent may take to become healthy before those that
+	// live in its network are restarted anyway.
+	parentSettles = time.Minute
 )
 
 // Labels of Swarm's containers.
@@ -117,6 +120,9 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 	var cs []cause
 	if since, is := f.adrift(c); is {
 		cs = append(cs, cause{TriggerDependency, since})
+		if rule.Heals(TriggerDependency) {
+			return cs // whatever else is wrong may come of it, and must not count against it
+		}
 	}
 	if !c.Sick.IsZero() && !c.Sick.Add(f.policy.UnhealthyFor).After(f.now) {
 		cs = append(cs, cause{TriggerUnhealthy, c.Sick})
@@ -174,8 +180,8 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if !rule.Heals(t) {
 		return TriggerDisabled, time.Time{}
 	}
-	if r := f.parent(c); r != "" {
-		return r, time.Time{}
+	if r, until := f.parent(c); r != "" {
+		return r, until
 	}
 	if until := past.retryAt(c, f.policy.Backoff); until.After(f.now) {
 		if past.refused {
@@ -195,7 +201,7 @@ func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, ti
 	if until := c.Stopping.Add(stopping(c)); !c.Stopping.IsZero() && until.After(f.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
-	if past.restarts >= f.policy.MaxAttempts {
+	if t != TriggerDependency && past.restarts >= f.policy.MaxAttempts {
 		return GaveUp, time.Time{}
 	}
 	if t != TriggerAlert {
@@ -250,18 +256,27 @@ func veto(p *engine.Picture, c *engine.Container) Reason {
 	return ""
 }
 
-// parent names what is wrong with the container whose network it shares.
-func (f *facts) parent(c *engine.Container) Reason {
+// parent names what is wrong with the container whose network it shares. A child
+// that has lost its network waits until its parent is healthy, too: to be restarted
+// into a network that does not work would help it little.
+func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
 	if c.NetworkParent == "" {
-		return ""
+		return "", time.Time{}
 	}
-	switch p := f.picture.Parent(c); {
+	p := f.picture.Parent(c)
+	switch {
 	case p == nil:
-		return ParentGone
+		return ParentGone, time.Time{}
 	case !p.Up():
-		return ParentDown
+		return ParentDown, time.Time{}
+	case p.HealthCheck && p.Health != engine.Healthy:
+		if until := p.Begun.Add(parentSettles); c.Up() && until.After(f.now) {
+			if _, is := f.adrift(c); is {
+				return ParentDown, until
+			}
+		}
 	}
-	return ""
+	return "", time.Time{}
 }
 
 // ending judges how the last run ended: whether that is to be healed, and when.

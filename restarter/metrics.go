@@ -144,7 +144,7 @@ var (
 	heldDesc        = prometheus.NewDesc("defib_container_held", "1 for the reason why a whitelisted container that is down, sick or asked for is left alone now.", []string{"name", "reason"}, nil)
 	nextDesc        = prometheus.NewDesc("defib_container_next_attempt_timestamp_seconds", "When a container that is held for a time is looked at again, in Unix time.", []string{"name"}, nil)
 	gaveUpDesc      = prometheus.NewDesc("defib_container_gave_up", "1 if restarts did not help a whitelisted container, so that it is not restarted any more.", []string{"name"}, nil)
-	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset.", []string{"name"}, nil)
+	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset, without those of the trigger dependency.", []string{"name"}, nil)
 )
 
 // Describe implements prometheus.Collector.

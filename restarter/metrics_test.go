@@ -37,7 +37,7 @@ defib_container_held{name="web",reason="back_off"} 1
 # HELP defib_container_next_attempt_timestamp_seconds When a container that is held for a time is looked at again, in Unix time.
 # TYPE defib_container_next_attempt_timestamp_seconds gauge
 defib_container_next_attempt_timestamp_seconds{name="web"} 9.46684801e+08
-# HELP defib_container_restart_streak Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset.
+# HELP defib_container_restart_streak Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset, without those of the trigger dependency.
 # TYPE defib_container_restart_streak gauge
 defib_container_restart_streak{name="batch-1"} 0
 defib_container_restart_streak{name="batch-2"} 0

@@ -218,13 +218,17 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 	rec := r.past.records[v.container.ID]
 	rec.acting, rec.restarting, rec.place = true, v.restarts(), now.Add(placeReach)
 	rec.attempts++
-	rec.streak++
+	if v.counts() {
+		rec.streak++
+	}
 	act := r.engine.Start
 	if v.restarts() {
 		rec.place = rec.place.Add(max(0, v.container.StopTimeout))
 		act = r.engine.Restart
-		rec.restarts++
-		r.past.spent = append(r.past.spent, now)
+		if v.counts() {
+			rec.restarts++
+			r.past.spent = append(r.past.spent, now)
+		}
 	}
 	if rec.healing == "" {
 		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
@@ -255,7 +259,7 @@ func (r *Restarter) finish(now time.Time, res result) {
 	if res.err == nil {
 		rec.joined = res.parent
 	}
-	if rec.refused {
+	if rec.refused && res.counts() {
 		rec.streak-- // there was none
 	}
 	if res.restarts() {
@@ -277,6 +281,9 @@ func (r *Restarter) finish(now time.Time, res result) {
 // longest: until then the fault may pass. One without an answer may yet be carried out.
 func (r *Restarter) noRestart(rec *record, res result) {
 	rec.healing = ""
+	if !res.counts() {
+		return
+	}
 	if rec.refused || !rec.late && r.policy.Backoff.After(res.attempt) < r.policy.Backoff.Max {
 		rec.restarts--
 	}

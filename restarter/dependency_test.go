@@ -1,0 +1,126 @@
+package restarter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"defib/engine"
+)
+
+// A parent that was killed six times, 25 s apart, whatever brings it back: each run
+// of it is a new cause, and says nothing of its child.
+func TestLaw2AChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, usual(), family("web", "vpn")...)
+		for range 12 {
+			pass(25 * time.Second)
+			w.dies("b2")
+			w.runs("b2")
+		}
+		pass(5 * time.Minute)
+		w.wantHeld("web", "")
+		p := w.Picture()
+		if !p.Get("a1").Started.After(p.Get("b2").Started) {
+			t.Error("the child has not joined its parent's network")
+		}
+		if s := w.standing("web"); s.GaveUp || s.Streak != 0 {
+			t.Errorf("given up: %t, streak %d; want neither", s.GaveUp, s.Streak)
+		}
+	})
+}
+
+func TestLaw2AllChildrenOfOneParentAreRestartedWithinTheConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := family("batch-00", "vpn")
+		for i := range 13 {
+			c := up(fmt.Sprintf("c%02d", i), fmt.Sprintf("batch-%02d", i+1))
+			c.NetworkParent, c.Started, c.Begun = "vpn", time.Now(), time.Now()
+			cs = append(cs, c)
+		}
+		w := newWorld(t, usual(), append(cs, up("d1", "web"))...)
+		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
+		pass(time.Hour)
+		w.runs("b2")
+		pass(10 * time.Second)
+		if starts, most := w.begun(); len(starts) != 14 || most != 4 {
+			t.Errorf("%d restarts, %d at a time; want 14 and 4", len(starts), most)
+		}
+		w.sickens("d1") // the limit is for others
+		pass(10 * time.Second)
+		w.wantHeld("web", "")
+	})
+}
+
+func TestAChildIsRestartedOnceItsParentIsHealthy(t *testing.T) {
+	for name, row := range map[string]struct {
+		after time.Duration // the parent becomes healthy so long after its start
+		want  string
+	}{
+		"in time":  {20 * time.Second, "1h0m20s web"},
+		"too late": {10 * time.Minute, "1h1m0s web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cs := family("web", "vpn")
+				cs[1].HealthCheck, cs[1].Health = true, engine.Healthy
+				w := newWorld(t, usual(), cs...)
+				pass(time.Hour)
+				w.edit("b2", func(c *engine.Container) { c.Started, c.Begun, c.Health = time.Now(), time.Now(), engine.Starting })
+				synctest.Wait()
+				w.wantHeld("web", ParentDown)
+				pass(row.after)
+				w.edit("b2", func(c *engine.Container) { c.Health = engine.Healthy })
+				pass(time.Hour)
+				w.wantStarts(row.want)
+			})
+		})
+	}
+}
+
+func TestARestartAfterTheParentThatFailsIsRepeatedForEver(t *testing.T) {
+	for name, fault := range map[string]error{
+		"failed": errors.New("cannot kill container"), "refused": engine.ErrRefused, "not answered": engine.ErrNoAnswer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, usual(), family("web", "vpn")...)
+				w.onStart(func(context.Context, *engine.Container) error { return fault })
+				pass(time.Minute)
+				w.runs("b2")
+				pass(24 * time.Hour)
+				if s := w.standing("web"); s.GaveUp || s.Streak != 0 {
+					t.Errorf("given up: %t, streak %d; want neither", s.GaveUp, s.Streak)
+				}
+				if starts, _ := w.begun(); len(starts) < 280 {
+					t.Errorf("%d attempts in a day, want one in 5 minutes", len(starts))
+				}
+				if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "dependency")); got < 280 {
+					t.Errorf("defib_restarts_total %v, want every attempt", got)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAlertForAChildWithoutNetworkGetsTheRestartThatItNeedsAnyway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := clinic(t, usual(), family("web", "vpn")...)
+		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
+		pass(time.Hour)
+		w.dies("b2")
+		post(t, h, firing("container", "web")).want(200, Outcome(ParentDown))
+		w.runs("b2")
+		post(t, h, firing("container", "web", "again", "yes")).want(200, Restarted)
+		w.wantStarts("1h0m0s web")
+		if !strings.Contains(w.log.String(), "trigger=dependency") {
+			t.Errorf("it was restarted for another reason:\n%s", w.log.String())
+		}
+	})
+}

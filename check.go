@@ -251,7 +251,7 @@ func (s *sheet) entry(entry restarter.Pattern, picture *engine.Picture) {
 var wants = map[restarter.Trigger]string{
 	restarter.TriggerExited:     "it is down",
 	restarter.TriggerUnhealthy:  "its health check fails",
-	restarter.TriggerDependency: "it has lost the network that it shares",
+	restarter.TriggerDependency: "it has lost what it shares with another container",
 }
 
 // container tells what would become of one.

@@ -100,7 +100,7 @@ func fullExposition(t *testing.T) *exposition {
 		Containers: []*engine.Container{{
 			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core"},
 			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
-			Ending: engine.EndedStopped, Ended: now, NetworkParent: "gone",
+			Ending: engine.EndedStopped, Ended: now, Parents: []engine.Parent{{Namespace: engine.Network, Container: "gone"}},
 			Freshness: engine.Outdated,
 		}},
 	}

@@ -103,8 +103,8 @@ func (c *Collector) each(pass func(prometheus.Metric)) (current bool) {
 		}
 	}
 	for _, con := range p.Named() {
-		if con.NetworkParent != "" {
-			pass(gauge(c.descs.orphaned, bit(p.Orphaned(con)), con.Name))
+		if of := con.Shares(engine.Network); of != "" {
+			pass(gauge(c.descs.orphaned, bit(p.Orphaned(con, engine.Parent{Namespace: engine.Network, Container: of})), con.Name))
 		}
 	}
 	for _, d := range p.Departed {

@@ -24,7 +24,9 @@ func crowd() *engine.Picture {
 	p := picture(
 		token(),
 		alter(func(c *engine.Container) { c.ID, c.Created = "aa", time.Unix(1, 0) }),
-		alter(func(c *engine.Container) { c.ID, c.Name, c.NetworkParent = "bb", "\xff", "token" }),
+		alter(func(c *engine.Container) {
+			c.ID, c.Name, c.Parents = "bb", "\xff", []engine.Parent{{Namespace: engine.Network, Container: "token"}}
+		}),
 		alter(func(c *engine.Container) { c.ID, c.Name, c.HealthCheck, c.Inspected = "cc", "zebra", false, false }),
 		alter(func(c *engine.Container) { c.ID, c.Name, c.Labels, c.Exit = "dd", "alone", nil, engine.Exit{} }),
 	)

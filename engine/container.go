@@ -108,7 +108,7 @@ type Container struct {
 	RestartCount  int           // by the engine's own policy, since the last start through the API
 	RestartPolicy string        // no, always, unless-stopped, on-failure
 	AutoRemove    bool          // docker run --rm
-	NetworkParent string        // id or name after network_mode container:
+	Parents       []Parent      // whose namespaces it shares
 	StopTimeout   time.Duration // between SIGTERM and SIGKILL; negative: for ever
 
 	Created, Started, Finished time.Time // on the engine's clock; zero: never
@@ -195,26 +195,6 @@ func (p *Picture) Find(idOrName string) *Container {
 		return nil
 	}
 	return p.Named()[i]
-}
-
-// Parent returns the container whose network this one shares; nil if it shares
-// none, or that one is gone.
-func (p *Picture) Parent(c *Container) *Container {
-	if c.NetworkParent == "" {
-		return nil
-	}
-	return p.Find(c.NetworkParent)
-}
-
-// Orphaned reports whether a container that runs lives in the network of another
-// that was restarted after it, or is gone: then it has lost its network, though
-// the engine calls it running.
-func (p *Picture) Orphaned(c *Container) bool {
-	if c.NetworkParent == "" || !c.Up() {
-		return false
-	}
-	parent := p.Parent(c)
-	return parent == nil || parent.Started.After(c.Started)
 }
 
 // Named returns each container that has a name, one per name, sorted by it. A

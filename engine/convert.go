@@ -50,7 +50,7 @@ func fromInspect(in container.InspectResponse) *Container {
 			c.RestartPolicy = string(h.RestartPolicy.Name)
 		}
 		c.AutoRemove = h.AutoRemove
-		c.NetworkParent = h.NetworkMode.ConnectedContainer()
+		c.Parents = parents(h)
 	}
 	if s := in.State; s != nil {
 		c.State = parseState(s.Status)

@@ -83,8 +83,8 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 		}},
 		{"docker-29", "kid", Container{
 			Name: "kid", Image: "victim", State: Running, RestartPolicy: "no",
-			NetworkParent: "92ca52fc774dc338b3717129aebe781656bcafa9da9d644bd334776c72fa8f5e",
-			Created:       stamped(t, "2026-11-23T04:55:45.627411332Z"), Started: stamped(t, "2026-11-23T04:55:45.653826063Z"),
+			Parents: []Parent{{Network, "92ca52fc774dc338b3717129aebe781656bcafa9da9d644bd334776c72fa8f5e"}},
+			Created: stamped(t, "2026-11-23T04:55:45.627411332Z"), Started: stamped(t, "2026-11-23T04:55:45.653826063Z"),
 		}},
 		{"podman-4.3", "restarting", Container{ // "stopped" is Podman's word
 			Name: "restarting", Image: "docker.io/library/victim:latest", State: Exited, Exit: Exit{Known: true, Code: 1},

@@ -64,7 +64,7 @@ func (s self) among(cs []*Container) string {
 		return s.id
 	}
 	for _, c := range cs {
-		if c.NetworkParent == s.network && slices.Equal(c.command, s.command) {
+		if c.Shares(Network) == s.network && slices.Equal(c.command, s.command) {
 			return c.ID
 		}
 	}

@@ -17,8 +17,8 @@ func TestDefibKnowsItsOwnContainer(t *testing.T) {
 	command := []string{"/defib", "--restart.whitelist=*"}
 	sharing := []*Container{
 		{ID: other, command: []string{"/vpn"}},
-		{ID: outer, NetworkParent: other, command: []string{"/torrent"}},
-		{ID: mine, NetworkParent: other, command: command},
+		{ID: outer, Parents: []Parent{{Network, other}}, command: []string{"/torrent"}},
+		{ID: mine, Parents: []Parent{{Network, other}}, command: command},
 	}
 	for name, row := range map[string]struct {
 		cgroup, mounts string

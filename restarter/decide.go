@@ -16,11 +16,12 @@ type verdict struct {
 	container *engine.Container
 	act       bool
 	trigger   Trigger
-	cause     time.Time // since when there is something to heal, on our clock
-	due       time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
-	reason    Reason    // why it is left alone; "" if act
-	until     time.Time // when that ends; zero: on news only
-	again     time.Time // when to look again: another cause may be ripe before; zero: on news only
+	namespace engine.Namespace // that it shares with a parent, if that is why it is acted upon or left alone
+	cause     time.Time        // since when there is something to heal, on our clock
+	due       time.Time        // since when it may be acted upon: one that failed again and again must not come first for ever
+	reason    Reason           // why it is left alone; "" if act
+	until     time.Time        // when that ends; zero: on news only
+	again     time.Time        // when to look again: another cause may be ripe before; zero: on news only
 }
 
 // restarts reports whether acting means to restart what runs.

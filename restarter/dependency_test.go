@@ -41,7 +41,8 @@ func TestLaw2AllChildrenOfOneParentAreRestartedWithinTheConcurrency(t *testing.T
 		cs := family("batch-00", "vpn")
 		for i := range 13 {
 			c := up(fmt.Sprintf("c%02d", i), fmt.Sprintf("batch-%02d", i+1))
-			c.NetworkParent, c.Started, c.Begun = "vpn", time.Now(), time.Now()
+			c.Started, c.Begun = time.Now(), time.Now()
+			childOf("vpn")(c)
 			cs = append(cs, c)
 		}
 		w := newWorld(t, usual(), append(cs, up("d1", "web"))...)
@@ -122,5 +123,71 @@ func TestAnAlertForAChildWithoutNetworkGetsTheRestartThatItNeedsAnyway(t *testin
 		if !strings.Contains(w.log.String(), "trigger=dependency") {
 			t.Errorf("it was restarted for another reason:\n%s", w.log.String())
 		}
+	})
+}
+
+// What shares processes with another is killed with it, each time; one that shares
+// IPC runs on with what nobody else has.
+func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
+	for shares, dies := range map[engine.Namespace]bool{engine.Network: false, engine.PID: true, engine.IPC: false} {
+		t.Run(string(shares), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cs := family("web", "vpn")
+				cs[0].Parents = []engine.Parent{{Namespace: shares, Container: "b2"}}
+				w := newWorld(t, usual(), cs...)
+				for range 6 {
+					pass(20 * time.Minute)
+					if dies { // a moment before its parent, as far as the engine tells
+						w.edit("a1", func(c *engine.Container) {
+							c.State, c.Finished, c.Ended, c.Ending = engine.Exited, time.Now(), time.Now(), engine.EndedSelf
+							c.Exit = engine.Exit{Known: true, Code: 137}
+						})
+						pass(10 * time.Millisecond)
+					}
+					w.dies("b2")
+					w.wantHeld("web", ParentDown)
+					pass(20 * time.Minute)
+					w.runs("b2")
+					pass(time.Second)
+				}
+				if starts, _ := w.begun(); len(starts) != 6 {
+					t.Errorf("%v, want one for each run of the parent", starts)
+				}
+				if s := w.standing("web"); s.Streak != 0 || s.Reason != "" {
+					t.Errorf("streak %d, held for %q; want neither", s.Streak, s.Reason)
+				}
+				if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "dependency")); got != 6 {
+					t.Errorf("defib_restarts_total %v, want 6", got)
+				}
+				want := "namespace=" + string(shares)
+				if dies {
+					want = "reason=parent_down " + want
+				}
+				if !strings.Contains(w.log.String(), want) {
+					t.Errorf("the log does not say %q:\n%s", want, w.log.String())
+				}
+			})
+		})
+	}
+}
+
+// A child may share several namespaces, with different parents.
+func TestAChildOfTwoParentsFollowsEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := append(family("web", "vpn"), up("c3", "db"))
+		cs[2].Started, cs[2].Begun = time.Now(), time.Now()
+		sharing(engine.IPC, "db")(cs[0])
+		w := newWorld(t, usual(), cs...)
+		pass(time.Hour)
+		w.runs("b2")
+		pass(time.Hour)
+		w.runs("c3")
+		pass(time.Hour)
+		w.dies("b2")
+		w.runs("c3")
+		pass(time.Hour)
+		w.runs("b2")
+		pass(time.Hour)
+		w.wantStarts("1h0m0s web", "2h0m0s web", "4h0m0s web")
 	})
 }

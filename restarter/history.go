@@ -25,7 +25,7 @@ type record struct {
 	streak int               // starts and restarts, ours and the engine's, since it was last forgiven, without those after its parent's
 	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
-	joined time.Time // StartedAt of its network parent when our last action gave it that network; zero: none did
+	joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
 
 	late bool // our last action was not answered: a start that is seen now is its doing
 
@@ -176,11 +176,12 @@ func (r *record) startedByOthers() {
 	r.late = false
 }
 
-// joins reports whether our last action gave the container the network that its
+// joins reports whether our last action gave the container the namespace that its
 // parent has in this run, whatever the engine's clock says: it may have been set back
 // since the parent was started.
 func (r *record) joins(parent *engine.Container) bool {
-	return parent != nil && r.joined.Equal(parent.Started)
+	started, ok := r.joined[parent.ID]
+	return ok && started.Equal(parent.Started)
 }
 
 // sick takes note that somebody says that the container, though it runs, needs to

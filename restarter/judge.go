@@ -15,9 +15,6 @@ const (
 	stopSlack = 20 * time.Second
 	// A glob does not mean what exited so long before the first picture.
 	oldReach = 24 * time.Hour
-	// How long after its start a parent may take to become healthy before those that
-	// live in its network are restarted anyway.
-	parentSettles = time.Minute
 )
 
 // Labels of Swarm's containers.
@@ -97,7 +94,7 @@ func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 		}
 		if reason == "" || !matters || rule.Heals(one.trigger) {
 			due := later(one.since, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
-			v, matters = verdict{container: c, act: reason == "", trigger: one.trigger, cause: one.since, due: due, reason: reason, until: until}, true
+			v, matters = verdict{container: c, namespace: f.worstTie(c).Namespace, act: reason == "", trigger: one.trigger, cause: one.since, due: due, reason: reason, until: until}, true
 		}
 		if v.act {
 			break
@@ -115,11 +112,14 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 		if !rule.Heals(TriggerExited) && !asked.IsZero() {
 			return []cause{{TriggerAlert, asked}}
 		}
+		if rule.Heals(TriggerDependency) && f.killedWithParent(c) {
+			return []cause{{TriggerDependency, c.Ended}}
+		}
 		return []cause{{TriggerExited, c.Ended}}
 	}
 	var cs []cause
-	if since, is := f.adrift(c); is {
-		cs = append(cs, cause{TriggerDependency, since})
+	if t := f.worstTie(c); t.Lost {
+		cs = append(cs, cause{TriggerDependency, t.since()})
 		if rule.Heals(TriggerDependency) {
 			return cs // whatever else is wrong may come of it, and must not count against it
 		}
@@ -131,22 +131,6 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 		cs = append(cs, cause{TriggerAlert, asked})
 	}
 	return cs
-}
-
-// adrift reports whether a container that runs has lost the network that it
-// shares: the one that made it was started after it, or is down or gone.
-func (f *facts) adrift(c *engine.Container) (since time.Time, is bool) {
-	p := f.picture.Parent(c)
-	if f.picture.Orphaned(c) && !f.past.at(c.ID).joins(p) {
-		if p != nil {
-			since = later(p.Begun, p.Ended)
-		}
-		return since, true
-	}
-	if p == nil || p.Up() || p.State == engine.Paused {
-		return time.Time{}, false
-	}
-	return p.Ended, true
 }
 
 // held names the first of all reasons to leave the container alone now, and when
@@ -254,29 +238,6 @@ func veto(p *engine.Picture, c *engine.Container) Reason {
 		return Created
 	}
 	return ""
-}
-
-// parent names what is wrong with the container whose network it shares. A child
-// that has lost its network waits until its parent is healthy, too: to be restarted
-// into a network that does not work would help it little.
-func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
-	if c.NetworkParent == "" {
-		return "", time.Time{}
-	}
-	p := f.picture.Parent(c)
-	switch {
-	case p == nil:
-		return ParentGone, time.Time{}
-	case !p.Up():
-		return ParentDown, time.Time{}
-	case p.HealthCheck && p.Health != engine.Healthy:
-		if until := p.Begun.Add(parentSettles); c.Up() && until.After(f.now) {
-			if _, is := f.adrift(c); is {
-				return ParentDown, until
-			}
-		}
-	}
-	return "", time.Time{}
 }
 
 // ending judges how the last run ended: whether that is to be healed, and when.

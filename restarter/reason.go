@@ -61,8 +61,8 @@ var Reasons = map[Reason]string{
 	Superseded:       "another container of the same compose service and number runs, is being started, or was started later",
 	Self:             "it is Defib's own container",
 	EngineRestarting: "the engine's own restart policy is bringing it back",
-	ParentDown:       "the container whose network it shares is down",
-	ParentGone:       "the container whose network it shares does not exist any more: create it anew",
+	ParentDown:       "the container whose network, processes or IPC it shares is down, or has just been started and is not healthy yet",
+	ParentGone:       "the container whose network, processes or IPC it shares does not exist any more: create it anew",
 	InProgress:       "it is being started or restarted",
 	NotInspected:     "the engine does not answer an inspect of it",
 	Refused:          "the engine, or a proxy before it, refuses to start or restart containers",
@@ -77,7 +77,7 @@ const (
 	TriggerExited     Trigger = "exited"     // a container died, or its first start failed
 	TriggerUnhealthy  Trigger = "unhealthy"  // its health check says so
 	TriggerAlert      Trigger = "alert"      // an alert asks for it
-	TriggerDependency Trigger = "dependency" // it lost the network that it shares with another
+	TriggerDependency Trigger = "dependency" // it lost what it shares with another, or died with it
 )
 
 // AllTriggers lists every trigger.

@@ -63,7 +63,7 @@ type Restarter struct {
 // result is what came of an action.
 type result struct {
 	verdict
-	parent  time.Time // StartedAt of its network parent when the action began; zero: it has none
+	parents map[string]time.Time // by its parents' IDs: their StartedAt when the action began
 	attempt int
 	took    time.Duration
 	err     error
@@ -233,16 +233,19 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 	if rec.healing == "" {
 		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
 	}
-	var parent time.Time
-	if p := r.engine.Picture().Parent(v.container); p != nil {
-		parent = p.Started
+	parents := map[string]time.Time{}
+	picture := r.engine.Picture()
+	for _, of := range v.container.Parents {
+		if p := picture.Parent(of); p != nil {
+			parents[p.ID] = p.Started
+		}
 	}
 	attempt := rec.attempts
 	r.metrics.restarts.add(1, v.container.Name, v.trigger)
 	go func() {
 		began := time.Now()
 		err := act(ctx, v.container)
-		r.results <- result{verdict: v, parent: parent, attempt: attempt, took: time.Since(began), err: err}
+		r.results <- result{verdict: v, parents: parents, attempt: attempt, took: time.Since(began), err: err}
 	}()
 }
 
@@ -257,7 +260,7 @@ func (r *Restarter) finish(now time.Time, res result) {
 	rec.failed = res.err != nil && !rec.refused
 	rec.late = errors.Is(res.err, engine.ErrNoAnswer)
 	if res.err == nil {
-		rec.joined = res.parent
+		rec.joined = res.parents
 	}
 	if rec.refused && res.counts() {
 		rec.streak-- // there was none

@@ -15,6 +15,9 @@ func (r *Restarter) tellResult(now time.Time, res result) {
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
 		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),
 	}
+	if res.trigger == TriggerDependency {
+		attrs = append(attrs, "namespace", res.namespace)
+	}
 	if c.HealthOutput != "" {
 		attrs = append(attrs, "health_output", c.HealthOutput)
 	}
@@ -110,6 +113,9 @@ func (r *Restarter) tell(now time.Time, p *engine.Picture, held judged) {
 		attrs := []any{"container", c.Name, "id", c.ID, "state", c.State}
 		if v.reason != "" {
 			attrs = append(attrs, "reason", v.reason)
+		}
+		if v.reason == ParentDown || v.reason == ParentGone {
+			attrs = append(attrs, "namespace", v.namespace)
 		}
 		if !v.until.IsZero() {
 			attrs = append(attrs, "delay", v.until.Sub(now).Round(time.Millisecond))

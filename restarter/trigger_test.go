@@ -155,7 +155,7 @@ func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
 // both came up just now.
 func family(child, parent string) []*engine.Container {
 	cs := []*engine.Container{up("a1", child), up("b2", parent)}
-	cs[0].NetworkParent = parent
+	childOf(parent)(cs[0])
 	for _, c := range cs {
 		c.Started, c.Begun = time.Now(), time.Now()
 	}

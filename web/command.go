@@ -80,7 +80,7 @@ func (p patient) mend() []string {
 		return []string{"docker rm --force " + target(c)}
 	case p.kind() != Need, p.Reason == restarter.BadLabel && c.Well():
 		return nil
-	case c.Up() && p.network == "" && (p.Streak < looping || p.GaveUp):
+	case c.Up() && p.tie.Reason == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
 	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun || p.Reason == restarter.OnHold || p.Reason == restarter.BadLabel:
 		return p.start()
@@ -88,9 +88,9 @@ func (p patient) mend() []string {
 	return nil
 }
 
-// start starts what is down. Without the network that it shares it cannot start.
+// start starts what is down. Without what it shares with another it cannot start.
 func (p patient) start() []string {
-	if c := p.Container; p.network == "" && (c.State == engine.Exited || c.State == engine.Created) {
+	if c := p.Container; p.tie.Reason == "" && (c.State == engine.Exited || c.State == engine.Created) {
 		return []string{"docker start " + target(c)}
 	}
 	return nil
@@ -102,7 +102,7 @@ func (p patient) anew() bool {
 	if k := p.kind(); k != Need && k != Healing {
 		return false
 	}
-	hopeless := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.network == restarter.ParentGone || c.Error != "" || p.Reason == restarter.BadLabel
+	hopeless := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.tie.Reason == restarter.ParentGone || c.Error != "" || p.Reason == restarter.BadLabel
 	return hopeless && recreate(c) != ""
 }
 

@@ -117,7 +117,7 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 		"stopped by hand, and the parent runs": {parent, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
 	} {
 		c := row.s.Container
-		c.NetworkParent = "vpn"
+		c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}
 		h := newHost(row.s)
 		if row.parent != nil {
 			h = newHost(row.s, restarter.Standing{Container: row.parent})

@@ -93,28 +93,20 @@ type patient struct {
 	now       time.Time
 	reset     time.Duration // --restart.backoff-reset
 	unhealthy time.Duration // --restart.unhealthy-for
-	orphaned  bool
-	network   restarter.Reason // what is wrong with the container whose network it shares: ParentDown or ParentGone; "": nothing
+	tie       restarter.Tie // to the container whose namespace it shares
 	holdFile  string
 	holds     restarter.Holds
 	holdAll   bool // since the hold file cannot be read
 }
 
-// network says what is wrong with the container whose network this one shares.
-func network(p *engine.Picture, c *engine.Container) restarter.Reason {
-	switch parent := p.Parent(c); {
-	case c.NetworkParent == "":
-		return ""
-	case parent == nil:
-		return restarter.ParentGone
-	case !parent.Up():
-		return restarter.ParentDown
-	}
-	return ""
-}
+// orphaned reports whether it lives in a namespace of a container that was restarted
+// after it, or is gone.
+func (p patient) orphaned() bool { return p.tie.Lost && p.tie.Reason != restarter.ParentDown }
 
-// adrift reports whether it runs without the network that it shares.
-func (p patient) adrift() bool { return p.orphaned || p.Trigger == restarter.TriggerDependency }
+// adrift reports whether it runs without what it shares with another.
+func (p patient) adrift() bool {
+	return p.orphaned() || p.Trigger == restarter.TriggerDependency && p.Container.Up()
+}
 
 // dueForHealth is when it will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
@@ -140,7 +132,7 @@ func (p patient) kind() Kind {
 	if k == Healing && p.Streak >= looping && p.Reason != restarter.TooYoung {
 		return Need
 	}
-	if k == Fine && (p.Streak >= looping || p.Rule.Whitelisted && p.GaveUp || c.Health == engine.Unhealthy || p.orphaned) {
+	if k == Fine && (p.Streak >= looping || p.Rule.Whitelisted && p.GaveUp || c.Health == engine.Unhealthy || p.orphaned()) {
 		return Need
 	}
 	return k

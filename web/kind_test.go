@@ -84,7 +84,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 // It runs, but without a network.
 func TestALostNetworkIsNotFineForBeingOnHold(t *testing.T) {
 	s := but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerDependency))
-	k, story, next := told(s, false)
+	k, story, next := told(s, true)
 	if k != OnHold || !strings.HasPrefix(story, "It runs without a network: ") || !strings.HasPrefix(next, "It is on hold ") {
 		t.Errorf("it is told as %s: %s %s", k, story, next)
 	}

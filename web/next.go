@@ -66,11 +66,32 @@ func (p patient) fate() Sentence {
 
 // alone says why it is left alone, in the words of the reason.
 func (p patient) alone(why restarter.Reason) Sentence {
-	s := say("Defib leaves it alone: ", restarter.Reasons[why])
+	s := say("Defib leaves it alone: ", p.sentence(why))
 	if !p.Until.IsZero() {
 		s = append(s, say(", until it is looked at again ", in(p.now, p.Until))...)
 	}
 	return append(s, say(".")...)
+}
+
+// anything is how a reason speaks of what containers share.
+const anything = "network, processes or IPC"
+
+// shared says what it shares with another.
+func (p patient) shared() string {
+	switch p.tie.Namespace {
+	case engine.Network:
+		return "network"
+	case engine.PID:
+		return "processes"
+	case engine.IPC:
+		return "IPC"
+	}
+	return anything
+}
+
+// sentence is that of a reason, for this container.
+func (p patient) sentence(r restarter.Reason) string {
+	return strings.Replace(restarter.Reasons[r], anything, p.shared(), 1)
 }
 
 // held says until when it is on hold, and how to end that.
@@ -114,7 +135,7 @@ func (p patient) unasked() Sentence {
 	case !p.Rule.Whitelisted && p.kind() != Need:
 		return nil
 	case !p.Rule.Whitelisted && p.beyond() != "":
-		return say("Defib can do nothing about it: ", restarter.Reasons[p.beyond()], ".")
+		return say("Defib can do nothing about it: ", p.sentence(p.beyond()), ".")
 	case !p.Rule.Whitelisted:
 		return say("Defib does not touch it: it is not whitelisted.")
 	case p.Veto != "":
@@ -139,8 +160,8 @@ func (p patient) beyond() restarter.Reason {
 	case c.State == engine.Dead:
 		return restarter.Dead
 	}
-	if p.network == restarter.ParentGone {
-		return p.network
+	if p.tie.Reason == restarter.ParentGone {
+		return p.tie.Reason
 	}
 	return ""
 }

@@ -32,7 +32,7 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		"nobody saw it end, its policy left it down": {patient{Standing: died("web", hour, 1, ending(engine.EndedUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
 		"nobody saw it end, its policy failed":       {patient{Standing: died("web", hour, 128, ending(engine.EndedUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
 		"not inspected, not whitelisted":             {patient{Standing: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
-		"its network is gone, not whitelisted":       {patient{Standing: died("web", hour, 1, bare), network: restarter.ParentGone}, "Defib can do nothing about it: " + restarter.Reasons[restarter.ParentGone] + "."},
+		"its parent is gone, not whitelisted":        {patient{Standing: died("web", hour, 1, bare), tie: restarter.Tie{Namespace: engine.PID, Reason: restarter.ParentGone}}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
 		"to be created anew by compose":              {patient{Standing: died("web", minAgo, 128, held(restarter.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset, row.p.unhealthy = night, 15*time.Minute, 5*time.Minute

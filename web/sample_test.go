@@ -161,7 +161,7 @@ func ill() *host {
 			s.Container.Created = now.Add(-26 * time.Minute)
 		}),
 		died("ledger", 11*time.Minute, 128, held(restarter.ParentGone, 0), as(func(c *engine.Container) {
-			c.NetworkParent = "vpn"
+			c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}
 			c.Error = "cannot join network of a non running container: 5b1d"
 			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ledger", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml"}
 		})),

@@ -159,7 +159,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	for _, standing := range r.Standings {
 		c := newContainer(patient{
 			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
-			orphaned: r.Picture.Orphaned(standing.Container), network: network(r.Picture, standing.Container),
+			tie: restarter.WorstTie(r.Picture, standing.Container),
 		})
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)

@@ -62,7 +62,11 @@ func (p patient) whatRuns() Sentence {
 	case p.Reason == restarter.InProgress:
 		return say("It came up ", up, " and is being restarted.")
 	case p.adrift():
-		return say("It runs without a network: the container whose network it shares is down or gone, or was started after it.")
+		shared, lacks := p.shared(), "the "+p.shared()+" that it shares"
+		if p.tie.Namespace == engine.Network {
+			lacks = "a network"
+		}
+		return say("It runs without ", lacks, ": the container whose ", shared, " it shares is down or gone, or was started after it.")
 	case c.Health == engine.Unhealthy && !c.Sick.IsZero():
 		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.Sick), ".")
 	case c.Health == engine.Unhealthy:

@@ -12,7 +12,11 @@ import (
 
 // told is what the page says of a standing: kind, story and what is next.
 func told(s restarter.Standing, orphaned bool) (k Kind, story, next string) {
-	return toldOf(patient{Standing: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute, orphaned: orphaned})
+	p := patient{Standing: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
+	if orphaned {
+		p.tie = restarter.Tie{Namespace: engine.Network, Lost: true}
+	}
+	return toldOf(p)
 }
 
 func toldOf(p patient) (k Kind, story, next string) {
@@ -302,11 +306,27 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
 		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
-		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(restarter.TriggerDependency)), Healing, leaves + restarter.Reasons[restarter.ParentDown] + "."},
+		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(restarter.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or has just been started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
 		if k != row.kind || got != story || next != row.next {
 			t.Errorf("%s: told as\n%s: %s\nnext: %s\nwant\n%s: %s\nnext: %s", name, k, got, next, row.kind, story, row.next)
+		}
+	}
+}
+
+func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
+	const gone = "does not exist any more: create it anew."
+	for shares, want := range map[engine.Namespace]string{
+		engine.Network: "It runs without a network: the container whose network it shares is down or gone, or was started after it. Defib leaves it alone: the container whose network it shares " + gone,
+		engine.IPC:     "It runs without the IPC that it shares: the container whose IPC it shares is down or gone, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
+		engine.PID:     "It runs without the processes that it shares: the container whose processes it shares is down or gone, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
+	} {
+		s := but(runs("web", hour), held(restarter.ParentGone, 0), asked(restarter.TriggerDependency))
+		s.Container.Parents = []engine.Parent{{Namespace: shares, Container: "vpn"}}
+		c := newStatus(night, newHost(s).report, nil).Containers[0]
+		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {
+			t.Errorf("%s, told as\n%s\nwant\n%s", c.Kind, got, want)
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package restarter
+
+import (
+	"time"
+
+	"defib/engine"
+)
+
+const (
+	// How long after its start a parent may take to become healthy before those that
+	// have lost what they share with it are restarted anyway.
+	parentSettles = time.Minute
+	// The kernel ends all who share a process namespace when its first process ends.
+	// The engine may know of a child's end so long before it knows of the parent's.
+	pidLag = time.Second
+	// killed is the exit code of what the kernel ended so.
+	killed = 137
+)
+
+// Tie is what a container shares with a parent, and what is wrong with that. The
+// zero value is that of a container that shares nothing.
+type Tie struct {
+	Namespace engine.Namespace
+	Reason    Reason // why the container cannot do without its parent now: ParentGone or ParentDown; "": the parent runs
+	Lost      bool   // the container runs without what it shared: its parent is down or gone, or was started after it
+
+	parent *engine.Container
+}
+
+// since is when the container lost what it shared, on our clock; zero: not known.
+func (t Tie) since() time.Time {
+	if t.parent == nil {
+		return time.Time{}
+	}
+	return later(t.parent.Begun, t.parent.Ended)
+}
+
+// rank orders ties by how bad they are.
+func (t Tie) rank() int {
+	n := 0
+	switch t.Reason {
+	case ParentDown:
+		n = 1
+	case ParentGone:
+		n = 2
+	}
+	if t.Lost {
+		n += 3
+	}
+	return n
+}
+
+// WorstTie returns the one of a container's ties with which most is wrong, of
+// several the first.
+func WorstTie(p *engine.Picture, c *engine.Container) Tie { return worstTie(p, c, blank) }
+
+func worstTie(p *engine.Picture, c *engine.Container, past *record) Tie {
+	var worst Tie
+	for _, of := range c.Parents {
+		t := Tie{Namespace: of.Namespace, parent: p.Parent(of)}
+		switch {
+		case t.parent == nil:
+			t.Reason, t.Lost = ParentGone, c.Up()
+		case !t.parent.Up():
+			t.Reason = ParentDown
+			t.Lost = c.Up() && t.parent.State != engine.Paused // then the namespace is still there
+		default:
+			t.Lost = p.Orphaned(c, of) && !past.joins(t.parent)
+		}
+		if worst.Namespace == "" || t.rank() > worst.rank() {
+			worst = t
+		}
+	}
+	return worst
+}
+
+func (f *facts) worstTie(c *engine.Container) Tie {
+	return worstTie(f.picture, c, f.past.at(c.ID))
+}
+
+// parent names what the container has to wait for before it can be started or
+// restarted. One that has lost what it shared waits until its parent is healthy,
+// too: what the parent offers may not work before.
+func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
+	t := f.worstTie(c)
+	if t.Reason != "" {
+		return t.Reason, time.Time{}
+	}
+	var until time.Time
+	switch p := t.parent; {
+	case t.Lost && p.HealthCheck && p.Health != engine.Healthy:
+		until = p.Begun.Add(parentSettles)
+	case f.killedWithParent(c):
+		if p := f.pidParent(c); !p.Started.After(c.Started) {
+			until = c.Ended.Add(pidLag)
+		}
+	}
+	if until.After(f.now) {
+		return ParentDown, until
+	}
+	return "", time.Time{}
+}
+
+// pidParent returns the container whose process namespace this one shares; nil if
+// it shares none, or that one is gone.
+func (f *facts) pidParent(c *engine.Container) *engine.Container {
+	if of := c.Shares(engine.PID); of != "" {
+		return f.picture.Parent(engine.Parent{Namespace: engine.PID, Container: of})
+	}
+	return nil
+}
+
+// killedWithParent reports whether a container seems to have been ended by the end
+// of the one whose process namespace it shares: that is no fault of its own.
+func (f *facts) killedWithParent(c *engine.Container) bool {
+	if c.State != engine.Exited || c.Ending == engine.EndedStopped || c.Exit.Code != killed || c.Exit.OOMKilled {
+		return false
+	}
+	p := f.pidParent(c)
+	return p != nil && (!p.Up() || p.Started.After(c.Started) || f.now.Before(c.Ended.Add(pidLag)))
+}

@@ -10,9 +10,10 @@ const (
 	// How long after its start a parent may take to become healthy before those that
 	// have lost what they share with it are restarted anyway.
 	parentSettles = time.Minute
-	// The kernel ends all who share a process namespace when its first process ends.
-	// The engine may know of a child's end so long before it knows of the parent's.
-	pidLag = time.Second
+	// The kernel kills all who share a process namespace when its first process ends.
+	// The engine may tell of a child's end so long before it tells of the parent's:
+	// Docker 20.10 answers no inspect of the parent while it restarts it.
+	pidLag = 10 * time.Second
 	// killed is the exit code of what the kernel ended so.
 	killed = 137
 )

@@ -18,9 +18,10 @@ import (
 var strangers = map[string][]string{
 	"Alertmanager":                     {"--cluster.peer-timeout"},
 	"Prometheus":                       {"--rules.alert.resend-delay"},
-	"docker compose":                   {"--force-recreate"},
+	"docker compose":                   {"--detach", "--force-recreate", "--no-start"},
 	"docker inspect":                   {"--format"},
 	"docker logs":                      {"--tail"},
+	"docker ps":                        {"--filter"},
 	"docker run":                       {"--cap-drop", "--group-add", "--health-cmd", "--health-interval", "--health-retries", "--memory", "--memory-swap", "--mount", "--name", "--network", "--read-only", "--restart", "--rm", "--security-opt", "--stop-timeout", "--tmpfs", "--user"},
 	"podman system service":            {"--time"},
 	"a file":                           {"defib.token", "defib.yml"},

@@ -112,3 +112,73 @@ func TestFamilyComesBackWithTheEngine(t *testing.T) {
 	})
 	d.awaitValue(series("docker_container_network_orphaned", "name", child.name), 0)
 }
+
+// sharing is a container that lives in a namespace of another.
+func sharing(n string, parent *box) spec {
+	return spec{host: func(h *container.HostConfig) {
+		switch mode := "container:" + parent.name; n {
+		case "pid":
+			h.PidMode = container.PidMode(mode)
+		case "ipc":
+			h.IpcMode = container.IpcMode(mode)
+		}
+	}}
+}
+
+// TestChildOfProcessesOrIPCFollowsItsParent: the kernel kills what shares the
+// parent's processes, and what shares its IPC runs on with a dead one.
+func TestChildOfProcessesOrIPCFollowsItsParent(t *testing.T) {
+	t.Parallel()
+	for shares, up := range map[string]float64{"pid": 0, "ipc": 1} {
+		t.Run(shares, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, sharedEngine(t))
+			parent := s.run("app", spec{host: func(h *container.HostConfig) { h.IpcMode = "shareable" }})
+			child := s.run("web", sharing(shares, parent))
+			d := s.defib(whitelist(child))
+			parent.stop()
+			d.awaitHeld(child, "parent_down")
+			d.awaitValue(series("docker_container_up", "name", child.name), up)
+			child.startedTimes(1)
+
+			parent.start()
+			child.awaitEvents("start", 2)
+			d.awaitValue(series("defib_restarts_total", "name", child.name, "trigger", "dependency"), 1)
+			parent.restart()
+			child.awaitEvents("start", 3)
+			d.awaitValue(series("docker_container_up", "name", child.name), 1)
+			d.shows(series("defib_restarts_total", "name", child.name, "trigger", "dependency"), 2)
+			d.shows(series("defib_restarts_total", "name", child.name, "trigger", "exited"), 0)
+			d.shows(series("defib_container_restart_streak", "name", child.name), 0)
+			if back, up := child.startedAt(), parent.startedAt(); back.Before(up) {
+				t.Errorf("the child was started %v before its parent", up.Sub(back))
+			}
+
+			parent.remove()
+			d.awaitHeld(child, "parent_gone")
+			child.startedTimes(3)
+		})
+	}
+}
+
+// TestChildIsNotGivenUpForItsParentsRestarts, and waits for its health.
+func TestChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, sharedEngine(t))
+	parent := s.run("vpn", checked())
+	child := s.run("web", inNetworkOf(parent))
+	d := s.defib(whitelist(child), "--restart.max-attempts=2", "--restart.max-per-minute=1", "--restart.backoff-initial=100ms", "--restart.backoff-max=200ms")
+	for n := range 4 {
+		parent.awaitEvents("health_status: healthy", n+1)
+		parent.restart()
+		d.awaitHeld(child, "parent_down")
+		started := child.awaitEvents("start", n+2)[n+1]
+		if healthy := parent.awaitEvents("health_status: healthy", n+2)[n+1]; started.Before(healthy) {
+			t.Errorf("the child was restarted %v before its parent was healthy", healthy.Sub(started))
+		}
+	}
+	d.awaitValue(series("docker_container_network_orphaned", "name", child.name), 0)
+	d.shows(series("defib_container_gave_up", "name", child.name), 0)
+	d.shows(series("defib_container_restart_streak", "name", child.name), 0)
+	d.shows(series("defib_restarts_total", "name", child.name, "trigger", "dependency"), 4)
+}

@@ -196,3 +196,21 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+// The engine's clock is hours ahead; see skew.
+func TestWhenAContainerWasCreatedIsKnownOnOurClock(t *testing.T) {
+	l := newLedger(t)
+	l.put("a")
+	made := l.now
+	l.pass(time.Hour)
+	l.open()
+	l.sync()
+	l.happens("b", "create", "")
+	l.pass(time.Minute)
+	l.sync()
+	for id, want := range map[string]time.Time{"a": made, "b": made.Add(time.Hour)} {
+		if got := l.picture().Get(id).Made; got.Sub(want).Abs() > time.Second {
+			t.Errorf("%s was created at %s, want %s", id, got, want)
+		}
+	}
+}

@@ -116,6 +116,7 @@ type Container struct {
 	Exit   Exit   // the last exit that we know of, kept while it runs again
 	Events Counts // since Defib started, by all containers of this name
 
+	Made     time.Time // when it was created, on our clock
 	Begun    time.Time // when we saw the current run begin, on our clock; zero: it is down
 	Ending   Ending
 	Ended    time.Time // when we saw the last run end, on our clock; zero: it runs or never ran

@@ -106,6 +106,11 @@ func (b *book) reply(e *entry, c *Container) {
 // show makes c, completed with what only events tell, the entry's face.
 func (b *book) show(now time.Time, e *entry, c *Container) {
 	c.Exit = e.exit
+	if e.c != nil && e.c.Created.Equal(c.Created) {
+		c.Made = e.c.Made // the clocks may drift
+	} else {
+		c.Made = b.ourTime(c.Created, now)
+	}
 	c.Begun, c.Ending, c.Ended, c.Stopping = e.run.begun, e.run.ending, e.run.ended, e.run.stopping
 	if e.run.over() {
 		c.Stopping = time.Time{}

@@ -2,8 +2,8 @@ package restarter
 
 import (
 	"cmp"
-	"slices"
 	"strings"
+	"time"
 
 	"defib/engine"
 )
@@ -15,6 +15,14 @@ const (
 	labelDependsOn  = "com.docker.compose.depends_on"
 	labelNumber     = "com.docker.compose.container-number"
 	labelWorkingDir = "com.docker.compose.project.working_dir"
+)
+
+const (
+	// Whoever creates a container to start it does so at once. An engine with much to
+	// do may take so long for it.
+	startWithin = 2 * time.Minute
+	// A deploy may wait so long for the health of what a container depends on.
+	deployWithin = 10 * time.Minute
 )
 
 // oneOff reports whether the container is a command of docker compose run.
@@ -59,20 +67,86 @@ func (f *facts) twins(c *engine.Container) []*engine.Container {
 // of its instance runs, is being started, or was started later.
 func (f *facts) superseded(c *engine.Container) bool {
 	for _, t := range f.twins(c) {
-		runs := t.Up() || t.State == engine.Paused || t.State == engine.Restarting
-		if runs || f.past.at(t.ID).acting || startedLater(t, c) {
+		if alive(t) || f.past.at(t.ID).acting || startedLater(t, c) {
 			return true
 		}
 	}
 	return false
 }
 
-// replaced reports whether compose has created another container of the instance
-// and not started it yet: it may be about to.
-func (f *facts) replaced(c *engine.Container) bool {
-	return slices.ContainsFunc(f.twins(c), func(t *engine.Container) bool {
-		return t.State == engine.Created && !t.FailedStart()
-	})
+// replaced is until when another container of the instance, which compose has
+// created and not started yet, may be about to be started; zero: there is none.
+func (f *facts) replaced(c *engine.Container) time.Time {
+	var until time.Time
+	for _, t := range f.twins(c) {
+		if t.State == engine.Created && !t.FailedStart() {
+			until = later(until, t.Made.Add(startWithin))
+		}
+	}
+	return until
+}
+
+// neverStarted tells a container that a deploy has left behind from one that nobody
+// wants to run yet. The first needs somebody once no deploy will come back to it.
+func (f *facts) neverStarted(c *engine.Container) (Reason, time.Time) {
+	if !f.leftBehind(c) {
+		return Created, time.Time{}
+	}
+	if until := c.Made.Add(deployWithin); until.After(f.now) {
+		return Created, until
+	}
+	return NotStarted, time.Time{}
+}
+
+// leftBehind reports whether others of the container's compose project were started
+// since it was created, but neither it nor another one of its instance.
+func (f *facts) leftBehind(c *engine.Container) bool {
+	p := directoryOf(c)
+	if p.project == "" {
+		return false
+	}
+	newest := later(f.newest[p], f.newest[directory{p.project, ""}])
+	if p.dir == "" {
+		newest = f.newest[directory{p.project, anyDir}]
+	}
+	if !newest.After(c.Created) {
+		return false
+	}
+	for _, t := range f.twins(c) {
+		if alive(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// directory is a compose project in one directory, which may not be known, or in any.
+type directory struct{ project, dir string }
+
+const anyDir = "*"
+
+func directoryOf(c *engine.Container) directory {
+	return directory{c.Project(), c.Labels[labelWorkingDir]}
+}
+
+// addToProject takes note of one that belongs to a compose project. One-off commands
+// are run beside a project, not deployed with it.
+func (f *facts) addToProject(c *engine.Container) {
+	if i, ok := instanceOf(c); ok {
+		f.instances[i] = append(f.instances[i], c)
+	}
+	if oneOff(c) {
+		return
+	}
+	p := directoryOf(c)
+	for _, d := range []directory{p, {p.project, anyDir}} {
+		f.newest[d] = later(f.newest[d], c.Started)
+	}
+}
+
+// alive reports whether the program of a container is there, or will be in a moment.
+func alive(c *engine.Container) bool {
+	return c.Up() || c.State == engine.Paused || c.State == engine.Restarting
 }
 
 // startedLater reports whether t was started after c. One whose first start failed

@@ -29,6 +29,14 @@ func unstarted(c *engine.Container) {
 	c.State, c.Error, c.Created, c.Started, c.Finished = engine.Created, "no such device", ago(2*time.Second), time.Time{}, time.Time{}
 }
 
+// created makes a container one that was created so long ago and never started.
+func created(d time.Duration) func(*engine.Container) {
+	return func(c *engine.Container) {
+		state(engine.Created)(c)
+		c.Created, c.Made, c.Started, c.Finished, c.Exit = ago(d), ago(d), time.Time{}, time.Time{}, engine.Exit{}
+	}
+}
+
 func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 	old := func(edits ...func(*engine.Container)) *engine.Container {
 		return ended(engine.EndedSelf, append([]func(*engine.Container){named("a1", "a1_shop_db_1"), first}, edits...)...)
@@ -42,24 +50,26 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		policy  []func(*Policy)
 		want    string
 	}{
-		"the twin runs":                           {c: old(), twin: twin(state(engine.Running)), want: "superseded"},
-		"the twin runs, started before it":        {c: old(), twin: twin(state(engine.Running), startedAgo(2*time.Hour)), want: "superseded"},
-		"the twin is paused":                      {c: old(), twin: twin(state(engine.Paused)), want: "superseded"},
-		"the engine restarts the twin":            {c: old(), twin: twin(state(engine.Restarting)), want: "superseded"},
-		"the twin is not whitelisted":             {c: old(), twin: twin(state(engine.Running), labelled(LabelEnable, "false")), want: "superseded"},
-		"both are down, the twin was later":       {c: old(), twin: twin(), want: "superseded"},
-		"both are down, the twin was earlier":     {c: old(), twin: twin(startedAgo(2 * time.Hour)), want: "start"},
-		"both are down, started at once":          {c: old(), twin: twin(startedAgo(time.Hour)), want: "superseded"},
-		"an action on the twin is under way":      {c: old(), twin: twin(startedAgo(2 * time.Hour)), record: &record{acting: true}, want: "superseded"},
-		"the twin is being removed":               {c: old(), twin: twin(state(engine.Removing)), want: "start"},
-		"the twin's first start failed":           {c: old(), twin: twin(unstarted), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
-		"the twin is about to be started":         {c: old(), twin: twin(state(engine.Created), func(c *engine.Container) { c.Started = time.Time{} }), want: "stopped_delay 9s"},
-		"its own first start failed":              {c: old(unstarted), twin: twin(), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
-		"its own first start failed, twin runs":   {c: old(unstarted), twin: twin(state(engine.Running)), want: "superseded"},
-		"its own failed, the twin's is under way": {c: old(unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
-		"it was never started":                    {c: old(state(engine.Created)), twin: twin(state(engine.Running)), want: "created"},
-		"somebody stopped it":                     {c: old(func(c *engine.Container) { c.Ending = engine.EndedStopped }), twin: twin(state(engine.Running)), want: "superseded"},
-		"deaths are left to alerts":               {c: old(), twin: twin(state(engine.Running)), policy: []func(*Policy){triggers()}, want: "superseded"},
+		"the twin runs":                                       {c: old(), twin: twin(state(engine.Running)), want: "superseded"},
+		"the twin runs, started before it":                    {c: old(), twin: twin(state(engine.Running), startedAgo(2*time.Hour)), want: "superseded"},
+		"the twin is paused":                                  {c: old(), twin: twin(state(engine.Paused)), want: "superseded"},
+		"the engine restarts the twin":                        {c: old(), twin: twin(state(engine.Restarting)), want: "superseded"},
+		"the twin is not whitelisted":                         {c: old(), twin: twin(state(engine.Running), labelled(LabelEnable, "false")), want: "superseded"},
+		"both are down, the twin was later":                   {c: old(), twin: twin(), want: "superseded"},
+		"both are down, the twin was earlier":                 {c: old(), twin: twin(startedAgo(2 * time.Hour)), want: "start"},
+		"both are down, started at once":                      {c: old(), twin: twin(startedAgo(time.Hour)), want: "superseded"},
+		"an action on the twin is under way":                  {c: old(), twin: twin(startedAgo(2 * time.Hour)), record: &record{acting: true}, want: "superseded"},
+		"the twin is being removed":                           {c: old(), twin: twin(state(engine.Removing)), want: "start"},
+		"the twin's first start failed":                       {c: old(), twin: twin(unstarted), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
+		"the twin is about to be started":                     {c: old(), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
+		"the twin was never started":                          {c: old(), twin: twin(created(2 * time.Minute)), want: "start"},
+		"the twin is about to be started, and it was stopped": {c: old(endedAgo(time.Minute), func(c *engine.Container) { c.Ending = engine.EndedStopped }), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
+		"its own first start failed":                          {c: old(unstarted), twin: twin(), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
+		"its own first start failed, twin runs":               {c: old(unstarted), twin: twin(state(engine.Running)), want: "superseded"},
+		"its own failed, the twin's is under way":             {c: old(unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
+		"it was never started":                                {c: old(state(engine.Created)), twin: twin(state(engine.Running)), want: "created"},
+		"somebody stopped it":                                 {c: old(func(c *engine.Container) { c.Ending = engine.EndedStopped }), twin: twin(state(engine.Running)), want: "superseded"},
+		"deaths are left to alerts":                           {c: old(), twin: twin(state(engine.Running)), policy: []func(*Policy){triggers()}, want: "superseded"},
 
 		"it runs, and so does the twin":   {c: old(state(engine.Running), sickFor(0)), twin: twin(state(engine.Running)), want: "restart unhealthy"},
 		"another number":                  {c: old(), twin: twin(state(engine.Running), labelled(labelNumber, "2")), want: "start"},
@@ -192,5 +202,63 @@ func TestOneProjectOfTwoDirectoriesIsWarnedOfOnce(t *testing.T) {
 		if got := strings.Count(w.log.String(), "two directories use the same compose project name"); got != 1 {
 			t.Errorf("%d warnings, want 1:\n%s", got, w.log.String())
 		}
+	})
+}
+
+func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
+	app := func(d time.Duration, edits ...func(*engine.Container)) *engine.Container {
+		return ended("", append([]func(*engine.Container){named("a1", "shop-app"), in("shop", "db"), labelled(labelWorkingDir, "/srv/shop"), created(d)}, edits...)...)
+	}
+	cache := func(edits ...func(*engine.Container)) *engine.Container {
+		return running(append([]func(*engine.Container){named("b2", "shop-cache"), in("shop", "cache"), labelled(labelWorkingDir, "/srv/shop"), startedAgo(time.Minute)}, edits...)...)
+	}
+	numbered := labelled(labelNumber, "1")
+	for name, row := range map[string]struct {
+		c, other *engine.Container
+		policy   []func(*Policy)
+		want     string
+	}{
+		"10 minutes after a deploy":             {c: app(10 * time.Minute), other: cache(), want: "not_started"},
+		"until then it may go on":               {c: app(9 * time.Minute), other: cache(), want: "created 1m0s"},
+		"the other one is down by now":          {c: app(time.Hour), other: ended(engine.EndedSelf, named("b2", "cache"), in("shop", "cache")), want: "created"},
+		"the other one is down, started since":  {c: app(time.Hour), other: cache(state(engine.Exited)), want: "not_started"},
+		"nothing was started since":             {c: app(time.Hour), other: cache(startedAgo(2 * time.Hour)), want: "created"},
+		"nothing was ever started":              {c: app(time.Hour), other: cache(created(time.Hour)), want: "created"},
+		"another project was":                   {c: app(time.Hour), other: cache(in("toys", "cache")), want: "created"},
+		"the same name in another directory":    {c: app(time.Hour), other: cache(labelled(labelWorkingDir, "/home/joe")), want: "created"},
+		"the other's directory is not known":    {c: app(time.Hour), other: cache(labelled(labelWorkingDir, "")), want: "not_started"},
+		"its directory is not known":            {c: app(time.Hour, labelled(labelWorkingDir, "")), other: cache(), want: "not_started"},
+		"it is of no project":                   {c: app(time.Hour, in("", ""), labelled(LabelEnable, "true")), other: cache(in("", "")), want: "created"},
+		"only a one-off command was run":        {c: app(time.Hour), other: cache(labelled(labelOneOff, "True")), want: "created"},
+		"it is one itself":                      {c: app(time.Hour, labelled(labelOneOff, "True")), other: cache(), want: "one_off"},
+		"its service runs in another container": {c: app(time.Hour, numbered), other: cache(in("shop", "db"), numbered), want: "created"},
+		"its first start failed":                {c: app(time.Hour, func(c *engine.Container) { c.Error, c.Ending = "no such device", engine.EndedSelf }), other: cache(), want: "start"},
+		"it is on hold":                         {c: app(time.Hour), other: cache(), policy: []func(*Policy){hold("shop/db", time.Minute)}, want: "on_hold 1m0s"},
+		"a dry run says so, too":                {c: app(time.Hour), other: cache(), policy: []func(*Policy){func(p *Policy) { p.DryRun = true }}, want: "not_started"},
+		"the engine's clock is another":         {c: app(time.Hour, func(c *engine.Container) { c.Created = noon.Add(time.Hour) }), other: cache(startedAgo(-2 * time.Hour)), want: "not_started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := ran(decide(noon, usual(row.policy...), pictureOf(row.c, row.other), history{}, nil), row.c.ID); got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// Nothing happens in those 10 minutes.
+func TestWhatADeployLeftBehindIsFoundWithoutNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app, cache := up("a1", "shop-app"), up("b2", "shop-cache")
+		in("shop", "db")(app)
+		in("shop", "cache")(cache)
+		created(0)(app)
+		app.Made, app.Created = time.Now(), time.Now().Add(-2*time.Hour) // the clocks differ
+		w, h := clinic(t, usual(), app, cache)
+		pass(10*time.Minute - time.Second)
+		w.wantHeld("shop-app", Created)
+		pass(time.Second)
+		w.wantHeld("shop-app", NotStarted)
+		post(t, h, firing("container", "shop-app", "heal", "start")).want(200, Outcome(NotStarted))
+		w.wantStarts()
 	})
 }

@@ -36,21 +36,20 @@ type facts struct {
 	awaited  map[string]bool      // project/service whose completion another container waits for
 
 	instances map[instance][]*engine.Container
+	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
 func newFacts(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) *facts {
 	f := &facts{
 		now: now, policy: policy, picture: picture, past: past, asked: asked,
-		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{},
+		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
 	for _, c := range picture.Containers {
 		project := c.Project()
 		if project == "" {
 			continue
 		}
-		if i, ok := instanceOf(c); ok {
-			f.instances[i] = append(f.instances[i], c)
-		}
+		f.addToProject(c)
 		if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
 			f.stopping[project] = until
 		}
@@ -146,7 +145,11 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if rule.HeldUntil.After(f.now) {
 		return OnHold, rule.HeldUntil
 	}
-	if r := veto(f.picture, c); r != "" {
+	switch r := veto(f.picture, c); r {
+	case "":
+	case Created:
+		return f.neverStarted(c)
+	default:
 		return r, time.Time{}
 	}
 	switch {
@@ -252,10 +255,12 @@ func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
 	if rule.GlobOnly && !c.Finished.IsZero() && f.picture.First.Sub(c.Finished) > oldReach {
 		return Old, time.Time{}
 	}
-	if ending == engine.EndedStopped || !seen || f.replaced(c) {
-		if until := f.quiet(c); until.After(f.now) {
-			return StoppedDelay, until
-		}
+	until := f.replaced(c)
+	if ending == engine.EndedStopped || !seen {
+		until = later(until, f.quiet(c))
+	}
+	if until.After(f.now) {
+		return StoppedDelay, until
 	}
 	return "", time.Time{}
 }

@@ -23,6 +23,7 @@ const (
 	Removing         Reason = "removing"
 	Dead             Reason = "dead"
 	Created          Reason = "created"
+	NotStarted       Reason = "not_started"
 	SwarmTask        Reason = "swarm_task"
 	AutoRemove       Reason = "auto_remove"
 	OneOff           Reason = "one_off"
@@ -55,6 +56,7 @@ var Reasons = map[Reason]string{
 	Removing:         "it is being removed",
 	Dead:             "the engine failed to remove it: only removing it again helps",
 	Created:          "it was never started",
+	NotStarted:       "it was created more than 10 minutes ago and never started, though others of its compose project were started since: a deploy left it behind",
 	SwarmTask:        "Swarm takes care of it",
 	AutoRemove:       "the engine removes it after its exit (docker run --rm)",
 	OneOff:           "it is a one-off command (docker compose run)",

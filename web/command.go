@@ -3,6 +3,7 @@ package web
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"defib/engine"
@@ -70,6 +71,11 @@ func (p patient) logs() string {
 	return "docker logs --since " + since + " " + target(c)
 }
 
+// startedByHand are reasons for which Defib leaves a container alone that may be started.
+var startedByHand = []restarter.Reason{
+	restarter.TriggerDisabled, restarter.DryRun, restarter.OnHold, restarter.BadLabel, restarter.NotStarted,
+}
+
 // mend does what Defib does not do.
 func (p patient) mend() []string {
 	c := p.Container
@@ -82,7 +88,7 @@ func (p patient) mend() []string {
 		return nil
 	case c.Up() && p.tie.Reason == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
-	case !p.Rule.Whitelisted || p.Reason == restarter.TriggerDisabled || p.Reason == restarter.DryRun || p.Reason == restarter.OnHold || p.Reason == restarter.BadLabel:
+	case !p.Rule.Whitelisted || slices.Contains(startedByHand, p.Reason):
 		return p.start()
 	}
 	return nil

@@ -78,6 +78,9 @@ func TestCommandsToCopy(t *testing.T) {
 		"its own policy loops": {
 			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), []string{logs},
 		},
+		"a deploy left it behind": {
+			died("web", minAgo, 1, state(engine.Created), held(restarter.NotStarted, 0), compose("shop", "web", ""), as(func(c *engine.Container) { c.Started = time.Time{} })), []string{"docker start web"},
+		},
 		"on hold, down":             {died("web", minAgo, 1, held(restarter.OnHold, hour)), []string{"docker start web"}},
 		"on hold, up and unhealthy": {but(runs("web", hour), unhealthy, held(restarter.OnHold, hour)), nil},
 		"on hold, paused":           {but(runs("web", hour), state(engine.Paused), held(restarter.OnHold, hour)), nil},

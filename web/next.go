@@ -50,6 +50,8 @@ func (p patient) fate() Sentence {
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
 	case restarter.InServiceRestart:
 		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
+	case restarter.NotStarted:
+		return say("Defib leaves it alone: others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.")
 	case restarter.TriggerDisabled:
 		return p.off(p.Trigger)
 	case restarter.BadLabel:

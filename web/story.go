@@ -31,7 +31,7 @@ func (p patient) what() Sentence {
 	}
 	switch c.State {
 	case engine.Created:
-		return say("It was created ", p.moment(c.Created), " and never started.")
+		return say("It was created ", p.created(), " and never started.")
 	case engine.Paused:
 		return say("Somebody has paused it.")
 	case engine.Removing:
@@ -126,6 +126,14 @@ func (p patient) moment(at time.Time) any {
 	return on(at)
 }
 
+// created speaks of when it was created.
+func (p patient) created() any {
+	if made := p.Container.Made; !made.IsZero() {
+		return ago(p.now, made)
+	}
+	return p.moment(p.Container.Created)
+}
+
 // leaving reports whether somebody else than Defib is stopping it.
 func (p patient) leaving() bool {
 	return p.Reason == restarter.InProgress && !p.Container.Stopping.IsZero() && !p.Until.IsZero()
@@ -161,7 +169,7 @@ func (p patient) recreated() Sentence {
 	if before == nil {
 		return nil
 	}
-	s := say("It was created anew ", p.moment(c.Created), " from ", quote(c.Image))
+	s := say("It was created anew ", p.created(), " from ", quote(c.Image))
 	switch {
 	case c.Image != before.Image:
 		s = append(s, say("; the one before was made from ", quote(before.Image))...)

@@ -275,6 +275,10 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It runs for now: it came up 1 min ago.", "Defib has given up: " + restarter.Reasons[restarter.GaveUp] + ".",
 		},
 
+		"a deploy left it behind": {
+			died("web", minAgo, 0, state(engine.Created), held(restarter.NotStarted, 0), as(func(c *engine.Container) { c.Made = night.Add(-hour) })), Need,
+			"It was created 1 h ago and never started.", leaves + "others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.",
+		},
 		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago, exit code 1; it had run for 1 h.", unlisted},
 		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago, exit code 1; it had run for 1 h.", ""},
 		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago, exit code 0: no error; it had run for 1 h.", ""},

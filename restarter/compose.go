@@ -2,6 +2,7 @@ package restarter
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,14 +65,19 @@ func (f *facts) twins(c *engine.Container) []*engine.Container {
 }
 
 // superseded reports whether a container that is down must stay so, since another
-// of its instance runs, is being started, or was started later.
-func (f *facts) superseded(c *engine.Container) bool {
+// of its instance runs, is being started, or was started later; and until when, if
+// that is only because the engine may yet carry out a start that it has not answered.
+func (f *facts) superseded(c *engine.Container) (is bool, until time.Time) {
 	for _, t := range f.twins(c) {
-		if alive(t) || f.past.at(t.ID).acting || startedLater(t, c) {
-			return true
+		past := f.past.at(t.ID)
+		if alive(t) || past.acting || startedLater(t, c) {
+			return true, time.Time{}
+		}
+		if past.late {
+			until = later(until, past.lastEnd.Add(startWithin))
 		}
 	}
-	return false
+	return until.After(f.now), until
 }
 
 // replaced is until when another container of the instance, which compose has
@@ -112,12 +118,7 @@ func (f *facts) leftBehind(c *engine.Container) bool {
 	if !newest.After(c.Created) {
 		return false
 	}
-	for _, t := range f.twins(c) {
-		if alive(t) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(f.twins(c), alive)
 }
 
 // directory is a compose project in one directory, which may not be known, or in any.

@@ -59,6 +59,8 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"both are down, the twin was earlier":                 {c: old(), twin: twin(startedAgo(2 * time.Hour)), want: "start"},
 		"both are down, started at once":                      {c: old(), twin: twin(startedAgo(time.Hour)), want: "superseded"},
 		"an action on the twin is under way":                  {c: old(), twin: twin(startedAgo(2 * time.Hour)), record: &record{acting: true}, want: "superseded"},
+		"a start of the twin was not answered":                {c: old(), twin: twin(startedAgo(2 * time.Hour)), record: &record{late: true, attempts: 9, lastEnd: ago(30 * time.Second)}, want: "superseded 1m30s"},
+		"the same, long ago":                                  {c: old(), twin: twin(startedAgo(2 * time.Hour)), record: &record{late: true, attempts: 9, lastEnd: ago(2 * time.Minute)}, want: "start"},
 		"the twin is being removed":                           {c: old(), twin: twin(state(engine.Removing)), want: "start"},
 		"the twin's first start failed":                       {c: old(), twin: twin(unstarted), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
 		"the twin is about to be started":                     {c: old(), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},

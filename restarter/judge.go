@@ -152,17 +152,14 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	default:
 		return r, time.Time{}
 	}
-	switch {
-	case c.Up():
+	if c.Up() {
 		if r, until := f.unripe(c, past, t); r != "" {
 			return r, until
 		}
-	case f.superseded(c):
-		return Superseded, time.Time{}
-	default:
-		if r, until := f.ending(c, rule); r != "" {
-			return r, until
-		}
+	} else if is, until := f.superseded(c); is {
+		return Superseded, until
+	} else if r, until := f.ending(c, rule); r != "" {
+		return r, until
 	}
 	if !rule.Heals(t) {
 		return TriggerDisabled, time.Time{}

@@ -88,6 +88,7 @@ const (
 	notesNoError  = "it notes no error of a start that failed, and calls the container created"
 	keepsParents  = "it does not let go of a container that others share the network of"
 	namesAll      = "it names an image by which a container was created by ID, too"
+	checksDevices = "it does not create a container with a device that does not exist"
 	announcesLess = "it announces no kill of docker stop and docker restart, which the test waits for"
 )
 
@@ -96,6 +97,8 @@ const (
 var differences = map[string]string{
 	"TestAnswerSaysInWordsWhatBecameOfAnAlert":                                               keepsParents,
 	"TestLaw9CallersAreToldOfAShutdown":                                                      announcesLess,
+	"TestChildIsNotGivenUpForItsParentsRestarts":                                             hasNoTimer,
+	"TestChildOfProcessesOrIPCFollowsItsParent":                                              keepsParents,
 	"TestChildWaitsForItsNetworkParent":                                                      keepsParents,
 	"TestContainerWhoseFirstStartFailedIsStarted":                                            notesNoError,
 	"TestContainersComeBackAfterAnEngineShutdown":                                            hasNoDaemon,
@@ -107,6 +110,7 @@ var differences = map[string]string{
 	"TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated":                                       namesAll,
 	"TestLaw7KilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
 	"TestProjectGoingDownSlowlyIsNotFought":                                                  tellsNoStop,
+	"TestRecreationThatFailedNeverMakesTwoRun":                                               checksDevices,
 	"TestSickContainerIsHealedByItsAlert":                                                    hasNoTimer,
 	"TestSicknessThatComesDuringTheBackOffIsHealed":                                          hasNoTimer,
 	"TestLawsHoldInChaos":                                                                    tellsNoStop,

@@ -100,7 +100,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"auto_remove", "removes it", passing.alarm(), nil},
 		{"one_off", "one-off", once.alarm(), nil},
 		{"swarm_task", "Swarm", task.alarm(), nil},
-		{"parent_down", "network it shares is down", child.alarm(), nil},
+		{"parent_down", "it shares is down", child.alarm(), nil},
 		{"parent_gone", "does not exist any more", orphan.alarm(), nil},
 	} {
 		if row.before != nil {

@@ -55,10 +55,7 @@ func TestHeadersThatNeverEndAreGivenUp(t *testing.T) {
 	begun := time.Now()
 	d.scrape()
 	took := time.Since(begun)
-	if most := 2 * time.Second; took > most {
-		t.Errorf("a scrape beside %d such connections took %v, want %v at most", n, took, most)
-	}
-	if more := d.memory("VmRSS") - memory; more > 40*n {
+	if more := d.memory("VmRSS") - memory; more > 40*n && raceFlags == nil { // which cost a multiple
 		t.Errorf("%d connections cost %d kB, want 40 kB each at most", n, more)
 	}
 	for _, c := range conns {

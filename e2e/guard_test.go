@@ -25,8 +25,12 @@ type guard struct {
 	allowed []string // as "GET /containers/*/json", without a version
 }
 
-// guarded is the engine behind a guard.
+// guarded is the engine behind a guard, which answers 403 to what it refuses.
 func guarded(tb testing.TB, e *engine, allowed ...string) *guard {
+	return guardedWith(tb, e, http.StatusForbidden, allowed...)
+}
+
+func guardedWith(tb testing.TB, e *engine, status int, allowed ...string) *guard {
 	tb.Helper()
 	dir, err := os.MkdirTemp(workdir, "guard-")
 	if err != nil {
@@ -37,7 +41,7 @@ func guarded(tb testing.TB, e *engine, allowed ...string) *guard {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	g := &guard{host: "unix://" + listener.Addr().String(), status: http.StatusForbidden, allowed: allowed}
+	g := &guard{host: "unix://" + listener.Addr().String(), status: status, allowed: allowed}
 	server := &http.Server{ReadHeaderTimeout: limit, Handler: g.before(e)}
 	ended := make(chan struct{})
 	go func() {

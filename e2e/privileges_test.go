@@ -150,8 +150,7 @@ func refusedStart(t *testing.T, status int) {
 	table, _ := privileges(t)
 	s := newScene(t, sharedEngine(t))
 	one, other := s.run("one", spec{args: []string{"-code=1"}}), s.run("other", spec{args: []string{"-code=1"}})
-	g := guarded(t, s.engine, requestsBut(table, "start")...)
-	g.status = status
+	g := guardedWith(t, s.engine, status, requestsBut(table, "start")...)
 	d := startDefib(t, g.host, whitelist(one, other), never, "--restart.backoff-max=3s")
 	d.ready()
 	one.crash()

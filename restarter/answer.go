@@ -143,7 +143,7 @@ func (h *Webhook) tellAlerts(r *http.Request, told []says) {
 	}
 	for _, t := range order {
 		attrs := []any{"alert", t.alert, "container", t.container, "outcome", t.outcome, "peer", r.RemoteAddr}
-		if t.detail != "" {
+		if t.detail != "" && t.outcome != Outcome(Refused) { // which the engine warns of, once
 			attrs = append(attrs, "detail", t.detail)
 		}
 		if n := counts[t]; n > 1 {

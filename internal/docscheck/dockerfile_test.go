@@ -1,4 +1,4 @@
-package main
+package docscheck
 
 import (
 	"os"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"defib/internal/cli"
 )
 
 // instruction is a line of a Dockerfile, those that continue it included.
@@ -68,7 +70,7 @@ func TestDockerfileMakesTheImageThatTheReadmePromises(t *testing.T) {
 	if !strings.HasSuffix(final["HEALTHCHECK"], "CMD [\"/defib\", \"healthcheck\"]\n") {
 		t.Errorf("HEALTHCHECK is %q", final["HEALTHCHECK"])
 	}
-	for _, flag := range newApp(&flags{}).Model().Flags {
+	for _, flag := range cli.Model().Flags {
 		if flag.Name == "web.listen-address" && strings.Join(flag.Default, ",") != ":"+strings.TrimSpace(final["EXPOSE"]) {
 			t.Errorf("the image exposes %s, the program listens on %q", final["EXPOSE"], flag.Default)
 		}

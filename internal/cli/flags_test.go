@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -149,7 +149,7 @@ func TestListsAreRepeatableAndSeparatedByCommas(t *testing.T) {
 func ended(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = run(t.Context(), args, &out, &err)
+	code = Run(t.Context(), args, &out, &err)
 	return code, out.String(), err.String()
 }
 

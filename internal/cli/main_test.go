@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -59,7 +59,7 @@ func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &program{T: t, term: cancel, exit: make(chan int, 1)}
-	go func() { p.exit <- run(ctx, append(args, "--web.listen-address=127.0.0.1:0"), io.Discard, &p.log) }()
+	go func() { p.exit <- Run(ctx, append(args, "--web.listen-address=127.0.0.1:0"), io.Discard, &p.log) }()
 	p.addr = p.logs(`Listening on.* address=(\S+)`)[1]
 	return p
 }

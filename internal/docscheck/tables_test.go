@@ -1,9 +1,10 @@
-package main
+package docscheck
 
 import (
 	"context"
 	"log/slog"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,11 +12,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
+	"defib/internal/cli"
 	"defib/restarter"
 )
+
+// TestMain runs the tests at the root of the repository, which their paths begin at.
+func TestMain(m *testing.M) {
+	if err := os.Chdir("../.."); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // section returns what README.md says under a heading, or the page of docs that
 // has it.
@@ -76,6 +87,23 @@ func quoted(text string) []string {
 	return words
 }
 
+// diff compares what the program has with what a page says; "" if they agree.
+func diff(want, got any) string { return cmp.Diff(want, got) }
+
+// policy has one whitelisted container, token.
+func policy(t *testing.T) restarter.Policy {
+	t.Helper()
+	whitelist, err := restarter.ParsePatterns([]string{"token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return restarter.Policy{
+		Whitelist: whitelist, Triggers: restarter.AllTriggers, Mode: restarter.Always, StoppedDelay: 10 * time.Second,
+		Concurrency: 1, MaxAttempts: 1, MaxPerMinute: 1, Cooldown: time.Minute,
+		Backoff: restarter.Backoff{Initial: time.Second, Max: time.Minute, Reset: time.Minute},
+	}
+}
+
 // fakeEngine is an engine without Docker.
 type fakeEngine struct {
 	picture func() *engine.Picture
@@ -92,7 +120,7 @@ func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { re
 
 // fullExposition is that of the program, over a picture in which there is
 // something for every metric to say.
-func fullExposition(t *testing.T) *exposition {
+func fullExposition(t *testing.T) *cli.Exposition {
 	t.Helper()
 	now := time.Now()
 	p := &engine.Picture{
@@ -117,11 +145,11 @@ func fullExposition(t *testing.T) *exposition {
 			t.Error("it starts a container that somebody stopped just now")
 			return nil
 		},
-	}, meant(t, "--restart.whitelist=token").Policy, slog.New(slog.DiscardHandler))
+	}, policy(t), slog.New(slog.DiscardHandler))
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	all, err := newExposition(func() (*engine.Picture, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
+	all, err := cli.NewExposition(func() (*engine.Picture, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +238,7 @@ func TestReadmeHasEveryMetricAndNoOther(t *testing.T) {
 
 func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 	program, written := map[string]string{}, map[string]string{}
-	for _, flag := range newApp(&flags{}).Model().Flags {
+	for _, flag := range cli.Model().Flags {
 		if !flag.Hidden {
 			program["--"+flag.Name] = strings.Join(flag.Default, ",")
 		}
@@ -229,7 +257,7 @@ func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 
 func TestReadmeHasEveryCommandAndNoOther(t *testing.T) {
 	var program []string
-	for _, command := range newApp(&flags{}).Model().Commands {
+	for _, command := range cli.Model().Commands {
 		if command.Name != "help" { // kingpin's own
 			program = append(program, command.Name)
 		}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -100,7 +100,7 @@ func TestHealthcheckKnowsDefibByTheEnvironment(t *testing.T) {
 
 // The image's health check is what a user never types.
 func TestHealthcheckOfTheImageIsACommandOfItsProgram(t *testing.T) {
-	text, err := os.ReadFile("Dockerfile")
+	text, err := os.ReadFile("../../Dockerfile")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -119,6 +119,9 @@ func newApp(f *flags) *kingpin.Application {
 	}
 	return app
 }
+
+// Model describes the commands and flags of the program.
+func Model() *kingpin.ApplicationModel { return newApp(&flags{}).Model() }
 
 // tolerate has flags note what is not of their kind.
 func tolerate(get func(name string) *kingpin.FlagClause, all []*kingpin.FlagModel, unread *[]error) {

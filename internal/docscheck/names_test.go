@@ -1,4 +1,4 @@
-package main
+package docscheck
 
 import (
 	"maps"
@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"defib/alerts"
+	"defib/internal/cli"
 	"defib/restarter"
 )
 
@@ -45,7 +46,7 @@ func flagNames() map[string]bool {
 			names["--"+f.Name] = true
 		}
 	}
-	app := newApp(&flags{}).Model()
+	app := cli.Model()
 	add(app.Flags)
 	for _, c := range app.Commands {
 		add(c.Flags)

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+
+	"defib/engine"
+	"defib/restarter"
+	"defib/web"
+)
+
+// serve wires everything together and runs it until the context ends.
+func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
+	watch, err := engine.New(engine.Options{
+		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	healer := restarter.New(watch, f.policy, logger)
+	// While starts under way end, the engine is still there.
+	scrapes := context.WithoutCancel(ctx)
+	up := func() (*engine.Picture, error) { return watch.Up(scrapes) }
+	webhook := restarter.NewWebhook(healer, f.guard, f.matches)
+	exposed, err := NewExposition(up, watch, webhook, f.labels)
+	if err != nil {
+		return err
+	}
+	metrics := promhttp.HandlerFor(exposed, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// What one collector does wrong never costs the rest.
+		ErrorHandling: promhttp.ContinueOnError,
+	})
+	ready := func(r *http.Request) error {
+		_, err := watch.Up(r.Context())
+		return err
+	}
+	server := &http.Server{
+		Handler:           web.New(f.metricsPath, metrics, webhook, ready, healer.Report),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+
+	// Healing ends first, while the engine is still watched: a start is over
+	// once the picture shows what came of it. Then all the rest.
+	g, ctx := errgroup.WithContext(ctx)
+	rest, cancelRest := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return watch.Run(rest) })
+	g.Go(func() error {
+		defer cancelRest()
+		return healer.Run(ctx)
+	})
+	g.Go(func() error {
+		if err := toolkit.ListenAndServe(server, f.web, logger); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-rest.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(rest), time.Second)
+		defer cancel()
+		if server.Shutdown(last) != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}

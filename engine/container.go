@@ -1,6 +1,6 @@
-// Package engine is the only package that knows Docker. It watches one Docker
-// Engine (or Podman's Docker API), keeps a picture of all its containers, and
-// acts on them. It knows none of the packages above it.
+// Package engine says what a container engine is doing: its containers, and a picture
+// of all of them at one moment. It is pure. Package docker below it watches an engine
+// and acts on it.
 package engine
 
 import (
@@ -38,6 +38,15 @@ const (
 	Unhealthy Health = "unhealthy"
 )
 
+// ParseHealth reads the result of a health check as an engine writes it.
+func ParseHealth(s string) Health {
+	switch h := Health(s); h {
+	case Starting, Healthy, Unhealthy:
+		return h
+	}
+	return NoHealth // "none", and "" as Podman has it
+}
+
 // Healths lists every result a health check can have.
 var Healths = []Health{Starting, Healthy, Unhealthy}
 
@@ -53,6 +62,12 @@ const (
 	EndedEngine  Ending = "engine"  // the engine shut down and stopped everything
 	EndedUnknown Ending = "unknown" // nobody saw it
 )
+
+// StopReach is how long a stopping signal that no death follows is remembered.
+const StopReach = 5 * time.Minute
+
+// ProjectReach is how long a compose project's last change is remembered.
+const ProjectReach = 24 * time.Hour
 
 // Exit is what is known of a container's last exit.
 type Exit struct {
@@ -125,16 +140,16 @@ type Container struct {
 
 	Freshness Freshness // of its image
 
-	stopSignal int
-	command    []string // program and arguments
-	imageName  string   // canonical; "" unless inspected
+	StopSignal int
+	Command    []string // program and arguments
+	ImageName  string   // canonical; "" unless inspected
 }
 
 // Up reports whether the container runs: not paused, not restarting.
 func (c *Container) Up() bool { return c.State == Running }
 
-// alive reports whether its program is there, running or paused.
-func (c *Container) alive() bool { return c.Up() || c.State == Paused }
+// Alive reports whether its program is there, running or paused.
+func (c *Container) Alive() bool { return c.Up() || c.State == Paused }
 
 // Well reports whether the container runs and its health check, if it has
 // one, does not say that it is unhealthy.
@@ -144,11 +159,18 @@ func (c *Container) Well() bool { return c.Up() && c.Health != Unhealthy }
 // start failed. The engine announces that by no event.
 func (c *Container) FailedStart() bool { return c.State == Created && c.Error != "" }
 
+// Labels that compose sets on its containers.
+// Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
+const (
+	LabelProject = "com.docker.compose.project"
+	LabelService = "com.docker.compose.service"
+)
+
 // Project is the compose project of the container, "" if it has none.
-func (c *Container) Project() string { return c.Labels[labelProject] }
+func (c *Container) Project() string { return c.Labels[LabelProject] }
 
 // Service is the compose service of the container, "" if it has none.
-func (c *Container) Service() string { return c.Labels[labelService] }
+func (c *Container) Service() string { return c.Labels[LabelService] }
 
 // Departed is a name that no container has any more, with what its containers
 // had counted. It is kept for a few minutes so that the last scrape gets it.
@@ -175,6 +197,12 @@ type Picture struct {
 
 	once  sync.Once // for Named
 	named []*Container
+}
+
+// NewPicture returns a picture of these containers, sorted by ID. Named are the same
+// as Picture.Named has them; nil: they are still to be sorted.
+func NewPicture(byID, named []*Container) *Picture {
+	return &Picture{Containers: byID, named: named}
 }
 
 // Get returns the container with this full ID, or nil.
@@ -205,10 +233,10 @@ func (p *Picture) Find(idOrName string) *Container {
 func (p *Picture) Named() []*Container {
 	p.once.Do(func() {
 		if p.named != nil {
-			return // by the book
+			return
 		}
 		p.named = slices.Clone(p.Containers)
-		slices.SortStableFunc(p.named, byName)
+		slices.SortStableFunc(p.named, ByName)
 		p.named = slices.CompactFunc(p.named, func(x, y *Container) bool { return x.Name == y.Name })
 		p.named = slices.DeleteFunc(p.named, func(c *Container) bool { return c.Name == "" })
 	})
@@ -228,7 +256,19 @@ func (p *Picture) Names() map[string]bool {
 	return names
 }
 
-// byName sorts by name, of one name the youngest first.
-func byName(x, y *Container) int {
+// ByName sorts by name, of one name the youngest first.
+func ByName(x, y *Container) int {
 	return cmp.Or(cmp.Compare(x.Name, y.Name), y.Created.Compare(x.Created))
 }
+
+// Freshness tells whether the image name that a container was created from still
+// means the image that it runs, on this host.
+type Freshness int
+
+// The freshness of a container. FreshnessUnknown is that of one whose image
+// name is gone, or was none, or of an engine that may not list its images.
+const (
+	FreshnessUnknown Freshness = iota
+	Fresh
+	Outdated
+)

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-
-	"github.com/docker/docker/api/types/container"
 )
 
 // Namespace is what a container can share with another one, its parent.
@@ -22,21 +20,6 @@ const (
 type Parent struct {
 	Namespace Namespace
 	Container string // what follows "container:": an ID, the beginning of one, or a name
-}
-
-// parents reads the modes of a container, in the order of the constants.
-func parents(h *container.HostConfig) []Parent {
-	var ps []Parent
-	for _, p := range []Parent{
-		{Network, h.NetworkMode.ConnectedContainer()},
-		{PID, h.PidMode.Container()},
-		{IPC, h.IpcMode.Container()},
-	} {
-		if p.Container != "" {
-			ps = append(ps, p)
-		}
-	}
-	return ps
 }
 
 // Shares returns what the container says of the parent whose namespace of this

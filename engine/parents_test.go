@@ -3,27 +3,7 @@ package engine
 import (
 	"testing"
 	"time"
-
-	"github.com/docker/docker/api/types/container"
-	"github.com/google/go-cmp/cmp"
 )
-
-func TestParentsAreReadFromTheModes(t *testing.T) {
-	for name, row := range map[string]struct {
-		host container.HostConfig
-		want []Parent
-	}{
-		"none":       {container.HostConfig{NetworkMode: "bridge", PidMode: "host", IpcMode: "shareable"}, nil},
-		"of Podman":  {container.HostConfig{NetworkMode: "slirp4netns", PidMode: "private", IpcMode: "private"}, nil},
-		"one":        {container.HostConfig{PidMode: "container:vpn"}, []Parent{{PID, "vpn"}}},
-		"one of all": {container.HostConfig{IpcMode: "container:db", PidMode: "container:vpn", NetworkMode: "container:4f"}, []Parent{{Network, "4f"}, {PID, "vpn"}, {IPC, "db"}}},
-	} {
-		got := fromInspect(container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &row.host}}).Parents
-		if d := cmp.Diff(row.want, got); d != "" {
-			t.Errorf("%s: %s", name, d)
-		}
-	}
-}
 
 func TestAParentIsFoundAsDockerFindsIt(t *testing.T) {
 	cs := []*Container{{ID: "4f01", Name: "web"}, {ID: "4f02", Name: "vpn"}, {ID: "5aaa", Name: "4f"}, {ID: "5abb", Name: "db"}}

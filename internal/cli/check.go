@@ -14,6 +14,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/engine/docker"
 )
 
 // The marks that begin a line of defib check.
@@ -51,7 +53,7 @@ func (f *flags) tryOut(ctx context.Context, stdout io.Writer) error {
 	s := &sheet{Writer: tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)}
 	f.trySettings(ctx, s)
 	settled := s.faults == 0
-	if engine.CheckHost(f.host) == nil && f.timeout > 0 && f.resync > 0 {
+	if docker.CheckHost(f.host) == nil && f.timeout > 0 && f.resync > 0 {
 		if err := f.tryEngine(ctx, s, settled); err != nil {
 			s.line(fails, err.Error())
 		}
@@ -90,7 +92,7 @@ func (f *flags) trySettings(ctx context.Context, s *sheet) {
 
 // tryEngine asks the engine, and for its containers if the settings are right.
 func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
-	e, err := engine.New(engine.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: slog.New(slog.DiscardHandler)})
+	e, err := docker.New(docker.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -173,14 +175,14 @@ const (
 )
 
 // sees reports whether there can be a picture.
-func sees(findings []engine.Finding) bool {
-	return !slices.ContainsFunc(findings, func(f engine.Finding) bool {
+func sees(findings []docker.Finding) bool {
+	return !slices.ContainsFunc(findings, func(f docker.Finding) bool {
 		return f.Err != nil && without[f.Call].need == toSee && f.Call != "inspect"
 	})
 }
 
 // call tells of one call, and what it means if it does not work.
-func (s *sheet) call(f engine.Finding, acts bool) {
+func (s *sheet) call(f docker.Finding, acts bool) {
 	if f.Err == nil {
 		s.line(works, f.Call, f.Request)
 		return

@@ -13,6 +13,7 @@ import (
 
 	"defib/alerts"
 	"defib/engine"
+	"defib/engine/docker"
 	"defib/restarter"
 )
 
@@ -154,10 +155,10 @@ func (f *flags) tellUnmatched(ctx context.Context, now time.Time, holds restarte
 }
 
 func (f *flags) list(ctx context.Context) ([]*engine.Container, error) {
-	if err := engine.CheckHost(f.host); err != nil {
+	if err := docker.CheckHost(f.host); err != nil {
 		return nil, err
 	}
-	e, err := engine.New(engine.Options{Host: f.host, Timeout: lookupTimeout, Logger: slog.New(slog.DiscardHandler)})
+	e, err := docker.New(docker.Options{Host: f.host, Timeout: lookupTimeout, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}

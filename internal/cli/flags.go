@@ -20,9 +20,10 @@ import (
 	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"defib/collector"
-	"defib/engine"
 	"defib/restarter"
 	"defib/web"
+
+	"defib/engine/docker"
 )
 
 // flags are what the user asked for, checked.
@@ -59,7 +60,7 @@ func newApp(f *flags) *kingpin.Application {
 	app.DefaultEnvars()
 
 	app.Flag("docker.host", "Where the engine listens: unix:///path or tcp://host:port. TLS by DOCKER_CERT_PATH and DOCKER_TLS_VERIFY.").
-		Default(cmp.Or(os.Getenv("DOCKER_HOST"), engine.DefaultHost)).StringVar(&f.host)
+		Default(cmp.Or(os.Getenv("DOCKER_HOST"), docker.DefaultHost)).StringVar(&f.host)
 	app.Flag("docker.timeout", "How long the engine may take for a list or an inspect.").
 		Default("10s").DurationVar(&f.timeout)
 	app.Flag("docker.resync-interval", "How often all containers are listed again, lest an event was lost.").
@@ -206,7 +207,7 @@ func (m *mistakes) positive(flag string, d time.Duration) {
 // check completes the flags and returns every mistake, joined.
 func (f *flags) check() error {
 	m := mistakes(slices.Clone(f.unread))
-	m.of("--docker.host", engine.CheckHost(f.host))
+	m.of("--docker.host", docker.CheckHost(f.host))
 	m.positive("--docker.timeout", f.timeout)
 	m.positive("--docker.resync-interval", f.resync)
 

@@ -12,8 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"defib/engine"
 	"defib/restarter"
+
+	"defib/engine/docker"
 )
 
 // meaning is what the command line and the environment come to.
@@ -110,7 +111,7 @@ func TestEngineIsThatOfDockerUnlessDefibIsToldOtherwise(t *testing.T) {
 			t.Errorf("engine %s, want %s", got, want)
 		}
 	}
-	host(engine.DefaultHost)
+	host(docker.DefaultHost)
 	t.Setenv("DOCKER_HOST", "tcp://docker:2375")
 	host("tcp://docker:2375")
 	t.Setenv("DEFIB_DOCKER_HOST", "tcp://defib:2375")

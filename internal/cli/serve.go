@@ -14,11 +14,13 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/web"
+
+	"defib/engine/docker"
 )
 
 // serve wires everything together and runs it until the context ends.
 func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
-	watch, err := engine.New(engine.Options{
+	watch, err := docker.New(docker.Options{
 		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: logger,
 	})
 	if err != nil {

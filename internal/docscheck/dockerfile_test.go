@@ -121,7 +121,7 @@ func TestDockerfileCopiesWhatIsThere(t *testing.T) {
 // is embedded.
 func TestDockerignoreLeavesWhatTheBuildNeeds(t *testing.T) {
 	for _, needed := range []string{
-		"go.mod", "go.sum", "VERSION", "LICENSE", "main.go", "scripts/build.sh", "engine/engine.go",
+		"go.mod", "go.sum", "VERSION", "LICENSE", "main.go", "scripts/build.sh", "engine/docker/engine.go",
 		"alerts/containers.yml", "alerts/healing.yml", "web/assets/page.js", "restarter/decide.go",
 	} {
 		if _, err := os.Stat(needed); err != nil {

@@ -18,6 +18,8 @@ import (
 	"defib/engine"
 	"defib/internal/cli"
 	"defib/restarter"
+
+	"defib/engine/docker"
 )
 
 // TestMain runs the tests at the root of the repository, which their paths begin at.
@@ -132,7 +134,7 @@ func fullExposition(t *testing.T) *cli.Exposition {
 			Freshness: engine.Outdated,
 		}},
 	}
-	watch, err := engine.New(engine.Options{Host: engine.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
+	watch, err := docker.New(docker.Options{Host: docker.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

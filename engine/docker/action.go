@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	"defib/engine"
+)
+
+// actPatience is how long a start may take: Docker 29 cancels one whose caller
+// leaves. A restart may take the container's stop timeout on top.
+const actPatience = 2 * time.Minute
+
+// Start starts a container that is down, and returns after a fresh inspect of it
+// has been published: until then the action is under way, also when the call
+// timed out, since an engine may carry on. An error means that the container has
+// not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the
+// context ends first, its error is returned and nothing is known.
+func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
+	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context, id string) error {
+		return e.api.Load().ContainerStart(ctx, id, container.StartOptions{})
+	})
+	switch {
+	case now != nil && now.Up():
+		return nil // whoever started it
+	case err == nil && now.Started.Equal(c.Started):
+		return errors.New("the engine accepted it, but the container did not start")
+	}
+	return err
+}
+
+// Restart stops a container that runs, with its own signal and timeout, and
+// starts it. It returns as Start does. The engine carries on with a restart whose
+// caller leaves.
+func (e *Engine) Restart(ctx context.Context, c *engine.Container) error {
+	seconds := int(c.StopTimeout / time.Second) // without it, Podman kills at once
+	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actPatience, func(ctx context.Context, id string) error {
+		return e.api.Load().ContainerRestart(ctx, id, container.StopOptions{Timeout: &seconds})
+	})
+	if err == nil && now.Started.Equal(c.Started) {
+		return errors.New("the engine accepted it, but the container was not started anew")
+	}
+	return err
+}
+
+// act makes one call for the container's ID, waits for the container to be inspected
+// anew, and returns what it is now. What the inspect shows counts more than the
+// call's answer.
+func (e *Engine) act(ctx context.Context, name string, c *engine.Container, patience time.Duration, call func(ctx context.Context, id string) error) (*engine.Container, error) {
+	e.inbox.post(func(time.Time) { e.store.Acting(c.ID, true) })
+	defer e.inbox.post(func(time.Time) { e.store.Acting(c.ID, false) })
+
+	callCtx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := e.call(callCtx, name, func(ctx context.Context) error {
+		act := func(id string) error { return call(ctx, id) }
+		return revealed(act(c.ID), act)
+	})
+
+	fresh := make(chan *engine.Container, 1)
+	e.inbox.post(func(time.Time) { e.store.Refresh(c.ID, fresh) })
+	var now *engine.Container
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case now = <-fresh:
+	}
+	switch {
+	case now == nil:
+		return nil, engine.ErrGone
+	case !now.Started.Equal(c.Started): // its clock may have been set back
+		return now, nil
+	case refused(err):
+		return now, fmt.Errorf("%w: %w", engine.ErrRefused, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), client.IsErrConnectionFailed(err):
+		return now, fmt.Errorf("%w: %w", engine.ErrNoAnswer, err)
+	}
+	return now, err
+}

@@ -1,0 +1,206 @@
+package docker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
+)
+
+// DefaultHost is where Docker listens unless told otherwise.
+const DefaultHost = client.DefaultDockerHost
+
+// An engine that cannot tell of itself is asked so often, and at this pace.
+const (
+	infoTries = 10
+	infoPause = 200 * time.Millisecond
+)
+
+// minAPIVersion is the oldest API that the client library speaks (Docker 1.12).
+const minAPIVersion = "1.24"
+
+// about is what an engine says of itself.
+type about struct {
+	host, version, apiVersion, os, arch string
+	podman                              bool
+	now, then                           time.Time // its clock, and ours at that moment or a little before
+}
+
+// maxSocketPath is the kernel's limit, unix(7).
+const maxSocketPath = 107
+
+// CheckHost refuses an engine address that can never work.
+func CheckHost(host string) error {
+	u, err := client.ParseHostURL(host)
+	if err != nil {
+		return fmt.Errorf("engine address %q: want unix:///path or tcp://host:port: %w", host, err)
+	}
+	switch u.Scheme {
+	case "unix":
+		if len(u.Host) > maxSocketPath {
+			return fmt.Errorf("engine address %q: the path of a socket has at most %d characters", host, maxSocketPath)
+		}
+		return nil
+	case "tcp", "http", "https":
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+			return fmt.Errorf("engine address %q: want a port, as in tcp://host:2376", host)
+		}
+		return nil
+	case "ssh":
+		return fmt.Errorf("engine address %q: ssh:// is not supported: forward the socket with `ssh -nNT -L /path/docker.sock:/var/run/docker.sock HOST` and use unix:///path/docker.sock", host)
+	}
+	return fmt.Errorf("engine address %q: %s:// is not supported: want unix:///path or tcp://host:port", host, u.Scheme)
+}
+
+// dial makes a client for one connection, agrees on an API version and asks the
+// engine who it is. A client never raises a version that it once agreed on, so
+// each connection has its own: the engine may have been upgraded meanwhile.
+func (e *Engine) dial(ctx context.Context) (*client.Client, about, error) {
+	api, err := e.client()
+	if err != nil {
+		return nil, about{}, err
+	}
+	a, err := e.meet(ctx, api)
+	if err != nil {
+		_ = api.Close()
+		return nil, about{}, err
+	}
+	return api, a, nil
+}
+
+// client makes a client, which has not connected yet.
+func (e *Engine) client() (*client.Client, error) {
+	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
+	if e.transport != nil {
+		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
+	}
+	api, err := client.NewClientWithOpts(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("set up the connection to %s: %w (see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY)", e.Host, err)
+	}
+	return api, nil
+}
+
+func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	if err := e.call(ctx, callPing, func(ctx context.Context) error { return ping(ctx, api) }); err != nil {
+		return about{}, err
+	}
+	v, err := api.ServerVersion(ctx)
+	if err != nil {
+		return about{}, fmt.Errorf("ask for its version: %w", e.answered(ctx, callVersion, err))
+	}
+	if versions.LessThan(v.APIVersion, minAPIVersion) {
+		return about{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
+	}
+	a := about{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch}
+	for _, c := range v.Components {
+		a.podman = a.podman || strings.HasPrefix(c.Name, "Podman")
+	}
+	e.ask(ctx, api, &a)
+	return a, nil
+}
+
+// ask completes what is known of the engine. A proxy may refuse it: then the host
+// has no name, and its clock is taken to be ours. Podman fails as long as one of
+// its containers is being removed.
+func (e *Engine) ask(ctx context.Context, api *client.Client, a *about) {
+	for range infoTries {
+		a.then = time.Now()
+		a.now = a.then
+		info, err := api.Info(ctx)
+		if err = e.answered(ctx, callInfo, err); err == nil {
+			a.host = info.Name
+			if t := parseTime(info.SystemTime); !t.IsZero() {
+				a.now = t
+			}
+		}
+		if err == nil || refused(err) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(infoPause):
+		}
+	}
+}
+
+// ping asks for a sign of life. The client takes redirects for one.
+func ping(ctx context.Context, api *client.Client) error {
+	p, err := api.Ping(ctx)
+	if err == nil && p.APIVersion == "" {
+		err = errors.New("what answers does not speak Docker's API")
+	}
+	return err
+}
+
+// advise explains in one sentence why the engine cannot be reached, and what to
+// do about it. The client library hides the cause of a failed connection: dial
+// once more to learn it.
+func (e *Engine) advise(ctx context.Context, err error) error {
+	switch {
+	case refused(err):
+		return err // which says what to allow
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: no answer within %s: the engine hangs, or something on the way drops the connection", err, e.Timeout)
+	case !client.IsErrConnectionFailed(err):
+		return adviseTLS(err)
+	}
+	u, parseErr := client.ParseHostURL(e.Host)
+	if parseErr != nil {
+		return err
+	}
+	network, addr := u.Scheme, u.Host
+	if network != "unix" {
+		network = "tcp"
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	conn, dialErr := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if dialErr == nil {
+		_ = conn.Close()
+		return adviseTLS(err)
+	}
+	return adviseDial(network, addr, dialErr)
+}
+
+func adviseDial(network, addr string, err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "there is no such socket: is Docker running on this host? In a container, mount the directory of the socket; elsewhere set --docker.host"
+	case errors.Is(err, fs.ErrPermission):
+		advice = "run Defib with the group of the socket (stat -c %g " + addr + "), in a container with --group-add"
+	case errors.Is(err, syscall.ECONNREFUSED) && network == "unix":
+		advice = "nobody listens on the socket: is Docker running? In a container, mount the directory of the socket, not the file, which goes stale when Docker restarts"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		advice = "does the engine listen there?"
+	default:
+		return fmt.Errorf("cannot connect: %w", err)
+	}
+	return fmt.Errorf("%w: %s", err, advice)
+}
+
+func adviseTLS(err error) error {
+	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	text := err.Error()
+	switch {
+	case unverified || strings.Contains(text, "certificate"):
+		return fmt.Errorf("%w: the certificates do not fit: DOCKER_CERT_PATH must hold ca.pem, cert.pem and key.pem for this engine", err)
+	case strings.Contains(text, "TLS"), strings.Contains(text, "tls:"), strings.Contains(text, "HTTPS"):
+		return fmt.Errorf("%w: one side speaks TLS and the other does not: see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY", err)
+	}
+	return err
+}

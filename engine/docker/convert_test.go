@@ -1,0 +1,260 @@
+package docker
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"defib/engine"
+	"defib/engine/internal/store"
+)
+
+var recordedEngines = []string{"docker-20.10", "docker-29", "podman-4.3"}
+
+// recorded reads a file of a recording of a live engine.
+func recorded[T any](t *testing.T, recording, file string) (v T) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", recording, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%s/%s: %v", recording, file, err)
+	}
+	return v
+}
+
+// sameContainer takes nothing and nil for one.
+var sameContainer = cmpopts.EquateEmpty()
+
+func stamped(t *testing.T, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func TestInspectsOfEveryEngineAreRead(t *testing.T) {
+	shop := map[string]string{engine.LabelProject: "shop", engine.LabelService: "crash"}
+	for _, tc := range []struct {
+		recording, file string
+		want            engine.Container
+	}{
+		{"docker-20.10", "crash", engine.Container{
+			ID: "78c6eedf99de431192be226f38028f8dd2935f45a79a22afacbe8483f53d946b", Name: "crash", Image: "victim", Labels: shop,
+			State: engine.Exited, Exit: engine.Exit{Known: true, Code: 3}, RestartPolicy: "no",
+			Created: stamped(t, "2026-11-23T04:54:37.828045761Z"), Started: stamped(t, "2026-11-23T04:54:38.026300222Z"), Finished: stamped(t, "2026-11-23T04:54:39.027681927Z"),
+		}},
+		{"docker-20.10", "oom", engine.Container{
+			Name: "oom", Image: "victim",
+			State: engine.Exited, Exit: engine.Exit{Known: true, Code: 137, OOMKilled: true}, RestartPolicy: "no",
+			Created: stamped(t, "2026-11-23T04:54:52.31913775Z"), Started: stamped(t, "2026-11-23T04:54:52.49453102Z"), Finished: stamped(t, "2026-11-23T04:54:53.512870625Z"),
+		}},
+		{"docker-20.10", "created", engine.Container{
+			Name: "created", Image: "victim", State: engine.Created, RestartPolicy: "no", Created: stamped(t, "2026-11-23T04:55:07.568512086Z"),
+		}},
+		{"docker-20.10", "restarting", engine.Container{
+			Name: "restarting", Image: "victim",
+			State: engine.Restarting, Exit: engine.Exit{Known: true, Code: 1}, RestartCount: 7, RestartPolicy: "always",
+			Created: stamped(t, "2026-11-23T04:55:07.597623706Z"), Started: stamped(t, "2026-11-23T04:55:15.215727062Z"), Finished: stamped(t, "2026-11-23T04:55:15.245128458Z"),
+		}},
+		{"docker-29", "loop", engine.Container{
+			Name: "loop", Image: "victim", State: engine.Exited, Exit: engine.Exit{Known: true, Code: 5}, RestartCount: 2, RestartPolicy: "on-failure",
+			Created: stamped(t, "2026-11-23T04:55:27.624890769Z"), Started: stamped(t, "2026-11-23T04:55:28.167318712Z"), Finished: stamped(t, "2026-11-23T04:55:28.254650717Z"),
+		}},
+		{"docker-29", "paused", engine.Container{
+			Name: "paused", Image: "victim", State: engine.Paused, RestartPolicy: "no",
+			Created: stamped(t, "2026-11-23T04:55:45.335733629Z"), Started: stamped(t, "2026-11-23T04:55:45.357254511Z"),
+		}},
+		{"docker-29", "sick", engine.Container{
+			Name: "sick", Image: "victim:health", State: engine.Running, HealthCheck: true, Health: engine.Unhealthy, HealthOutput: "sick", RestartPolicy: "no",
+			Created: stamped(t, "2026-11-23T04:55:34.893339108Z"), Started: stamped(t, "2026-11-23T04:55:49.748956392Z"), Finished: stamped(t, "2026-11-23T04:55:41.037631862Z"),
+		}},
+		{"docker-29", "shop-web", engine.Container{
+			Name: "shop-web", Image: "victim", State: engine.Running, RestartPolicy: "unless-stopped",
+			Created: stamped(t, "2026-11-23T04:55:19.534794895Z"), Started: stamped(t, "2026-11-23T04:55:23.014291586Z"), Finished: stamped(t, "2026-11-23T04:55:22.984579402Z"),
+		}},
+		{"docker-29", "kid", engine.Container{
+			Name: "kid", Image: "victim", State: engine.Running, RestartPolicy: "no",
+			Parents: []engine.Parent{{Namespace: engine.Network, Container: "92ca52fc774dc338b3717129aebe781656bcafa9da9d644bd334776c72fa8f5e"}},
+			Created: stamped(t, "2026-11-23T04:55:45.627411332Z"), Started: stamped(t, "2026-11-23T04:55:45.653826063Z"),
+		}},
+		{"podman-4.3", "restarting", engine.Container{ // "stopped" is Podman's word
+			Name: "restarting", Image: "docker.io/library/victim:latest", State: engine.Exited, Exit: engine.Exit{Known: true, Code: 1},
+			RestartCount: 73, RestartPolicy: "always", StopSignal: 15,
+			Created: stamped(t, "2026-11-23T04:56:22.906472328Z"), Started: stamped(t, "2026-11-23T04:56:30.513681835Z"), Finished: stamped(t, "2026-11-23T04:56:30.511545093Z"),
+		}},
+		{"podman-4.3", "up", engine.Container{ // whose health status is "" without a health check
+			Name: "up", Image: "docker.io/library/victim:latest", State: engine.Running, RestartPolicy: "no", StopSignal: 15,
+			Created: stamped(t, "2026-11-23T04:56:22.665037136Z"), Started: stamped(t, "2026-11-23T04:56:22.738106252Z"),
+		}},
+	} {
+		t.Run(tc.recording+"/"+tc.file, func(t *testing.T) {
+			in := recorded[container.InspectResponse](t, tc.recording, "inspect-"+tc.file+".json")
+			got := fromInspect(in)
+			tc.want.Inspected, tc.want.ID, tc.want.ImageID = true, in.ID, in.Image
+			if tc.recording != "podman-4.3" { // which says 0
+				tc.want.StopTimeout = 10 * time.Second
+			}
+			tc.want.Command = append([]string{in.Path}, in.Args...)
+			tc.want.ImageName = "docker.io/library/victim:latest"
+			if strings.HasSuffix(tc.want.Image, ":health") {
+				tc.want.ImageName = "docker.io/library/victim:health"
+			}
+			if diff := cmp.Diff(&tc.want, got, sameContainer); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// An inspect that lacks its parts, as proxies and other engines make them, is
+// read as far as it goes.
+func TestPartialInspectsAreRead(t *testing.T) {
+	for _, text := range []string{
+		`{}`, `{"Id":"a"}`, `{"Id":"a","State":null,"Config":null,"HostConfig":null}`,
+		`{"Id":"a","State":{"Status":"running","Health":null},"Config":{},"HostConfig":{}}`,
+	} {
+		var in container.InspectResponse
+		if err := json.Unmarshal([]byte(text), &in); err != nil {
+			t.Fatal(err)
+		}
+		if c := fromInspect(in); !c.Inspected || c.RestartPolicy != "no" {
+			t.Errorf("%s: %+v", text, c)
+		}
+	}
+	if c := fromInspect(container.InspectResponse{}); c.ID != "" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestTheLastLineOfAHealthCheckIsKept(t *testing.T) {
+	run := func(output string) *container.HealthcheckResult { return &container.HealthcheckResult{Output: output} }
+	for want, log := range map[string][]*container.HealthcheckResult{
+		"":                             nil,
+		"503":                          {run("connection refused"), run("503\n")},
+		"gave up":                      {run("trying\r\n  gave up  \r\n\n")},
+		strings.Repeat("x", maxOutput): {run("y\n" + strings.Repeat("x", 4096))},
+		"odd":                          {run("odd\xff")},
+	} {
+		if got := lastLine(log); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestHealthCountsOnlyWhileItRuns(t *testing.T) {
+	in := recorded[container.InspectResponse](t, "docker-29", "inspect-sick.json")
+	in.State.Status, in.State.Running = container.StateExited, false
+	if c := fromInspect(in); !c.HealthCheck || c.Health != engine.NoHealth {
+		t.Errorf("exited: check %v, health %q; want true and none", c.HealthCheck, c.Health)
+	}
+}
+
+// The list and the inspects of a recording tell of the same containers.
+func TestListsOfEveryEngineAreRead(t *testing.T) {
+	for _, recording := range recordedEngines {
+		for _, s := range recorded[[]container.Summary](t, recording, "list.json") {
+			got := toListItem(s)
+			t.Run(recording+"/"+got.Name, func(t *testing.T) {
+				want := fromInspect(recorded[container.InspectResponse](t, recording, "inspect-"+got.Name+".json"))
+				// A list knows the second only, Podman's list writes the id of
+				// the image otherwise, and its "restarting" is what is caught.
+				want.Created = want.Created.Truncate(time.Second)
+				if recording == "podman-4.3" && got.Name == "restarting" {
+					want.State = got.State
+				}
+				known := store.ListItem{
+					ID: want.ID, Name: want.Name, Image: want.Image, ImageID: want.ImageID, Labels: want.Labels, State: want.State, Created: want.Created,
+					Status: s.Status,
+				}
+				if diff := cmp.Diff(known, got, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("-inspect +list:\n%s", diff)
+				}
+				if recording != "podman-4.3" && got.Differs(fromInspect(recorded[container.InspectResponse](t, recording, "inspect-"+got.Name+".json"))) {
+					t.Error("the list is taken to contradict the inspect")
+				}
+			})
+		}
+	}
+}
+
+func TestSummaryName(t *testing.T) {
+	for _, tc := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"/web"}, "web"},
+		{[]string{"/shop/db", "/db"}, "db"}, // an alias by a link
+		{[]string{"/shop/db"}, ""},
+		{nil, ""},
+	} {
+		if got := summaryName(tc.names); got != tc.want {
+			t.Errorf("%q: %q, want %q", tc.names, got, tc.want)
+		}
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "15": 15, "TERM": 15, "SIGTERM": 15, "sigterm": 15, "Int": 2, "SIGQUIT": 3, "KILL": 9, "USR1": 10,
+		"RTMIN": 34, "SIGRTMIN+3": 37, "rtmin+15": 49, "37": 37, "nonsense": 0,
+	} {
+		if got := parseSignal(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		"":                               {},
+		"0001-01-01T00:00:00Z":           {},
+		"nonsense":                       {},
+		"2026-11-23T04:54:37.828045761Z": time.Date(2026, 11, 23, 4, 54, 37, 828045761, time.UTC),
+		"2026-11-23T06:54:37.5+02:00":    time.Date(2026, 11, 23, 4, 54, 37, 500_000_000, time.UTC),
+	} {
+		if got := parseTime(text); !got.Equal(want) {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestParseState(t *testing.T) {
+	for _, s := range engine.States {
+		if got := parseState(string(s)); got != s {
+			t.Errorf("%s: %s", s, got)
+		}
+	}
+	for text, want := range map[string]engine.State{"stopped": engine.Exited, "configured": engine.Created, "initialized": engine.Created, "stopping": engine.Running} {
+		if got := parseState(text); got != want {
+			t.Errorf("Podman's %s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestParentsAreReadFromTheModes(t *testing.T) {
+	for name, row := range map[string]struct {
+		host container.HostConfig
+		want []engine.Parent
+	}{
+		"none":       {container.HostConfig{NetworkMode: "bridge", PidMode: "host", IpcMode: "shareable"}, nil},
+		"of Podman":  {container.HostConfig{NetworkMode: "slirp4netns", PidMode: "private", IpcMode: "private"}, nil},
+		"one":        {container.HostConfig{PidMode: "container:vpn"}, []engine.Parent{{Namespace: engine.PID, Container: "vpn"}}},
+		"one of all": {container.HostConfig{IpcMode: "container:db", PidMode: "container:vpn", NetworkMode: "container:4f"}, []engine.Parent{{Namespace: engine.Network, Container: "4f"}, {Namespace: engine.PID, Container: "vpn"}, {Namespace: engine.IPC, Container: "db"}}},
+	} {
+		got := fromInspect(container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &row.host}}).Parents
+		if d := cmp.Diff(row.want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// Package docker watches one Docker Engine, or Podman's Docker API, and acts on its
+// containers. It is the only package that knows Docker's client.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"defib/engine"
+	"defib/engine/internal/store"
+)
+
+const (
+	// Up gives the engine so long to answer a ping.
+	pingPatience = time.Second
+	// Up overlooks an event stream that is away for so long.
+	lostPatience = 5 * time.Second
+	// Up takes a picture for current for so many resync intervals after its list.
+	staleAfter = 3
+)
+
+// Options say which engine to watch, and how.
+type Options struct {
+	Host           string        // as DOCKER_HOST: unix:///path or tcp://host:port
+	Timeout        time.Duration // of a list, an inspect, and of opening the stream
+	ResyncInterval time.Duration // between two lists
+	Logger         *slog.Logger
+}
+
+// Engine watches one Docker Engine and acts on its containers. All its methods
+// may be called at once from several goroutines, Run only once.
+type Engine struct {
+	Options
+	metrics *metrics
+
+	api     atomic.Pointer[client.Client] // of the newest connection; nil before the first
+	picture atomic.Pointer[engine.Picture]
+	cause   atomic.Pointer[string] // why there is no connection
+	news    chan struct{}
+
+	transport http.RoundTripper // to an engine within this process; nil: to Host
+
+	self     self
+	refusals refusals
+
+	inbox inbox
+	store *store.Store // owned by Run
+	about about        // owned by Run
+
+	imagesFault string // what was last said about listing images; owned by Run
+	vague       bool   // owned by Run: it was said what the engine does not tell
+}
+
+// New returns an Engine that does nothing until Run. It fails on a host that
+// can never work.
+func New(o Options) (*Engine, error) {
+	if err := CheckHost(o.Host); err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		Options:  o,
+		metrics:  newMetrics(),
+		self:     knowThyself(),
+		news:     make(chan struct{}, 1),
+		inbox:    inbox{wake: make(chan struct{}, 1)},
+		store:    store.New(),
+		refusals: refusals{calls: map[string]bool{}},
+	}
+	e.picture.Store(&engine.Picture{})
+	return e, nil
+}
+
+// Picture returns the newest picture. It is empty before the first connection.
+func (e *Engine) Picture() *engine.Picture { return e.picture.Load() }
+
+// News gets an element after the picture has changed. It is for one receiver.
+func (e *Engine) News() <-chan struct{} { return e.news }
+
+// Up returns the picture if it is current and the engine answers a ping within
+// a second; otherwise an error says why not. It asks the engine for one ping
+// and nothing else.
+func (e *Engine) Up(ctx context.Context) (*engine.Picture, error) {
+	p := e.Picture()
+	switch {
+	case p.First.IsZero():
+		return nil, e.away("there is no picture of its containers yet")
+	case !p.Connected && time.Since(p.Lost) > lostPatience:
+		return nil, e.away("its event stream has been down for " + time.Since(p.Lost).Round(time.Second).String())
+	case time.Since(p.Listed) > staleAfter*e.ResyncInterval:
+		return nil, e.away("its last list of containers is " + time.Since(p.Listed).Round(time.Second).String() + " old")
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	if err := e.call(ctx, callPing, func(ctx context.Context) error { return ping(ctx, e.api.Load()) }); err != nil {
+		return nil, fmt.Errorf("the engine does not answer: %w", err)
+	}
+	return p, nil
+}
+
+func (e *Engine) away(what string) error {
+	if cause := e.cause.Load(); cause != nil {
+		what += ": " + *cause
+	}
+	return errors.New("the engine is away: " + what)
+}
+
+// publish makes the book's picture the newest.
+func (e *Engine) publish() {
+	p := e.store.Picture()
+	p.Host, p.Version, p.APIVersion, p.OS, p.Arch = e.about.host, e.about.version, e.about.apiVersion, e.about.os, e.about.arch
+	p.Self = e.self.among(p.Containers)
+	e.picture.Store(p)
+	select {
+	case e.news <- struct{}{}:
+	default:
+	}
+}
+
+// inbox is the one queue into the goroutine that owns the book: what is posted
+// first is done first. Posting never blocks.
+type inbox struct {
+	mu    sync.Mutex
+	items []func(now time.Time)
+	wake  chan struct{}
+}
+
+func (q *inbox) post(f func(now time.Time)) {
+	q.mu.Lock()
+	q.items = append(q.items, f)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *inbox) take() []func(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := q.items
+	q.items = nil
+	return items
+}

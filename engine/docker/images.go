@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"context"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/image"
+)
+
+// imageNames turns a list of images into IDs by canonical name.
+func imageNames(list []image.Summary) map[string]string {
+	names := map[string]string{}
+	for _, s := range list {
+		for _, tag := range s.RepoTags {
+			names[imageName(tag)] = s.ID
+		}
+		for _, digest := range s.RepoDigests {
+			names[imageName(digest)] = s.ID
+		}
+	}
+	delete(names, "") // <none>:<none>
+	return names
+}
+
+// imageName writes a name in the one way that all its spellings come to: with
+// registry and tag, or with the digest alone, which decides. It is "" for what is
+// no name, a full ID for example. A short ID looks like a name that nobody has.
+func imageName(s string) string {
+	named, err := reference.ParseNormalizedNamed(s)
+	if err != nil {
+		return ""
+	}
+	if d, ok := named.(reference.Digested); ok {
+		return named.Name() + "@" + d.Digest().String()
+	}
+	return reference.TagNameOnly(named).String()
+}
+
+// listImages asks for all images.
+func (c *connection) listImages(ctx context.Context) {
+	c.wg.Go(func() {
+		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		var names map[string]string
+		var refusal error
+		err := c.call(callCtx, callImages, func(ctx context.Context) error {
+			list, err := c.api.ImageList(ctx, image.ListOptions{})
+			if refused(err) {
+				refusal = explained(callImages, err) // somebody wants it so: that is no failure
+				return nil
+			}
+			if err == nil {
+				names = imageNames(list)
+			}
+			return err
+		})
+		c.post(ctx, func(now time.Time) {
+			c.store.ImagesAnswered(now, names, refusal != nil)
+			c.tellImages(err, refusal)
+		})
+	})
+}
+
+// tellImages says once that images cannot be listed, and once that they can again.
+func (c *connection) tellImages(err, refusal error) {
+	fault := ""
+	for _, e := range []error{err, refusal} {
+		if e != nil {
+			fault = e.Error()
+		}
+	}
+	if fault == c.imagesFault {
+		return
+	}
+	c.imagesFault = fault
+	switch {
+	case refusal != nil:
+		c.Logger.Info("images may not be listed: docker_container_image_outdated is left out", "err", refusal)
+	case err != nil:
+		c.Logger.Warn("the engine does not list its images: docker_container_image_outdated is left out", "err", err)
+	default:
+		c.Logger.Info("the engine lists its images again")
+	}
+}

@@ -1,0 +1,219 @@
+package docker
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/image"
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+	"defib/engine/internal/store"
+)
+
+var (
+	oldImage = "sha256:" + strings.Repeat("0", 64)
+	newImage = "sha256:" + strings.Repeat("1", 64)
+)
+
+func TestFreshnessByTheSpellingsOfAName(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("d", 64)
+	known := imageNames([]image.Summary{
+		{ID: oldImage, RepoTags: []string{"<none>:<none>"}, RepoDigests: []string{"<none>@<none>"}},
+		{ID: newImage, RepoTags: []string{"nginx:latest", "nginx:1.25", "localhost/web:latest", "quay.io/org/app:v1", "registry:5000/app:latest"}, RepoDigests: []string{"nginx@" + digest}},
+	})
+	for name, want := range map[string]engine.Freshness{
+		"nginx": engine.Outdated, "nginx:1.25": engine.Outdated, "library/nginx": engine.Outdated, "docker.io/library/nginx:latest": engine.Outdated,
+		"index.docker.io/library/nginx": engine.Outdated, "localhost/web": engine.Outdated, "quay.io/org/app:v1": engine.Outdated, "registry:5000/app": engine.Outdated,
+		"nginx@" + digest: engine.Outdated, "nginx:gone@" + digest: engine.Outdated,
+
+		"nginx:1.26": engine.FreshnessUnknown, "quay.io/org/app": engine.FreshnessUnknown, "web": engine.FreshnessUnknown,
+		oldImage: engine.FreshnessUnknown, newImage: engine.FreshnessUnknown, newImage[7:]: engine.FreshnessUnknown, newImage[7:19]: engine.FreshnessUnknown,
+		"nginx@" + oldImage: engine.FreshnessUnknown, "": engine.FreshnessUnknown, "<none>:<none>": engine.FreshnessUnknown, "No:Name:At all": engine.FreshnessUnknown,
+	} {
+		if got := store.FreshnessOf(known, &engine.Container{ImageName: imageName(name), ImageID: oldImage}); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+		if want == engine.Outdated {
+			want = engine.Fresh
+		}
+		if got := store.FreshnessOf(known, &engine.Container{ImageName: imageName(name), ImageID: newImage}); got != want {
+			t.Errorf("%q, of the new image: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// putOf adds a running container of an image, without a word of it.
+func (f *fakeEngine) putOf(name, imageName, imageID string) string {
+	id := f.put(name)
+	f.change(id, func(c *container.InspectResponse) { c.Config.Image, c.Image = imageName, imageID })
+	return id
+}
+
+// point makes a name mean an image; no name leaves the image without one.
+func (f *fakeEngine) point(name, imageID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.images {
+		f.images[i].RepoTags = nil
+	}
+	line := image.Summary{ID: imageID}
+	if name != "" {
+		line.RepoTags = []string{name}
+	}
+	f.images = append(f.images, line)
+}
+
+func (f *fakeEngine) emitImage(action events.Action, imageID string) {
+	f.announce(events.Message{Type: events.ImageEventType, Action: action, TimeNano: f.now().UnixNano(), Actor: events.Actor{ID: imageID}})
+}
+
+// is waits until nothing but time can change anything, and then checks what the
+// picture says.
+func (w *watchedEngine) is(t *testing.T, when string, want map[string]engine.Freshness) {
+	t.Helper()
+	synctest.Wait()
+	got := map[string]engine.Freshness{}
+	for _, c := range w.Picture().Containers {
+		got[c.Name] = c.Freshness
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s, -want +got:\n%s", when, d)
+	}
+}
+
+func TestImageEventsTellWhatIsOutdated(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		f.point("web:latest", oldImage)
+		f.putOf("web", "web", oldImage)
+		f.putOf("byid", oldImage, oldImage)
+		w := connectedInProcess(t, f)
+		w.is(t, "at first", map[string]engine.Freshness{"web": engine.Fresh, "byid": engine.FreshnessUnknown})
+
+		f.point("web:latest", newImage)
+		f.emitImage("pull", "web:latest")
+		f.emitImage("tag", newImage)
+		time.Sleep(store.ImagesSettle)
+		w.is(t, "after a pull", map[string]engine.Freshness{"web": engine.Outdated, "byid": engine.FreshnessUnknown})
+		if n := f.asked("images"); n != 2 {
+			t.Errorf("the images were listed %d times, want once for both events and once before", n)
+		}
+
+		fresh := f.putOf("web", "web", newImage)
+		f.destroy(w.Picture().Find("web").ID)
+		f.emit(fresh, "create")
+		w.is(t, "created anew", map[string]engine.Freshness{"web": engine.Fresh, "byid": engine.FreshnessUnknown})
+
+		f.point("", newImage)
+		f.emitImage("untag", newImage)
+		time.Sleep(store.ImagesSettle)
+		w.is(t, "without the name", map[string]engine.Freshness{"web": engine.FreshnessUnknown, "byid": engine.FreshnessUnknown})
+
+		before := f.asked("images")
+		time.Sleep(store.ImagesEvery)
+		synctest.Wait()
+		if n := f.asked("images") - before; n != 1 {
+			t.Errorf("in an hour without news they were listed %d times, want once", n)
+		}
+		if n := metric(t, w.Engine, "defib_engine_events_total"); n != 2 {
+			t.Errorf("%v container events, want 2", n)
+		}
+	})
+}
+
+// BuildKit announces nothing on older engines: then a new container is the first
+// sign of its image.
+func TestContainerOfAnImageMadeWithoutAWordIsNotOutdated(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		f.point("web:latest", oldImage)
+		f.putOf("old", "web", oldImage)
+		w := connectedInProcess(t, f)
+		w.is(t, "at first", map[string]engine.Freshness{"old": engine.Fresh})
+		f.point("web:latest", newImage)
+		f.emit(f.putOf("new", "web", newImage), "create")
+		w.is(t, "at once", map[string]engine.Freshness{"old": engine.Fresh, "new": engine.FreshnessUnknown})
+		time.Sleep(store.ImagesSettle)
+		w.is(t, "soon", map[string]engine.Freshness{"old": engine.Outdated, "new": engine.Fresh})
+	})
+}
+
+func TestListOfImagesThatEventsHaveOvertakenIsAskedForAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		f.point("web:latest", oldImage)
+		f.putOf("web", "web", newImage)
+		f.on("images", func(w http.ResponseWriter, r *http.Request) {
+			stale := append([]image.Summary{}, f.images...)
+			f.point("web:latest", newImage)
+			f.emitImage("tag", newImage)
+			time.Sleep(time.Millisecond) // the event is faster
+			f.write(w, stale)
+			f.on("images", nil)
+		})
+		w := connectedInProcess(t, f)
+		time.Sleep(10 * time.Millisecond)
+		w.is(t, "overtaken", map[string]engine.Freshness{"web": engine.FreshnessUnknown})
+		time.Sleep(store.ImagesSettle)
+		w.is(t, "soon", map[string]engine.Freshness{"web": engine.Fresh})
+	})
+}
+
+func TestImagesThatMayNotBeListedAreNoFailure(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		f.point("web:latest", newImage)
+		f.putOf("web", "web", oldImage)
+		f.on("images", answers(http.StatusForbidden, "not allowed"))
+		w := connectedInProcess(t, f)
+		for range 3 {
+			f.emitImage("tag", newImage)
+			time.Sleep(2 * store.ImagesSettle)
+		}
+		w.is(t, "refused", map[string]engine.Freshness{"web": engine.FreshnessUnknown})
+		if n := f.asked("images"); n != 1 {
+			t.Errorf("asked %d times, want once", n)
+		}
+		f.drop(false)
+		time.Sleep(reconnectMost)
+		synctest.Wait()
+		if lines := w.log.lines("level=INFO", "images may not be listed", "not allowed"); len(lines) != 1 || f.asked("images") != 2 {
+			t.Errorf("said %d times, asked %d times", len(lines), f.asked("images"))
+		}
+		if n := metricFailures(t, w.Engine, callImages); n != 0 {
+			t.Errorf("%v failures", n)
+		}
+		f.on("images", nil)
+		time.Sleep(store.ImagesEvery)
+		w.is(t, "allowed", map[string]engine.Freshness{"web": engine.Outdated})
+		if len(w.log.lines("lists its images again")) != 1 {
+			t.Error("no word that they are listed again")
+		}
+	})
+}
+
+func TestImagesThatCannotBeListedAreUnknownUntilTheyCan(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		f.point("web:latest", newImage)
+		f.putOf("web", "web", oldImage)
+		w := connectedInProcess(t, f)
+		w.is(t, "at first", map[string]engine.Freshness{"web": engine.Outdated})
+		f.on("images", answers(http.StatusInternalServerError, "no"))
+		f.emitImage("tag", newImage)
+		time.Sleep(store.ImagesSettle + store.ImagesRetry)
+		w.is(t, "in vain", map[string]engine.Freshness{"web": engine.FreshnessUnknown})
+		if n := metricFailures(t, w.Engine, callImages); n != 2 || len(w.log.lines("level=WARN", "does not list its images")) != 1 {
+			t.Errorf("%v failures, want 2 and one word of them", n)
+		}
+		f.on("images", hangs)
+		time.Sleep(store.ImagesRetry)
+		if !w.Picture().Connected {
+			t.Error("it is not connected")
+		}
+		f.on("images", nil)
+		time.Sleep(store.ImagesRetry + 10*time.Second)
+		w.is(t, "again", map[string]engine.Freshness{"web": engine.Outdated})
+	})
+}

@@ -1,0 +1,195 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+
+	"defib/engine"
+	"defib/engine/internal/store"
+)
+
+// Finding tells how the engine takes one of the calls that Defib makes.
+type Finding struct {
+	Call    string // as in the label call of the metrics; version and info too
+	Request string // method and path, for the settings of a proxy
+	Err     error  // why it does not work; nil: it does
+	Refused bool   // the engine, or a proxy before it, forbids it
+}
+
+// Survey is what an engine says of itself and how it takes each call. What it
+// does not say is "".
+type Survey struct {
+	Host, Version, APIVersion, OS, Arch string
+	Findings                            []Finding // only of ping if that fails
+}
+
+// Survey makes each call that Defib ever makes, once, and changes nothing:
+// containers are inspected, started and restarted by an ID that none has. It
+// needs no Run. The error says that there cannot be a connection.
+func (e *Engine) Survey(ctx context.Context) (Survey, error) {
+	api, err := e.client()
+	if err != nil {
+		return Survey{}, err
+	}
+	defer api.Close()
+	s := Survey{}
+	for _, q := range s.questions(api) {
+		err := e.within(ctx, q.ask)
+		if q.call == callPing && err != nil {
+			err = e.advise(ctx, err)
+		}
+		s.Findings = append(s.Findings, Finding{Call: q.call, Request: requests[q.call], Err: err, Refused: refused(err)})
+		if q.call == callPing && err != nil {
+			break
+		}
+	}
+	return s, nil
+}
+
+// question is one call of a survey.
+type question struct {
+	call string
+	ask  func(context.Context) error
+}
+
+// questions are all calls, of which some note what the engine says of itself.
+func (s *Survey) questions(api *client.Client) []question {
+	nobody := strangeID()
+	return []question{
+		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
+		{callVersion, func(ctx context.Context) error {
+			v, err := api.ServerVersion(ctx)
+			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch
+			return err
+		}},
+		{callInfo, func(ctx context.Context) error {
+			info, err := api.Info(ctx)
+			s.Host = info.Name
+			return err
+		}},
+		{callList, func(ctx context.Context) error {
+			_, err := api.ContainerList(ctx, container.ListOptions{All: true})
+			return err
+		}},
+		{callInspect, func(ctx context.Context) error {
+			_, err := api.ContainerInspect(ctx, nobody)
+			return known(err)
+		}},
+		{callEvents, func(ctx context.Context) error { return listens(ctx, api) }},
+		{callImages, func(ctx context.Context) error {
+			_, err := api.ImageList(ctx, image.ListOptions{})
+			return err
+		}},
+		{callStart, func(ctx context.Context) error {
+			return known(api.ContainerStart(ctx, nobody, container.StartOptions{}))
+		}},
+		{callRestart, func(ctx context.Context) error {
+			return known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
+		}},
+	}
+}
+
+// within gives one call the time that a list may take.
+func (e *Engine) within(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	err := ask(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s", e.Timeout)
+	}
+	return err
+}
+
+// strangeID is a container ID that no container has.
+func strangeID() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // which never fails
+	return hex.EncodeToString(b)
+}
+
+// known reads the answer to a call for a container that does not exist.
+func known(err error) error {
+	switch {
+	case err == nil:
+		return errors.New("what answers knows a container that does not exist")
+	case absent(err):
+		return nil
+	}
+	return err
+}
+
+// listens asks for the events of a moment long past, which ends by itself. Of a
+// stream that goes on, the client does not say at once that it has been refused.
+func listens(ctx context.Context, api *client.Client) error {
+	long := stamp(time.Unix(1, 0))
+	past, ended := api.Events(ctx, events.ListOptions{Since: long, Until: long, Filters: eventFilters()})
+	for {
+		select {
+		case <-past:
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// List asks once for all containers. Of each only what a list says is known: it has
+// not been inspected. It needs no Run.
+func (e *Engine) List(ctx context.Context) ([]*engine.Container, error) {
+	api, err := e.client()
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	var containers []*engine.Container
+	err = e.within(ctx, func(ctx context.Context) error {
+		list, err := api.ContainerList(ctx, container.ListOptions{All: true})
+		for _, s := range list {
+			containers = append(containers, toListItem(s).Container())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, e.advise(ctx, err)
+	}
+	return containers, nil
+}
+
+// First runs the watch until there is a picture of all containers, and returns
+// it. It takes the place of Run.
+func (e *Engine) First(ctx context.Context) (*engine.Picture, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout+store.SyncPatience)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = e.Run(ctx) // which only ever ends
+	}()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	for {
+		p := e.Picture()
+		if p.Connected {
+			return p, nil
+		}
+		select {
+		case <-e.News():
+		case <-ctx.Done():
+			return nil, e.away("there is no picture of its containers within " + (e.Timeout + store.SyncPatience).String())
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package docker
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"defib/engine"
+)
+
+// surveyed asks a fake engine, by call: "" what works, else the error.
+func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Survey, map[string]string) {
+	t.Helper()
+	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Survey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, finding := range s.Findings {
+		found[finding.Call] = ""
+		if finding.Err != nil {
+			found[finding.Call] = finding.Err.Error()
+		}
+		hidden := strings.Contains(found[finding.Call], "page not found")
+		if refused := hidden || strings.Contains(found[finding.Call], "no way"); finding.Refused != refused {
+			t.Errorf("%s: refused %v, %v", finding.Call, finding.Refused, finding.Err)
+		}
+	}
+	return s, found
+}
+
+func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	f.put("web")
+	s, found := surveyed(t, f, time.Minute)
+	if s.Host != "testhost" || s.Version != "27.5" || s.APIVersion != "1.47" || s.OS != "linux" || s.Arch != "amd64" {
+		t.Errorf("%+v", s)
+	}
+	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart} {
+		if why, asked := found[call]; !asked || why != "" || f.asked(call) == 0 {
+			t.Errorf("%s: asked %v, %s", call, asked, why)
+		}
+	}
+	// This fake does not implement restart, as a proxy that hides the path.
+	if !strings.Contains(found[callRestart], "page not found") {
+		t.Errorf("restart: %q", found[callRestart])
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.known) != 1 || len(f.log) != 0 {
+		t.Error("something was changed")
+	}
+}
+
+func TestSurveyTellsARefusalFromAFailure(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	f.on("info", answers(http.StatusForbidden, "no way"))
+	f.on("images", answers(http.StatusForbidden, "no way"))
+	f.on("start", answers(http.StatusMethodNotAllowed, "no way: Method Not Allowed"))
+	f.on("list", answers(http.StatusInternalServerError, "out of order"))
+	f.on("inspect", answers(http.StatusOK, "whatever"))
+	f.on("events", hangs)
+	s, found := surveyed(t, f, 3*time.Second)
+	for call, want := range map[string]string{
+		"info": "no way", callImages: "no way", callStart: "no way", callList: "out of order",
+		callInspect: "knows a container that does not exist", callEvents: "no answer within 3s",
+	} {
+		if !strings.Contains(found[call], want) {
+			t.Errorf("%s: %q, want %q", call, found[call], want)
+		}
+	}
+	if s.Version == "" || s.Host != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestSurveyOfAnEngineThatIsAwaySaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	f.stop()
+	_, found := surveyed(t, f, time.Minute)
+	if len(found) != 1 || !strings.Contains(found[callPing], "there is no such socket: is Docker running on this host?") {
+		t.Errorf("%q", found)
+	}
+}
+
+func TestFirstEndsWithAPictureOrTellsWhyThereIsNone(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		id := f.put("web")
+		first := func() (*engine.Picture, error) {
+			e, err := New(Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.transport = f
+			return e.First(t.Context())
+		}
+		if p, err := first(); err != nil || p.Get(id) == nil || !p.Get(id).Inspected {
+			t.Errorf("%+v, %v", p, err)
+		}
+		f.on("list", answers(http.StatusInternalServerError, "out of order"))
+		if _, err := first(); err == nil || !strings.Contains(err.Error(), "no picture of its containers within 12s") || !strings.Contains(err.Error(), "out of order") {
+			t.Errorf("%v", err)
+		}
+	})
+}

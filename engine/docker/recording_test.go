@@ -1,0 +1,176 @@
+package docker
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+
+	"defib/engine"
+	"defib/engine/internal/store"
+)
+
+// step is one command of a recording and the events that it made.
+type step struct {
+	name   string
+	events []events.Message
+}
+
+// recordedSteps reads the events of a recording, without those that Defib does
+// not subscribe to.
+func recordedSteps(t *testing.T, recording string) (steps []step) {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", recording, "events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var line struct {
+			Step string
+			events.Message
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		if line.Step != "" {
+			steps = append(steps, step{name: line.Step})
+			continue
+		}
+		if s := &steps[len(steps)-1]; subscribed(line.Message) {
+			s.events = append(s.events, line.Message)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+func recordedEvents(t *testing.T, recording string) (all []events.Message) {
+	t.Helper()
+	for _, s := range recordedSteps(t, recording) {
+		all = append(all, s.events...)
+	}
+	return all
+}
+
+// subscribed filters as the engine does.
+func subscribed(m events.Message) bool {
+	asked := eventFilters()
+	return asked.ExactMatch("type", string(m.Type)) && asked.FuzzyMatch("event", string(m.Action))
+}
+
+func jsonFile(t *testing.T, recording, file string) ([]byte, error) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", recording, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text, nil
+}
+
+// The recordings are what live engines said while the named step was carried out.
+func TestEndingsInTheRecordings(t *testing.T) {
+	for _, recording := range recordedEngines {
+		t.Run(recording, func(t *testing.T) {
+			podman := strings.HasPrefix(recording, "podman")
+			played := newPlayed(podman)
+			for _, step := range recordedSteps(t, recording) {
+				name := ""
+				for _, m := range step.events {
+					played.event(m)
+					name = m.Actor.Attributes["name"]
+				}
+				want, ok := recordedEndings[step.name]
+				if !ok {
+					continue
+				}
+				if podman && want != engine.NotEnded {
+					want = engine.EndedUnknown
+				}
+				if len(step.events) == 0 { // health checks, which that Podman has not
+					continue
+				}
+				if got := played.store.Picture().Find(name); got == nil || got.Ending != want {
+					t.Errorf("%s: %s ended %+v, want %q", step.name, name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// played is a store that hears recorded events, and inspects that fit them.
+type played struct {
+	store *store.Store
+	truth map[string]*engine.Container
+}
+
+func newPlayed(podman bool) *played {
+	p := &played{store.New(), map[string]*engine.Container{}}
+	p.store.Opened(time.Unix(1, 0), time.Unix(1, 0).Add(skew), false, !podman)
+	return p
+}
+
+// event has the store hear one event, and answers the inspects that it asks for.
+func (p *played) event(m events.Message) {
+	h := toEvent(m)
+	now := h.At.Add(-skew)
+	c := p.truth[h.ID]
+	switch h.Action {
+	case "create":
+		p.truth[h.ID] = &engine.Container{ID: h.ID, Name: m.Actor.Attributes["name"], Inspected: true, State: engine.Created, RestartPolicy: "no", Created: h.At}
+	case "start":
+		c.State, c.Started, c.Exit = engine.Running, h.At, engine.Exit{}
+	case "die":
+		code, _ := strconv.Atoi(h.Exit)
+		c.State, c.Finished, c.Exit = engine.Exited, h.At, engine.Exit{Known: true, Code: code}
+	case "destroy", "remove":
+		delete(p.truth, h.ID)
+	}
+	p.store.Event(now, h)
+	for ids := p.store.Step(now, store.Inspectors); len(ids) > 0; ids = p.store.Step(now, store.Inspectors) {
+		for _, id := range ids {
+			mark := p.store.InspectAsked(now, id)
+			var fresh *engine.Container
+			if c := p.truth[id]; c != nil {
+				fresh = new(*c)
+			}
+			p.store.Inspected(now, id, mark, fresh, true)
+		}
+	}
+}
+
+var recordedEndings = map[string]engine.Ending{
+	"run --name crash: exits 3 by itself after 1 s":                           engine.EndedSelf,
+	"run --name web; docker stop web":                                         engine.EndedStopped,
+	"docker start web; docker kill web":                                       engine.EndedStopped,
+	"docker restart web (exited)":                                             engine.NotEnded,
+	"docker restart web (running)":                                            engine.NotEnded,
+	"docker kill -s HUP web (does not die)":                                   engine.NotEnded,
+	"run --name stubborn (ignores SIGTERM); docker stop -t 1":                 engine.EndedStopped,
+	"run --restart on-failure:2 --name loop: exits 5 at once":                 engine.EndedSelf,
+	"run -m 16m --name oom: allocates until killed":                           engine.EndedSelf,
+	"run --name sick with a health check; made unhealthy, then healthy again": engine.EndedStopped,
+}
+
+func TestRecordedEndingsAreOfRecordedSteps(t *testing.T) {
+	for _, recording := range recordedEngines {
+		known := map[string]bool{}
+		for _, s := range recordedSteps(t, recording) {
+			known[s.name] = true
+		}
+		for name := range recordedEndings {
+			if !known[name] {
+				t.Errorf("%s: no step %q", recording, name)
+			}
+		}
+	}
+}

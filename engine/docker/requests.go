@@ -1,0 +1,233 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+
+	"defib/engine"
+	"defib/engine/internal/store"
+)
+
+// watched are the actions that can change a picture, of containers and of images,
+// in Docker's words and Podman's, of which 4.3 filters by its own died and remove
+// and then sends die and remove. They are asked for by name, since each health
+// check makes three exec events. Where health_status is among them, Docker sends
+// every action that begins like one.
+var watched = []string{
+	"create", "start", "restart", "stop", "kill", "die", "died", "oom", "pause", "unpause",
+	"rename", "update", "destroy", "remove", "health_status",
+	"tag", "untag", "pull", "delete", "import", "load", "loadfromarchive", "build",
+}
+
+// open subscribes to the engine's events and has each posted to the loop.
+func (c *connection) open(ctx context.Context, since time.Time) error {
+	hung := time.AfterFunc(c.Timeout, func() { c.cancel(fmt.Errorf("GET /events: %w", context.DeadlineExceeded)) })
+	defer hung.Stop()
+	var stream <-chan events.Message
+	var ended <-chan error
+	err := c.call(ctx, callEvents, func(ctx context.Context) error {
+		stream, ended = c.api.Events(ctx, events.ListOptions{Since: stamp(since), Filters: eventFilters()})
+		select {
+		case err := <-ended:
+			return err
+		default:
+			return nil
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	c.wg.Go(func() { c.read(since, stream, ended) })
+	return nil
+}
+
+// read never waits for anything but the stream: an engine drops events for a
+// listener that is slow. The last events of an ended stream count too: a shutdown
+// of the engine is told by them.
+func (c *connection) read(since time.Time, stream <-chan events.Message, ended <-chan error) {
+	for {
+		select {
+		case m := <-stream:
+			h := toEvent(m)
+			if !c.repeats(h, since) {
+				c.inbox.post(func(now time.Time) { c.event(now, h) })
+			}
+		case err := <-ended:
+			if errors.Is(err, io.EOF) || err == nil {
+				err = errors.New("the engine closed the event stream")
+			}
+			c.cancel(err)
+			return
+		}
+	}
+}
+
+// repeats reports whether an event comes again that came before since: Podman
+// begins with the whole second.
+func (c *connection) repeats(h store.Event, since time.Time) bool {
+	early := since.Sub(h.At)
+	return c.podman && early > 0 && early < time.Second
+}
+
+// event enters one event into the book.
+func (c *connection) event(now time.Time, h store.Event) {
+	if c.store.Event(now, h) {
+		c.metrics.events.Inc()
+	}
+}
+
+// replay returns the events of all kinds that the engine still holds, from our
+// last one until the given moment on its clock, and from when the stream must go
+// on. They are taken before the first list, which they explain: the stream's own
+// replay would come at its leisure. The first time it asks for all, so that the
+// engine is known again later by the last of them, however long ago it was.
+func (c *connection) replay(ctx context.Context, until time.Time) (past []store.Event, next time.Time, err error) {
+	since := c.store.Last().At
+	switch {
+	case !since.IsZero():
+	case c.podman: // which keeps them for ever
+		since = until.Add(-firstReplay)
+	default:
+		since = time.Unix(1, 0)
+	}
+	if since.After(until) {
+		return nil, until, nil // its clock was set back: what it holds is not ours
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	opened := false
+	err = c.call(ctx, callEvents, func(ctx context.Context) error {
+		stream, ended := c.api.Events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)})
+		opened = ctx.Err() == nil
+		for {
+			select {
+			case m := <-stream:
+				if h := toEvent(m); !c.repeats(h, since) {
+					past = append(past, h)
+				}
+			case err := <-ended:
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				return err
+			}
+		}
+	})
+	switch {
+	case err == nil:
+		return past, until, nil
+	case opened && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		// An engine that would not tell its time, and whose clock is behind ours,
+		// holds the end back until that moment. The stream goes on from here.
+		if len(past) > 0 {
+			since = past[len(past)-1].At
+		}
+		return past, since, nil
+	}
+	return nil, until, err
+}
+
+// list asks for all containers, one list at a time.
+func (c *connection) list(ctx context.Context) {
+	if !c.store.ListAsked() {
+		return
+	}
+	asked := time.Now()
+	c.wg.Go(func() {
+		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		var list []container.Summary
+		err := c.call(callCtx, callList, func(ctx context.Context) (err error) {
+			list, err = c.api.ContainerList(ctx, container.ListOptions{All: true})
+			return err
+		})
+		c.post(ctx, func(now time.Time) {
+			if err != nil {
+				c.listFailed(err)
+				return
+			}
+			if c.listFail != "" {
+				c.listFail = ""
+				c.Logger.Info("the engine lists its containers again")
+			}
+			c.metrics.resyncs.Inc()
+			c.store.ListAnswered(now, asked, toListItems(list))
+		})
+	})
+}
+
+// listFailed gives up a connection that has no picture yet; later the next
+// resync asks again.
+func (c *connection) listFailed(err error) {
+	c.store.ListFailed()
+	err = fmt.Errorf("list containers: %w", err)
+	if !c.current {
+		c.cancel(err)
+		return
+	}
+	if c.listFail != err.Error() {
+		c.listFail = err.Error()
+		c.Logger.Warn("the engine does not list its containers", "err", err)
+	}
+}
+
+// inspect asks for one container.
+func (c *connection) inspect(ctx context.Context, id string) {
+	mark := c.store.InspectAsked(time.Now(), id)
+	c.wg.Go(func() {
+		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		var fresh *engine.Container
+		err := c.call(callCtx, callInspect, func(ctx context.Context) error {
+			in, err := c.api.ContainerInspect(ctx, id)
+			if err == nil {
+				fresh = fromInspect(in)
+				if c.podman && fresh.StopTimeout == 0 {
+					fresh.StopTimeout = defaultStopTimeout // which it means by that
+				}
+			}
+			return err
+		})
+		answered := err == nil || absent(err)
+		c.post(ctx, func(now time.Time) {
+			c.store.Inspected(now, id, mark, fresh, answered)
+			if !answered {
+				c.Logger.Debug("inspect failed", "id", id, "err", err)
+				c.list(ctx) // which never hangs, and knows its state at least
+			}
+		})
+	})
+}
+
+func eventFilters() filters.Args {
+	f := filters.NewArgs(filters.Arg("type", store.KindContainer), filters.Arg("type", store.KindImage))
+	for _, action := range watched {
+		f.Add("event", action)
+	}
+	return f
+}
+
+func toEvent(m events.Message) store.Event {
+	return store.Event{
+		Kind:    string(m.Type),
+		Action:  string(m.Action),
+		ID:      m.Actor.ID,
+		Project: m.Actor.Attributes[engine.LabelProject],
+		Signal:  parseSignal(m.Actor.Attributes["signal"]),
+		Exit:    m.Actor.Attributes["exitCode"],
+		At:      time.Unix(0, m.TimeNano),
+	}
+}
+
+// stamp writes a moment as the engine reads it.
+func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

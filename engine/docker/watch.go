@@ -1,0 +1,208 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"defib/engine/internal/store"
+)
+
+const (
+	// How far back the first stream is replayed: a stop older than this is not
+	// told from a death. The engine holds 256 events of all kinds.
+	firstReplay = 10 * time.Minute
+
+	reconnectFirst = 100 * time.Millisecond
+	reconnectSoon  = time.Second // while the engine answers
+	reconnectMost  = 5 * time.Second
+)
+
+// passing is what the text of one lasting failure may differ in: the port that a
+// connection came from, the moments that a request asks about.
+var passing = regexp.MustCompile(`\S+->|\?[^"]*`)
+
+var errDrift = errors.New("the picture had drifted from the engine's list")
+
+// Run watches the engine until the context ends, and returns nil. An engine
+// that is away never ends it: it tries again for ever.
+func (e *Engine) Run(ctx context.Context) error {
+	said := map[string]bool{} // since the engine was last there
+	wait := reconnectFirst
+	for {
+		began := time.Now()
+		came, err := e.connect(ctx)
+		e.store.Closed(time.Now())
+		if e.store.Changed() {
+			e.publish()
+		}
+		e.metrics.connected.Set(0)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // whatever err is, it was asked for
+		}
+		if came { // the next attempt will tell whether there is more to say
+			clear(said)
+			wait = min(wait, reconnectSoon) // a stream that is cut again and again is not opened in a hot loop
+			if time.Since(began) > reconnectSoon {
+				wait = reconnectFirst
+			}
+			e.Logger.Info("event stream ended, opening it anew", "err", err)
+			if errors.Is(err, errDrift) {
+				continue
+			}
+		} else {
+			err = e.advise(ctx, err)
+			e.cause.Store(new(err.Error()))
+			if text := passing.ReplaceAllString(err.Error(), ""); !said[text] {
+				said[text] = true
+				e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, reconnectMost)
+	}
+}
+
+// connect opens the event stream and watches until it ends. It tells whether the
+// picture became current in between.
+func (e *Engine) connect(parent context.Context) (came bool, err error) {
+	api, about, err := e.dial(parent)
+	if err != nil {
+		return false, err
+	}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancelCause(parent)
+	defer func() {
+		cancel(nil)
+		wg.Wait()
+		_ = api.Close()
+		e.drain(time.Now()) // the last events too: the next stream begins after them
+	}()
+
+	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg}
+	past, next, err := c.replay(ctx, about.now)
+	if err != nil {
+		return false, fmt.Errorf("ask for past events: %w", err)
+	}
+	if err := c.open(ctx, next); err != nil {
+		return false, fmt.Errorf("open the event stream: %w", err)
+	}
+	e.api.Store(api)
+	e.about = about
+	if e.store.Known() {
+		e.metrics.reconnect.Inc()
+	}
+	// An engine that does not know of our last event is another one than
+	// before: restarted, at least.
+	last := e.store.Last()
+	gone := last.ID != "" && !slices.Contains(past, last)
+	e.store.Opened(about.then, about.now, gone, !about.podman)
+	evident := time.Time{}
+	if !e.store.Known() {
+		evident = about.now.Add(-firstReplay)
+	}
+	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))
+	e.metrics.connected.Set(1)
+	c.list(ctx)
+	return c.loop(ctx)
+}
+
+// warnOfPodman says once, and not at each connection, what cannot be known.
+func (c *connection) warnOfPodman() {
+	if !c.podman || c.vague {
+		return
+	}
+	c.vague = true
+	c.Logger.Warn("podman does not tell a stop from a death: unless its own restart policy tells, whatever ends counts as dead, "+
+		"and is started after --restart.stopped-delay under every policy; put on hold what is to stay down (defib hold)",
+		"version", c.about.version)
+}
+
+// connection is one stretch of unbroken stream. Its goroutines end with ctx.
+type connection struct {
+	*Engine
+	podman   bool
+	api      *client.Client
+	cancel   context.CancelCauseFunc
+	wg       *sync.WaitGroup
+	current  bool
+	listFail string
+}
+
+// post hands an answer to the loop. It is void once the connection has ended.
+func (c *connection) post(ctx context.Context, f func(now time.Time)) {
+	c.inbox.post(func(now time.Time) {
+		if ctx.Err() == nil {
+			f(now)
+		}
+	})
+}
+
+// drain does what was posted.
+func (e *Engine) drain(now time.Time) {
+	for _, f := range e.inbox.take() {
+		f(now)
+	}
+}
+
+// loop owns the book while the connection lives.
+func (c *connection) loop(ctx context.Context) (came bool, err error) {
+	resync := time.NewTicker(c.ResyncInterval)
+	defer resync.Stop()
+	for {
+		ended := context.Cause(ctx) // before the last look into the inbox
+		now := time.Now()
+		c.drain(now)
+		if ended != nil {
+			return c.current, ended
+		}
+		for _, id := range c.store.Step(now, store.Inspectors-c.store.Inspecting()) {
+			c.inspect(ctx, id)
+		}
+		if c.store.ImagesDue(now) {
+			c.listImages(ctx)
+		}
+		if n := c.store.Drifts; n > 0 {
+			c.store.Drifts = 0
+			c.metrics.drift.Add(float64(n))
+			return c.current, errDrift
+		}
+		if c.store.Synced() && !c.current {
+			c.current = true
+			c.cause.Store(nil)
+			c.Logger.Info("engine connected", "host", c.about.host, "version", c.about.version,
+				"api_version", c.api.ClientVersion(), "containers", c.store.Len())
+			c.warnOfPodman()
+		}
+		if c.current {
+			if c.store.Changed() {
+				c.publish()
+			}
+			for _, reply := range c.store.TakeReplies() {
+				reply()
+			}
+		}
+		var timer <-chan time.Time
+		if next := c.store.Next(); !next.IsZero() {
+			timer = time.After(time.Until(next))
+		}
+		select {
+		case <-c.inbox.wake:
+		case <-timer:
+		case <-resync.C:
+			c.list(ctx)
+		case <-ctx.Done():
+		}
+	}
+}

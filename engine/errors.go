@@ -1,0 +1,13 @@
+package engine
+
+import "errors"
+
+// What a start or a restart may fail with.
+var (
+	// ErrGone says that the container does not exist any more.
+	ErrGone = errors.New("the container is gone")
+	// ErrRefused says that the engine, or a proxy before it, forbids the call.
+	ErrRefused = errors.New("refused")
+	// ErrNoAnswer says that the engine has not answered: it may still carry on.
+	ErrNoAnswer = errors.New("no answer")
+)

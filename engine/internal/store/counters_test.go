@@ -1,0 +1,230 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+)
+
+func TestCountsSurviveRecreation(t *testing.T) {
+	l := watching(t, "old")
+	l.happens("old", "rename", "web")
+	l.look()
+	l.happens("old", "kill", "9")
+	l.happens("old", "die", "137")
+	l.happens("old", "destroy", "")
+	l.pass(time.Minute)
+	l.happens("new", "create", "")
+	l.truth["new"].Name = "web"
+	l.happens("new", "start", "") // counted before its name is known
+	l.look()
+	want := engine.Counts{engine.EventKill: 1, engine.EventDie: 1, engine.EventStart: 1}
+	if got := l.get("new").Events; got != want {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+	for _, d := range l.Picture().Departed {
+		if d.Name == "web" {
+			t.Error("web has departed and is there")
+		}
+	}
+}
+
+func TestCountsOfARenamedContainer(t *testing.T) {
+	l := watching(t, "web")
+	l.happens("web", "die", "1")
+	l.happens("web", "start", "")
+	l.look()
+	l.happens("web", "rename", "shop-web")
+	l.look()
+	l.happens("web", "die", "1")
+	l.look()
+	p := l.Picture()
+	if got := p.Get("web"); got.Name != "shop-web" || got.Events != (engine.Counts{engine.EventDie: 1}) {
+		t.Errorf("under its new name: %s %v, want shop-web with one death", got.Name, got.Events)
+	}
+	want := []engine.Departed{{Name: "web", Events: engine.Counts{engine.EventDie: 1, engine.EventStart: 1}}}
+	if diff := cmp.Diff(want, p.Departed); diff != "" {
+		t.Errorf("its old name, -want +got:\n%s", diff)
+	}
+	l.happens("web", "rename", "web") // back within five minutes
+	l.look()
+	if got := l.get("web").Events; got != (engine.Counts{engine.EventDie: 1, engine.EventStart: 1}) {
+		t.Errorf("under its old name again: %v", got)
+	}
+}
+
+// Law 10: no series outlives its container by more than five minutes.
+func TestLaw10CountsDepartAfterFiveMinutes(t *testing.T) {
+	for name, leave := range map[string]func(l *ledger){
+		"destroyed":             func(l *ledger) { l.happens("a", "destroy", "") },
+		"vanished":              func(l *ledger) { l.silently("a", "destroy", "") },
+		"renamed":               func(l *ledger) { l.happens("a", "rename", "b") },
+		"renamed without event": func(l *ledger) { l.silently("a", "rename", "b") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(t)
+			l.put("a")
+			l.open()
+			l.sync()
+			l.pass(time.Hour)
+			leave(l)
+			l.sync()
+			if got := l.Picture().Departed; len(got) != 1 || got[0].Name != "a" {
+				t.Fatalf("departed: %+v, want a", got)
+			}
+			l.pass(departedFor)
+			l.sync()
+			if len(l.Picture().Departed) != 1 {
+				t.Error("gone too early")
+			}
+			l.pass(time.Second)
+			l.sync()
+			if got := l.Picture().Departed; len(got) != 0 {
+				t.Errorf("departed: %+v, want none", got)
+			}
+			if len(l.tallies) > len(l.entries) {
+				t.Errorf("%d names are kept for %d containers", len(l.tallies), len(l.entries))
+			}
+		})
+	}
+}
+
+// Law 10: nothing is kept of containers that are gone.
+func TestLaw10BookForgets(t *testing.T) {
+	l := watching(t)
+	for range 100 {
+		l.happens("a", "create", "")
+		l.truth["a"].Labels = map[string]string{engine.LabelProject: "shop"}
+		l.happens("a", "start", "")
+		l.look()
+		l.happens("a", "kill", "15")
+		l.look()
+		l.Refresh("a", make(chan *engine.Container, 1))
+		l.happens("b", "create", "")
+		l.silently("b", "destroy", "") // an inspect will miss it
+		l.look()
+		l.happens("a", "destroy", "")
+		l.look()
+		l.deliver()
+		l.pass(time.Hour)
+		l.sync()
+	}
+	l.pass(engine.ProjectReach)
+	l.sync()
+	for what, n := range map[string]int{
+		"entries": len(l.entries), "queue": len(l.queue), "later": len(l.later), "tallies": len(l.tallies), "projects": len(l.projects),
+		"tombs": len(l.tombs), "missed": len(l.missed), "suspects": len(l.suspects), "replies": len(l.replies), "asking": len(l.asking),
+	} {
+		if n != 0 {
+			t.Errorf("%s: %d left", what, n)
+		}
+	}
+}
+
+func TestEventsAreCounted(t *testing.T) {
+	l := watching(t, "a")
+	for _, action := range []string{"die", "oom", "start", "kill", "health_status: unhealthy", "health_status: healthy", "pause", "restart", "stop"} {
+		l.happens("a", action, "1")
+	}
+	l.look()
+	want := engine.Counts{engine.EventDie: 1, engine.EventOOM: 1, engine.EventStart: 1, engine.EventKill: 1, engine.EventUnhealthy: 1}
+	if got := l.get("a").Events; got != want {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+}
+
+func TestEventNames(t *testing.T) {
+	want := []string{"die", "oom", "start", "kill", "unhealthy"}
+	for i, e := range engine.Events {
+		if e.String() != want[i] {
+			t.Errorf("%v, want %s", e, want[i])
+		}
+	}
+}
+
+// A deploy is never fought: the delay of a project's containers counts from the
+// last thing that somebody did in it.
+func TestProjectIsTouched(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   func(l *ledger)
+		want bool
+	}{
+		{"a kill", func(l *ledger) { l.happens("a", "kill", "15") }, true},
+		{"a death", func(l *ledger) { l.happens("a", "die", "0") }, true},
+		{"a creation", func(l *ledger) {
+			l.put("b").Labels = l.truth["a"].Labels
+			l.happens("b", "create", "")
+		}, true},
+		{"a destruction", func(l *ledger) { l.happens("a", "destroy", "") }, true},
+		{"a rename", func(l *ledger) { l.happens("a", "rename", "b") }, true},
+		{"a start through the API", func(l *ledger) { l.happens("a", "start", "") }, true},
+		{"a start by a restart policy", func(l *ledger) {
+			l.truth["a"].RestartCount = 1
+			l.happens("a", "start", "")
+		}, false},
+		{"our own start", func(l *ledger) {
+			l.Acting("a", true)
+			l.happens("a", "start", "")
+			l.look()
+			l.Acting("a", false)
+		}, false},
+		{"our own restart", func(l *ledger) {
+			l.Acting("a", true)
+			for _, action := range []string{"kill", "die", "stop", "start", "restart"} {
+				l.happens("a", action, "15")
+			}
+			l.look()
+			l.Acting("a", false)
+		}, false},
+		{"a death after our own action", func(l *ledger) {
+			l.Acting("a", true)
+			l.Acting("a", false)
+			l.happens("a", "die", "1")
+		}, true},
+		{"a pause", func(l *ledger) { l.happens("a", "pause", "") }, false},
+		{"its health", func(l *ledger) { l.happens("a", "health_status: unhealthy", "") }, false},
+		{"a list", func(l *ledger) { l.sync() }, false},
+		{"another project", func(l *ledger) { l.happens("other", "die", "1") }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLedger(t)
+			l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
+			l.put("other").Labels = map[string]string{engine.LabelProject: "bakery"}
+			l.open()
+			l.sync()
+			l.pass(time.Minute)
+			tc.do(l)
+			l.look()
+			got := l.Picture().Projects["shop"]
+			if got.IsZero() == tc.want || tc.want && !got.Equal(l.now) {
+				t.Errorf("touched at %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// Destroyed before anybody could inspect it, it is known by its event only.
+func TestProjectIsKnownFromTheEvent(t *testing.T) {
+	l := watching(t)
+	l.Event(l.now, Event{Action: "create", ID: "a", Project: "shop", At: l.engineNow()})
+	if got := l.Picture().Projects["shop"]; !got.Equal(l.now) {
+		t.Errorf("touched at %v, want now", got)
+	}
+}
+
+func TestProjectIsTouchedWhenItHappenedBeforeTheFirstPicture(t *testing.T) {
+	l := newLedger(t)
+	l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
+	l.happens("a", "die", "0")
+	died := l.now
+	l.pass(7 * time.Second)
+	l.open()
+	l.sync()
+	if got := l.Picture().Projects["shop"]; !got.Equal(died) {
+		t.Errorf("touched %v ago, want 7s", l.now.Sub(got))
+	}
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"defib/engine"
+)
+
+// skew is how far the engine's clock is ahead of ours: comparing the two by
+// mistake shows.
+const skew = 3 * time.Hour
+
+// ledger is a book with an engine at its side that is played by hand: what
+// happens to a container changes the truth, and is heard as an event.
+type ledger struct {
+	*Store
+	t     testing.TB
+	now   time.Time                    // on our clock
+	truth map[string]*engine.Container // by id: what an inspect would answer
+
+	podman bool
+	log    []Event // what the engine remembers
+	heard  int     // how many of those the book was told
+	on     bool    // the stream is open
+	held   bool    // events are on their way
+}
+
+func newLedger(t testing.TB) *ledger {
+	return &ledger{Store: New(), t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), truth: map[string]*engine.Container{}}
+}
+
+// watching returns a ledger whose first picture shows these containers running.
+func watching(t testing.TB, ids ...string) *ledger {
+	l := newLedger(t)
+	for _, id := range ids {
+		l.put(id)
+	}
+	l.pass(time.Hour)
+	l.open()
+	l.sync()
+	return l
+}
+
+func (l *ledger) pass(d time.Duration) { l.now = l.now.Add(d) }
+
+func (l *ledger) engineNow() time.Time { return l.now.Add(skew) }
+
+// put adds a running container to the truth, without a word of it.
+func (l *ledger) put(id string) *engine.Container {
+	l.truth[id] = &engine.Container{
+		ID: id, Name: id, Inspected: true, State: engine.Running, RestartPolicy: "no", Created: l.engineNow(), Started: l.engineNow(),
+	}
+	return l.truth[id]
+}
+
+// happens lets something happen to a container and has it heard, unless the
+// stream is away. Detail is the signal of a kill, the exit code of a die or the
+// new name of a rename.
+func (l *ledger) happens(id, action, detail string) {
+	l.t.Helper()
+	l.pass(time.Microsecond) // no two events of an engine have one time
+	h := Event{Action: action, ID: id, At: l.engineNow()}
+	if c := l.truth[id]; c != nil {
+		h.Project = c.Project()
+	}
+	switch action {
+	case "kill":
+		h.Signal, _ = strconv.Atoi(detail)
+	case "die":
+		h.Exit = detail
+	}
+	l.silently(id, action, detail)
+	l.log = append(l.log, h)
+	if l.on && !l.held {
+		l.hear()
+	}
+}
+
+// silently changes the truth without an event.
+func (l *ledger) silently(id, action, detail string) {
+	l.t.Helper()
+	c := l.truth[id]
+	if c == nil && action == "create" {
+		c = l.put(id)
+		c.State, c.Started = engine.Created, time.Time{}
+	}
+	if c == nil {
+		l.t.Fatalf("there is no container %s to %s", id, action)
+	}
+	switch action {
+	case "start":
+		c.State, c.Started, c.Exit, c.Error = engine.Running, l.engineNow(), engine.Exit{}, ""
+	case "die":
+		code, _ := strconv.Atoi(detail)
+		c.State, c.Finished, c.Exit = engine.Exited, l.engineNow(), engine.Exit{Known: true, Code: code}
+	case "fail": // the engine could not start it
+		c.Error, c.Exit = "no such bind mount", engine.Exit{Known: true, Code: 128}
+	case "pause":
+		c.State = engine.Paused
+	case "unpause":
+		c.State = engine.Running
+	case "rename":
+		c.Name = detail
+	case "destroy":
+		delete(l.truth, id)
+	}
+}
+
+func (l *ledger) hear() {
+	for ; l.heard < len(l.log); l.heard++ {
+		l.Event(l.now, l.log[l.heard])
+	}
+}
+
+// open opens the stream and has it replay what the engine remembers, as the
+// engine's connection does.
+func (l *ledger) open() {
+	since, gone := l.since()
+	l.Opened(l.now, l.engineNow(), gone, !l.podman)
+	l.on = true
+	for l.heard = 0; l.heard < len(l.log) && l.log[l.heard].At.Before(since); l.heard++ {
+	}
+	l.hear()
+}
+
+// since tells from when the engine replays, and whether it has forgotten our
+// last event.
+func (l *ledger) since() (at time.Time, gone bool) {
+	if l.last.At.IsZero() {
+		return l.engineNow().Add(-10 * time.Minute), false
+	}
+	return l.last.At, !slices.Contains(l.log, l.last)
+}
+
+func (l *ledger) cut() {
+	l.Closed(l.now)
+	l.on = false
+}
+
+// replaced puts another engine behind the socket, which remembers nothing.
+func (l *ledger) replaced() { l.log, l.heard = nil, 0 }
+
+// sync lists and inspects until nothing is left to ask.
+func (l *ledger) sync() {
+	l.list()
+	l.look()
+}
+
+func (l *ledger) list() {
+	l.ListAsked()
+	l.ListAnswered(l.now, l.now, l.items())
+}
+
+func (l *ledger) items() (list []ListItem) {
+	for _, id := range slices.Sorted(maps.Keys(l.truth)) {
+		list = append(list, itemOf(l.truth[id], l.engineNow()))
+	}
+	return list
+}
+
+// itemOf is a container's line of a list, now being on the engine's clock.
+func itemOf(c *engine.Container, now time.Time) ListItem {
+	s := ListItem{ID: c.ID, Name: c.Name, Labels: c.Labels, State: c.State, Created: c.Created.Truncate(time.Second)}
+	switch c.State {
+	case engine.Exited:
+		s.Status = fmt.Sprintf("Exited (%d) %s ago", c.Exit.Code, units.HumanDuration(now.Sub(c.Finished)))
+	case engine.Running, engine.Paused:
+		s.Status = "Up " + units.HumanDuration(now.Sub(c.Started))
+		switch {
+		case c.State == engine.Paused:
+			s.Status += " (Paused)"
+		case c.Health != engine.NoHealth:
+			s.Status += " (" + string(c.Health) + ")"
+		}
+	}
+	return s
+}
+
+// look answers inspects with the truth until none is asked for.
+func (l *ledger) look() {
+	for ids := l.ask(); len(ids) > 0; ids = l.ask() {
+		for id, mark := range ids {
+			l.answer(id, mark)
+		}
+	}
+}
+
+// ask begins the inspects that are due. It returns their marks by id.
+func (l *ledger) ask() map[string]int {
+	marks := map[string]int{}
+	for _, id := range l.Step(l.now, Inspectors) {
+		marks[id] = l.InspectAsked(l.now, id)
+	}
+	return marks
+}
+
+// answer gives an inspect the answer that is true now.
+func (l *ledger) answer(id string, mark int) {
+	l.Inspected(l.now, id, mark, l.inspect(id), true)
+}
+
+// inspect returns what an inspect would answer now; nil: no such container.
+func (l *ledger) inspect(id string) *engine.Container {
+	if l.truth[id] == nil {
+		return nil
+	}
+	c := *l.truth[id]
+	return &c
+}
+
+// get returns the container in the picture, which must hold it.
+func (l *ledger) get(id string) *engine.Container {
+	l.t.Helper()
+	c := l.Picture().Get(id)
+	if c == nil {
+		l.t.Fatalf("%s is not in the picture", id)
+	}
+	return c
+}
+
+func (l *ledger) wantStates(want map[string]engine.State) {
+	l.t.Helper()
+	got := map[string]engine.State{}
+	for _, c := range l.Picture().Containers {
+		got[c.ID] = c.State
+	}
+	if !maps.Equal(got, want) {
+		l.t.Errorf("the picture shows %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"time"
+
+	"defib/engine"
+)
+
+const (
+	// Builds with BuildKit are announced by no event on older engines.
+	ImagesEvery = time.Hour
+	// One pull makes several events.
+	ImagesSettle = time.Second
+	ImagesRetry  = time.Minute
+)
+
+// images is what the book knows of image names.
+type images struct {
+	names   map[string]string // image ID by canonical name; nil: not known
+	asking  bool
+	stale   bool          // something happened since they were asked for
+	refused bool          // they may not be listed
+	due     time.Time     // when to ask next; zero: not before there is a picture
+	pause   time.Duration // before asking after an event: longer where there is one all the time
+}
+
+// imagesSoon has the images listed again after an event, or after a hint that
+// the engine left one out.
+func (b *Store) imagesSoon(now time.Time) {
+	i := &b.images
+	if i.refused || i.due.IsZero() && !i.asking {
+		return
+	}
+	i.stale = true
+	if soon := now.Add(max(i.pause, ImagesSettle)); !i.asking && soon.Before(i.due) {
+		i.due = soon
+	}
+}
+
+// ImagesDue reports whether to ask now. Then an answer has to follow.
+func (b *Store) ImagesDue(now time.Time) bool {
+	i := &b.images
+	if i.asking || i.due.IsZero() || now.Before(i.due) {
+		return false
+	}
+	i.asking, i.stale, i.due = true, false, time.Time{}
+	return true
+}
+
+// sooner is next, or when to ask if that is sooner; zero: never.
+func (i *images) sooner(next time.Time) time.Time {
+	if next.IsZero() || !i.due.IsZero() && i.due.Before(next) {
+		return i.due
+	}
+	return next
+}
+
+// ImagesAnswered takes the names that were asked for, nil if there was no answer.
+// An answer that something has overtaken is asked for again: a new image
+// would make its own container look outdated.
+func (b *Store) ImagesAnswered(now time.Time, names map[string]string, refused bool) {
+	i := &b.images
+	i.asking, i.refused = false, refused
+	switch {
+	case names == nil && !refused:
+		i.due = now.Add(ImagesRetry)
+	case i.stale && !refused:
+		i.pause = min(max(2*i.pause, ImagesSettle), ImagesRetry)
+		i.due = now.Add(i.pause)
+		return
+	default:
+		i.pause, i.due = 0, now.Add(ImagesEvery)
+	}
+	i.names = names
+	for _, e := range b.entries {
+		if e.c == nil {
+			continue
+		}
+		if f := FreshnessOf(i.names, e.c); f != e.c.Freshness {
+			c := *e.c
+			c.Freshness = f
+			e.c, b.changed = &c, true
+		}
+	}
+}
+
+// FreshnessOf is that of a container by names, image IDs by canonical name.
+func FreshnessOf(names map[string]string, c *engine.Container) engine.Freshness {
+	id, known := names[c.ImageName]
+	switch {
+	case !known:
+		return engine.FreshnessUnknown
+	case id == c.ImageID:
+		return engine.Fresh
+	}
+	return engine.Outdated
+}
+
+// freshness is that of a container as an inspect shows it. A new one that seems
+// outdated may be of an image that was made without a word: the next list tells.
+func (b *Store) freshness(now time.Time, before, c *engine.Container) engine.Freshness {
+	if before != nil && before.ImageName == c.ImageName && before.ImageID == c.ImageID {
+		return before.Freshness
+	}
+	f := FreshnessOf(b.images.names, c)
+	if f == engine.Outdated {
+		b.imagesSoon(now)
+		return engine.FreshnessUnknown
+	}
+	return f
+}

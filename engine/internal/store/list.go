@@ -1,0 +1,162 @@
+package store
+
+import (
+	"time"
+
+	"defib/engine"
+)
+
+// suspect is a difference between picture and list that no event explains.
+type suspect struct {
+	listed    time.Time
+	before    *engine.Container // nil: it was missing
+	confirmed bool
+}
+
+// ListAsked begins a list, unless one is under way already.
+func (b *Store) ListAsked() bool {
+	if b.listing {
+		return false
+	}
+	b.listing = true
+	return true
+}
+
+// ListFailed ends one that gave no answer.
+func (b *Store) ListFailed() { b.listing = false }
+
+// ListAnswered takes a list that was asked for at the given moment. A list
+// decides which containers exist; any other difference is left to an inspect.
+func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
+	b.listing, b.listed, b.changed = false, asked, true
+	present := make(map[string]bool, len(list))
+	for _, s := range list {
+		present[s.ID] = true
+		missed, late := b.missed[s.ID]
+		if _, dead := b.tombs[s.ID]; dead || late && !asked.After(missed) {
+			continue
+		}
+		e := b.entries[s.ID]
+		switch {
+		case e == nil:
+			e = b.add(s.ID)
+			b.suspect(s.ID, e, asked)
+		case e.c != nil && e.c.Inspected && s.Differs(e.c):
+			if e.c.State != s.State || e.c.Name != s.Name {
+				b.suspect(s.ID, e, asked)
+			}
+		case e.c != nil && e.c.Inspected && !b.syncing && e.confirmed(now, asked, s):
+			continue
+		}
+		b.glance(now, e, s)
+		if _, follows := b.later[s.ID]; e.hung && follows {
+			continue // an inspect that fails asks for a list, which must not ask for the inspect
+		}
+		b.enqueue(s.ID, e)
+	}
+	for id, e := range b.entries {
+		if !present[id] && e.lastEvent.Before(asked) {
+			b.suspect(id, e, asked)
+			b.remove(id, now)
+			if s := b.suspects[id]; s != nil {
+				s.confirmed = true
+			}
+		}
+	}
+	if b.syncing && b.syncBy.IsZero() {
+		b.syncBy = now.Add(SyncPatience)
+	}
+	b.tidy(now)
+}
+
+// confirmed reports whether a line of a list, asked for and answered at these
+// moments, proves that what is known of the newest start and end still is so. A
+// text that tells no time is taken for a proof: of days, since nothing new is so
+// old, and of states that are looked at again anyway, or never left.
+func (e *entry) confirmed(now, asked time.Time, s ListItem) bool {
+	if least, told := lasting(s.Status); told && least < now.Sub(e.known)+listLag {
+		return false
+	}
+	e.known = asked
+	return true
+}
+
+// glance takes from a line of a list what is not known better. After a gap even
+// what an inspect said may be stale.
+func (b *Store) glance(now time.Time, e *entry, s ListItem) {
+	switch {
+	case e.c == nil:
+		b.show(now, e, s.Container())
+	case !e.c.Inspected || b.syncing && s.Differs(e.c):
+		c := *e.c
+		c.Inspected, c.State, c.Name = false, s.State, s.Name
+		if c.State != engine.Running {
+			c.Health, c.HealthOutput = engine.NoHealth, ""
+		}
+		b.show(now, e, &c)
+	}
+}
+
+// suspect notes a difference that no event explains. The engine passes through
+// some states without an event: those explain themselves.
+func (b *Store) suspect(id string, e *entry, asked time.Time) {
+	passing := e.c != nil && (e.c.State == engine.Restarting || e.c.State == engine.Removing || !e.c.Stopping.IsZero())
+	if b.syncing || passing || asked.Sub(e.lastEvent) < DriftSlack {
+		return
+	}
+	b.suspects[id] = &suspect{listed: asked, before: e.c}
+}
+
+// sameFace reports whether two descriptions agree in what drift is judged by.
+func sameFace(a, c *engine.Container) bool {
+	if a == nil || c == nil {
+		return a == c
+	}
+	return a.State == c.State && a.Name == c.Name
+}
+
+// synced makes the picture current again. If the engine had gone, what it
+// stopped means nothing by it: unless a container came through unharmed, since
+// an engine that goes stops them all.
+func (b *Store) synced(now time.Time) {
+	engineGone := b.gone && !b.first.IsZero() && !b.survived()
+	b.syncing, b.gone = false, false
+	for id, e := range b.entries {
+		if _, asking := b.asking[id]; asking || e.queued {
+			b.doubt(now, e) // it hangs: what is known of it is from before the gap
+		}
+		if engineGone && e.c != nil && b.byEngine(e) {
+			e.run.ending = engine.EndedEngine
+			c := *e.c
+			b.show(now, e, &c)
+		}
+	}
+	if b.first.IsZero() {
+		b.first = b.engineTime(now)
+	}
+	b.lost, b.changed = time.Time{}, true
+	b.images.due, b.images.refused = now, false // by events of the gap, or by another engine
+}
+
+// byEngine reports whether an engine that has gone stopped the container itself:
+// by its shutdown, just before the stream ended, or, if it was killed, when it
+// came back, which stops what outlived it before it answers again.
+func (b *Store) byEngine(e *entry) bool {
+	lost := b.engineTime(b.lost)
+	return e.run.ending == engine.EndedStopped && e.run.died.After(lost.Add(-shutdownReach)) && e.c.Started.Before(lost)
+}
+
+// engineTime turns a moment on our clock into one on the engine's.
+func (b *Store) engineTime(t time.Time) time.Time { return b.engineThen.Add(t.Sub(b.ourThen)) }
+
+// survived reports whether a container still is in a run that began before the
+// stream was lost.
+func (b *Store) survived() bool {
+	lost := b.engineTime(b.lost)
+	for _, e := range b.entries {
+		if e.c != nil && e.c.Up() && e.c.Started.Before(lost) {
+			return true
+		}
+	}
+	return false
+}

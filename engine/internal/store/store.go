@@ -1,0 +1,386 @@
+// Package store keeps what is known of an engine's containers: events, lines of lists
+// and inspects go in; pictures, and what to inspect next, come out. It does no I/O and
+// is told the time.
+package store
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"defib/engine"
+)
+
+const (
+	// Inspectors is how many inspects may be under way at a time. One of them may hang on
+	// a wedged container.
+	Inspectors = 8
+	// Counters of a name live so long after its last container.
+	departedFor = 5 * time.Minute
+	// An event that lies so far before or after a list explains what the list
+	// found different.
+	DriftSlack = 2 * time.Second
+	// How far a list may lag behind the engine's own inspects.
+	listLag = time.Second
+	// How long after the list the first picture waits for inspects that hang.
+	SyncPatience = 2 * time.Second
+
+	// A container that was created is looked at again for so long: whoever means to
+	// start it does so by then, compose too, which waits for what it depends on.
+	firstStartReach = 10 * time.Minute
+
+	FollowFirst = 500 * time.Millisecond
+	FollowMost  = 30 * time.Second
+)
+
+// Event is a container event as the engine sent it.
+type Event struct {
+	Kind    string // container or image; of others only their being is known
+	Action  string // create, start, die, …; health_status with its suffix
+	ID      string
+	Project string    // compose project, "" if none
+	Signal  int       // of a kill; 0: not named
+	Exit    string    // exit code of a die
+	At      time.Time // on the engine's clock
+}
+
+// entry is what the book knows of one container.
+type entry struct {
+	c         *engine.Container // nil until the engine described it
+	run       run
+	exit      engine.Exit
+	version   int           // changes with each event; an answer asked for before is stale
+	lastEvent time.Time     // on our clock
+	began     time.Time     // when a start event came whose cause is not known yet
+	asked     time.Time     // when its newest inspect was asked for
+	known     time.Time     // on our clock: nothing has started or ended between what c describes and this moment
+	early     engine.Counts // counted before its name was known
+	ours      bool          // an action of our own is under way, and has not started it yet
+
+	queued  bool
+	hung    bool          // its last inspect was not answered
+	pause   time.Duration // before what passes or failed is looked at again
+	waiters []chan<- *engine.Container
+}
+
+// Store is the ledger of one engine: events, lists and inspects go in, pictures
+// come out. It does no I/O and is told the time; one goroutine owns it.
+type Store struct {
+	entries  map[string]*entry
+	order    []*entry             // all that are described, sorted by id; nil: to be sorted again
+	named    []*entry             // of these one per name, sorted by it
+	queue    []string             // ids to inspect, oldest news first
+	later    map[string]time.Time // ids to inspect again without news
+	soonest  time.Time            // none in later is due before; zero: there is none
+	asking   map[string]bool      // ids whose inspect is asked for and not answered: whether the last one hung
+	tallies  map[string]*tally
+	projects map[string]time.Time
+	tombs    map[string]time.Time // destroyed lately: a list may still hold them
+	missed   map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
+	suspects map[string]*suspect
+	images   images
+
+	announcesStops bool      // false for Podman
+	engineThen     time.Time // the engine's clock at ourThen
+	ourThen        time.Time
+	first          time.Time // on the engine's clock
+	last           Event     // the newest event, of any kind
+	versions       int       // given to entries: one that was removed and came back has another
+	syncing        bool      // since the stream opened, until the picture is whole
+	syncBy         time.Time // zero until the list has come
+	gone           bool      // the engine behind the new stream is not the old one
+	lost           time.Time // when the stream ended; zero while it is open
+	listed         time.Time
+	listing        bool
+	changed        bool
+	Drifts         int      // found, until somebody takes note
+	replies        []func() // to be called once the next picture is out
+}
+
+func New() *Store {
+	return &Store{
+		entries:  map[string]*entry{},
+		later:    map[string]time.Time{},
+		asking:   map[string]bool{},
+		tallies:  map[string]*tally{},
+		projects: map[string]time.Time{},
+		tombs:    map[string]time.Time{},
+		missed:   map[string]time.Time{},
+		suspects: map[string]*suspect{},
+	}
+}
+
+// Opened begins an unbroken stretch of stream. Then and engineThen are one
+// moment on our clock and on the engine's. Gone says that the replay no longer
+// holds our last event: what happened in between is not known.
+func (b *Store) Opened(then, engineThen time.Time, gone, announcesStops bool) {
+	b.engineThen, b.ourThen = engineThen, then
+	b.announcesStops = announcesStops
+	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
+	b.images.asking, b.images.due = false, time.Time{}
+	b.queue = nil
+	clear(b.asking)
+	clear(b.later) // the list asks for all
+	b.soonest = time.Time{}
+	for _, e := range b.entries {
+		e.queued = false
+		if gone {
+			e.run.whole = false
+		}
+	}
+	if b.last.At.IsZero() {
+		b.last.At = engineThen
+	}
+}
+
+// Closed ends the stretch.
+func (b *Store) Closed(now time.Time) {
+	if b.lost.IsZero() {
+		b.lost, b.changed = now, true
+	}
+	clear(b.suspects)
+}
+
+// Replay takes the events that came before the stream opened, the oldest first. Those
+// of containers after since are entered; it returns how many of them were news. By the
+// last one of any kind the engine is known again later.
+func (b *Store) Replay(now time.Time, past []Event, since time.Time) (news int) {
+	for _, h := range past {
+		if h.Kind == KindContainer && h.At.After(since) && b.Event(now, h) {
+			news++
+		}
+		b.last = h
+	}
+	return news
+}
+
+// Last is the newest event, of any kind; the zero value if there was none.
+func (b *Store) Last() Event { return b.last }
+
+// Known reports whether there has been a picture.
+func (b *Store) Known() bool { return !b.first.IsZero() }
+
+// Synced reports whether the picture is whole since the stream opened.
+func (b *Store) Synced() bool { return !b.syncing }
+
+// Changed reports whether the picture differs from the one that was last taken.
+func (b *Store) Changed() bool { return b.changed }
+
+// Inspecting is how many inspects are asked for and not answered.
+func (b *Store) Inspecting() int { return len(b.asking) }
+
+// Len is how many containers there are.
+func (b *Store) Len() int { return len(b.entries) }
+
+// TakeReplies returns what is to be called once the newest picture is out.
+func (b *Store) TakeReplies() []func() {
+	replies := b.replies
+	b.replies = nil
+	return replies
+}
+
+// ourTime turns a moment on the engine's clock into one on ours, never later than now.
+func (b *Store) ourTime(at, now time.Time) time.Time {
+	if t := b.ourThen.Add(at.Sub(b.engineThen)); t.Before(now) {
+		return t
+	}
+	return now
+}
+
+// seen is the moment on our clock from which something counts that we learn of
+// now: in the first picture when it happened, afterwards now.
+func (b *Store) seen(at, now time.Time) time.Time {
+	if b.first.IsZero() && !at.IsZero() {
+		return b.ourTime(at, now)
+	}
+	return now
+}
+
+// KindContainer and KindImage are the kinds of events that are read.
+const (
+	KindContainer = "container"
+	KindImage     = "image"
+)
+
+// Event takes one event. It reports whether it was news of a container.
+func (b *Store) Event(now time.Time, h Event) bool {
+	if h == b.last {
+		return false // the replay begins with the last one we had
+	}
+	b.last = h
+	if h.Kind == KindImage {
+		b.imagesSoon(now)
+		return false
+	}
+	delete(b.suspects, h.ID)
+	if _, dead := b.tombs[h.ID]; dead {
+		return false
+	}
+	delete(b.missed, h.ID)
+	at := b.seen(h.At, now)
+	e := b.entries[h.ID]
+	if e == nil {
+		e = b.add(h.ID)
+	}
+	b.outdate(e)
+	e.lastEvent = now
+	project := cmp.Or(e.project(), h.Project)
+
+	switch h.Action {
+	case "destroy", "remove": // Docker's and Podman's word
+		b.bury(h.ID, project, at, now)
+		return true
+	case "create", "rename":
+		b.touch(project, at)
+	case "start":
+		b.count(e, engine.EventStart)
+		if !e.ours {
+			e.began = at
+		}
+		if e.run.over() { // else it tells late of the run that a restart is to end
+			e.ours = false
+		}
+		e.run.start()
+	case "kill":
+		b.count(e, engine.EventKill)
+		if !e.ours && b.announcesStops { // else it is no evidence, and names no signal
+			stopSignal, trusted := 0, true
+			if e.c != nil {
+				stopSignal = e.c.StopSignal
+				_, masked := e.c.Labels["signal"]
+				trusted = !masked
+			}
+			e.run.kill(h.At, at, h.Signal, stopSignal, trusted)
+			b.touch(project, at)
+		}
+	case "stop":
+		if !e.ours || e.run.over() { // else it is of our own restart
+			e.run.stop(h.At, at)
+		}
+	case "die":
+		b.count(e, engine.EventDie)
+		e.run.die(h.At, at, e.ours, b.announcesStops)
+		e.exit = e.exitOf(h.Exit)
+		if !e.ours {
+			b.touch(project, at)
+		}
+	case "oom":
+		b.count(e, engine.EventOOM)
+		e.run.oom = true
+	case "health_status: unhealthy":
+		b.count(e, engine.EventUnhealthy)
+	}
+	b.enqueue(h.ID, e)
+	return true
+}
+
+// project is its compose project, as far as it is known.
+func (e *entry) project() string {
+	if e.c == nil {
+		return ""
+	}
+	return e.c.Project()
+}
+
+// exitOf reads the exit code of a die event, for a container that is up again
+// before it can be inspected. A label of that name hides the real one.
+func (e *entry) exitOf(code string) engine.Exit {
+	if e.c == nil {
+		return e.exit
+	}
+	if _, masked := e.c.Labels["exitCode"]; masked {
+		return engine.Exit{}
+	}
+	n, ok := parseCode(code)
+	return engine.Exit{Known: ok, Code: n, OOMKilled: e.run.oom}
+}
+
+// Picture is a snapshot of the book.
+func (b *Store) Picture() *engine.Picture {
+	b.changed = false
+	b.arrange()
+	p := engine.NewPicture(faces(b.order), faces(b.named))
+	p.Connected = !b.syncing && b.lost.IsZero()
+	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
+	p.Projects = maps.Clone(b.projects)
+	for name, t := range b.tallies {
+		if !t.gone.IsZero() && name != "" {
+			p.Departed = append(p.Departed, engine.Departed{Name: name, Events: t.counts})
+		}
+	}
+	slices.SortFunc(p.Departed, func(a, b engine.Departed) int { return cmp.Compare(a.Name, b.Name) })
+	return p
+}
+
+// arrange sorts the containers by id and by name, if one came, left or changed
+// its name since: most pictures differ from the last one in neither.
+func (b *Store) arrange() {
+	if b.order != nil {
+		return
+	}
+	for _, e := range b.entries {
+		if e.c != nil {
+			b.order = append(b.order, e)
+		}
+	}
+	slices.SortFunc(b.order, func(x, y *entry) int { return cmp.Compare(x.c.ID, y.c.ID) })
+	b.named = slices.Clone(b.order)
+	slices.SortStableFunc(b.named, func(x, y *entry) int { return engine.ByName(x.c, y.c) })
+	b.named = slices.CompactFunc(b.named, func(x, y *entry) bool { return x.c.Name == y.c.Name })
+	b.named = slices.DeleteFunc(b.named, func(e *entry) bool { return e.c.Name == "" })
+}
+
+func faces(es []*entry) []*engine.Container {
+	cs := make([]*engine.Container, len(es))
+	for i, e := range es {
+		cs[i] = e.c
+	}
+	return cs
+}
+
+func (b *Store) add(id string) *entry {
+	e := &entry{}
+	b.entries[id] = e
+	return e
+}
+
+// outdate makes every answer that was asked for until now too old.
+func (b *Store) outdate(e *entry) {
+	b.versions++
+	e.version = b.versions
+}
+
+func (b *Store) remove(id string, now time.Time) {
+	e := b.entries[id]
+	delete(b.entries, id)
+	b.unfollow(id)
+	b.order, b.changed = nil, true
+	if e.c != nil {
+		b.desert(e.c.Name, now)
+	}
+	b.reply(e, nil)
+}
+
+// bury removes what was destroyed.
+func (b *Store) bury(id, project string, at, now time.Time) {
+	b.remove(id, now)
+	b.tombs[id] = now // a list asked for before still holds it
+	b.touch(project, at)
+}
+
+// miss removes what an inspect does not find: it may be gone, or about to come,
+// since Docker 20.10 lists a container a moment before it can be inspected. So
+// its events and later lists count.
+func (b *Store) miss(now time.Time, id string, e *entry) {
+	b.touch(e.project(), now)
+	b.remove(id, now)
+	b.missed[id] = now
+}
+
+func (b *Store) enqueue(id string, e *entry) {
+	if !e.queued {
+		e.queued = true
+		b.queue = append(b.queue, id)
+	}
+}

@@ -33,7 +33,7 @@ func BenchmarkGather(b *testing.B) {
 				c.ImageID = fmt.Sprintf("sha256:%064x", i%7)
 			})
 		}
-		c := newCollector(b, showing(picture(cs...)), nil)
+		c := newCollector(b, showing(snapshot(cs...)), nil)
 		metrics := ofContainers(c)
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(bare(metrics))

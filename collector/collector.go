@@ -1,4 +1,4 @@
-// Package collector turns the picture of all containers into metrics. A scrape
+// Package collector turns the snapshot of all containers into metrics. A scrape
 // costs the engine one ping, whatever the number of containers.
 package collector
 
@@ -16,7 +16,7 @@ import (
 // Collector exposes the containers of one engine. It implements
 // prometheus.Collector and, sooner done, prometheus.Gatherer.
 type Collector struct {
-	up     func() (*engine.Picture, error)
+	up     func() (*engine.Snapshot, error)
 	parts  []*Cached
 	labels []string // container labels to expose
 	descs  descs
@@ -31,11 +31,11 @@ type kept struct {
 	metrics []prometheus.Metric
 }
 
-// New returns a Collector of the picture that up returns if it is current.
+// New returns a Collector of the snapshot that up returns if it is current.
 // Labels are the container labels exposed by docker_container_labels; names
 // that become the same label of a metric are an error. Parts are exposed with
-// the containers, and only while the picture is current; they share no name.
-func New(up func() (*engine.Picture, error), labels []string, parts ...Versioned) (*Collector, error) {
+// the containers, and only while the snapshot is current; they share no name.
+func New(up func() (*engine.Snapshot, error), labels []string, parts ...Versioned) (*Collector, error) {
 	names, err := labelNames(labels)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// each passes on every metric but those of the parts. While the picture is not
+// each passes on every metric but those of the parts. While the snapshot is not
 // current that is docker_up 0 and no container: a stale "up 1" is a lie.
 func (c *Collector) each(pass func(prometheus.Metric)) (current bool) {
 	p, err := c.up()
@@ -117,7 +117,7 @@ func (c *Collector) each(pass func(prometheus.Metric)) (current bool) {
 
 // refresh builds the metrics of each container anew that has changed since the
 // last scrape, and returns those of all.
-func (c *Collector) refresh(p *engine.Picture) [][]prometheus.Metric {
+func (c *Collector) refresh(p *engine.Snapshot) [][]prometheus.Metric {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make([][]prometheus.Metric, 0, len(p.Containers))

@@ -36,18 +36,18 @@ func alter(f func(c *engine.Container)) *engine.Container {
 	return c
 }
 
-func picture(cs ...*engine.Container) *engine.Picture {
+func snapshot(cs ...*engine.Container) *engine.Snapshot {
 	slices.SortFunc(cs, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) })
-	return &engine.Picture{
+	return &engine.Snapshot{
 		Connected: true, Host: "box", Version: "29.0.1", APIVersion: "1.52", OS: "linux", Arch: "amd64", Containers: cs,
 	}
 }
 
-func showing(p *engine.Picture) func() (*engine.Picture, error) {
-	return func() (*engine.Picture, error) { return p, nil }
+func showing(p *engine.Snapshot) func() (*engine.Snapshot, error) {
+	return func() (*engine.Snapshot, error) { return p, nil }
 }
 
-func newCollector(t testing.TB, up func() (*engine.Picture, error), labels []string, parts ...collector.Versioned) *collector.Collector {
+func newCollector(t testing.TB, up func() (*engine.Snapshot, error), labels []string, parts ...collector.Versioned) *collector.Collector {
 	t.Helper()
 	c, err := collector.New(up, labels, parts...)
 	if err != nil {
@@ -138,13 +138,13 @@ docker_container_up{name="token"} 1
 # HELP docker_engine_info The engine.
 # TYPE docker_engine_info gauge
 docker_engine_info{api_version="1.52",arch="amd64",host="box",os="linux",version="29.0.1"} 1
-# HELP docker_up 1 if the engine answered and the picture of its containers is current.
+# HELP docker_up 1 if the engine answered and the snapshot of its containers is current.
 # TYPE docker_up gauge
 docker_up 1
 `
 
 func TestContainerOfWhichAllIsKnownHasEverySeries(t *testing.T) {
-	c := newCollector(t, showing(picture(token())), []string{"team", "a.b/c", "absent"})
+	c := newCollector(t, showing(snapshot(token())), []string{"team", "a.b/c", "absent"})
 	if err := testutil.CollectAndCompare(c, strings.NewReader(golden)); err != nil {
 		t.Error(err)
 	}
@@ -154,7 +154,7 @@ func TestEngineWithoutContainersIsUp(t *testing.T) {
 	want := `docker_engine_info{api_version="1.52",arch="amd64",host="box",os="linux",version="29.0.1"} 1
 docker_up 1
 `
-	if diff := cmp.Diff(want, expose(t, newCollector(t, showing(picture()), nil))); diff != "" {
+	if diff := cmp.Diff(want, expose(t, newCollector(t, showing(snapshot()), nil))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -162,7 +162,7 @@ docker_up 1
 func TestUpExitedAndStateFollowEveryState(t *testing.T) {
 	for _, state := range engine.States {
 		t.Run(string(state), func(t *testing.T) {
-			c := newCollector(t, showing(picture(alter(func(c *engine.Container) { c.State = state }))), nil)
+			c := newCollector(t, showing(snapshot(alter(func(c *engine.Container) { c.State = state }))), nil)
 			bit := func(s engine.State) string {
 				if s == state {
 					return " 1\n"
@@ -184,7 +184,7 @@ func TestUpExitedAndStateFollowEveryState(t *testing.T) {
 
 func TestNamesAreAsPromlintWantsThem(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(t, showing(picture(token())), []string{"team"}))
+	registry.MustRegister(newCollector(t, showing(snapshot(token())), []string{"team"}))
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil {
 		t.Error(err)

@@ -53,7 +53,7 @@ func share(ms []prometheus.Metric) {
 // Collector gives, in the containers' order, for a small part of the cost: a
 // registry writes, hashes, checks and sorts every metric at each scrape. Here a
 // metric is written and checked when it is made, and that no two are the same
-// follows from their names: there is one container per name in Picture.Named.
+// follows from their names: there is one container per name in Snapshot.Named.
 func (c *Collector) Gather() ([]*dto.MetricFamily, error) {
 	families := map[*prometheus.Desc]*dto.MetricFamily{}
 	current := c.each(func(m prometheus.Metric) {

@@ -20,8 +20,8 @@ var errAway = errors.New("the engine is away")
 
 // crowd shows containers in all sorts of states, one of them twice, and one that
 // has left.
-func crowd() *engine.Picture {
-	p := picture(
+func crowd() *engine.Snapshot {
+	p := snapshot(
 		token(),
 		alter(func(c *engine.Container) { c.ID, c.Created = "aa", time.Unix(1, 0) }),
 		alter(func(c *engine.Container) {
@@ -51,11 +51,11 @@ func text(t *testing.T, g prometheus.Gatherer) string {
 }
 
 func TestGatherGivesWhatARegistryGives(t *testing.T) {
-	for name, p := range map[string]*engine.Picture{"a crowd": crowd(), "nobody": picture(), "no picture": nil} {
+	for name, p := range map[string]*engine.Snapshot{"a crowd": crowd(), "nobody": snapshot(), "no snapshot": nil} {
 		t.Run(name, func(t *testing.T) {
 			up := showing(p)
 			if p == nil {
-				up = func() (*engine.Picture, error) { return nil, errAway }
+				up = func() (*engine.Snapshot, error) { return nil, errAway }
 			}
 			c := newCollector(t, up, []string{"team"}, part())
 			registry := prometheus.NewPedanticRegistry()
@@ -84,7 +84,7 @@ func TestScrapesAtOnceGetTheSame(t *testing.T) {
 func TestWhatIsCachedIsCollectedAnewForANewVersion(t *testing.T) {
 	p := part()
 	p.fault = errAway
-	c := newCollector(t, showing(picture()), nil, p)
+	c := newCollector(t, showing(snapshot()), nil, p)
 	scrape := func() string {
 		families, err := c.Gather()
 		if err != nil {
@@ -124,7 +124,7 @@ func others() *prometheus.Registry {
 }
 
 func TestOtherMetricsStandBesideTheContainersInOrder(t *testing.T) {
-	c := newCollector(t, showing(picture()), nil)
+	c := newCollector(t, showing(snapshot()), nil)
 	families, err := c.Beside(others())
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestOtherMetricsStandBesideTheContainersInOrder(t *testing.T) {
 }
 
 func TestWhatFailsBesideTheContainersCostsThemNothing(t *testing.T) {
-	c := newCollector(t, showing(picture()), nil)
+	c := newCollector(t, showing(snapshot()), nil)
 	families, err := c.Beside(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, errAway }))
 	if err == nil || len(families) != 2 {
 		t.Errorf("%d families, %v", len(families), err)

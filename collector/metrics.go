@@ -32,7 +32,7 @@ func newDescs(labelNames []string) descs {
 	}
 	all := descs{
 		families:   families,
-		up:         d("docker_up", "1 if the engine answered and the picture of its containers is current."),
+		up:         d("docker_up", "1 if the engine answered and the snapshot of its containers is current."),
 		engineInfo: d("docker_engine_info", "The engine.", "host", "version", "api_version", "os", "arch"),
 		running:    d("docker_container_up", "1 while the container runs (not paused, not restarting).", "name"),
 		exited:     d("docker_container_exited", "1 while the container is exited.", "name"),
@@ -95,8 +95,8 @@ func (d *descs) of(c *engine.Container, labels []string) []prometheus.Metric {
 		add(gauge(d.exitCode, float64(c.Exit.Code), c.Name))
 		add(gauge(d.oomKilled, bit(c.Exit.OOMKilled), c.Name))
 	}
-	if c.Freshness != engine.FreshnessUnknown {
-		add(gauge(d.outdated, bit(c.Freshness == engine.Outdated), c.Name))
+	if c.ImageStatus != engine.ImageUnknown {
+		add(gauge(d.outdated, bit(c.ImageStatus == engine.ImageOutdated), c.Name))
 	}
 	if c.Inspected {
 		add(counter(d.restarts, float64(c.RestartCount), c.Name))

@@ -45,7 +45,7 @@ func (v *versioned) Collect(ch chan<- prometheus.Metric) {
 }
 
 func TestPartsAreExposedWithTheContainers(t *testing.T) {
-	got := expose(t, newCollector(t, showing(picture(token())), nil, part()), "defib_container_whitelisted", "docker_container_up")
+	got := expose(t, newCollector(t, showing(snapshot(token())), nil, part()), "defib_container_whitelisted", "docker_container_up")
 	want := `defib_container_whitelisted{name="token"} 1
 docker_container_up{name="token"} 1
 `
@@ -54,18 +54,18 @@ docker_container_up{name="token"} 1
 	}
 }
 
-func TestLaw6NoContainerSeriesWithoutACurrentPicture(t *testing.T) {
-	current := picture(token())
+func TestLaw6NoContainerSeriesWithoutACurrentSnapshot(t *testing.T) {
+	current := snapshot(token())
 	current.Departed = []engine.Departed{{Name: "gone"}}
-	up := func() (*engine.Picture, error) { return current, nil }
-	c := newCollector(t, func() (*engine.Picture, error) { return up() }, []string{"team"}, part())
+	up := func() (*engine.Snapshot, error) { return current, nil }
+	c := newCollector(t, func() (*engine.Snapshot, error) { return up() }, []string{"team"}, part())
 
 	before := expose(t, c)
-	up = func() (*engine.Picture, error) { return nil, errors.New("the engine is away") }
+	up = func() (*engine.Snapshot, error) { return nil, errors.New("the engine is away") }
 	if diff := cmp.Diff("docker_up 0\n", expose(t, c)); diff != "" {
 		t.Error("while the engine is away:", diff)
 	}
-	up = func() (*engine.Picture, error) { return current, nil }
+	up = func() (*engine.Snapshot, error) { return current, nil }
 	if diff := cmp.Diff(before, expose(t, c)); diff != "" {
 		t.Error("when it is back:", diff)
 	}
@@ -76,7 +76,7 @@ func TestLaw8TwoContainersOfOneNameAreOneSeriesAndTheScrapeSucceeds(t *testing.T
 	younger := alter(func(c *engine.Container) { c.ID, c.Created = "bb", time.Unix(2, 0) })
 	nameless := alter(func(c *engine.Container) { c.ID, c.Name = "cc", "" })
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(t, showing(picture(older, younger, nameless)), nil))
+	registry.MustRegister(newCollector(t, showing(snapshot(older, younger, nameless)), nil))
 
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
@@ -116,10 +116,10 @@ func TestMetricsOfAnUnchangedContainerAreKeptUntilItIsGone(t *testing.T) {
 	a := alter(func(c *engine.Container) { c.ID, c.Name = "a", "a" })
 	b := alter(func(c *engine.Container) { c.ID, c.Name = "b", "b" })
 	b2 := alter(func(c *engine.Container) { c.ID, c.Name, c.RestartCount = "b", "b", 9 })
-	var now *engine.Picture
-	c := newCollector(t, func() (*engine.Picture, error) { return now, nil }, nil)
+	var now *engine.Snapshot
+	c := newCollector(t, func() (*engine.Snapshot, error) { return now, nil }, nil)
 	scrape := func(cs ...*engine.Container) []prometheus.Metric {
-		now = picture(cs...)
+		now = snapshot(cs...)
 		return ofContainers(c)
 	}
 	same := func(x, y prometheus.Metric) bool { return x == y }
@@ -146,11 +146,11 @@ func TestMetricsOfAnUnchangedContainerAreKeptUntilItIsGone(t *testing.T) {
 	}
 }
 
-func TestScrapeAsksForThePictureOnce(t *testing.T) {
+func TestScrapeAsksForTheSnapshotOnce(t *testing.T) {
 	asked := 0
-	up := func() (*engine.Picture, error) {
+	up := func() (*engine.Snapshot, error) {
 		asked++
-		return picture(token(), alter(func(c *engine.Container) { c.ID, c.Name = "b", "b" })), nil
+		return snapshot(token(), alter(func(c *engine.Container) { c.ID, c.Name = "b", "b" })), nil
 	}
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(newCollector(t, up, nil, part()))
@@ -168,21 +168,21 @@ func TestScrapeAsksForThePictureOnce(t *testing.T) {
 }
 
 func TestScrapesAtOnceDoNotDisturbEachOther(t *testing.T) {
-	var pictures []*engine.Picture
+	var snapshots []*engine.Snapshot
 	for n := range 5 {
 		var cs []*engine.Container
 		for i := range 10 * n {
 			cs = append(cs, alter(func(c *engine.Container) { c.ID, c.Name = fmt.Sprintf("%d.%d", i, n%2), fmt.Sprint("c", i) }))
 		}
-		pictures = append(pictures, picture(cs...))
+		snapshots = append(snapshots, snapshot(cs...))
 	}
 	var next atomic.Int64
-	up := func() (*engine.Picture, error) {
+	up := func() (*engine.Snapshot, error) {
 		n := next.Add(1)
 		if n%7 == 0 {
 			return nil, errors.New("away")
 		}
-		return pictures[n%int64(len(pictures))], nil
+		return snapshots[n%int64(len(snapshots))], nil
 	}
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(newCollector(t, up, []string{"team"}, part()))

@@ -69,17 +69,17 @@ docker_container_health{name="token",status="unhealthy"} 0
 			want:      "docker_container_started_timestamp_seconds{name=\"token\"} 1.7000003005e+09\n",
 		},
 		"an image that its name does not mean any more is outdated": {
-			container: alter(func(c *engine.Container) { c.Freshness = engine.Outdated }),
+			container: alter(func(c *engine.Container) { c.ImageStatus = engine.ImageOutdated }),
 			metrics:   []string{outdated},
 			want:      "docker_container_image_outdated{name=\"token\"} 1\n",
 		},
 		"an image that its name still means is not": {
-			container: alter(func(c *engine.Container) { c.Freshness = engine.Fresh }),
+			container: alter(func(c *engine.Container) { c.ImageStatus = engine.ImageCurrent }),
 			metrics:   []string{outdated},
 			want:      "docker_container_image_outdated{name=\"token\"} 0\n",
 		},
 		"of an image without a name nothing is known": {
-			container: alter(func(c *engine.Container) { c.Freshness = engine.FreshnessUnknown }),
+			container: alter(func(c *engine.Container) { c.ImageStatus = engine.ImageUnknown }),
 			metrics:   []string{outdated},
 		},
 		"a failed first start has the exit code that the engine gave it": {
@@ -126,7 +126,7 @@ docker_container_events_total{event="unhealthy",name="token"} 0
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := expose(t, newCollector(t, showing(picture(row.container)), nil), row.metrics...)
+			got := expose(t, newCollector(t, showing(snapshot(row.container)), nil), row.metrics...)
 			if diff := cmp.Diff(row.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -144,7 +144,7 @@ docker_container_info{compose_project="",compose_service="",id="0e",image="x",im
 docker_container_up{name="wedged"} 1
 `
 	var others []string
-	for line := range strings.Lines(expose(t, newCollector(t, showing(picture(wedged)), nil))) {
+	for line := range strings.Lines(expose(t, newCollector(t, showing(snapshot(wedged)), nil))) {
 		if strings.HasPrefix(line, "docker_container_") && !strings.Contains(line, "_state{") && !strings.Contains(line, "_events_total{") {
 			others = append(others, line)
 		}
@@ -162,7 +162,7 @@ func TestLaw8OddLabelsFailNoScrape(t *testing.T) {
 			"com.docker.compose.project": "\x80",
 		}
 	})
-	c := newCollector(t, showing(picture(odd)), []string{"bad", "é.ü", "\xff", ""})
+	c := newCollector(t, showing(snapshot(odd)), []string{"bad", "é.ü", "\xff", ""})
 	want := `docker_container_info{compose_project="�",compose_service="",id="4f1d",image="bad�image",image_id="sha256:aa",name="token",restart_policy="�"} 1
 docker_container_labels{label_="",label__="",label____="🚑 \"quoted\" \\ and\nmore",label_bad="�",name="token"} 1
 `
@@ -182,13 +182,13 @@ func TestLabelsThatWouldCollideAreRefused(t *testing.T) {
 }
 
 func TestNoLabelsMetricUnlessLabelsAreSelected(t *testing.T) {
-	if got := expose(t, newCollector(t, showing(picture(token())), nil), "docker_container_labels"); got != "" {
+	if got := expose(t, newCollector(t, showing(snapshot(token())), nil), "docker_container_labels"); got != "" {
 		t.Error(got)
 	}
 }
 
 func TestDepartedNameKeepsItsCountersAndNothingElse(t *testing.T) {
-	p := picture()
+	p := snapshot()
 	p.Departed = []engine.Departed{{Name: "gone", Events: engine.Counts{engine.EventDie: 7}}}
 	want := `docker_container_events_total{event="die",name="gone"} 7
 docker_container_events_total{event="kill",name="gone"} 0

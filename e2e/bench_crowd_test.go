@@ -45,7 +45,7 @@ func measureCrowd(b *testing.B, t *table) {
 		}
 		found.add(time.Since(begun))
 		if n := len(d.shown(s.prefix)); n != crowdSize {
-			b.Fatalf("the first picture has %d containers", n)
+			b.Fatalf("the first snapshot has %d containers", n)
 		}
 		begun = time.Now()
 		s.each(crowd, 8, func(ctx context.Context, c *box) error {
@@ -59,7 +59,7 @@ func measureCrowd(b *testing.B, t *table) {
 	}
 	*t = append(*t,
 		row{"200 deaths at once, all back, median of 3", healed.median() / 1e3, "s", "nothing but a start on each death, 4 at a time", own.median() / 1e3, budget{text: "beside + 10 %", factor: 1.1}},
-		row{"from program start to the first picture of 200, median of 3", found.median(), "ms", "200 inspects, 8 at a time", inspected.median(), budget{}},
+		row{"from program start to the first snapshot of 200, median of 3", found.median(), "ms", "200 inspects, 8 at a time", inspected.median(), budget{}},
 	)
 }
 

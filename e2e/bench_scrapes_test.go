@@ -93,7 +93,7 @@ func measureReplayed(b *testing.B, t *table) {
 		r := newReplay(b, n)
 		d := startDefib(b, r.host(), "--restart.whitelist=*", "--docker.resync-interval=1h", "--log.level=info")
 		d.ready()
-		eventually(b, "everybody to be in the picture", func() bool { return len(d.shown("shop-")) == n })
+		eventually(b, "everybody to be in the snapshot", func() bool { return len(d.shown("shop-")) == n })
 		samples := max(10, 2000/n)
 		crowd := fmt.Sprint(n, " replayed containers")
 		besideClientGolang(b, t, d, crowd, samples)
@@ -127,7 +127,7 @@ func measureScrapes(b *testing.B, t *table) {
 		d := startDefib(b, host, "--restart.whitelist="+s.prefix+"*", "--restart.policy=on-failure",
 			"--docker.resync-interval=1h", "--log.level=info")
 		d.ready()
-		eventually(b, "everybody to be in the picture", func() bool { return len(d.shown(s.prefix)) == population })
+		eventually(b, "everybody to be in the snapshot", func() bool { return len(d.shown(s.prefix)) == population })
 		return d
 	}
 	d := watching(s.engine.host)
@@ -154,7 +154,7 @@ func measureScrapes(b *testing.B, t *table) {
 }
 
 // measureCost is the engine's processor time for a scrape of Defib, beside that
-// for a list, which a scrape without a picture would need at least.
+// for a list, which a scrape without a snapshot would need at least.
 func (e *engine) measureCost(b *testing.B, t *table, d *defib) {
 	if e.daemon == nil {
 		b.Log("the engine's processor time is not measured: it is not ours")

@@ -140,7 +140,7 @@ func (d *defib) serving() {
 	})
 }
 
-// ready waits until Defib has a picture of its engine.
+// ready waits until Defib has a snapshot of its engine.
 func (d *defib) ready() {
 	d.Helper()
 	d.awaitStatus("/-/ready", http.StatusOK)

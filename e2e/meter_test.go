@@ -15,7 +15,7 @@ type meter struct {
 	mu          sync.Mutex
 	first, last map[int]usage
 	scrape      time.Duration // the slowest
-	match       time.Duration // the longest until the picture equalled the list
+	match       time.Duration // the longest until the snapshot equalled the list
 }
 
 // What a Defib may take more than at first: idle connections to the engine, each
@@ -83,6 +83,6 @@ func (m *meter) String() string {
 		fmt.Fprintf(&out, "life %d: memory %.1f to %.1f MiB, goroutines %v to %v, descriptors %v to %v, series %v to %v\n",
 			life, a.memory/(1<<20), z.memory/(1<<20), a.goroutines, z.goroutines, a.files, z.files, a.series, z.series)
 	}
-	fmt.Fprintf(&out, "slowest scrape: %v; picture equal after %v at most\n", m.scrape.Round(time.Millisecond), m.match.Round(time.Millisecond))
+	fmt.Fprintf(&out, "slowest scrape: %v; snapshot equal after %v at most\n", m.scrape.Round(time.Millisecond), m.match.Round(time.Millisecond))
 	return out.String()
 }

@@ -47,16 +47,16 @@ func TestLaw8ContainersThatSwapNamesNeverFailAScrape(t *testing.T) {
 	scraping.Wait()
 
 	want := map[string]string{left.name: left.id + " running", right.name: right.id + " running"}
-	eventually(t, "the picture to show the names as they are", func() bool {
+	eventually(t, "the snapshot to show the names as they are", func() bool {
 		return maps.Equal(d.shown(s.prefix), want)
 	})
 	d.leftAlone(left)
 	d.leftAlone(right)
 }
 
-// TestLaw5PictureEqualsTheEnginesListAfterABurst is law 5: whatever happens, and in
-// whatever order, once it is quiet the picture is right, without a drift.
-func TestLaw5PictureEqualsTheEnginesListAfterABurst(t *testing.T) {
+// TestLaw5SnapshotEqualsTheEnginesListAfterABurst is law 5: whatever happens, and in
+// whatever order, once it is quiet the snapshot is right, without a drift.
+func TestLaw5SnapshotEqualsTheEnginesListAfterABurst(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, sharedEngine(t))
 	d := s.defib()
@@ -87,7 +87,7 @@ func TestLaw5PictureEqualsTheEnginesListAfterABurst(t *testing.T) {
 		}
 	}
 	if diff != "" {
-		t.Errorf("the picture (+) never equalled the engine's list (-):\n%s", diff)
+		t.Errorf("the snapshot (+) never equalled the engine's list (-):\n%s", diff)
 	}
 	d.shows("defib_engine_drift_total", 0)
 	d.shows("defib_engine_reconnects_total", connected)

@@ -194,7 +194,7 @@ func (c *chaos) scraped() samples {
 	return d.scrape()
 }
 
-// compare holds the picture against the engine's list: law 5.
+// compare holds the snapshot against the engine's list: law 5.
 func (c *chaos) compare() {
 	c.Helper()
 	d, _ := c.current()
@@ -219,7 +219,7 @@ func (c *chaos) compare() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	c.book.wrong("law 5: the picture (+) did not equal the engine's list (-) after %v of quiet:\n%s", bound, diff)
+	c.book.wrong("law 5: the snapshot (+) did not equal the engine's list (-) after %v of quiet:\n%s", bound, diff)
 }
 
 // scrapeOn scrapes until stop is closed: no scrape ever fails (law 8), and none

@@ -1,4 +1,4 @@
-// Package engine says what a container engine is doing: its containers, and a picture
+// Package engine says what a container engine is doing: its containers, and a snapshot
 // of all of them at one moment. It is pure. Package docker below it watches an engine
 // and acts on it.
 package engine
@@ -50,24 +50,24 @@ func ParseHealth(s string) Health {
 // Healths lists every result a health check can have.
 var Healths = []Health{Starting, Healthy, Unhealthy}
 
-// Ending tells how the last run of a container ended. It is judged by the
+// ExitCause tells how the last run of a container ended. It is judged by the
 // events between start and death, since the engine's API does not say.
-type Ending string
+type ExitCause string
 
 // The endings. NotEnded is that of a container that runs or never ran.
 const (
-	NotEnded     Ending = ""
-	EndedSelf    Ending = "self"    // it died without having been told to
-	EndedStopped Ending = "stopped" // somebody stopped or killed it
-	EndedEngine  Ending = "engine"  // the engine shut down and stopped everything
-	EndedUnknown Ending = "unknown" // nobody saw it
+	CauseNone    ExitCause = ""
+	CauseSelf    ExitCause = "self"    // it died without having been told to
+	CauseStopped ExitCause = "stopped" // somebody stopped or killed it
+	CauseEngine  ExitCause = "engine"  // the engine shut down and stopped everything
+	CauseUnknown ExitCause = "unknown" // nobody saw it
 )
 
-// StopReach is how long a stopping signal that no death follows is remembered.
-const StopReach = 5 * time.Minute
+// StopWindow is how long a stopping signal that no death follows is remembered.
+const StopWindow = 5 * time.Minute
 
-// ProjectReach is how long a compose project's last change is remembered.
-const ProjectReach = 24 * time.Hour
+// ProjectWindow is how long a compose project's last change is remembered.
+const ProjectWindow = 24 * time.Hour
 
 // Exit is what is known of a container's last exit.
 type Exit struct {
@@ -101,8 +101,8 @@ func (e Event) String() string { return eventNames[e] }
 type Counts [numEvents]uint64
 
 // Container is one container as the engine last told it. A published Container
-// is never changed: an unchanged container keeps its pointer from picture to
-// picture. Times of the engine's clock and of ours must not be compared.
+// is never changed: an unchanged container keeps its pointer from snapshot to
+// snapshot. Times of the engine's clock and of ours must not be compared.
 type Container struct {
 	ID      string // 64 hex digits
 	Name    string // without the slash
@@ -131,14 +131,14 @@ type Container struct {
 	Exit   Exit   // the last exit that we know of, kept while it runs again
 	Events Counts // since Defib started, by all containers of this name
 
-	Made     time.Time // when it was created, on our clock
-	Begun    time.Time // when we saw the current run begin, on our clock; zero: it is down
-	Ending   Ending
-	Ended    time.Time // when we saw the last run end, on our clock; zero: it runs or never ran
-	Stopping time.Time // when it was told to stop, on our clock; zero: it was not, or is down
-	Sick     time.Time // when we saw it turn unhealthy, on our clock; zero: it is not
+	CreatedSeenAt  time.Time // when it was created, on our clock
+	StartSeenAt    time.Time // when we saw the current run begin, on our clock; zero: it is down
+	ExitCause      ExitCause
+	ExitSeenAt     time.Time // when we saw the last run end, on our clock; zero: it runs or never ran
+	StopSeenAt     time.Time // when it was told to stop, on our clock; zero: it was not, or is down
+	UnhealthySince time.Time // when we saw it turn unhealthy, on our clock; zero: it is not
 
-	Freshness Freshness // of its image
+	ImageStatus ImageStatus // of its image
 
 	StopSignal int
 	Command    []string // program and arguments
@@ -179,14 +179,14 @@ type Departed struct {
 	Events Counts
 }
 
-// Picture is an immutable snapshot of all containers of an engine.
-type Picture struct {
-	// Connected is true while the event stream is open and the picture
-	// complete. Otherwise the picture is the last one known.
+// Snapshot is an immutable snapshot of all containers of an engine.
+type Snapshot struct {
+	// Connected is true while the event stream is open and the snapshot
+	// complete. Otherwise the snapshot is the last one known.
 	Connected bool
 	Lost      time.Time // when the stream ended, on our clock; zero while connected
 	Listed    time.Time // when the last list was asked for, on our clock
-	First     time.Time // when the first picture was made, on the engine's clock
+	First     time.Time // when the first snapshot was made, on the engine's clock
 
 	Host, Version, APIVersion, OS, Arch string
 
@@ -199,14 +199,14 @@ type Picture struct {
 	named []*Container
 }
 
-// NewPicture returns a picture of these containers, sorted by ID. Named are the same
-// as Picture.Named has them; nil: they are still to be sorted.
-func NewPicture(byID, named []*Container) *Picture {
-	return &Picture{Containers: byID, named: named}
+// NewSnapshot returns a snapshot of these containers, sorted by ID. Named are the same
+// as Snapshot.Named has them; nil: they are still to be sorted.
+func NewSnapshot(byID, named []*Container) *Snapshot {
+	return &Snapshot{Containers: byID, named: named}
 }
 
 // Get returns the container with this full ID, or nil.
-func (p *Picture) Get(id string) *Container {
+func (p *Snapshot) Get(id string) *Container {
 	i, ok := slices.BinarySearchFunc(p.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
 	if !ok {
 		return nil
@@ -215,7 +215,7 @@ func (p *Picture) Get(id string) *Container {
 }
 
 // Find returns the container with this ID or name, or nil.
-func (p *Picture) Find(idOrName string) *Container {
+func (p *Snapshot) Find(idOrName string) *Container {
 	if c := p.Get(idOrName); c != nil {
 		return c
 	}
@@ -230,7 +230,7 @@ func (p *Picture) Find(idOrName string) *Container {
 // snapshot is made of answers from different moments, so that two containers may
 // have the same name in it for a blink: then the younger one counts. The slice is
 // shared and must not be changed.
-func (p *Picture) Named() []*Container {
+func (p *Snapshot) Named() []*Container {
 	p.once.Do(func() {
 		if p.named != nil {
 			return
@@ -243,9 +243,9 @@ func (p *Picture) Named() []*Container {
 	return p.named
 }
 
-// Names holds every name that the picture knows, of containers and of departed
+// Names holds every name that the snapshot knows, of containers and of departed
 // ones.
-func (p *Picture) Names() map[string]bool {
+func (p *Snapshot) Names() map[string]bool {
 	names := make(map[string]bool, len(p.Containers)+len(p.Departed))
 	for _, c := range p.Containers {
 		names[c.Name] = true
@@ -261,14 +261,14 @@ func ByName(x, y *Container) int {
 	return cmp.Or(cmp.Compare(x.Name, y.Name), y.Created.Compare(x.Created))
 }
 
-// Freshness tells whether the image name that a container was created from still
+// ImageStatus tells whether the image name that a container was created from still
 // means the image that it runs, on this host.
-type Freshness int
+type ImageStatus int
 
 // The freshness of a container. FreshnessUnknown is that of one whose image
 // name is gone, or was none, or of an engine that may not list its images.
 const (
-	FreshnessUnknown Freshness = iota
-	Fresh
-	Outdated
+	ImageUnknown ImageStatus = iota
+	ImageCurrent
+	ImageOutdated
 )

@@ -34,7 +34,7 @@ func (c *Container) Shares(n Namespace) string {
 }
 
 // Parent returns the container that is meant, as Docker finds it; nil if it is gone.
-func (p *Picture) Parent(of Parent) *Container {
+func (p *Snapshot) Parent(of Parent) *Container {
 	if c := p.Find(of.Container); c != nil {
 		return c
 	}
@@ -51,7 +51,7 @@ func (p *Picture) Parent(of Parent) *Container {
 // Orphaned reports whether a container that runs has outlived the namespace that it
 // shares: its parent was restarted after it, or is gone. The engine calls it running
 // all the same.
-func (p *Picture) Orphaned(c *Container, of Parent) bool {
+func (p *Snapshot) Orphaned(c *Container, of Parent) bool {
 	if !c.Up() {
 		return false
 	}

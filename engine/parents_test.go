@@ -7,7 +7,7 @@ import (
 
 func TestAParentIsFoundAsDockerFindsIt(t *testing.T) {
 	cs := []*Container{{ID: "4f01", Name: "web"}, {ID: "4f02", Name: "vpn"}, {ID: "5aaa", Name: "4f"}, {ID: "5abb", Name: "db"}}
-	p := &Picture{Containers: cs}
+	p := &Snapshot{Containers: cs}
 	for of, want := range map[string]*Container{
 		"4f02": cs[1], "vpn": cs[1], "4f0": nil, "4f": cs[2], "5ab": cs[3], "5abbb": nil, "nobody": nil, "": nil,
 	} {
@@ -30,7 +30,7 @@ func TestWhatOutlivedItsParentIsOrphaned(t *testing.T) {
 		"its parent is gone":        {&Container{ID: "bb", State: Running, Started: now}, nil, true},
 		"it is down":                {&Container{ID: "bb", State: Exited}, nil, false},
 	} {
-		p := &Picture{Containers: append(row.with, row.c)}
+		p := &Snapshot{Containers: append(row.with, row.c)}
 		if got := p.Orphaned(row.c, Parent{IPC, "aa"}); got != row.want {
 			t.Errorf("%s: orphaned %t", name, got)
 		}

@@ -68,7 +68,7 @@ var (
 )
 
 func TestTarget(t *testing.T) {
-	p := pictureOf(up(sixtyFour, "web"), up(another, "batch-1"), up("0123456789ab"+strings.Repeat("f", 52), "twin"))
+	p := snapshotOf(up(sixtyFour, "web"), up(another, "batch-1"), up("0123456789ab"+strings.Repeat("f", 52), "twin"))
 	for _, row := range []struct {
 		name   string
 		labels map[string]string
@@ -171,7 +171,7 @@ func TestAWarningNamesTheRuleThatGrafanaCouldNotEvaluate(t *testing.T) {
 }
 
 func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
-	p := pictureOf(up(sixtyFour, "web"))
+	p := snapshotOf(up(sixtyFour, "web"))
 	nine := strings.Repeat("9", 64)
 	for _, row := range []struct {
 		name   string
@@ -264,7 +264,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(body)
 	}
-	p := pictureOf(up(sixtyFour, "web"))
+	p := snapshotOf(up(sixtyFour, "web"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sent, err := decode(body)
 		if err != nil {
@@ -283,7 +283,7 @@ func FuzzTarget(f *testing.F) {
 	f.Add("/system.slice/docker-"+sixtyFour+".scope", "\xff\xfe")
 	f.Add(sixtyFour[:11], "w\x00eb")
 	f.Add(sixtyFour[:12]+"\xc3", "")
-	p := pictureOf(up(sixtyFour, "web"))
+	p := snapshotOf(up(sixtyFour, "web"))
 	f.Fuzz(func(t *testing.T, id, name string) {
 		checkTarget(t, p, Alert{Status: "firing", Labels: map[string]string{"id": id, "name": name, LabelHeal: "restart"}})
 	})
@@ -291,7 +291,7 @@ func FuzzTarget(f *testing.F) {
 
 // checkTarget checks that a container is chosen only if the labels hold its name
 // or the beginning of its ID.
-func checkTarget(t *testing.T, p *engine.Picture, a Alert) {
+func checkTarget(t *testing.T, p *engine.Snapshot, a Alert) {
 	cs, o := a.targets(p)
 	if (len(cs) == 0) == (o.outcome == "") {
 		t.Fatalf("containers %v and outcome %q", cs, o.outcome)
@@ -321,7 +321,7 @@ func TestAnAlertWithTenThousandLabelsIsJudgedLikeAnyOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cs, _ := sent.Alerts[0].targets(pictureOf(up("a1", "web"))); len(cs) != 1 || cs[0].Name != "web" {
+	if cs, _ := sent.Alerts[0].targets(snapshotOf(up("a1", "web"))); len(cs) != 1 || cs[0].Name != "web" {
 		t.Errorf("got %v", cs)
 	}
 }

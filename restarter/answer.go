@@ -40,12 +40,12 @@ func (s *says) tell(a answer) {
 func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any) {
 	came := time.Now()
 	h.warnOfHosts(alerts)
-	picture := h.engine.Picture()
+	snapshot := h.engine.Snapshot()
 	told := make([]says, len(alerts))
 	requests := make([][]*request, len(alerts)) // none: said already
 	asked := 0
 	for i, a := range alerts {
-		requests[i] = h.judge(r, a, picture, &told[i])
+		requests[i] = h.judge(r, a, snapshot, &told[i])
 		if asked += len(requests[i]); asked > maxAsked {
 			requests[i] = nil
 			told[i].tell(answer{outcome: Busy})
@@ -76,7 +76,7 @@ const maxAsked = 10_000
 
 // judge returns what the alert asks of which containers; nothing if it asks for
 // nothing that could be done: then s says why.
-func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Picture, s *says) []*request {
+func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *says) []*request {
 	s.Fingerprint, s.Alertname = echo(a.Fingerprint), echo(a.Labels["alertname"])
 	start, outcome := a.action(h.matches)
 	if outcome == "" && !p.Connected {

@@ -16,11 +16,11 @@ import (
 	"defib/engine"
 )
 
-// still is an engine whose picture is what it was last given.
-type still struct{ picture *engine.Picture }
+// still is an engine whose snapshot is what it was last given.
+type still struct{ snapshot *engine.Snapshot }
 
-func (s *still) Picture() *engine.Picture                         { return s.picture }
-func (s *still) News() <-chan struct{}                            { return nil }
+func (s *still) Snapshot() *engine.Snapshot                       { return s.snapshot }
+func (s *still) Changed() <-chan struct{}                         { return nil }
 func (s *still) Start(context.Context, *engine.Container) error   { return nil }
 func (s *still) Restart(context.Context, *engine.Container) error { return nil }
 
@@ -69,13 +69,13 @@ func BenchmarkRoundGlobs(b *testing.B) {
 // crowd returns a Restarter over this many containers, one in ten of which is down and
 // held by a dry run.
 func crowd(n int, policy Policy) *Restarter {
-	s := &still{pictureOf()}
+	s := &still{snapshotOf()}
 	for i := range n {
-		c := ended(engine.EndedSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
+		c := ended(engine.CauseSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
 		if i%10 != 0 {
 			state(engine.Running)(c)
 		}
-		s.picture.Containers = append(s.picture.Containers, c)
+		s.snapshot.Containers = append(s.snapshot.Containers, c)
 	}
 	policy.DryRun = true
 	return New(s, policy, slog.New(slog.DiscardHandler))
@@ -109,7 +109,7 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	for i := range r.policy.Holds {
 		r.policy.Holds[i].name = "*"
 	}
-	fresh := *r.engine.Picture().Containers[19]
+	fresh := *r.engine.Snapshot().Containers[19]
 	r.policy.HoldFile = "" // so that the holds stay as they are
 	r.round(t.Context(), noon.Add(time.Minute))
 	if got := r.Report().Matches["batch-*"]; got != 20 {
@@ -120,9 +120,9 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 			t.Errorf("%s was compared with the holds again", s.Container.Name)
 		}
 	}
-	containers := slices.Clone(r.engine.Picture().Containers)
+	containers := slices.Clone(r.engine.Snapshot().Containers)
 	containers[19] = &fresh // which is another value of the same
-	r.engine.(*still).picture = pictureOf(containers...)
+	r.engine.(*still).snapshot = snapshotOf(containers...)
 	r.round(t.Context(), noon.Add(2*time.Minute))
 	if got := r.Report().Matches["batch-*"]; got != 19 {
 		t.Errorf("%d containers match after one has changed, want 19", got)
@@ -145,7 +145,7 @@ func BenchmarkPrune(b *testing.B) {
 					m.expect(fmt.Sprint(i), AllTriggers)
 				}
 				b.StartTimer()
-				m.prune(&engine.Picture{})
+				m.prune(&engine.Snapshot{})
 			}
 		})
 	}

@@ -86,7 +86,7 @@ func (f *facts) replaced(c *engine.Container) time.Time {
 	var until time.Time
 	for _, t := range f.twins(c) {
 		if t.State == engine.Created && !t.FailedStart() {
-			until = later(until, t.Made.Add(startWithin))
+			until = later(until, t.CreatedSeenAt.Add(startWithin))
 		}
 	}
 	return until
@@ -98,7 +98,7 @@ func (f *facts) neverStarted(c *engine.Container) (Reason, time.Time) {
 	if !f.leftBehind(c) {
 		return Created, time.Time{}
 	}
-	if until := c.Made.Add(deployWithin); until.After(f.now) {
+	if until := c.CreatedSeenAt.Add(deployWithin); until.After(f.now) {
 		return Created, until
 	}
 	return NotStarted, time.Time{}
@@ -161,7 +161,7 @@ func startedLater(t, c *engine.Container) bool {
 
 // warnOfDirectories warns once of each compose project whose containers are of one
 // instance but from different directories: they are not taken for twins.
-func (r *Restarter) warnOfDirectories(p *engine.Picture) {
+func (r *Restarter) warnOfDirectories(p *engine.Snapshot) {
 	projects := map[string]bool{}
 	first := map[instance]*engine.Container{}
 	for _, c := range p.Containers {

@@ -33,16 +33,16 @@ func unstarted(c *engine.Container) {
 func created(d time.Duration) func(*engine.Container) {
 	return func(c *engine.Container) {
 		state(engine.Created)(c)
-		c.Created, c.Made, c.Started, c.Finished, c.Exit = ago(d), ago(d), time.Time{}, time.Time{}, engine.Exit{}
+		c.Created, c.CreatedSeenAt, c.Started, c.Finished, c.Exit = ago(d), ago(d), time.Time{}, time.Time{}, engine.Exit{}
 	}
 }
 
 func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 	old := func(edits ...func(*engine.Container)) *engine.Container {
-		return ended(engine.EndedSelf, append([]func(*engine.Container){named("a1", "a1_shop_db_1"), first}, edits...)...)
+		return ended(engine.CauseSelf, append([]func(*engine.Container){named("a1", "a1_shop_db_1"), first}, edits...)...)
 	}
 	twin := func(edits ...func(*engine.Container)) *engine.Container {
-		return ended(engine.EndedSelf, append([]func(*engine.Container){named("b2", "shop_db_1"), first, startedAgo(time.Minute)}, edits...)...)
+		return ended(engine.CauseSelf, append([]func(*engine.Container){named("b2", "shop_db_1"), first, startedAgo(time.Minute)}, edits...)...)
 	}
 	for name, row := range map[string]struct {
 		c, twin *engine.Container
@@ -65,12 +65,12 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"the twin's first start failed":                       {c: old(), twin: twin(unstarted), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
 		"the twin is about to be started":                     {c: old(), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
 		"the twin was never started":                          {c: old(), twin: twin(created(2 * time.Minute)), want: "start"},
-		"the twin is about to be started, and it was stopped": {c: old(endedAgo(time.Minute), func(c *engine.Container) { c.Ending = engine.EndedStopped }), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
+		"the twin is about to be started, and it was stopped": {c: old(endedAgo(time.Minute), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
 		"its own first start failed":                          {c: old(unstarted), twin: twin(), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
 		"its own first start failed, twin runs":               {c: old(unstarted), twin: twin(state(engine.Running)), want: "superseded"},
 		"its own failed, the twin's is under way":             {c: old(unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
 		"it was never started":                                {c: old(state(engine.Created)), twin: twin(state(engine.Running)), want: "created"},
-		"somebody stopped it":                                 {c: old(func(c *engine.Container) { c.Ending = engine.EndedStopped }), twin: twin(state(engine.Running)), want: "superseded"},
+		"somebody stopped it":                                 {c: old(func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(state(engine.Running)), want: "superseded"},
 		"deaths are left to alerts":                           {c: old(), twin: twin(state(engine.Running)), policy: []func(*Policy){triggers()}, want: "superseded"},
 
 		"it runs, and so does the twin":   {c: old(state(engine.Running), sickFor(0)), twin: twin(state(engine.Running)), want: "restart unhealthy"},
@@ -89,7 +89,7 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 			if row.record != nil {
 				past.records[row.twin.ID] = row.record
 			}
-			if got := ran(decide(noon, usual(row.policy...), pictureOf(row.c, row.twin), past, nil), row.c.ID); got != row.want {
+			if got := ran(decide(noon, usual(row.policy...), snapshotOf(row.c, row.twin), past, nil), row.c.ID); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 		})
@@ -102,9 +102,9 @@ func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		past := history{records: map[string]*record{}}
-		p := pictureOf()
+		p := snapshotOf()
 		for i := range 2 + r.IntN(3) {
-			c := ended(engine.EndedSelf, named(fmt.Sprint(i), fmt.Sprint("db-", i)), first, startedAgo(time.Duration(r.IntN(4))*time.Minute))
+			c := ended(engine.CauseSelf, named(fmt.Sprint(i), fmt.Sprint("db-", i)), first, startedAgo(time.Duration(r.IntN(4))*time.Minute))
 			switch r.IntN(4) {
 			case 0:
 				state(engine.States[r.IntN(len(engine.States))])(c)
@@ -135,10 +135,10 @@ func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 // stopped and renamed, the new one cannot start.
 func TestARecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := ended(engine.EndedStopped, named("a1", "a1_shop_db_1"), first)
-		fresh := ended(engine.EndedSelf, named("b2", "shop_db_1"), first, unstarted)
+		old := ended(engine.CauseStopped, named("a1", "a1_shop_db_1"), first)
+		fresh := ended(engine.CauseSelf, named("b2", "shop_db_1"), first, unstarted)
 		for _, c := range []*engine.Container{old, fresh} {
-			c.Ended = time.Now()
+			c.ExitSeenAt = time.Now()
 		}
 		old.Started, old.Finished = time.Now().Add(-time.Hour), time.Now()
 		w := newWorld(t, usual())
@@ -162,7 +162,7 @@ func TestARecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 		w.dies("a1") // it may be either now, but not both
 		pass(time.Hour)
 		var up []string
-		for _, c := range w.Picture().Containers {
+		for _, c := range w.Snapshot().Containers {
 			if c.Up() {
 				up = append(up, c.Name)
 			}
@@ -177,7 +177,7 @@ func TestAnAlertForASupersededContainerIsAnsweredSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fresh := up("b2", "shop_db_1")
 		first(fresh)
-		w, h := clinic(t, usual(), ended(engine.EndedSelf, named("a1", "a1_shop_db_1"), first), fresh)
+		w, h := clinic(t, usual(), ended(engine.CauseSelf, named("a1", "a1_shop_db_1"), first), fresh)
 		for _, heal := range []string{"start", "restart"} {
 			post(t, h, firing("container", "a1_shop_db_1", "heal", heal)).want(200, Outcome(Superseded))
 		}
@@ -223,7 +223,7 @@ func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 	}{
 		"10 minutes after a deploy":             {c: app(10 * time.Minute), other: cache(), want: "not_started"},
 		"until then it may go on":               {c: app(9 * time.Minute), other: cache(), want: "created 1m0s"},
-		"the other one is down by now":          {c: app(time.Hour), other: ended(engine.EndedSelf, named("b2", "cache"), in("shop", "cache")), want: "created"},
+		"the other one is down by now":          {c: app(time.Hour), other: ended(engine.CauseSelf, named("b2", "cache"), in("shop", "cache")), want: "created"},
 		"the other one is down, started since":  {c: app(time.Hour), other: cache(state(engine.Exited)), want: "not_started"},
 		"nothing was started since":             {c: app(time.Hour), other: cache(startedAgo(2 * time.Hour)), want: "created"},
 		"nothing was ever started":              {c: app(time.Hour), other: cache(created(time.Hour)), want: "created"},
@@ -235,13 +235,13 @@ func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 		"only a one-off command was run":        {c: app(time.Hour), other: cache(labelled(labelOneOff, "True")), want: "created"},
 		"it is one itself":                      {c: app(time.Hour, labelled(labelOneOff, "True")), other: cache(), want: "one_off"},
 		"its service runs in another container": {c: app(time.Hour, numbered), other: cache(in("shop", "db"), numbered), want: "created"},
-		"its first start failed":                {c: app(time.Hour, func(c *engine.Container) { c.Error, c.Ending = "no such device", engine.EndedSelf }), other: cache(), want: "start"},
+		"its first start failed":                {c: app(time.Hour, func(c *engine.Container) { c.Error, c.ExitCause = "no such device", engine.CauseSelf }), other: cache(), want: "start"},
 		"it is on hold":                         {c: app(time.Hour), other: cache(), policy: []func(*Policy){hold("shop/db", time.Minute)}, want: "on_hold 1m0s"},
 		"a dry run says so, too":                {c: app(time.Hour), other: cache(), policy: []func(*Policy){func(p *Policy) { p.DryRun = true }}, want: "not_started"},
 		"the engine's clock is another":         {c: app(time.Hour, func(c *engine.Container) { c.Created = noon.Add(time.Hour) }), other: cache(startedAgo(-2 * time.Hour)), want: "not_started"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := ran(decide(noon, usual(row.policy...), pictureOf(row.c, row.other), history{}, nil), row.c.ID); got != row.want {
+			if got := ran(decide(noon, usual(row.policy...), snapshotOf(row.c, row.other), history{}, nil), row.c.ID); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 		})
@@ -255,7 +255,7 @@ func TestWhatADeployLeftBehindIsFoundWithoutNews(t *testing.T) {
 		in("shop", "db")(app)
 		in("shop", "cache")(cache)
 		created(0)(app)
-		app.Made, app.Created = time.Now(), time.Now().Add(-2*time.Hour) // the clocks differ
+		app.CreatedSeenAt, app.Created = time.Now(), time.Now().Add(-2*time.Hour) // the clocks differ
 		w, h := clinic(t, usual(), app, cache)
 		pass(10*time.Minute - time.Second)
 		w.wantHeld("shop-app", Created)

@@ -53,11 +53,11 @@ func (j judged) of(id string) verdict {
 
 // decide judges every container. It is pure: the same facts give the same plan.
 // Asked holds, by container ID, since when an alert asks for a container, on our
-// clock. What of past and asked is not in the picture is ignored.
-func decide(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) plan {
-	f := newFacts(now, policy, picture, past, asked)
+// clock. What of past and asked is not in the snapshot is ignored.
+func decide(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) plan {
+	f := newFacts(now, policy, snapshot, past, asked)
 	p := plan{now: now}
-	for _, c := range picture.Containers {
+	for _, c := range snapshot.Containers {
 		if v, matters := f.judge(c); matters {
 			p.verdicts = append(p.verdicts, v)
 		}
@@ -68,15 +68,15 @@ func decide(now time.Time, policy Policy, picture *engine.Picture, past history,
 		}
 		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.container.ID, b.container.ID))
 	})
-	p.roll(picture, past)
+	p.roll(snapshot, past)
 	p.limit(f)
 	for _, v := range p.verdicts {
 		p.look(v.until)
 		p.look(v.again)
 	}
-	for _, c := range picture.Containers {
+	for _, c := range snapshot.Containers {
 		rec := past.at(c.ID)
-		p.look(c.Sick.Add(policy.UnhealthyFor))
+		p.look(c.UnhealthySince.Add(policy.UnhealthyFor))
 		p.look(rec.forgivenAt(policy.Backoff.Reset))
 		p.look(rec.place)
 	}

@@ -26,7 +26,7 @@ func TestLaw2AChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
 		}
 		pass(5 * time.Minute)
 		w.wantHeld("web", "")
-		p := w.Picture()
+		p := w.Snapshot()
 		if !p.Get("a1").Started.After(p.Get("b2").Started) {
 			t.Error("the child has not joined its parent's network")
 		}
@@ -41,7 +41,7 @@ func TestLaw2AllChildrenOfOneParentAreRestartedWithinTheConcurrency(t *testing.T
 		cs := family("batch-00", "vpn")
 		for i := range 13 {
 			c := up(fmt.Sprintf("c%02d", i), fmt.Sprintf("batch-%02d", i+1))
-			c.Started, c.Begun = time.Now(), time.Now()
+			c.Started, c.StartSeenAt = time.Now(), time.Now()
 			childOf("vpn")(c)
 			cs = append(cs, c)
 		}
@@ -73,7 +73,9 @@ func TestAChildIsRestartedOnceItsParentIsHealthy(t *testing.T) {
 				cs[1].HealthCheck, cs[1].Health = true, engine.Healthy
 				w := newWorld(t, usual(), cs...)
 				pass(time.Hour)
-				w.edit("b2", func(c *engine.Container) { c.Started, c.Begun, c.Health = time.Now(), time.Now(), engine.Starting })
+				w.edit("b2", func(c *engine.Container) {
+					c.Started, c.StartSeenAt, c.Health = time.Now(), time.Now(), engine.Starting
+				})
 				synctest.Wait()
 				w.wantHeld("web", ParentDown)
 				pass(row.after)
@@ -139,7 +141,7 @@ func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
 					pass(20 * time.Minute)
 					if dies { // a moment before its parent, as far as the engine tells
 						w.edit("a1", func(c *engine.Container) {
-							c.State, c.Finished, c.Ended, c.Ending = engine.Exited, time.Now(), time.Now(), engine.EndedSelf
+							c.State, c.Finished, c.ExitSeenAt, c.ExitCause = engine.Exited, time.Now(), time.Now(), engine.CauseSelf
 							c.Exit = engine.Exit{Known: true, Code: 137}
 						})
 						pass(10 * time.Millisecond)
@@ -175,7 +177,7 @@ func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
 func TestAChildOfTwoParentsFollowsEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := append(family("web", "vpn"), up("c3", "db"))
-		cs[2].Started, cs[2].Begun = time.Now(), time.Now()
+		cs[2].Started, cs[2].StartSeenAt = time.Now(), time.Now()
 		sharing(engine.IPC, "db")(cs[0])
 		w := newWorld(t, usual(), cs...)
 		pass(time.Hour)

@@ -33,7 +33,7 @@ func (t Tie) since() time.Time {
 	if t.parent == nil {
 		return time.Time{}
 	}
-	return later(t.parent.Begun, t.parent.Ended)
+	return later(t.parent.StartSeenAt, t.parent.ExitSeenAt)
 }
 
 // rank orders ties by how bad they are.
@@ -53,9 +53,9 @@ func (t Tie) rank() int {
 
 // WorstTie returns the one of a container's ties with which most is wrong, of
 // several the first.
-func WorstTie(p *engine.Picture, c *engine.Container) Tie { return worstTie(p, c, blank) }
+func WorstTie(p *engine.Snapshot, c *engine.Container) Tie { return worstTie(p, c, blank) }
 
-func worstTie(p *engine.Picture, c *engine.Container, past *record) Tie {
+func worstTie(p *engine.Snapshot, c *engine.Container, past *record) Tie {
 	var worst Tie
 	for _, of := range c.Parents {
 		t := Tie{Namespace: of.Namespace, parent: p.Parent(of)}
@@ -76,7 +76,7 @@ func worstTie(p *engine.Picture, c *engine.Container, past *record) Tie {
 }
 
 func (f *facts) worstTie(c *engine.Container) Tie {
-	return worstTie(f.picture, c, f.past.at(c.ID))
+	return worstTie(f.snapshot, c, f.past.at(c.ID))
 }
 
 // parent names what the container has to wait for before it can be started or
@@ -90,10 +90,10 @@ func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
 	var until time.Time
 	switch p := t.parent; {
 	case t.Lost && p.HealthCheck && p.Health != engine.Healthy:
-		until = p.Begun.Add(parentSettles)
+		until = p.StartSeenAt.Add(parentSettles)
 	case f.killedWithParent(c):
 		if p := f.pidParent(c); !p.Started.After(c.Started) {
-			until = c.Ended.Add(pidLag)
+			until = c.ExitSeenAt.Add(pidLag)
 		}
 	}
 	if until.After(f.now) {
@@ -106,7 +106,7 @@ func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
 // it shares none, or that one is gone.
 func (f *facts) pidParent(c *engine.Container) *engine.Container {
 	if of := c.Shares(engine.PID); of != "" {
-		return f.picture.Parent(engine.Parent{Namespace: engine.PID, Container: of})
+		return f.snapshot.Parent(engine.Parent{Namespace: engine.PID, Container: of})
 	}
 	return nil
 }
@@ -114,9 +114,9 @@ func (f *facts) pidParent(c *engine.Container) *engine.Container {
 // killedWithParent reports whether a container seems to have been ended by the end
 // of the one whose process namespace it shares: that is no fault of its own.
 func (f *facts) killedWithParent(c *engine.Container) bool {
-	if c.State != engine.Exited || c.Ending == engine.EndedStopped || c.Exit.Code != killed || c.Exit.OOMKilled {
+	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || c.Exit.Code != killed || c.Exit.OOMKilled {
 		return false
 	}
 	p := f.pidParent(c)
-	return p != nil && (!p.Up() || p.Started.After(c.Started) || f.now.Before(c.Ended.Add(pidLag)))
+	return p != nil && (!p.Up() || p.Started.After(c.Started) || f.now.Before(c.ExitSeenAt.Add(pidLag)))
 }

@@ -95,10 +95,10 @@ func (q *request) healed(now, began time.Time, cooldown time.Duration, c *engine
 	switch {
 	case !f.acted.IsZero() && now.Sub(f.acted) < cooldown:
 		return true
-	case !c.Up() || now.Sub(c.Begun) >= cooldown:
+	case !c.Up() || now.Sub(c.StartSeenAt) >= cooldown:
 		return false
-	case c.Begun.Before(began):
-		return !q.since.IsZero() && c.Begun.After(q.since)
+	case c.StartSeenAt.Before(began):
+		return !q.since.IsZero() && c.StartSeenAt.After(q.since)
 	}
-	return c.Begun.After(f.heard)
+	return c.StartSeenAt.After(f.heard)
 }

@@ -16,8 +16,8 @@ func eager(p *Policy) { p.MinUptime = 0 }
 // engine's clock is ahead of it.
 func (w *world) startedAgo(id string, d, ahead time.Duration) {
 	w.edit(id, func(c *engine.Container) {
-		c.Begun = time.Now().Add(-d)
-		c.Started = c.Begun.Add(ahead)
+		c.StartSeenAt = time.Now().Add(-d)
+		c.Started = c.StartSeenAt.Add(ahead)
 	})
 	synctest.Wait()
 }

@@ -19,13 +19,13 @@ type Prospect struct {
 
 // Foresee tells what a Defib that has just been started would do, sorted by the
 // containers' names. It does nothing. The policy's holds must have been read.
-func Foresee(now time.Time, p Policy, picture *engine.Picture) []Prospect {
+func Foresee(now time.Time, p Policy, snapshot *engine.Snapshot) []Prospect {
 	verdicts := map[string]verdict{}
-	for _, v := range decide(now, p, picture, history{}, nil).verdicts {
+	for _, v := range decide(now, p, snapshot, history{}, nil).verdicts {
 		verdicts[v.container.ID] = v
 	}
-	prospects := make([]Prospect, 0, len(picture.Containers))
-	for _, c := range picture.Named() {
+	prospects := make([]Prospect, 0, len(snapshot.Containers))
+	for _, c := range snapshot.Named() {
 		v := verdicts[c.ID]
 		prospects = append(prospects, Prospect{
 			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: readLabels(c).mislabelled(),

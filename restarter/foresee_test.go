@@ -11,12 +11,12 @@ import (
 )
 
 func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
-	p := &engine.Picture{Connected: true, First: noon, Containers: []*engine.Container{
-		ended(engine.EndedSelf),
+	p := &engine.Snapshot{Connected: true, First: noon, Containers: []*engine.Container{
+		ended(engine.CauseSelf),
 		running(named("b1", "batch-up")),
 		running(named("b2", "batch-sick"), sickFor(time.Minute)),
-		ended(engine.EndedStopped, named("c1", "batch-stopped"), labelled(LabelPolicy, "sometimes")),
-		ended(engine.EndedSelf, named("d1", "other")),
+		ended(engine.CauseStopped, named("c1", "batch-stopped"), labelled(LabelPolicy, "sometimes")),
+		ended(engine.CauseSelf, named("d1", "other")),
 	}}
 	var got []string
 	for _, x := range Foresee(noon, usual(), p) {

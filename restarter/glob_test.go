@@ -50,7 +50,7 @@ func TestGlobs(t *testing.T) {
 func TestAnExclusionByANegatedClassLeavesTheOthers(t *testing.T) {
 	p := usual(func(p *Policy) { p.Whitelist, p.Exclude = patterns("*"), patterns("c-db[!0-9]") })
 	for name, want := range map[string]bool{"c-db1": true, "c-dbx": false} {
-		if got := p.For(ended(engine.EndedSelf, named("a1", name))).Whitelisted; got != want {
+		if got := p.For(ended(engine.CauseSelf, named("a1", name))).Whitelisted; got != want {
 			t.Errorf("%s is whitelisted: %t, want %t", name, got, want)
 		}
 	}

@@ -113,7 +113,7 @@ func (r *record) retryAt(c *engine.Container, b Backoff) time.Time {
 	if r.attempts == 0 {
 		return time.Time{}
 	}
-	return later(c.Ended, r.lastEnd).Add(b.After(r.attempts))
+	return later(c.ExitSeenAt, r.lastEnd).Add(b.After(r.attempts))
 }
 
 func later(a, b time.Time) time.Time {
@@ -145,7 +145,7 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 	} else {
 		r.streak += c.RestartCount // it went back to 0 at a start through the API
 	}
-	if c.Ending == engine.EndedStopped {
+	if c.ExitCause == engine.CauseStopped {
 		r.healing, r.failed = "", false // whatever brings it back, it is no recovery of ours
 	}
 	switch {

@@ -68,7 +68,7 @@ func (h *holdReader) ask() (got *reading, current bool) {
 // look again without news; zero: on news only. What cannot be read closes: as long as
 // the file has never been understood everything is on hold, and later what was on hold
 // stays so until it expires. What the file does say holds in any case.
-func (r *Restarter) readHolds(now time.Time, p *engine.Picture) (again time.Time) {
+func (r *Restarter) readHolds(now time.Time, p *engine.Snapshot) (again time.Time) {
 	if r.policy.HoldFile == "" {
 		return time.Time{}
 	}
@@ -95,7 +95,7 @@ func (r *Restarter) readHolds(now time.Time, p *engine.Picture) (again time.Time
 
 // warnOfUnmatched warns of each new hold that matches no container: it may be
 // misspelt, and what was meant is healed.
-func (r *Restarter) warnOfUnmatched(now time.Time, p *engine.Picture, holds Holds) {
+func (r *Restarter) warnOfUnmatched(now time.Time, p *engine.Snapshot, holds Holds) {
 	fresh := slices.DeleteFunc(slices.Clone(holds), func(h Hold) bool {
 		return slices.ContainsFunc(r.policy.Holds, func(old Hold) bool { return old.text == h.text })
 	})

@@ -27,7 +27,7 @@ func until(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.
 // resync is news without a change, a second later.
 func (w *world) resync() {
 	pass(time.Second)
-	w.set(w.Picture().Containers...)
+	w.set(w.Snapshot().Containers...)
 	synctest.Wait()
 }
 
@@ -54,7 +54,7 @@ func TestLaw11AHoldFileThatIsBrokenAtTheStartHoldsEverything(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				path, policy := holding(t, text)
-				w := newWorld(t, policy, ended(engine.EndedSelf), up("b2", "batch-1"), up("c3", "batch-2"))
+				w := newWorld(t, policy, ended(engine.CauseSelf), up("b2", "batch-1"), up("c3", "batch-2"))
 				w.dies("c3")
 				for range 60 {
 					w.resync()
@@ -170,7 +170,7 @@ func TestLaw11AHoldFileThatHangsAtTheStartHoldsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := make(chan struct{})
 		m := &mount{hangs: hangs}
-		w := mounted(t, m, ended(engine.EndedSelf))
+		w := mounted(t, m, ended(engine.CauseSelf))
 		pass(10 * time.Minute)
 		w.wantStarts()
 		w.wantBroken(1)
@@ -193,7 +193,7 @@ func TestAFileSystemThatIsSlowOpensWhatItReleases(t *testing.T) {
 		m := &mount{}
 		w := newWorldOf(t, usual(func(p *Policy) { p.HoldFile = "/net/holds" }), func(r *Restarter) {
 			r.holdFile.read = func() (Holds, error) { time.Sleep(2 * holdPatience); return m.read() }
-		}, ended(engine.EndedSelf))
+		}, ended(engine.CauseSelf))
 		pass(10 * time.Second)
 		w.wantBroken(1)
 		if starts, _ := w.begun(); len(starts) != 1 {

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// A container that nobody saw end, so long before the first picture, is
+	// A container that nobody saw end, so long before the first snapshot, is
 	// taken for one that was stopped.
 	unknownReach = 10 * time.Minute
 	// A stop takes the container's stop timeout, and so much more on a slow host.
 	stopSlack = 20 * time.Second
-	// A glob does not mean what exited so long before the first picture.
+	// A glob does not mean what exited so long before the first snapshot.
 	oldReach = 24 * time.Hour
 )
 
@@ -26,11 +26,11 @@ const (
 
 // facts are what a decision rests on.
 type facts struct {
-	now     time.Time
-	policy  Policy
-	picture *engine.Picture
-	past    history
-	asked   map[string]time.Time
+	now      time.Time
+	policy   Policy
+	snapshot *engine.Snapshot
+	past     history
+	asked    map[string]time.Time
 
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
 	awaited  map[string]bool      // project/service whose completion another container waits for
@@ -39,18 +39,18 @@ type facts struct {
 	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
-func newFacts(now time.Time, policy Policy, picture *engine.Picture, past history, asked map[string]time.Time) *facts {
+func newFacts(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) *facts {
 	f := &facts{
-		now: now, policy: policy, picture: picture, past: past, asked: asked,
+		now: now, policy: policy, snapshot: snapshot, past: past, asked: asked,
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
-	for _, c := range picture.Containers {
+	for _, c := range snapshot.Containers {
 		project := c.Project()
 		if project == "" {
 			continue
 		}
 		f.addToProject(c)
-		if until := c.Stopping.Add(engine.StopReach); !c.Stopping.IsZero() && until.After(f.stopping[project]) {
+		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(f.stopping[project]) {
 			f.stopping[project] = until
 		}
 		waits, ok := c.Labels[labelDependsOn]
@@ -112,9 +112,9 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 			return []cause{{TriggerAlert, asked}}
 		}
 		if rule.Heals(TriggerDependency) && f.killedWithParent(c) {
-			return []cause{{TriggerDependency, c.Ended}}
+			return []cause{{TriggerDependency, c.ExitSeenAt}}
 		}
-		return []cause{{TriggerExited, c.Ended}}
+		return []cause{{TriggerExited, c.ExitSeenAt}}
 	}
 	var cs []cause
 	if t := f.worstTie(c); t.Lost {
@@ -123,8 +123,8 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 			return cs // whatever else is wrong may come of it, and must not count against it
 		}
 	}
-	if !c.Sick.IsZero() && !c.Sick.Add(f.policy.UnhealthyFor).After(f.now) {
-		cs = append(cs, cause{TriggerUnhealthy, c.Sick})
+	if !c.UnhealthySince.IsZero() && !c.UnhealthySince.Add(f.policy.UnhealthyFor).After(f.now) {
+		cs = append(cs, cause{TriggerUnhealthy, c.UnhealthySince})
 	}
 	if !asked.IsZero() {
 		cs = append(cs, cause{TriggerAlert, asked})
@@ -145,7 +145,7 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	if rule.HeldUntil.After(f.now) {
 		return OnHold, rule.HeldUntil
 	}
-	switch r := veto(f.picture, c); r {
+	switch r := veto(f.snapshot, c); r {
 	case "":
 	case Created:
 		return f.neverStarted(c)
@@ -182,7 +182,7 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 // unripe names what forbids to restart a container that runs: restarting it is
 // not free.
 func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, time.Time) {
-	if until := c.Stopping.Add(stopping(c)); !c.Stopping.IsZero() && until.After(f.now) {
+	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(f.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
 	if t != TriggerDependency && past.restarts >= f.policy.MaxAttempts {
@@ -191,7 +191,7 @@ func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, ti
 	if t != TriggerAlert {
 		return "", time.Time{}
 	}
-	if until := c.Begun.Add(f.policy.MinUptime); until.After(f.now) {
+	if until := c.StartSeenAt.Add(f.policy.MinUptime); until.After(f.now) {
 		return TooYoung, until
 	}
 	if c.Health == engine.Starting {
@@ -204,13 +204,13 @@ func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, ti
 // it survives, as a thread dump is asked for, must not keep it from being healed.
 func stopping(c *engine.Container) time.Duration {
 	if c.StopTimeout < 0 {
-		return engine.StopReach
+		return engine.StopWindow
 	}
-	return min(c.StopTimeout+stopSlack, engine.StopReach)
+	return min(c.StopTimeout+stopSlack, engine.StopWindow)
 }
 
 // veto names what forbids to act whatever happened.
-func veto(p *engine.Picture, c *engine.Container) Reason {
+func veto(p *engine.Snapshot, c *engine.Container) Reason {
 	switch {
 	case c.ID == p.Self:
 		return Self
@@ -243,17 +243,17 @@ func veto(p *engine.Picture, c *engine.Container) Reason {
 // ending judges how the last run ended: whether that is to be healed, and when.
 func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
 	ending, seen := f.known(c)
-	if ending == engine.EndedStopped && (rule.Mode != Always || !rule.Heals(TriggerExited)) {
+	if ending == engine.CauseStopped && (rule.Mode != Always || !rule.Heals(TriggerExited)) {
 		return Stopped, time.Time{}
 	}
 	if f.finished(c, rule) {
 		return Finished, time.Time{}
 	}
-	if rule.GlobOnly && !c.Finished.IsZero() && f.picture.First.Sub(c.Finished) > oldReach {
+	if rule.GlobOnly && !c.Finished.IsZero() && f.snapshot.First.Sub(c.Finished) > oldReach {
 		return Old, time.Time{}
 	}
 	until := f.replaced(c)
-	if ending == engine.EndedStopped || !seen {
+	if ending == engine.CauseStopped || !seen {
 		until = later(until, f.quiet(c))
 	}
 	if until.After(f.now) {
@@ -265,23 +265,23 @@ func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
 // known resolves an end that nobody saw: it counts as a stop if it lies far
 // back, or if the engine would have restarted the container itself, had it not
 // been stopped. Seen is false when it still is a guess.
-func (f *facts) known(c *engine.Container) (e engine.Ending, seen bool) {
-	if c.Ending != engine.EndedUnknown {
-		return c.Ending, true
+func (f *facts) known(c *engine.Container) (e engine.ExitCause, seen bool) {
+	if c.ExitCause != engine.CauseUnknown {
+		return c.ExitCause, true
 	}
 	restarts := c.RestartPolicy == string(Always) || c.RestartPolicy == string(UnlessStopped)
-	if f.picture.First.Sub(c.Finished) > unknownReach || restarts && c.Error == "" {
-		return engine.EndedStopped, true
+	if f.snapshot.First.Sub(c.Finished) > unknownReach || restarts && c.Error == "" {
+		return engine.CauseStopped, true
 	}
-	return engine.EndedSelf, false
+	return engine.CauseSelf, false
 }
 
 // quiet is when a container that was stopped has been left alone for long
 // enough, and its compose project with it.
 func (f *facts) quiet(c *engine.Container) time.Time {
-	until := c.Ended.Add(f.policy.StoppedDelay)
+	until := c.ExitSeenAt.Add(f.policy.StoppedDelay)
 	if project := c.Project(); project != "" {
-		until = later(until, f.picture.Projects[project].Add(f.policy.StoppedDelay))
+		until = later(until, f.snapshot.Projects[project].Add(f.policy.StoppedDelay))
 		until = later(until, f.stopping[project])
 	}
 	return until

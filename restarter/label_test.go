@@ -105,7 +105,7 @@ func TestAContainerWhoseLabelIsNotUnderstoodIsLeftAlone(t *testing.T) {
 
 func TestAnUnknownLabelIsOnlyWarnedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(), ended(engine.EndedSelf, labelled("defib.enabel", "true")))
+		w := newWorld(t, usual(), ended(engine.CauseSelf, labelled("defib.enabel", "true")))
 		w.wantStarts("0s web")
 		if log := w.log.String(); strings.Count(log, `msg="label not understood"`) != 1 || !strings.Contains(log, "did you mean defib.enable?") {
 			t.Errorf("it is not said once:\n%s", log)

@@ -19,7 +19,7 @@ import (
 	"defib/engine"
 )
 
-// world is a fake engine in a synctest bubble: it holds a picture, and start
+// world is a fake engine in a synctest bubble: it holds a snapshot, and start
 // says what a start does to it.
 type world struct {
 	t       *testing.T
@@ -33,19 +33,19 @@ type world struct {
 	editing sync.Mutex
 
 	mu       sync.Mutex // of all below
-	picture  *engine.Picture
+	snapshot *engine.Snapshot
 	start    func(ctx context.Context, c *engine.Container) error
 	starts   []string // "after name", in order
 	underway int
 	most     int // starts at a time
 }
 
-func (w *world) News() <-chan struct{} { return w.news }
+func (w *world) Changed() <-chan struct{} { return w.news }
 
-func (w *world) Picture() *engine.Picture {
+func (w *world) Snapshot() *engine.Snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.picture
+	return w.snapshot
 }
 
 func (w *world) Restart(ctx context.Context, c *engine.Container) error { return w.Start(ctx, c) }
@@ -105,7 +105,7 @@ func newWorld(t *testing.T, p Policy, cs ...*engine.Container) *world {
 
 // newWorldOf is newWorld with a Restarter that is edited before it runs.
 func newWorldOf(t *testing.T, p Policy, edit func(*Restarter), cs ...*engine.Container) *world {
-	w := &world{t: t, began: time.Now(), picture: &engine.Picture{}, news: make(chan struct{}, 1), stopped: make(chan error, 1)}
+	w := &world{t: t, began: time.Now(), snapshot: &engine.Snapshot{}, news: make(chan struct{}, 1), stopped: make(chan error, 1)}
 	w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
 	w.set(cs...)
 	logger := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -123,15 +123,15 @@ func newWorldOf(t *testing.T, p Policy, edit func(*Restarter), cs ...*engine.Con
 	return w
 }
 
-// set publishes a picture of these containers.
+// set publishes a snapshot of these containers.
 func (w *world) set(cs ...*engine.Container) {
 	slices.SortFunc(cs, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) })
-	w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Containers: cs})
+	w.publish(&engine.Snapshot{Connected: true, First: w.began, Listed: time.Now(), Containers: cs})
 }
 
-func (w *world) publish(p *engine.Picture) {
+func (w *world) publish(p *engine.Snapshot) {
 	w.mu.Lock()
-	w.picture = p
+	w.snapshot = p
 	w.mu.Unlock()
 	select {
 	case w.news <- struct{}{}:
@@ -139,12 +139,12 @@ func (w *world) publish(p *engine.Picture) {
 	}
 }
 
-// edit publishes a picture in which one container has changed. What changes at the
+// edit publishes a snapshot in which one container has changed. What changes at the
 // same time is not lost.
 func (w *world) edit(id string, f func(*engine.Container)) {
 	w.editing.Lock()
 	defer w.editing.Unlock()
-	cs := slices.Clone(w.Picture().Containers)
+	cs := slices.Clone(w.Snapshot().Containers)
 	for i, c := range cs {
 		if c.ID == id {
 			fresh := *c
@@ -157,16 +157,16 @@ func (w *world) edit(id string, f func(*engine.Container)) {
 
 func (w *world) runs(id string) {
 	w.edit(id, func(c *engine.Container) {
-		c.State, c.Started, c.Begun, c.Ending, c.Ended = engine.Running, time.Now(), time.Now(), engine.NotEnded, time.Time{}
+		c.State, c.Started, c.StartSeenAt, c.ExitCause, c.ExitSeenAt = engine.Running, time.Now(), time.Now(), engine.CauseNone, time.Time{}
 		if c.Health == engine.Unhealthy {
-			c.Health, c.HealthOutput, c.Sick = engine.Starting, "", time.Time{}
+			c.Health, c.HealthOutput, c.UnhealthySince = engine.Starting, "", time.Time{}
 		}
 	})
 }
 
 func (w *world) dies(id string) {
 	w.edit(id, func(c *engine.Container) {
-		c.State, c.Finished, c.Ending, c.Ended = engine.Exited, time.Now(), engine.EndedSelf, time.Now()
+		c.State, c.Finished, c.ExitCause, c.ExitSeenAt = engine.Exited, time.Now(), engine.CauseSelf, time.Now()
 	})
 	synctest.Wait()
 }
@@ -297,7 +297,7 @@ func TestLaw2StartsAtATimeStayWithinTheConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cs []*engine.Container
 		for i := range 20 {
-			cs = append(cs, ended(engine.EndedSelf, named(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))))
+			cs = append(cs, ended(engine.CauseSelf, named(fmt.Sprintf("%02d", i), fmt.Sprintf("batch-%d", i))))
 		}
 		w := newWorld(t, usual(), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
@@ -389,13 +389,13 @@ func TestThoseThatFailAgainAndAgainDoNotComeBeforeAFreshDeath(t *testing.T) {
 	})
 }
 
-func TestNothingIsDoneOnAPictureThatIsNotCurrent(t *testing.T) {
+func TestNothingIsDoneOnASnapshotThatIsNotCurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"))
-		w.publish(&engine.Picture{First: w.began, Containers: []*engine.Container{ended(engine.EndedSelf)}})
+		w.publish(&engine.Snapshot{First: w.began, Containers: []*engine.Container{ended(engine.CauseSelf)}})
 		pass(time.Hour)
 		w.wantStarts()
-		w.set(ended(engine.EndedSelf))
+		w.set(ended(engine.CauseSelf))
 		w.wantStarts("1h0m0s web")
 	})
 }
@@ -406,7 +406,7 @@ func TestAContainerCreatedAnewStartsAfresh(t *testing.T) {
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		w.dies("a1")
 		pass(4 * time.Second)
-		w.set(ended(engine.EndedSelf, named("b2", "web")))
+		w.set(ended(engine.CauseSelf, named("b2", "web")))
 		w.wantStarts("0s web", "1s web", "3s web", "4s web")
 		if len(w.past.records) != 1 {
 			t.Errorf("%d records, want that of the new container only", len(w.past.records))
@@ -439,7 +439,7 @@ func TestDryRunTouchesNothingAndCountsEachCauseOnce(t *testing.T) {
 		w.dies("a1")
 		for range 3 {
 			pass(time.Minute)
-			w.set(w.Picture().Containers...)
+			w.set(w.Snapshot().Containers...)
 		}
 		w.runs("a1") // somebody else
 		pass(time.Minute)

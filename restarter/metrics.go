@@ -79,8 +79,8 @@ func (m *metrics) expect(name string, triggers []Trigger) {
 	}
 }
 
-// prune drops the counters of names that the picture has forgotten.
-func (m *metrics) prune(p *engine.Picture) {
+// prune drops the counters of names that the snapshot has forgotten.
+func (m *metrics) prune(p *engine.Snapshot) {
 	known := p.Names()
 	for name := range m.names {
 		if !known[name] {
@@ -112,7 +112,7 @@ func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Counts collects what was done, by container, whether or not the picture is
+// Counts collects what was done, by container, whether or not the snapshot is
 // current.
 type Counts struct{ *Restarter }
 
@@ -134,7 +134,7 @@ func (c Counts) Collect(ch chan<- prometheus.Metric) {
 }
 
 // Status collects what the last round found, by container. It belongs beside
-// the containers' own metrics, and like them is exposed only while the picture
+// the containers' own metrics, and like them is exposed only while the snapshot
 // is current.
 type Status struct{ *Restarter }
 

@@ -69,7 +69,7 @@ func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 			t.Errorf("%d names in defib_restarts_total, want web", got)
 		}
 		gone := func(departed ...engine.Departed) {
-			w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Departed: departed})
+			w.publish(&engine.Snapshot{Connected: true, First: w.began, Listed: time.Now(), Departed: departed})
 			synctest.Wait()
 		}
 		pass(time.Second)
@@ -124,7 +124,7 @@ func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
 				w.onStart(func(context.Context, *engine.Container) error { return errors.New("no") })
 				w.dies("a1")
 				look("a start that failed, or would have been")
-				w.publish(&engine.Picture{Connected: true, First: w.began, Listed: time.Now().Add(time.Second)})
+				w.publish(&engine.Snapshot{Connected: true, First: w.began, Listed: time.Now().Add(time.Second)})
 				look("a name that went")
 				if changes != 2 {
 					t.Errorf("%d changes, want 2", changes)
@@ -179,7 +179,7 @@ func (w *world) recoveries(t *testing.T, trigger Trigger) (count uint64, sum flo
 
 func TestRecoveryIsNotMeasuredFromBeforeDefibStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(), ended(engine.EndedSelf, func(c *engine.Container) { c.Ended = time.Now().Add(-20 * 24 * time.Hour) }))
+		w := newWorld(t, usual(), ended(engine.CauseSelf, func(c *engine.Container) { c.ExitSeenAt = time.Now().Add(-20 * 24 * time.Hour) }))
 		pass(time.Second)
 		if count, sum := w.recoveries(t, TriggerExited); count != 1 || sum != 0 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 0 s", count, sum)
@@ -199,7 +199,9 @@ func TestAStopEndsTheWaitForARecovery(t *testing.T) {
 		})
 		w.dies("a1")
 		pass(time.Second)
-		w.edit("a1", func(c *engine.Container) { c.State, c.Ending, c.Ended = engine.Exited, engine.EndedStopped, time.Now() })
+		w.edit("a1", func(c *engine.Container) {
+			c.State, c.ExitCause, c.ExitSeenAt = engine.Exited, engine.CauseStopped, time.Now()
+		})
 		pass(24 * time.Hour)
 		w.runs("a1") // its owner
 		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })

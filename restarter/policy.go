@@ -73,7 +73,7 @@ func (p Policy) Check() error {
 		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
 	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
-	want(p.StoppedDelay <= engine.ProjectReach, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectReach)
+	want(p.StoppedDelay <= engine.ProjectWindow, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectWindow)
 	want(p.UnhealthyFor >= 0, "--restart.unhealthy-for: %s is negative", p.UnhealthyFor)
 	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: want more than 0, else a container that dies at once is started in a hot loop", p.Backoff.Initial)
 	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)

@@ -9,9 +9,9 @@ import (
 // Report is what Defib saw and decided last, and what it did of late, for people
 // to read. It is a value of one moment and never changes.
 type Report struct {
-	Round   int       // counts the decisions; 0: none yet
-	Began   time.Time // when Defib began to watch, on our clock
-	Picture *engine.Picture
+	Round    int       // counts the decisions; 0: none yet
+	Began    time.Time // when Defib began to watch, on our clock
+	Snapshot *engine.Snapshot
 
 	Whitelist []Pattern      // as the user wrote it
 	Matches   map[string]int // containers by entry of the whitelist
@@ -22,7 +22,7 @@ type Report struct {
 	Reset     time.Duration  // how long a container must stay up and well for its streak to end
 	Unhealthy time.Duration  // how long it must be unhealthy to be restarted for that
 	DryRun    bool
-	Standings []Standing // one per name, in the order of Picture.Named
+	Standings []Standing // one per name, in the order of Snapshot.Named
 
 	Actions []Action // the newest is the last
 	Alerts  []Heard  // the same
@@ -49,9 +49,9 @@ func (r *Restarter) Report() Report {
 }
 
 // publish makes what this round found the newest status.
-func (r *Restarter) publish(now time.Time, p *engine.Picture, held judged) {
+func (r *Restarter) publish(now time.Time, p *engine.Snapshot, held judged) {
 	report := &Report{
-		Round: r.status.Load().Round + 1, Began: r.began, Picture: p,
+		Round: r.status.Load().Round + 1, Began: r.began, Snapshot: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.after(now),
 		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault,
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
@@ -99,8 +99,8 @@ func (n names) former(c *engine.Container) *engine.Container {
 	return n[c.Name].before
 }
 
-// forget drops the names that the picture has forgotten.
-func (n names) forget(p *engine.Picture) {
+// forget drops the names that the snapshot has forgotten.
+func (n names) forget(p *engine.Snapshot) {
 	known := p.Names()
 	for name := range n {
 		if !known[name] {

@@ -31,12 +31,12 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 		before := w.Report()
 		w.dies("a1")
 
-		if c := before.Standings[1].Container; !c.Up() || before.Picture.Get("a1") != c {
+		if c := before.Standings[1].Container; !c.Up() || before.Snapshot.Get("a1") != c {
 			t.Errorf("the old report has changed: round %d, %+v", before.Round, c)
 		}
 		now, s := w.Report(), w.standing("web")
-		if now.Picture.Get("a1") != s.Container || s.Container.Up() || now.Round <= before.Round {
-			t.Errorf("round %d: the picture and what is said of it are of different moments: %+v", now.Round, s)
+		if now.Snapshot.Get("a1") != s.Container || s.Container.Up() || now.Round <= before.Round {
+			t.Errorf("round %d: the snapshot and what is said of it are of different moments: %+v", now.Round, s)
 		}
 		want := Standing{
 			Container: s.Container, Rule: w.policy.For(s.Container), Reason: BackOff, Trigger: TriggerExited,
@@ -59,7 +59,7 @@ func TestAContainerCreatedAnewIsToldFromTheOneBefore(t *testing.T) {
 		if former() != nil {
 			t.Errorf("there was none before, got %+v", former())
 		}
-		w.publish(&engine.Picture{Connected: true, First: w.began, Departed: []engine.Departed{{Name: "web"}}})
+		w.publish(&engine.Snapshot{Connected: true, First: w.began, Departed: []engine.Departed{{Name: "web"}}})
 		synctest.Wait()
 		w.set(up("b2", "web"))
 		synctest.Wait()
@@ -71,7 +71,7 @@ func TestAContainerCreatedAnewIsToldFromTheOneBefore(t *testing.T) {
 		if got := former(); got == nil || got.ID != "a1" {
 			t.Errorf("the one before, after a change of the new one: %+v, want a1", got)
 		}
-		w.publish(&engine.Picture{Connected: true, First: w.began}) // the name is forgotten
+		w.publish(&engine.Snapshot{Connected: true, First: w.began}) // the name is forgotten
 		synctest.Wait()
 		w.set(up("c3", "web"))
 		synctest.Wait()

@@ -172,7 +172,7 @@ func (r *Restarter) take(now time.Time, qs []*request) {
 
 // screen answers what needs no decision, and returns since when alerts ask for
 // each container, by ID. Which of them are replicas of a service goes into the history.
-func (r *Restarter) screen(now time.Time, p *engine.Picture) map[string]time.Time {
+func (r *Restarter) screen(now time.Time, p *engine.Snapshot) map[string]time.Time {
 	asked, own := map[string]time.Time{}, map[string]bool{}
 	r.past.replicas = map[string]time.Time{}
 	for _, q := range r.pending {

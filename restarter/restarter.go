@@ -22,18 +22,18 @@ const placeReach = 2 * time.Minute
 
 // Engine is what the restarter needs of an engine.
 type Engine interface {
-	// Picture returns the newest picture of all containers.
-	Picture() *engine.Picture
-	// News gets an element after the picture has changed.
-	News() <-chan struct{}
-	// Start starts a container that is down. It returns once the picture shows
+	// Snapshot returns the newest snapshot of all containers.
+	Snapshot() *engine.Snapshot
+	// Changed gets an element after the snapshot has changed.
+	Changed() <-chan struct{}
+	// Start starts a container that is down. It returns once the snapshot shows
 	// what came of it.
 	Start(ctx context.Context, c *engine.Container) error
 	// Restart restarts a container that runs. It returns as Start does.
 	Restart(ctx context.Context, c *engine.Container) error
 }
 
-// Restarter watches the picture of an engine and starts what the policy says.
+// Restarter watches the snapshot of an engine and starts what the policy says.
 type Restarter struct {
 	engine  Engine
 	policy  Policy
@@ -96,7 +96,7 @@ func (r *Restarter) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.engine.News():
+		case <-r.engine.Changed():
 		case <-timer:
 		case qs := <-r.asks:
 			r.take(time.Now(), qs)
@@ -128,16 +128,16 @@ func (r *Restarter) shutDown(leave context.CancelFunc) {
 	}
 }
 
-// round looks at the picture, decides, begins what is to be done and tells what
+// round looks at the snapshot, decides, begins what is to be done and tells what
 // is not. It returns when to look again without news; zero is never.
 func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
-	picture := r.engine.Picture()
-	if !picture.Connected {
+	snapshot := r.engine.Snapshot()
+	if !snapshot.Connected {
 		return r.settle(now, false, nil) // what is not current is nothing to act on
 	}
-	again := r.readHolds(now, picture)
-	r.observe(now, picture)
-	p := decide(now, r.policy, picture, r.past, r.screen(now, picture))
+	again := r.readHolds(now, snapshot)
+	r.observe(now, snapshot)
+	p := decide(now, r.policy, snapshot, r.past, r.screen(now, snapshot))
 	held := make(judged, len(p.verdicts))
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
@@ -147,15 +147,15 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 		}
 		held[v.container.ID] = v
 	}
-	r.tell(now, picture, held)
-	r.publish(now, picture, held)
+	r.tell(now, snapshot, held)
+	r.publish(now, snapshot, held)
 	p.look(r.settle(now, true, held))
 	p.look(again)
 	return p.next
 }
 
-// observe brings the records up to date with the picture.
-func (r *Restarter) observe(now time.Time, p *engine.Picture) {
+// observe brings the records up to date with the snapshot.
+func (r *Restarter) observe(now time.Time, p *engine.Snapshot) {
 	fresh := false // some container is
 	for _, c := range p.Containers {
 		rec := r.past.records[c.ID]
@@ -191,7 +191,7 @@ func (r *Restarter) observe(now time.Time, p *engine.Picture) {
 }
 
 // dropRecords forgets what happened to containers that are gone.
-func (r *Restarter) dropRecords(p *engine.Picture) {
+func (r *Restarter) dropRecords(p *engine.Snapshot) {
 	for id, rec := range r.past.records {
 		if p.Get(id) == nil && !rec.acting {
 			delete(r.past.records, id)
@@ -234,9 +234,9 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
 	}
 	parents := map[string]time.Time{}
-	picture := r.engine.Picture()
+	snapshot := r.engine.Snapshot()
 	for _, of := range v.container.Parents {
-		if p := picture.Parent(of); p != nil {
+		if p := snapshot.Parent(of); p != nil {
 			parents[p.ID] = p.Started
 		}
 	}
@@ -253,7 +253,7 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 func (r *Restarter) finish(now time.Time, res result) {
 	c := res.container
 	rec := r.past.records[c.ID]
-	if fresh := r.engine.Picture().Get(c.ID); fresh != nil && fresh.Inspected {
+	if fresh := r.engine.Snapshot().Get(c.ID); fresh != nil && fresh.Inspected {
 		rec.observe(now, fresh, r.policy.Backoff.Reset) // as long as it is known whose doing it is
 	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)

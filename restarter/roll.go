@@ -11,7 +11,7 @@ import (
 // the other: the next only when no other is being acted upon, and the last one has come
 // up, healthy if it has a health check. One that has not may be tried again itself.
 // Those come first that the alert has not had restarted yet, so that none starves.
-func (p *plan) roll(picture *engine.Picture, past history) {
+func (p *plan) roll(snapshot *engine.Snapshot, past history) {
 	waiting := map[string][]*verdict{}
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
@@ -24,7 +24,7 @@ func (p *plan) roll(picture *engine.Picture, past history) {
 		return
 	}
 	acting, unwell := map[string]int{}, map[string]int{}
-	for _, c := range picture.Containers {
+	for _, c := range snapshot.Containers {
 		if key := service(c); waiting[key] != nil && !oneOff(c) {
 			rec := past.at(c.ID)
 			acting[key] += count(rec.acting)

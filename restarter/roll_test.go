@@ -56,7 +56,7 @@ func (c *call) says(words string) {
 
 func TestAnAlertNamesAService(t *testing.T) {
 	const project, service, swarm = "container_label_com_docker_compose_project", "container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name"
-	p := pictureOf(replica("a1", "db-2"), replica("b2", "db-1"), replica("c3", "db-run-1", labelled("com.docker.compose.oneoff", "True")),
+	p := snapshotOf(replica("a1", "db-2"), replica("b2", "db-1"), replica("c3", "db-run-1", labelled("com.docker.compose.oneoff", "True")),
 		up("d4", "web"), ended("", named("e5", "solo"), state(engine.Running), in("shop", "solo")),
 		ended("", named("f6", "once"), state(engine.Running), in("shop", "once"), labelled("com.docker.compose.oneoff", "True")),
 		ended("", named("g7", "task.1"), state(engine.Running), labelled("com.docker.swarm.service.name", "stack_api")))
@@ -242,7 +242,7 @@ func TestReplicasThatMayNotBeRestartedDoNotHoldTheOthers(t *testing.T) {
 func TestHealStartOfAServiceStartsAllThatAreDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := func(c *engine.Container) {
-			*c = *ended(engine.EndedSelf, named(c.ID, c.Name), in("shop", "db"), labelled(LabelTriggers, "alert"))
+			*c = *ended(engine.CauseSelf, named(c.ID, c.Name), in("shop", "db"), labelled(LabelTriggers, "alert"))
 		}
 		w, h := clinic(t, usual(), replica("a1", "db-1", down), replica("b2", "db-2", down), replica("c3", "db-3"))
 		c := post(t, h, firing("container", "shop/db", "heal", "start"))
@@ -322,7 +322,7 @@ func TestOneReplicaAtATime(t *testing.T) {
 			cs = append(cs, running(named("z", "other-db"), in("other", "db"))) // of another project
 			past.records["z"] = &record{acting: true}
 			var acts, held []string
-			for _, v := range decide(noon, usual(), pictureOf(cs...), past, asked).verdicts {
+			for _, v := range decide(noon, usual(), snapshotOf(cs...), past, asked).verdicts {
 				switch {
 				case v.act:
 					acts = append(acts, v.container.Name)

@@ -45,7 +45,7 @@ func containerID(value string) (id string, ok bool) {
 // they name; else an answer that says why there is none. An ID that is not on this engine
 // never falls back to the name: that container may have been created anew since. Nor do
 // either to a service.
-func (a Alert) targets(p *engine.Picture) ([]*engine.Container, answer) {
+func (a Alert) targets(p *engine.Snapshot) ([]*engine.Container, answer) {
 	for _, label := range idLabels {
 		if id, ok := containerID(a.label(label)); ok {
 			if c := byID(p, id); c != nil {
@@ -76,7 +76,7 @@ func (a Alert) targets(p *engine.Picture) ([]*engine.Container, answer) {
 
 // named finds what a label names: a container, or project/service of compose as a
 // whitelist has it. No container's name holds a slash.
-func (a Alert) named(p *engine.Picture, label, name string) ([]*engine.Container, answer) {
+func (a Alert) named(p *engine.Snapshot, label, name string) ([]*engine.Container, answer) {
 	if c := p.Find(name); c != nil {
 		return []*engine.Container{c}, answer{}
 	}
@@ -100,7 +100,7 @@ func (a Alert) notFound(sought string) answer {
 
 // replicas are the containers of a compose service, by name; those of docker compose run
 // are none.
-func replicas(p *engine.Picture, project, service string) []*engine.Container {
+func replicas(p *engine.Snapshot, project, service string) []*engine.Container {
 	var cs []*engine.Container
 	for _, c := range p.Named() {
 		if c.Project() == project && c.Service() == service && project != "" && service != "" && !oneOff(c) {
@@ -111,7 +111,7 @@ func replicas(p *engine.Picture, project, service string) []*engine.Container {
 }
 
 // tasks are the containers of a Swarm service on this engine, by name.
-func tasks(p *engine.Picture, service string) []*engine.Container {
+func tasks(p *engine.Snapshot, service string) []*engine.Container {
 	var cs []*engine.Container
 	for _, c := range p.Named() {
 		if c.Labels[labelSwarmService] == service {
@@ -150,7 +150,7 @@ func (a Alert) renamed() []string {
 
 // byID finds a container by its ID or the beginning of it; nil if none is meant, or
 // two are: no guessing.
-func byID(p *engine.Picture, id string) *engine.Container {
+func byID(p *engine.Snapshot, id string) *engine.Container {
 	var found *engine.Container
 	for _, c := range p.Containers {
 		if strings.HasPrefix(c.ID, id) {

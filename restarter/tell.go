@@ -54,7 +54,7 @@ func (r *Restarter) failed(res result, attrs []any) {
 // that is not known.
 func ranFor(c *engine.Container, now time.Time) time.Duration {
 	if c.Up() {
-		return now.Sub(c.Begun).Round(time.Millisecond)
+		return now.Sub(c.StartSeenAt).Round(time.Millisecond)
 	}
 	if c.Started.IsZero() || c.Finished.Before(c.Started) {
 		return 0
@@ -96,7 +96,7 @@ func (r *Restarter) occasion(v verdict) time.Time {
 }
 
 // tell logs what began or ended for each whitelisted container.
-func (r *Restarter) tell(now time.Time, p *engine.Picture, held judged) {
+func (r *Restarter) tell(now time.Time, p *engine.Snapshot, held judged) {
 	for _, c := range p.Containers {
 		rec, v := r.past.records[c.ID], held.of(c.ID)
 		if !rec.rule.Whitelisted {

@@ -16,14 +16,16 @@ import (
 // sickens makes a container that runs unhealthy.
 func (w *world) sickens(id string) {
 	w.edit(id, func(c *engine.Container) {
-		c.HealthCheck, c.Health, c.HealthOutput, c.Sick = true, engine.Unhealthy, "connection refused", time.Now()
+		c.HealthCheck, c.Health, c.HealthOutput, c.UnhealthySince = true, engine.Unhealthy, "connection refused", time.Now()
 	})
 	synctest.Wait()
 }
 
 // recovers makes it healthy.
 func (w *world) recovers(id string) {
-	w.edit(id, func(c *engine.Container) { c.Health, c.HealthOutput, c.Sick = engine.Healthy, "", time.Time{} })
+	w.edit(id, func(c *engine.Container) {
+		c.Health, c.HealthOutput, c.UnhealthySince = engine.Healthy, "", time.Time{}
+	})
 	synctest.Wait()
 }
 
@@ -134,10 +136,10 @@ func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
 		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			fresh := *c
-			fresh.Started, fresh.Begun, fresh.Health, fresh.Sick = time.Now(), time.Now(), engine.Starting, time.Time{}
+			fresh.Started, fresh.StartSeenAt, fresh.Health, fresh.UnhealthySince = time.Now(), time.Now(), engine.Starting, time.Time{}
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.picture = &engine.Picture{Connected: true, First: w.began, Listed: time.Now(), Containers: []*engine.Container{&fresh}}
+			w.snapshot = &engine.Snapshot{Connected: true, First: w.began, Listed: time.Now(), Containers: []*engine.Container{&fresh}}
 			return nil
 		})
 		for range 10 {
@@ -157,7 +159,7 @@ func family(child, parent string) []*engine.Container {
 	cs := []*engine.Container{up("a1", child), up("b2", parent)}
 	childOf(parent)(cs[0])
 	for _, c := range cs {
-		c.Started, c.Begun = time.Now(), time.Now()
+		c.Started, c.StartSeenAt = time.Now(), time.Now()
 	}
 	return cs
 }
@@ -216,7 +218,7 @@ func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 		for range 2 {
 			w.sickens("a1")
 			pass(time.Minute)
-			w.set(w.Picture().Containers...)
+			w.set(w.Snapshot().Containers...)
 			pass(time.Minute)
 			w.recovers("a1")
 		}

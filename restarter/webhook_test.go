@@ -81,7 +81,7 @@ func (c *call) want(status int, outcomes ...Outcome) {
 func clinic(t *testing.T, p Policy, cs ...*engine.Container) (*world, *Webhook) {
 	for _, c := range cs {
 		if c.Up() {
-			c.Begun, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
+			c.StartSeenAt, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
 		}
 	}
 	w := newWorld(t, p, cs...)
@@ -112,10 +112,10 @@ func TestOutcomes(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "other"),
-			ended(engine.EndedStopped, named("c3", "batch-stopped"), labelled(LabelPolicy, "unless-stopped")),
+			ended(engine.CauseStopped, named("c3", "batch-stopped"), labelled(LabelPolicy, "unless-stopped")),
 			ended("", named("d4", "batch-paused"), state(engine.Paused)),
 			up(strings.Repeat("e5", 32), "batch-young"))
-		w.edit(strings.Repeat("e5", 32), func(c *engine.Container) { c.Begun = time.Now().Add(-30 * time.Second) })
+		w.edit(strings.Repeat("e5", 32), func(c *engine.Container) { c.StartSeenAt = time.Now().Add(-30 * time.Second) })
 		synctest.Wait()
 		for _, row := range []struct {
 			name  string
@@ -251,13 +251,13 @@ func TestARestartByAnybodyIsNotTakenForAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(mode(UnlessStopped)), up("a1", "web"))
 		w.edit("a1", func(c *engine.Container) {
-			c.State, c.Ending, c.Ended, c.Begun = engine.Exited, engine.EndedStopped, time.Now(), time.Time{}
+			c.State, c.ExitCause, c.ExitSeenAt, c.StartSeenAt = engine.Exited, engine.CauseStopped, time.Now(), time.Time{}
 		})
 		synctest.Wait()
 		c := post(t, h, firing("container", "web"))
 		pass(time.Second)
 		w.edit("a1", func(c *engine.Container) {
-			c.State, c.Started, c.Begun, c.Ending, c.Ended = engine.Running, time.Now(), time.Now(), engine.NotEnded, time.Time{}
+			c.State, c.Started, c.StartSeenAt, c.ExitCause, c.ExitSeenAt = engine.Running, time.Now(), time.Now(), engine.CauseNone, time.Time{}
 		})
 		c.want(200, AlreadyRestarted)
 		w.wantStarts()
@@ -357,7 +357,7 @@ func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 
 func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), ended(engine.EndedStopped, labelled(LabelTriggers, "alert")))
+		w, h := clinic(t, usual(), ended(engine.CauseStopped, labelled(LabelTriggers, "alert")))
 		pass(time.Hour)
 		post(t, h, firing("container", "web", "heal", "start")).want(200, Outcome(Stopped))
 		w.wantStarts()
@@ -441,7 +441,7 @@ func TestLaw2OneBadAlertCannotRestartAHost(t *testing.T) {
 
 func TestAnAlertStartsWhatIsDownWithTheExitedTriggerOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), ended(engine.EndedSelf, labelled(LabelTriggers, "alert")), ended(engine.EndedSelf, named("b2", "batch-1"), labelled(LabelTriggers, "")))
+		w, h := clinic(t, usual(), ended(engine.CauseSelf, labelled(LabelTriggers, "alert")), ended(engine.CauseSelf, named("b2", "batch-1"), labelled(LabelTriggers, "")))
 		pass(time.Minute)
 		w.wantStarts()
 		post(t, h, firing("container", "web", "heal", "start"), firing("container", "batch-1")).want(200, Started, Outcome(TriggerDisabled))
@@ -456,7 +456,7 @@ func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
 		want    Outcome
 	}{
 		"the container is removed": {func(w *world) { w.set(up("b2", "batch-1")) }, 200, Gone},
-		"the engine goes away":     {func(w *world) { w.publish(&engine.Picture{Containers: w.Picture().Containers}) }, 503, EngineAway},
+		"the engine goes away":     {func(w *world) { w.publish(&engine.Snapshot{Containers: w.Snapshot().Containers}) }, 503, EngineAway},
 		"nothing":                  {func(*world) {}, 200, Restarted},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -479,7 +479,7 @@ func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
 func TestTheEngineAwayIsA503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := clinic(t, usual(), up("a1", "web"))
-		w.publish(&engine.Picture{First: w.began, Containers: w.Picture().Containers})
+		w.publish(&engine.Snapshot{First: w.began, Containers: w.Snapshot().Containers})
 		post(t, h, firing("container", "web")).want(503, EngineAway)
 		post(t, h, firing("container", "web", "heal", "")).want(200, NoAction)
 	})

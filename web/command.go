@@ -59,8 +59,8 @@ func (p patient) logs() string {
 	c := p.Container
 	var fell time.Time
 	switch {
-	case c.Up() && !c.Sick.IsZero():
-		fell = c.Started.Add(c.Sick.Sub(c.Begun))
+	case c.Up() && !c.UnhealthySince.IsZero():
+		fell = c.Started.Add(c.UnhealthySince.Sub(c.StartSeenAt))
 	case !c.Up():
 		fell = c.Finished
 	}

@@ -43,7 +43,7 @@ func TestCommandsToCopy(t *testing.T) {
 		"in a loop":                  {died("web", minAgo, 1, held(restarter.BackOff, hour), streak(9)), []string{logs}},
 		"not whitelisted":            {died("web", minAgo, 1, bare), []string{logs, "docker start web"}},
 		"its trigger is off":         {died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), []string{logs, "docker start web"}},
-		"stopped by hand":            {died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
+		"stopped by hand":            {died("web", minAgo, 1, bare, ending(engine.CauseStopped)), []string{"docker start web"}},
 		"paused":                     {but(runs("web", hour), state(engine.Paused), vetoed(restarter.Paused), bare), []string{"docker unpause web"}},
 		"finished":                   {died("web", minAgo, 0, bare), nil},
 		"dead":                       {died("web", minAgo, 1, held(restarter.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
@@ -116,8 +116,8 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 		"the parent is gone":                   {nil, but(runs("web", hour), bare), []string{logs}},
 		"the parent is gone, of compose":       {nil, but(runs("web", hour), bare, service), []string{logs, again}},
 		"unhealthy, and the parent is down":    {down, but(runs("web", hour), bare, unhealthy), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"}},
-		"stopped by hand, the parent is down":  {down, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), nil},
-		"stopped by hand, and the parent runs": {parent, died("web", minAgo, 1, bare, ending(engine.EndedStopped)), []string{"docker start web"}},
+		"stopped by hand, the parent is down":  {down, died("web", minAgo, 1, bare, ending(engine.CauseStopped)), nil},
+		"stopped by hand, and the parent runs": {parent, died("web", minAgo, 1, bare, ending(engine.CauseStopped)), []string{"docker start web"}},
 	} {
 		c := row.s.Container
 		c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}

@@ -111,7 +111,7 @@ func (p patient) adrift() bool {
 // dueForHealth is when it will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
 func (p patient) dueForHealth() time.Time {
-	sick := p.Container.Sick
+	sick := p.Container.UnhealthySince
 	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Veto == "" && p.Rule.Heals(restarter.TriggerUnhealthy) && due.After(p.now) {
 		return due
 	}
@@ -185,15 +185,15 @@ func (p patient) unlistedKind() Kind {
 	c := p.Container
 	engineKnows := engineKeeps(c) && c.Error == ""
 	switch {
-	case c.Ending == engine.EndedStopped:
+	case c.ExitCause == engine.CauseStopped:
 		return Stopped
 	case p.engineReturns():
 		return Healing
-	case c.State == engine.Exited && p.succeeded() && c.Ending != engine.EndedEngine:
+	case c.State == engine.Exited && p.succeeded() && c.ExitCause != engine.CauseEngine:
 		return Finished
 	case !p.ended().IsZero() && p.now.Sub(p.ended()) > missedFor:
 		return Old
-	case c.Ending == engine.EndedUnknown && (engineKnows || c.Exit.Code == 137 && !c.Exit.OOMKilled || c.Exit.Code == 143):
+	case c.ExitCause == engine.CauseUnknown && (engineKnows || c.Exit.Code == 137 && !c.Exit.OOMKilled || c.Exit.Code == 143):
 		return Stopped // as far as anybody can tell
 	}
 	return Need
@@ -203,7 +203,7 @@ func (p patient) unlistedKind() Kind {
 // start it by its own restart policy.
 func (p patient) engineReturns() bool {
 	c := p.Container
-	if c.Ending != engine.EndedEngine || c.Error != "" || p.now.Sub(c.Ended) > backWithin {
+	if c.ExitCause != engine.CauseEngine || c.Error != "" || p.now.Sub(c.ExitSeenAt) > backWithin {
 		return false
 	}
 	return engineKeeps(c) || c.RestartPolicy == string(restarter.OnFailure) && !p.succeeded()
@@ -218,7 +218,7 @@ func engineKeeps(c *engine.Container) bool {
 // ended is when it went down, on our clock; zero: it is up, or that is not known.
 func (p patient) ended() time.Time {
 	if c := p.Container; !c.Up() && c.State != engine.Paused {
-		return c.Ended
+		return c.ExitSeenAt
 	}
 	return time.Time{}
 }

@@ -20,14 +20,14 @@ func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 		kind Kind
 		next string
 	}{
-		"nobody brings it back":                 {died("web", minAgo, 0, bare, ending(engine.EndedEngine)), Need, unlisted},
-		"its policy does":                       {died("web", minAgo, 0, bare, ending(engine.EndedEngine), policed("always")), Healing, "That is left to the engine."},
-		"its policy should have":                {died("web", hour, 0, bare, ending(engine.EndedEngine), policed("unless-stopped")), Need, unlisted},
-		"its policy takes that for an end":      {died("web", minAgo, 0, bare, ending(engine.EndedEngine), policed("on-failure")), Need, unlisted},
-		"its policy takes that for a failure":   {died("web", minAgo, 137, bare, ending(engine.EndedEngine), policed("on-failure")), Healing, "That is left to the engine."},
-		"its policy does, but it cannot start":  {died("web", minAgo, 128, bare, ending(engine.EndedEngine), policed("always"), as(func(c *engine.Container) { c.Error = "no port" })), Need, unlisted},
-		"long ago":                              {died("web", 30*hour, 0, bare, ending(engine.EndedEngine)), Old, ""},
-		"whitelisted, and not yet decided upon": {died("web", 0, 0, ending(engine.EndedEngine)), Healing, "Defib is looking at it."},
+		"nobody brings it back":                 {died("web", minAgo, 0, bare, ending(engine.CauseEngine)), Need, unlisted},
+		"its policy does":                       {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("always")), Healing, "That is left to the engine."},
+		"its policy should have":                {died("web", hour, 0, bare, ending(engine.CauseEngine), policed("unless-stopped")), Need, unlisted},
+		"its policy takes that for an end":      {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("on-failure")), Need, unlisted},
+		"its policy takes that for a failure":   {died("web", minAgo, 137, bare, ending(engine.CauseEngine), policed("on-failure")), Healing, "That is left to the engine."},
+		"its policy does, but it cannot start":  {died("web", minAgo, 128, bare, ending(engine.CauseEngine), policed("always"), as(func(c *engine.Container) { c.Error = "no port" })), Need, unlisted},
+		"long ago":                              {died("web", 30*hour, 0, bare, ending(engine.CauseEngine)), Old, ""},
+		"whitelisted, and not yet decided upon": {died("web", 0, 0, ending(engine.CauseEngine)), Healing, "Defib is looking at it."},
 	} {
 		if k, _, next := told(row.s, false); k != row.kind || next != row.next {
 			t.Errorf("%s: %s, next %q; want %s, %q", name, k, next, row.kind, row.next)
@@ -43,7 +43,7 @@ func TestAReplicaThatWaitsForAnotherIsBeingHealed(t *testing.T) {
 }
 
 func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
-	enough := func(s *restarter.Standing) { s.Container.Sick = night.Add(-hour) }
+	enough := func(s *restarter.Standing) { s.Container.UnhealthySince = night.Add(-hour) }
 	for name, row := range map[string]struct {
 		s    restarter.Standing
 		kind Kind
@@ -98,13 +98,13 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 	former := func(s *restarter.Standing) {
 		s.Former = &engine.Container{ID: "old", Image: s.Container.Image}
 	}
-	unknown := as(func(c *engine.Container) { c.Ended, c.Ending = time.Time{}, engine.NotEnded })
+	unknown := as(func(c *engine.Container) { c.ExitSeenAt, c.ExitCause = time.Time{}, engine.CauseNone })
 	for name, row := range map[string]struct {
 		s     restarter.Standing
 		story string
 	}{
 		"its end was seen":     {died("web", minAgo, 1, off, former), "It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 2 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
-		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.EndedUnknown)), "It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h. It was created anew on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
+		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.CauseUnknown)), "It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h. It was created anew on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
 		"it runs":              {but(runs("web", minAgo), off, former, streak(1), as(func(c *engine.Container) { c.Health = engine.Unhealthy })), "It runs, came up 1 min ago, and is unhealthy. It has been started or restarted once since it last stayed up and well for 15 min. It was created anew 1 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
 		"it was being restarted when Defib came": {
 			died("web", minAgo, 1, off, unknown, state(engine.Restarting), held(restarter.EngineRestarting, 0)),
@@ -121,7 +121,7 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 }
 
 func TestWhatEndedNobodyKnowsWhenIsNotTakenForOld(t *testing.T) {
-	s := died("web", minAgo, 1, bare, as(func(c *engine.Container) { c.Ended = time.Time{} }))
+	s := died("web", minAgo, 1, bare, as(func(c *engine.Container) { c.ExitSeenAt = time.Time{} }))
 	if k, _, _ := told(s, false); k != Need {
 		t.Errorf("it is %s, want %s", k, Need)
 	}

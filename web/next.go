@@ -57,7 +57,7 @@ func (p patient) fate() Sentence {
 	case restarter.BadLabel:
 		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct it, and create the container anew.")
 	case restarter.Stopped:
-		if c.Ending == engine.EndedUnknown {
+		if c.ExitCause == engine.CauseUnknown {
 			return say("Defib leaves it alone: it counts as stopped, since nobody saw it end", p.whyStopped(), ", and stays down until somebody starts it.")
 		}
 	case "":

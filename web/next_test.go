@@ -27,10 +27,10 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		"down, only alerts ask":                      {patient{Standing: died("web", minAgo, 1, triggers(restarter.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
 		"down, nothing asks":                         {patient{Standing: died("web", minAgo, 1, triggers(), held(restarter.TriggerDisabled, 0))}, off("exited") + "."},
 		"an alert asks, and may not":                 {patient{Standing: but(runs("web", hour), triggers(restarter.TriggerExited), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerAlert))}, off("alert") + "."},
-		"Defib itself is restarting it":              {patient{Standing: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.Stopping = night }))}, "Defib is at it now."},
-		"nobody saw it end, long ago":                {patient{Standing: died("web", hour, 1, ending(engine.EndedUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
-		"nobody saw it end, its policy left it down": {patient{Standing: died("web", hour, 1, ending(engine.EndedUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
-		"nobody saw it end, its policy failed":       {patient{Standing: died("web", hour, 128, ending(engine.EndedUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"Defib itself is restarting it":              {patient{Standing: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is at it now."},
+		"nobody saw it end, long ago":                {patient{Standing: died("web", hour, 1, ending(engine.CauseUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"nobody saw it end, its policy left it down": {patient{Standing: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
+		"nobody saw it end, its policy failed":       {patient{Standing: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
 		"not inspected, not whitelisted":             {patient{Standing: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
 		"its parent is gone, not whitelisted":        {patient{Standing: died("web", hour, 1, bare), tie: restarter.Tie{Namespace: engine.PID, Reason: restarter.ParentGone}}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
 		"to be created anew by compose":              {patient{Standing: died("web", minAgo, 128, held(restarter.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
@@ -48,7 +48,7 @@ func TestAFailedStartIsNoExit(t *testing.T) {
 	never := as(func(c *engine.Container) { c.Started = time.Time{} })
 	for want, s := range map[string]restarter.Standing{
 		"It exited 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.":           died("web", minAgo, 127, failed),
-		"Somebody stopped it 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.": died("web", minAgo, 128, failed, ending(engine.EndedStopped)),
+		"Somebody stopped it 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.": died("web", minAgo, 128, failed, ending(engine.CauseStopped)),
 		"It exited 1 min ago; since then it could not be started. The engine says: “no such file”.":                     died("web", minAgo, 128, failed, never),
 		"It exited 1 min ago, exit code 1; it had run for 1 h. The engine says: “no such file”.":                        died("web", minAgo, 1, failed),
 		"It exited 1 min ago, exit code 127: command not found; it had run for 1 h.":                                    died("web", minAgo, 127),

@@ -186,7 +186,7 @@ func stranger() *host {
 	}), func(s *restarter.Standing) { s.Former = &engine.Container{ID: "old", Image: hostile} })
 	sick := but(runs("sick", hour), unhealthy, as(func(c *engine.Container) { c.HealthOutput, c.Image = hostile, hostile }))
 	h := newHost(s, sick)
-	h.report.Picture.Host, h.report.Picture.Version = hostile, hostile
+	h.report.Snapshot.Host, h.report.Snapshot.Version = hostile, hostile
 	h.report.Actions = []restarter.Action{{Began: night, Container: hostile, Outcome: restarter.Failed, Err: hostile, Askers: []restarter.Asker{{Alert: hostile, Peer: "10.0.0.1"}}}}
 	h.report.Alerts = []restarter.Heard{{Asker: restarter.Asker{Alert: hostile}, Came: night, Container: hostile, Outcome: restarter.Failed, Message: hostile}}
 	return h

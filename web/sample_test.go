@@ -85,14 +85,14 @@ func (h *host) get(t *testing.T, path string, header ...string) *httptest.Respon
 // newHost has these containers, under their names.
 func newHost(standings ...restarter.Standing) *host {
 	now := night
-	p := &engine.Picture{Connected: true, First: now, Listed: now, Host: "harbor-3", Version: "29.1.2", APIVersion: "1.51", OS: "linux", Arch: "x86_64"}
+	p := &engine.Snapshot{Connected: true, First: now, Listed: now, Host: "harbor-3", Version: "29.1.2", APIVersion: "1.51", OS: "linux", Arch: "x86_64"}
 	slices.SortFunc(standings, func(a, b restarter.Standing) int { return cmp.Compare(a.Container.Name, b.Container.Name) })
 	for _, s := range standings {
 		p.Containers = append(p.Containers, s.Container)
 	}
 	slices.SortFunc(p.Containers, func(a, b *engine.Container) int { return cmp.Compare(a.ID, b.ID) })
 	return &host{report: restarter.Report{
-		Round: 1, Began: now.Add(-9 * 24 * time.Hour), Picture: p, Standings: standings, Reset: 15 * time.Minute,
+		Round: 1, Began: now.Add(-9 * 24 * time.Hour), Snapshot: p, Standings: standings, Reset: 15 * time.Minute,
 		Whitelist: patterns("*"), Matches: map[string]int{"*": len(standings)},
 	}}
 }
@@ -112,7 +112,7 @@ func runs(name string, d time.Duration) restarter.Standing {
 		Rule: restarter.Rule{Whitelisted: true, Mode: restarter.Always, Triggers: restarter.AllTriggers},
 		Container: &engine.Container{
 			ID: fmt.Sprintf("%x", sha256.Sum256([]byte(name))), Name: name, Image: "registry.example/" + name + ":1.4", Inspected: true, State: engine.Running,
-			Created: began, Started: began, Begun: began, RestartPolicy: "no",
+			Created: began, Started: began, StartSeenAt: began, RestartPolicy: "no",
 		},
 	}
 }
@@ -121,8 +121,8 @@ func runs(name string, d time.Duration) restarter.Standing {
 func died(name string, ago time.Duration, code int, edits ...func(s *restarter.Standing)) restarter.Standing {
 	s := runs(name, ago+time.Hour)
 	c := s.Container
-	c.State, c.Begun, c.Finished, c.Ended = engine.Exited, time.Time{}, night.Add(-ago), night.Add(-ago)
-	c.Ending, c.Exit = engine.EndedSelf, engine.Exit{Known: true, Code: code}
+	c.State, c.StartSeenAt, c.Finished, c.ExitSeenAt = engine.Exited, time.Time{}, night.Add(-ago), night.Add(-ago)
+	c.ExitCause, c.Exit = engine.CauseSelf, engine.Exit{Known: true, Code: code}
 	for _, f := range edits {
 		f(&s)
 	}
@@ -166,13 +166,13 @@ func ill() *host {
 			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ledger", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml"}
 		})),
 		died("importer", 3*time.Hour, 1, unlist),
-		died("token", 4*time.Second, 1, held(restarter.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.Ending = engine.EndedStopped })),
+		died("token", 4*time.Second, 1, held(restarter.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
 		died("reports", 2*time.Hour, 0, held(restarter.Finished, 0)),
-		died("backup", 9*time.Hour, 143, unlist, as(func(c *engine.Container) { c.Ending = engine.EndedStopped })),
+		died("backup", 9*time.Hour, 143, unlist, as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
 	}
 	gateway := runs("gateway", 50*time.Minute)
 	gateway.Container.HealthCheck, gateway.Container.Health, gateway.Rule.Whitelisted = true, engine.Unhealthy, false
-	gateway.Container.HealthOutput, gateway.Container.Sick = "GET /ready: 503 upstream ledger is gone", now.Add(-12*time.Minute)
+	gateway.Container.HealthOutput, gateway.Container.UnhealthySince = "GET /ready: 503 upstream ledger is gone", now.Add(-12*time.Minute)
 	standings = append(standings, gateway)
 	for name := range strings.FieldsSeq("auth billing broker cache cart catalog checkout db grafana indexer jobs loki mail media minio nats prometheus queue redis search session shipping web-1 web-2 web-3 worker-1 worker-2") {
 		s := runs(name, time.Duration(3+len(name))*26*time.Hour)

@@ -133,13 +133,13 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 			s.Holds = append(s.Holds, Hold{Entry: printable(h.String()), Until: h.Until})
 		}
 	}
-	if p := r.Picture; p != nil {
+	if p := r.Snapshot; p != nil {
 		s.Engine = Engine{Host: printable(p.Host), Version: printable(p.Version), APIVersion: p.APIVersion, OS: p.OS, Arch: p.Arch}
 	}
 	switch {
 	case away != nil:
 		s.Engine.Error = line(away.Error())
-	case r.Picture == nil:
+	case r.Snapshot == nil:
 		s.Engine.Error = "Defib has only just started and has not looked at the containers yet"
 	default:
 		s.Engine.Up = true
@@ -159,7 +159,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	for _, standing := range r.Standings {
 		c := newContainer(patient{
 			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
-			tie: restarter.WorstTie(r.Picture, standing.Container),
+			tie: restarter.WorstTie(r.Snapshot, standing.Container),
 		})
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)

@@ -41,12 +41,12 @@ func (p patient) what() Sentence {
 	case engine.Restarting:
 		return p.exited("Its own restart policy is bringing it back: it exited ")
 	}
-	switch c.Ending {
-	case engine.EndedStopped:
+	switch c.ExitCause {
+	case engine.CauseStopped:
 		return p.exited("Somebody stopped it ")
-	case engine.EndedEngine:
+	case engine.CauseEngine:
 		return p.exited("The engine was shut down, and stopped it ")
-	case engine.EndedUnknown:
+	case engine.CauseUnknown:
 		return p.exited("It exited while nobody watched, ")
 	}
 	return p.exited("It exited ")
@@ -55,7 +55,7 @@ func (p patient) what() Sentence {
 // whatRuns says what is wrong with one that runs.
 func (p patient) whatRuns() Sentence {
 	c := p.Container
-	up := ago(p.now, c.Begun)
+	up := ago(p.now, c.StartSeenAt)
 	switch {
 	case p.leaving():
 		return say("It came up ", up, ", and somebody has told it to stop.")
@@ -67,8 +67,8 @@ func (p patient) whatRuns() Sentence {
 			lacks = "a network"
 		}
 		return say("It runs without ", lacks, ": the container whose ", shared, " it shares is down or gone, or was started after it.")
-	case c.Health == engine.Unhealthy && !c.Sick.IsZero():
-		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.Sick), ".")
+	case c.Health == engine.Unhealthy && !c.UnhealthySince.IsZero():
+		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.UnhealthySince), ".")
 	case c.Health == engine.Unhealthy:
 		return say("It runs, came up ", up, ", and is unhealthy.")
 	case p.Reason != "" && p.Reason != restarter.BadLabel:
@@ -118,17 +118,17 @@ func (p patient) unstartable() bool {
 func (p patient) moment(at time.Time) any {
 	c := p.Container
 	switch {
-	case !c.Begun.IsZero() && !c.Started.IsZero():
-		return ago(p.now, c.Begun.Add(at.Sub(c.Started)))
-	case !c.Ended.IsZero() && !c.Finished.IsZero() && c.Ending != engine.EndedUnknown:
-		return ago(p.now, c.Ended.Add(at.Sub(c.Finished)))
+	case !c.StartSeenAt.IsZero() && !c.Started.IsZero():
+		return ago(p.now, c.StartSeenAt.Add(at.Sub(c.Started)))
+	case !c.ExitSeenAt.IsZero() && !c.Finished.IsZero() && c.ExitCause != engine.CauseUnknown:
+		return ago(p.now, c.ExitSeenAt.Add(at.Sub(c.Finished)))
 	}
 	return on(at)
 }
 
 // created speaks of when it was created.
 func (p patient) created() any {
-	if made := p.Container.Made; !made.IsZero() {
+	if made := p.Container.CreatedSeenAt; !made.IsZero() {
 		return ago(p.now, made)
 	}
 	return p.moment(p.Container.Created)
@@ -136,7 +136,7 @@ func (p patient) created() any {
 
 // leaving reports whether somebody else than Defib is stopping it.
 func (p patient) leaving() bool {
-	return p.Reason == restarter.InProgress && !p.Container.Stopping.IsZero() && !p.Until.IsZero()
+	return p.Reason == restarter.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
 }
 
 // cause hands on what the engine or the health check has said.
@@ -184,7 +184,7 @@ func (p patient) recreated() Sentence {
 // since is the moment from which its state has lasted, on our clock as far as it
 // is known.
 func (p patient) since() time.Time {
-	if begun := p.Container.Begun; !begun.IsZero() {
+	if begun := p.Container.StartSeenAt; !begun.IsZero() {
 		return begun
 	}
 	return p.ended()

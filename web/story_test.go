@@ -35,8 +35,8 @@ func but(s restarter.Standing, edits ...func(s *restarter.Standing)) restarter.S
 	return s
 }
 
-func ending(e engine.Ending) func(s *restarter.Standing) {
-	return as(func(c *engine.Container) { c.Ending = e })
+func ending(e engine.ExitCause) func(s *restarter.Standing) {
+	return as(func(c *engine.Container) { c.ExitCause = e })
 }
 
 func state(now engine.State) func(s *restarter.Standing) {
@@ -56,7 +56,7 @@ func vetoed(r restarter.Reason) func(s *restarter.Standing) {
 }
 
 var unhealthy = as(func(c *engine.Container) {
-	c.HealthCheck, c.Health, c.HealthOutput, c.Sick = true, engine.Unhealthy, "no route", night.Add(-2*time.Minute)
+	c.HealthCheck, c.Health, c.HealthOutput, c.UnhealthySince = true, engine.Unhealthy, "no route", night.Add(-2*time.Minute)
 })
 
 // engineTime is a moment of an engine's clock that is far off.
@@ -144,19 +144,19 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It could not be started 1 min ago. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"somebody stopped it": {
-			died("web", minAgo, 143, held(restarter.StoppedDelay, halfMin), ending(engine.EndedStopped)), Healing,
+			died("web", minAgo, 143, held(restarter.StoppedDelay, halfMin), ending(engine.CauseStopped)), Healing,
 			"Somebody stopped it 1 min ago, exit code 143: asked to end; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
 		},
 		"somebody stopped it, and it stays so": {
-			died("web", hour, 0, held(restarter.Stopped, 0), ending(engine.EndedStopped)), Stopped,
+			died("web", hour, 0, held(restarter.Stopped, 0), ending(engine.CauseStopped)), Stopped,
 			"Somebody stopped it 1 h ago, exit code 0: no error; it had run for 1 h.", leaves + restarter.Reasons[restarter.Stopped] + ".",
 		},
 		"the engine was shut down": {
-			died("web", minAgo, 0, held(restarter.RateLimited, 0), ending(engine.EndedEngine)), Healing,
+			died("web", minAgo, 0, held(restarter.RateLimited, 0), ending(engine.CauseEngine)), Healing,
 			"The engine was shut down, and stopped it 1 min ago, exit code 0: no error; it had run for 1 h.", "Defib starts it as soon as it is through with others.",
 		},
 		"nobody watched": {
-			died("web", minAgo, 1, held(restarter.StoppedDelay, halfMin), ending(engine.EndedUnknown)), Healing,
+			died("web", minAgo, 1, held(restarter.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
 			"It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
 		},
 		"it ended as it was meant to": {
@@ -211,7 +211,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"it was never started": {
 			died("web", minAgo, 0, held(restarter.Created, 0), as(func(c *engine.Container) {
 				c.State, c.Exit, c.Created = engine.Created, engine.Exit{}, engineTime
-				c.Started, c.Finished, c.Ended, c.Ending = time.Time{}, time.Time{}, time.Time{}, engine.NotEnded
+				c.Started, c.Finished, c.ExitSeenAt, c.ExitCause = time.Time{}, time.Time{}, time.Time{}, engine.CauseNone
 			})), Created,
 			"It was created on 2026-01-02 at 03:04:05 UTC by the engine's clock and never started.", leaves + restarter.Reasons[restarter.Created] + ".",
 		},
@@ -251,7 +251,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It came up 1 min ago and is being restarted.", "Defib is at it now.",
 		},
 		"somebody else is stopping it": {
-			but(runs("web", minAgo), held(restarter.InProgress, hour), as(func(c *engine.Container) { c.Stopping = night })), Healing,
+			but(runs("web", minAgo), held(restarter.InProgress, hour), as(func(c *engine.Container) { c.StopSeenAt = night })), Healing,
 			"It came up 1 min ago, and somebody has told it to stop.", "Defib leaves it alone: somebody is stopping it.",
 		},
 		"it is unhealthy, and will be restarted": {
@@ -276,15 +276,15 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 
 		"a deploy left it behind": {
-			died("web", minAgo, 0, state(engine.Created), held(restarter.NotStarted, 0), as(func(c *engine.Container) { c.Made = night.Add(-hour) })), Need,
+			died("web", minAgo, 0, state(engine.Created), held(restarter.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
 			"It was created 1 h ago and never started.", leaves + "others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.",
 		},
 		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago, exit code 1; it had run for 1 h.", unlisted},
 		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago, exit code 1; it had run for 1 h.", ""},
 		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago, exit code 0: no error; it had run for 1 h.", ""},
-		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.EndedStopped)), Stopped, "Somebody stopped it 1 h ago, exit code 137: killed; it had run for 1 h.", ""},
-		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.EndedUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
-		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.EndedUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
+		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago, exit code 137: killed; it had run for 1 h.", ""},
+		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
+		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
 		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
 		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "That is left to the engine."},
 		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(restarter.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},

@@ -13,9 +13,9 @@ import (
 	"defib/engine"
 )
 
-// actPatience is how long a start may take: Docker 29 cancels one whose caller
+// actionTimeout is how long a start may take: Docker 29 cancels one whose caller
 // leaves. A restart may take the container's stop timeout on top.
-const actPatience = 2 * time.Minute
+const actionTimeout = 2 * time.Minute
 
 // Start starts a container that is down, and returns after a fresh inspect of it
 // has been published: until then the action is under way, also when the call
@@ -23,7 +23,7 @@ const actPatience = 2 * time.Minute
 // not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the
 // context ends first, its error is returned and nothing is known.
 func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
-	now, err := e.act(ctx, callStart, c, actPatience, func(ctx context.Context, id string) error {
+	now, err := e.act(ctx, callStart, c, actionTimeout, func(ctx context.Context, id string) error {
 		return e.api.Load().ContainerStart(ctx, id, container.StartOptions{})
 	})
 	switch {
@@ -40,7 +40,7 @@ func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
 // caller leaves.
 func (e *Engine) Restart(ctx context.Context, c *engine.Container) error {
 	seconds := int(c.StopTimeout / time.Second) // without it, Podman kills at once
-	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actPatience, func(ctx context.Context, id string) error {
+	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actionTimeout, func(ctx context.Context, id string) error {
 		return e.api.Load().ContainerRestart(ctx, id, container.StopOptions{Timeout: &seconds})
 	})
 	if err == nil && now.Started.Equal(c.Started) {

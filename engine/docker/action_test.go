@@ -23,20 +23,20 @@ func startCase(t *testing.T) (f *fakeEngine, w *watchedEngine, c *engine.Contain
 	w = connected(t, Options{Host: f.host()})
 	f.die(id)
 	w.untilState(t, id, engine.Exited)
-	return f, w, w.Picture().Get(id)
+	return f, w, w.Snapshot().Get(id)
 }
 
-// A start has returned only after the picture shows what came of it.
-func TestStartReturnsAfterThePictureShowsIt(t *testing.T) {
+// A start has returned only after the snapshot shows what came of it.
+func TestStartReturnsAfterTheSnapshotShowsIt(t *testing.T) {
 	t.Parallel()
 	_, w, c := startCase(t)
 	for range 20 {
 		if err := w.Start(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		now := w.Picture().Get(c.ID)
+		now := w.Snapshot().Get(c.ID)
 		if !now.Up() || !now.Started.After(c.Started) {
-			t.Fatalf("the picture shows %+v", now)
+			t.Fatalf("the snapshot shows %+v", now)
 		}
 	}
 	if n := testutil.CollectAndCount(w.metrics.durations, "defib_engine_request_duration_seconds"); n != 7 {
@@ -141,8 +141,8 @@ func TestStart(t *testing.T) {
 			if tc.counted && metricFailures(t, w.Engine, callStart) != 1 {
 				t.Error("it is not counted as a failed request")
 			}
-			if (w.Picture().Get(c.ID) == nil) != errors.Is(tc.want, engine.ErrGone) {
-				t.Errorf("the picture shows %+v", w.Picture().Get(c.ID))
+			if (w.Snapshot().Get(c.ID) == nil) != errors.Is(tc.want, engine.ErrGone) {
+				t.Errorf("the snapshot shows %+v", w.Snapshot().Get(c.ID))
 			}
 		})
 	}
@@ -156,7 +156,7 @@ func TestStopsDuringOurOwnActions(t *testing.T) {
 	stopped := func(rw http.ResponseWriter, deaths uint64) {
 		f.emit(c.ID, "kill")
 		f.die(c.ID)
-		w.until(t, "its death is known", func(p *engine.Picture) bool { return p.Get(c.ID).Events[engine.EventDie] == deaths })
+		w.until(t, "its death is known", func(p *engine.Snapshot) bool { return p.Get(c.ID).Events[engine.EventDie] == deaths })
 		answers(http.StatusInternalServerError, "it does not start")(rw, nil)
 	}
 	f.on("start", func(rw http.ResponseWriter, _ *http.Request) {
@@ -166,29 +166,29 @@ func TestStopsDuringOurOwnActions(t *testing.T) {
 	if err := w.Start(t.Context(), c); err != nil {
 		t.Fatal(err) // it did start
 	}
-	if got := w.Picture().Get(c.ID); got.Ending != engine.EndedStopped {
-		t.Errorf("ended %q during our start, want stopped", got.Ending)
+	if got := w.Snapshot().Get(c.ID); got.ExitCause != engine.CauseStopped {
+		t.Errorf("ended %q during our start, want stopped", got.ExitCause)
 	}
 	f.start(c.ID)
 	w.untilState(t, c.ID, engine.Running)
 	f.on("restart", func(rw http.ResponseWriter, _ *http.Request) { stopped(rw, 3) })
-	if err := w.Restart(t.Context(), w.Picture().Get(c.ID)); err == nil {
+	if err := w.Restart(t.Context(), w.Snapshot().Get(c.ID)); err == nil {
 		t.Fatal("no error from a restart that fails")
 	}
-	if got := w.Picture().Get(c.ID); got.Ending != engine.EndedSelf {
-		t.Errorf("ended %q by our restart, want self", got.Ending)
+	if got := w.Snapshot().Get(c.ID); got.ExitCause != engine.CauseSelf {
+		t.Errorf("ended %q by our restart, want self", got.ExitCause)
 	}
 
 	// One that is refused does nothing, and is over.
 	f.start(c.ID)
 	w.untilState(t, c.ID, engine.Running)
 	f.on("restart", answers(http.StatusForbidden, "not allowed"))
-	if err := w.Restart(t.Context(), w.Picture().Get(c.ID)); !errors.Is(err, engine.ErrRefused) {
+	if err := w.Restart(t.Context(), w.Snapshot().Get(c.ID)); !errors.Is(err, engine.ErrRefused) {
 		t.Fatalf("%v, want a refusal", err)
 	}
 	f.emit(c.ID, "kill") // by somebody
 	f.die(c.ID)
-	w.until(t, "it was stopped", func(p *engine.Picture) bool { return p.Get(c.ID).Ending == engine.EndedStopped })
+	w.until(t, "it was stopped", func(p *engine.Snapshot) bool { return p.Get(c.ID).ExitCause == engine.CauseStopped })
 }
 
 func TestStartIsGivenUpWithItsContext(t *testing.T) {
@@ -203,7 +203,7 @@ func TestStartIsGivenUpWithItsContext(t *testing.T) {
 	}
 }
 
-// An action that is under way when the stream is cut ends with the next picture.
+// An action that is under way when the stream is cut ends with the next snapshot.
 func TestStartOutlivesItsConnection(t *testing.T) {
 	t.Parallel()
 	f, w, c := startCase(t)
@@ -219,7 +219,7 @@ func TestStartOutlivesItsConnection(t *testing.T) {
 	if err := w.Start(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if now := w.Picture().Get(c.ID); !now.Up() {
-		t.Errorf("the picture shows %+v", now)
+	if now := w.Snapshot().Get(c.ID); !now.Up() {
+		t.Errorf("the snapshot shows %+v", now)
 	}
 }

@@ -25,7 +25,7 @@ func complaint(t *testing.T, o Options) string {
 	w := runEngine(t, o)
 	eventually(t, "it complains", func() bool { return len(w.log.lines("level=WARN", "engine unavailable")) > 0 })
 	line := w.log.lines("engine unavailable")[0]
-	if _, err := w.Up(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the engine is away: there is no picture") {
+	if _, err := w.Up(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the engine is away: there is no snapshot") {
 		t.Errorf("up: %v", err)
 	}
 	return line

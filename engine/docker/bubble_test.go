@@ -115,10 +115,10 @@ func inProcess(t *testing.T, f *fakeEngine) *watchedEngine {
 	return runEngineOver(t, Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: 30 * time.Second}, f)
 }
 
-// connectedInProcess waits for the first picture too.
+// connectedInProcess waits for the first snapshot too.
 func connectedInProcess(t *testing.T, f *fakeEngine) *watchedEngine {
 	t.Helper()
 	w := inProcess(t, f)
-	w.until(t, "it is connected", func(p *engine.Picture) bool { return p.Connected })
+	w.until(t, "it is connected", func(p *engine.Snapshot) bool { return p.Connected })
 	return w
 }

@@ -37,23 +37,23 @@ func TestStartThatTimesOut(t *testing.T) {
 					hangs(rw, r)
 				})
 				var err error
-				if d := took(func() { err = w.Start(t.Context(), w.Picture().Get(id)) }); d != actPatience {
-					t.Errorf("it took %v, want %v", d, actPatience)
+				if d := took(func() { err = w.Start(t.Context(), w.Snapshot().Get(id)) }); d != actionTimeout {
+					t.Errorf("it took %v, want %v", d, actionTimeout)
 				}
 				if comesUp && err != nil || !comesUp && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("start: %v", err)
 				}
-				if w.Picture().Get(id).Up() != comesUp {
-					t.Error("the picture does not show it")
+				if w.Snapshot().Get(id).Up() != comesUp {
+					t.Error("the snapshot does not show it")
 				}
 			})
 		})
 	}
 }
 
-// The next picture is not out yet when the fresh look comes: another container's
+// The next snapshot is not out yet when the fresh look comes: another container's
 // inspect hangs.
-func TestStartWaitsForThePictureOfTheNextConnection(t *testing.T) {
+func TestStartWaitsForTheSnapshotOfTheNextConnection(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id, wedged := f.put("web"), f.put("wedged")
 		f.set(id, container.StateExited)
@@ -64,13 +64,13 @@ func TestStartWaitsForThePictureOfTheNextConnection(t *testing.T) {
 			f.drop(false)
 			rw.WriteHeader(http.StatusNoContent)
 		})
-		if err := w.Start(t.Context(), w.Picture().Get(id)); err != nil {
+		if err := w.Start(t.Context(), w.Snapshot().Get(id)); err != nil {
 			t.Fatal(err)
 		}
-		if !w.Picture().Get(id).Up() {
-			t.Errorf("the picture shows %+v", w.Picture().Get(id))
+		if !w.Snapshot().Get(id).Up() {
+			t.Errorf("the snapshot shows %+v", w.Snapshot().Get(id))
 		}
-		w.until(t, "it is connected again", func(p *engine.Picture) bool { return p.Connected }) // it may not have noticed yet
+		w.until(t, "it is connected again", func(p *engine.Snapshot) bool { return p.Connected }) // it may not have noticed yet
 	})
 }
 
@@ -85,7 +85,7 @@ func (f *fakeEngine) wedge(id string) {
 	})
 }
 
-// Law 8: an inspect that hangs holds up the first picture for a while only, and
+// Law 8: an inspect that hangs holds up the first snapshot for a while only, and
 // the other containers not at all.
 func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
@@ -93,21 +93,21 @@ func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
 		f.wedge(wedged)
 		began := time.Now()
 		w := connectedInProcess(t, f)
-		if d := time.Since(began); d != store.SyncPatience {
-			t.Errorf("the first picture took %v, want %v", d, store.SyncPatience)
+		if d := time.Since(began); d != store.SyncTimeout {
+			t.Errorf("the first snapshot took %v, want %v", d, store.SyncTimeout)
 		}
-		if c := w.Picture().Get(wedged); c == nil || c.Inspected || c.Name != "wedged" {
+		if c := w.Snapshot().Get(wedged); c == nil || c.Inspected || c.Name != "wedged" {
 			t.Errorf("the wedged one: %+v", c)
 		}
 		f.die(id)
 		synctest.Wait()
-		if c := w.Picture().Get(id); c.State != engine.Exited {
+		if c := w.Snapshot().Get(id); c.State != engine.Exited {
 			t.Errorf("the other one is %s", c.State)
 		}
 		f.on("inspect", nil)
-		time.Sleep(10*time.Second + store.FollowMost)
+		time.Sleep(10*time.Second + store.RecheckMax)
 		synctest.Wait()
-		if c := w.Picture().Get(wedged); !c.Inspected {
+		if c := w.Snapshot().Get(wedged); !c.Inspected {
 			t.Error("it is not looked at again")
 		}
 		if len(w.log.lines("level=WARN")) > 0 {
@@ -142,8 +142,8 @@ func TestLaw6PingHasASecond(t *testing.T) {
 				t.Error("up")
 			}
 		})
-		if d != pingPatience {
-			t.Errorf("it took %v, want %v", d, pingPatience)
+		if d != pingTimeout {
+			t.Errorf("it took %v, want %v", d, pingTimeout)
 		}
 		if n := metricFailures(t, w.Engine, callPing); n != 1 {
 			t.Errorf("%v pings are counted as failed, want 1", n)
@@ -151,14 +151,14 @@ func TestLaw6PingHasASecond(t *testing.T) {
 	})
 }
 
-func TestLaw6StreamThatStaysAwayTakesThePictureAway(t *testing.T) {
+func TestLaw6StreamThatStaysAwayTakesTheSnapshotAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		w := connectedInProcess(t, f)
 		f.on("events", answers(http.StatusInternalServerError, "no events today"))
 		f.drop(false)
-		time.Sleep(lostPatience)
+		time.Sleep(streamGrace)
 		if _, err := w.Up(t.Context()); err != nil {
-			t.Errorf("after %v: %v", lostPatience, err)
+			t.Errorf("after %v: %v", streamGrace, err)
 		}
 		time.Sleep(time.Millisecond)
 		if p, err := w.Up(t.Context()); p != nil || err == nil || !strings.Contains(err.Error(), "event stream has been down for 5s: ") || !strings.Contains(err.Error(), "no events today") {
@@ -172,7 +172,7 @@ func TestLaw6StreamThatStaysAwayTakesThePictureAway(t *testing.T) {
 	})
 }
 
-func TestLaw6OldListTakesThePictureAway(t *testing.T) {
+func TestLaw6OldListTakesTheSnapshotAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		w := connectedInProcess(t, f)
 		f.on("list", answers(http.StatusInternalServerError, "no list today"))
@@ -204,8 +204,8 @@ func TestLaw5SilentChangeIsFoundByTheNextList(t *testing.T) {
 		f.set(id, container.StateExited)
 		time.Sleep(w.ResyncInterval)
 		synctest.Wait()
-		if c := w.Picture().Get(id); c.State != engine.Exited || c.Ending != engine.EndedUnknown {
-			t.Errorf("%s, ended %q", c.State, c.Ending)
+		if c := w.Snapshot().Get(id); c.State != engine.Exited || c.ExitCause != engine.CauseUnknown {
+			t.Errorf("%s, ended %q", c.State, c.ExitCause)
 		}
 		if n := f.asked("events"); metric(t, w.Engine, "defib_engine_drift_total") != 0 {
 			t.Errorf("drift before an event could explain it, %d", n)
@@ -246,10 +246,10 @@ func TestRestartThatFailsSilentlyIsFound(t *testing.T) {
 		f.emit(id, "die")
 		w.untilState(t, id, engine.Restarting)
 		f.set(id, container.StateExited)
-		time.Sleep(store.FollowFirst)
+		time.Sleep(store.RecheckFirst)
 		synctest.Wait()
-		if c := w.Picture().Get(id); c.State != engine.Exited || c.Ending != engine.EndedSelf {
-			t.Errorf("%s, ended %q", c.State, c.Ending)
+		if c := w.Snapshot().Get(id); c.State != engine.Exited || c.ExitCause != engine.CauseSelf {
+			t.Errorf("%s, ended %q", c.State, c.ExitCause)
 		}
 	})
 }
@@ -274,7 +274,7 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 			f.drop(false) // a cut after it was back is mended at once
 			time.Sleep(2 * reconnectFirst)
 			synctest.Wait()
-			if !w.Picture().Connected || len(w.log.lines("engine connected")) != 2*round+1 {
+			if !w.Snapshot().Connected || len(w.log.lines("engine connected")) != 2*round+1 {
 				t.Errorf("round %d: it is not back", round)
 			}
 			if n := metricFailures(t, w.Engine, callEvents); n != 0 {
@@ -295,12 +295,12 @@ func TestWhatWasDoneInALongGapIsKnown(t *testing.T) {
 		f.emit(id, "kill")
 		f.die(id)
 		f.emit(id, "stop")
-		time.Sleep(10 * firstReplay)
+		time.Sleep(10 * firstReplayWindow)
 		f.drop(false)
-		w.until(t, "it is back", func(p *engine.Picture) bool { return p.Connected && p.Get(id).State == engine.Exited })
+		w.until(t, "it is back", func(p *engine.Snapshot) bool { return p.Connected && p.Get(id).State == engine.Exited })
 		synctest.Wait()
-		if c := w.Picture().Get(id); c.Ending != engine.EndedStopped || c.Events[engine.EventDie] != 1 {
-			t.Errorf("ended %q, events %v", c.Ending, c.Events)
+		if c := w.Snapshot().Get(id); c.ExitCause != engine.CauseStopped || c.Events[engine.EventDie] != 1 {
+			t.Errorf("ended %q, events %v", c.ExitCause, c.Events)
 		}
 	})
 }
@@ -327,13 +327,13 @@ func TestEngineThatHoldsItsPastBackIsWatched(t *testing.T) {
 			})
 			w := inProcess(t, f)
 			time.Sleep(w.Timeout + time.Second)
-			if !w.Picture().Connected {
+			if !w.Snapshot().Connected {
 				t.Fatalf("after %d events it is not watched: %q", happened, w.log.lines("engine unavailable"))
 			}
 			f.die(id)
 			synctest.Wait()
-			if c := w.Picture().Get(id); c.State != engine.Exited || c.Ending != engine.EndedSelf {
-				t.Errorf("%s, ended %q", c.State, c.Ending)
+			if c := w.Snapshot().Get(id); c.State != engine.Exited || c.ExitCause != engine.CauseSelf {
+				t.Errorf("%s, ended %q", c.State, c.ExitCause)
 			}
 		})
 	}

@@ -29,8 +29,8 @@ const (
 // minAPIVersion is the oldest API that the client library speaks (Docker 1.12).
 const minAPIVersion = "1.24"
 
-// about is what an engine says of itself.
-type about struct {
+// engineInfo is what an engine says of itself.
+type engineInfo struct {
 	host, version, apiVersion, os, arch string
 	podman                              bool
 	now, then                           time.Time // its clock, and ours at that moment or a little before
@@ -65,15 +65,15 @@ func CheckHost(host string) error {
 // dial makes a client for one connection, agrees on an API version and asks the
 // engine who it is. A client never raises a version that it once agreed on, so
 // each connection has its own: the engine may have been upgraded meanwhile.
-func (e *Engine) dial(ctx context.Context) (*client.Client, about, error) {
+func (e *Engine) dial(ctx context.Context) (*client.Client, engineInfo, error) {
 	api, err := e.client()
 	if err != nil {
-		return nil, about{}, err
+		return nil, engineInfo{}, err
 	}
-	a, err := e.meet(ctx, api)
+	a, err := e.handshake(ctx, api)
 	if err != nil {
 		_ = api.Close()
-		return nil, about{}, err
+		return nil, engineInfo{}, err
 	}
 	return api, a, nil
 }
@@ -91,20 +91,20 @@ func (e *Engine) client() (*client.Client, error) {
 	return api, nil
 }
 
-func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
+func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	if err := e.call(ctx, callPing, func(ctx context.Context) error { return ping(ctx, api) }); err != nil {
-		return about{}, err
+		return engineInfo{}, err
 	}
 	v, err := api.ServerVersion(ctx)
 	if err != nil {
-		return about{}, fmt.Errorf("ask for its version: %w", e.answered(ctx, callVersion, err))
+		return engineInfo{}, fmt.Errorf("ask for its version: %w", e.answered(ctx, callVersion, err))
 	}
 	if versions.LessThan(v.APIVersion, minAPIVersion) {
-		return about{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
+		return engineInfo{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
-	a := about{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch}
+	a := engineInfo{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch}
 	for _, c := range v.Components {
 		a.podman = a.podman || strings.HasPrefix(c.Name, "Podman")
 	}
@@ -115,7 +115,7 @@ func (e *Engine) meet(ctx context.Context, api *client.Client) (about, error) {
 // ask completes what is known of the engine. A proxy may refuse it: then the host
 // has no name, and its clock is taken to be ours. Podman fails as long as one of
 // its containers is being removed.
-func (e *Engine) ask(ctx context.Context, api *client.Client, a *about) {
+func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
 	for range infoTries {
 		a.then = time.Now()
 		a.now = a.then
@@ -146,17 +146,17 @@ func ping(ctx context.Context, api *client.Client) error {
 	return err
 }
 
-// advise explains in one sentence why the engine cannot be reached, and what to
+// explain explains in one sentence why the engine cannot be reached, and what to
 // do about it. The client library hides the cause of a failed connection: dial
 // once more to learn it.
-func (e *Engine) advise(ctx context.Context, err error) error {
+func (e *Engine) explain(ctx context.Context, err error) error {
 	switch {
 	case refused(err):
 		return err // which says what to allow
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: no answer within %s: the engine hangs, or something on the way drops the connection", err, e.Timeout)
 	case !client.IsErrConnectionFailed(err):
-		return adviseTLS(err)
+		return explainTLS(err)
 	}
 	u, parseErr := client.ParseHostURL(e.Host)
 	if parseErr != nil {
@@ -171,7 +171,7 @@ func (e *Engine) advise(ctx context.Context, err error) error {
 	conn, dialErr := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if dialErr == nil {
 		_ = conn.Close()
-		return adviseTLS(err)
+		return explainTLS(err)
 	}
 	return adviseDial(network, addr, dialErr)
 }
@@ -193,7 +193,7 @@ func adviseDial(network, addr string, err error) error {
 	return fmt.Errorf("%w: %s", err, advice)
 }
 
-func adviseTLS(err error) error {
+func explainTLS(err error) error {
 	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
 	text := err.Error()
 	switch {

@@ -17,7 +17,7 @@ import (
 const defaultStopTimeout = 10 * time.Second
 
 // fromInspect makes a Container of an inspect's answer. What only events tell
-// (ending, counts) is left to the book.
+// (ending, counts) is left to the store.
 func fromInspect(in container.InspectResponse) *engine.Container {
 	c := &engine.Container{Inspected: true, RestartPolicy: string(container.RestartPolicyDisabled), StopTimeout: defaultStopTimeout}
 	if in.ContainerJSONBase != nil {

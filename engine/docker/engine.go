@@ -20,10 +20,10 @@ import (
 
 const (
 	// Up gives the engine so long to answer a ping.
-	pingPatience = time.Second
+	pingTimeout = time.Second
 	// Up overlooks an event stream that is away for so long.
-	lostPatience = 5 * time.Second
-	// Up takes a picture for current for so many resync intervals after its list.
+	streamGrace = 5 * time.Second
+	// Up takes a snapshot for current for so many resync intervals after its list.
 	staleAfter = 3
 )
 
@@ -41,10 +41,10 @@ type Engine struct {
 	Options
 	metrics *metrics
 
-	api     atomic.Pointer[client.Client] // of the newest connection; nil before the first
-	picture atomic.Pointer[engine.Picture]
-	cause   atomic.Pointer[string] // why there is no connection
-	news    chan struct{}
+	api      atomic.Pointer[client.Client] // of the newest connection; nil before the first
+	snapshot atomic.Pointer[engine.Snapshot]
+	cause    atomic.Pointer[string] // why there is no connection
+	changed  chan struct{}
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
@@ -53,7 +53,7 @@ type Engine struct {
 
 	inbox inbox
 	store *store.Store // owned by Run
-	about about        // owned by Run
+	info  engineInfo   // owned by Run
 
 	imagesFault string // what was last said about listing images; owned by Run
 	vague       bool   // owned by Run: it was said what the engine does not tell
@@ -68,36 +68,36 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		Options:  o,
 		metrics:  newMetrics(),
-		self:     knowThyself(),
-		news:     make(chan struct{}, 1),
+		self:     detectSelf(),
+		changed:  make(chan struct{}, 1),
 		inbox:    inbox{wake: make(chan struct{}, 1)},
 		store:    store.New(),
 		refusals: refusals{calls: map[string]bool{}},
 	}
-	e.picture.Store(&engine.Picture{})
+	e.snapshot.Store(&engine.Snapshot{})
 	return e, nil
 }
 
-// Picture returns the newest picture. It is empty before the first connection.
-func (e *Engine) Picture() *engine.Picture { return e.picture.Load() }
+// Snapshot returns the newest snapshot. It is empty before the first connection.
+func (e *Engine) Snapshot() *engine.Snapshot { return e.snapshot.Load() }
 
-// News gets an element after the picture has changed. It is for one receiver.
-func (e *Engine) News() <-chan struct{} { return e.news }
+// Changed gets an element after the snapshot has changed. It is for one receiver.
+func (e *Engine) Changed() <-chan struct{} { return e.changed }
 
-// Up returns the picture if it is current and the engine answers a ping within
+// Up returns the snapshot if it is current and the engine answers a ping within
 // a second; otherwise an error says why not. It asks the engine for one ping
 // and nothing else.
-func (e *Engine) Up(ctx context.Context) (*engine.Picture, error) {
-	p := e.Picture()
+func (e *Engine) Up(ctx context.Context) (*engine.Snapshot, error) {
+	p := e.Snapshot()
 	switch {
 	case p.First.IsZero():
-		return nil, e.away("there is no picture of its containers yet")
-	case !p.Connected && time.Since(p.Lost) > lostPatience:
-		return nil, e.away("its event stream has been down for " + time.Since(p.Lost).Round(time.Second).String())
+		return nil, e.unavailable("there is no snapshot of its containers yet")
+	case !p.Connected && time.Since(p.Lost) > streamGrace:
+		return nil, e.unavailable("its event stream has been down for " + time.Since(p.Lost).Round(time.Second).String())
 	case time.Since(p.Listed) > staleAfter*e.ResyncInterval:
-		return nil, e.away("its last list of containers is " + time.Since(p.Listed).Round(time.Second).String() + " old")
+		return nil, e.unavailable("its last list of containers is " + time.Since(p.Listed).Round(time.Second).String() + " old")
 	}
-	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := e.call(ctx, callPing, func(ctx context.Context) error { return ping(ctx, e.api.Load()) }); err != nil {
 		return nil, fmt.Errorf("the engine does not answer: %w", err)
@@ -105,26 +105,26 @@ func (e *Engine) Up(ctx context.Context) (*engine.Picture, error) {
 	return p, nil
 }
 
-func (e *Engine) away(what string) error {
+func (e *Engine) unavailable(what string) error {
 	if cause := e.cause.Load(); cause != nil {
 		what += ": " + *cause
 	}
 	return errors.New("the engine is away: " + what)
 }
 
-// publish makes the book's picture the newest.
+// publish makes the store's snapshot the newest.
 func (e *Engine) publish() {
-	p := e.store.Picture()
-	p.Host, p.Version, p.APIVersion, p.OS, p.Arch = e.about.host, e.about.version, e.about.apiVersion, e.about.os, e.about.arch
-	p.Self = e.self.among(p.Containers)
-	e.picture.Store(p)
+	p := e.store.Snapshot()
+	p.Host, p.Version, p.APIVersion, p.OS, p.Arch = e.info.host, e.info.version, e.info.apiVersion, e.info.os, e.info.arch
+	p.Self = e.self.find(p.Containers)
+	e.snapshot.Store(p)
 	select {
-	case e.news <- struct{}{}:
+	case e.changed <- struct{}{}:
 	default:
 	}
 }
 
-// inbox is the one queue into the goroutine that owns the book: what is posted
+// inbox is the one queue into the goroutine that owns the store: what is posted
 // first is done first. Posting never blocks.
 type inbox struct {
 	mu    sync.Mutex

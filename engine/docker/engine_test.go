@@ -15,24 +15,24 @@ import (
 	"defib/engine"
 )
 
-func TestFirstPicture(t *testing.T) {
+func TestFirstSnapshot(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	up, down := f.put("up"), f.put("down")
 	f.set(down, container.StateExited)
 	w := connected(t, Options{Host: f.host()})
-	p := w.Picture()
+	p := w.Snapshot()
 	if p.Host != "testhost" || p.Version != "27.5" || p.APIVersion != "1.47" || p.OS != "linux" || p.Arch != "amd64" {
 		t.Errorf("the engine: %+v", p)
 	}
-	if c := p.Get(up); c == nil || !c.Inspected || c.State != engine.Running || c.Name != "up" || c.Ending != engine.NotEnded {
+	if c := p.Get(up); c == nil || !c.Inspected || c.State != engine.Running || c.Name != "up" || c.ExitCause != engine.CauseNone {
 		t.Errorf("up: %+v", c)
 	}
-	if c := p.Get(down); c == nil || c.State != engine.Exited || c.Exit.Code != 1 || c.Ending != engine.EndedUnknown || time.Since(c.Ended) > time.Minute {
+	if c := p.Get(down); c == nil || c.State != engine.Exited || c.Exit.Code != 1 || c.ExitCause != engine.CauseUnknown || time.Since(c.ExitSeenAt) > time.Minute {
 		t.Errorf("down: %+v", c)
 	}
 	if ago := f.now().Sub(p.First).Abs(); ago > time.Minute {
-		t.Errorf("first picture %v from now on the engine's clock", ago)
+		t.Errorf("first snapshot %v from now on the engine's clock", ago)
 	}
 	if q, err := w.Up(t.Context()); err != nil || q != p {
 		t.Errorf("up: %v", err)
@@ -42,20 +42,20 @@ func TestFirstPicture(t *testing.T) {
 	}
 }
 
-func TestEventsChangeThePicture(t *testing.T) {
+func TestEventsChangeTheSnapshot(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	id := f.put("web")
 	w := connected(t, Options{Host: f.host()})
 	f.die(id)
 	w.untilState(t, id, engine.Exited)
-	if c := w.Picture().Get(id); c.Ending != engine.EndedSelf || c.Events != (engine.Counts{engine.EventDie: 1}) {
-		t.Errorf("%q, counted %v", c.Ending, c.Events)
+	if c := w.Snapshot().Get(id); c.ExitCause != engine.CauseSelf || c.Events != (engine.Counts{engine.EventDie: 1}) {
+		t.Errorf("%q, counted %v", c.ExitCause, c.Events)
 	}
 	f.start(id)
 	w.untilState(t, id, engine.Running)
 	f.destroy(id)
-	w.until(t, "it is gone", func(p *engine.Picture) bool { return p.Get(id) == nil && len(p.Departed) == 1 })
+	w.until(t, "it is gone", func(p *engine.Snapshot) bool { return p.Get(id) == nil && len(p.Departed) == 1 })
 	if n := f.asked("list"); n != 1 {
 		t.Errorf("listed %d times, want once", n)
 	}
@@ -116,7 +116,7 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 			f.known[marker], f.lines[marker] = &container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{ID: marker}}, container.Summary{}
 			f.mu.Unlock()
 			f.emit(marker, "create")
-			w.until(t, "the marker is there", func(p *engine.Picture) bool { return p.Get(marker) != nil })
+			w.until(t, "the marker is there", func(p *engine.Snapshot) bool { return p.Get(marker) != nil })
 			type face struct {
 				Name  string
 				State engine.State
@@ -129,7 +129,7 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 				}
 				want[c.ID] = face{c.Name, c.State}
 			}
-			w.until(t, "it shows the list", func(p *engine.Picture) bool {
+			w.until(t, "it shows the list", func(p *engine.Snapshot) bool {
 				got := map[string]face{}
 				for _, c := range p.Containers {
 					if c.Inspected && c.ID != marker {
@@ -138,7 +138,7 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 				}
 				return cmp.Equal(got, want)
 			})
-			if c := w.Picture().Find("loop"); c.RestartCount != 2 || c.Exit.Code != 5 {
+			if c := w.Snapshot().Find("loop"); c.RestartCount != 2 || c.Exit.Code != 5 {
 				t.Errorf("loop: %+v", c)
 			}
 		})
@@ -158,7 +158,7 @@ func TestWhatPodmanDoesNotTellIsSaidOnce(t *testing.T) {
 			w := connected(t, Options{Host: f.host()})
 			f.cut()
 			eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) == 2 })
-			w.until(t, "it shows so", func(p *engine.Picture) bool { return p.Connected })
+			w.until(t, "it shows so", func(p *engine.Snapshot) bool { return p.Connected })
 			if got := len(w.log.lines("level=WARN", "podman does not tell a stop from a death")); got != want {
 				t.Errorf("said %d times, want %d", got, want)
 			}
@@ -173,22 +173,22 @@ func TestStreamThatIsCutIsOpenedAgain(t *testing.T) {
 	w := connected(t, Options{Host: f.host()})
 	f.die(other)
 	w.untilState(t, other, engine.Exited)
-	first, unchanged := w.Picture().First, w.Picture().Get(other).Ending
+	first, unchanged := w.Snapshot().First, w.Snapshot().Get(other).ExitCause
 	f.on("events", hangs)
 	f.cut()
-	w.until(t, "it is disconnected", func(p *engine.Picture) bool { return !p.Connected && !p.Lost.IsZero() })
-	if w.Picture().Get(id) == nil {
-		t.Error("the last picture known is lost")
+	w.until(t, "it is disconnected", func(p *engine.Snapshot) bool { return !p.Connected && !p.Lost.IsZero() })
+	if w.Snapshot().Get(id) == nil {
+		t.Error("the last snapshot known is lost")
 	}
 	f.die(id)
 	f.on("events", nil)
 	f.cut()
-	w.until(t, "it is connected again", func(p *engine.Picture) bool { return p.Connected })
-	p := w.Picture()
-	if c := p.Get(id); c.State != engine.Exited || c.Ending != engine.EndedSelf || c.Events != (engine.Counts{engine.EventDie: 1}) {
+	w.until(t, "it is connected again", func(p *engine.Snapshot) bool { return p.Connected })
+	p := w.Snapshot()
+	if c := p.Get(id); c.State != engine.Exited || c.ExitCause != engine.CauseSelf || c.Events != (engine.Counts{engine.EventDie: 1}) {
 		t.Errorf("what happened meanwhile: %+v", c)
 	}
-	if c := p.Get(other); c.Ending != unchanged || c.Events != (engine.Counts{engine.EventDie: 1}) {
+	if c := p.Get(other); c.ExitCause != unchanged || c.Events != (engine.Counts{engine.EventDie: 1}) {
 		t.Errorf("what happened before: %+v", c)
 	}
 	if !p.First.Equal(first) || !p.Lost.IsZero() {
@@ -216,13 +216,13 @@ func TestEventsOfACoarseReplayAreCountedOnce(t *testing.T) {
 	}
 	f.emit(id, "update")
 	want := engine.Counts{engine.EventDie: 3, engine.EventStart: 3}
-	w.until(t, "it has counted", func(p *engine.Picture) bool { return p.Get(id).Events == want })
+	w.until(t, "it has counted", func(p *engine.Snapshot) bool { return p.Get(id).Events == want })
 	for n := range 3 {
 		f.cut()
 		eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) == n+2 })
 	}
-	w.until(t, "it shows so", func(p *engine.Picture) bool { return p.Connected })
-	if got := w.Picture().Get(id).Events; got != want {
+	w.until(t, "it shows so", func(p *engine.Snapshot) bool { return p.Connected })
+	if got := w.Snapshot().Get(id).Events; got != want {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 }
@@ -241,7 +241,7 @@ func TestStopTimeoutOfNothing(t *testing.T) {
 			f.change(id, func(c *container.InspectResponse) { c.Config.StopTimeout = new(0) })
 			w := connected(t, Options{Host: f.host()})
 			w.untilState(t, id, engine.Running)
-			if got := w.Picture().Get(id).StopTimeout; got != want {
+			if got := w.Snapshot().Get(id).StopTimeout; got != want {
 				t.Errorf("%v, want %v", got, want)
 			}
 		})
@@ -256,16 +256,16 @@ func TestEngineRestart(t *testing.T) {
 	f.emit(stopped, "kill") // its shutdown stops everything
 	f.die(stopped)
 	f.emit(stopped, "stop")
-	w.until(t, "it is stopped", func(p *engine.Picture) bool { return p.Get(stopped).Ending == engine.EndedStopped })
+	w.until(t, "it is stopped", func(p *engine.Snapshot) bool { return p.Get(stopped).ExitCause == engine.CauseStopped })
 	f.stop()
 	f.set(crashed, container.StateExited) // which nobody hears of
-	w.until(t, "it is disconnected", func(p *engine.Picture) bool { return !p.Connected })
+	w.until(t, "it is disconnected", func(p *engine.Snapshot) bool { return !p.Connected })
 	f.serve()
-	w.until(t, "it is connected again", func(p *engine.Picture) bool { return p.Connected })
-	if got := w.Picture().Get(stopped).Ending; got != engine.EndedEngine {
+	w.until(t, "it is connected again", func(p *engine.Snapshot) bool { return p.Connected })
+	if got := w.Snapshot().Get(stopped).ExitCause; got != engine.CauseEngine {
 		t.Errorf("stopped by the engine: %q", got)
 	}
-	if got := w.Picture().Get(crashed).Ending; got != engine.EndedUnknown {
+	if got := w.Snapshot().Get(crashed).ExitCause; got != engine.CauseUnknown {
 		t.Errorf("found exited: %q", got)
 	}
 }
@@ -290,11 +290,11 @@ func TestEventsAreTakenOnceWhenTheStreamIsGivenUp(t *testing.T) {
 		w.store.Drifts++
 	})
 	w.untilState(t, id, engine.Running)
-	w.until(t, "it is connected again", func(p *engine.Picture) bool { return p.Connected })
+	w.until(t, "it is connected again", func(p *engine.Snapshot) bool { return p.Connected })
 	f.die(id)
 	w.untilState(t, id, engine.Exited)
 	want := engine.Counts{engine.EventDie: 2, engine.EventStart: 1}
-	if got := w.Picture().Get(id).Events; got != want {
+	if got := w.Snapshot().Get(id).Events; got != want {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 	if got := metric(t, w.Engine, "defib_engine_drift_total"); got != 1 {
@@ -312,16 +312,16 @@ func TestMethodsMayBeCalledAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for range 20 {
 				f.die(id)
-				_ = w.Start(t.Context(), w.Picture().Get(id)) // which fails if its connection is cut
+				_ = w.Start(t.Context(), w.Snapshot().Get(id)) // which fails if its connection is cut
 				_, _ = w.Up(t.Context())
-				w.Picture().Named()
+				w.Snapshot().Named()
 			}
 		})
 	}
 	wg.Go(func() {
 		for range 3 {
 			f.cut()
-			w.until(t, "it is connected", func(p *engine.Picture) bool { return p.Connected })
+			w.until(t, "it is connected", func(p *engine.Snapshot) bool { return p.Connected })
 		}
 	})
 	wg.Wait()
@@ -370,7 +370,7 @@ func TestEngineThatCannotTellOfItselfIsAskedAgain(t *testing.T) {
 		}
 		answers(http.StatusInternalServerError, "container does not exist in database")(w, r)
 	})
-	if p := connected(t, Options{Host: f.host()}).Picture(); p.Host != "testhost" {
+	if p := connected(t, Options{Host: f.host()}).Snapshot(); p.Host != "testhost" {
 		t.Errorf("its host is %q", p.Host)
 	}
 }

@@ -47,7 +47,7 @@ func (c *connection) listImages(ctx context.Context) {
 		err := c.call(callCtx, callImages, func(ctx context.Context) error {
 			list, err := c.api.ImageList(ctx, image.ListOptions{})
 			if refused(err) {
-				refusal = explained(callImages, err) // somebody wants it so: that is no failure
+				refusal = withHint(callImages, err) // somebody wants it so: that is no failure
 				return nil
 			}
 			if err == nil {

@@ -27,22 +27,22 @@ func TestFreshnessByTheSpellingsOfAName(t *testing.T) {
 		{ID: oldImage, RepoTags: []string{"<none>:<none>"}, RepoDigests: []string{"<none>@<none>"}},
 		{ID: newImage, RepoTags: []string{"nginx:latest", "nginx:1.25", "localhost/web:latest", "quay.io/org/app:v1", "registry:5000/app:latest"}, RepoDigests: []string{"nginx@" + digest}},
 	})
-	for name, want := range map[string]engine.Freshness{
-		"nginx": engine.Outdated, "nginx:1.25": engine.Outdated, "library/nginx": engine.Outdated, "docker.io/library/nginx:latest": engine.Outdated,
-		"index.docker.io/library/nginx": engine.Outdated, "localhost/web": engine.Outdated, "quay.io/org/app:v1": engine.Outdated, "registry:5000/app": engine.Outdated,
-		"nginx@" + digest: engine.Outdated, "nginx:gone@" + digest: engine.Outdated,
+	for name, want := range map[string]engine.ImageStatus{
+		"nginx": engine.ImageOutdated, "nginx:1.25": engine.ImageOutdated, "library/nginx": engine.ImageOutdated, "docker.io/library/nginx:latest": engine.ImageOutdated,
+		"index.docker.io/library/nginx": engine.ImageOutdated, "localhost/web": engine.ImageOutdated, "quay.io/org/app:v1": engine.ImageOutdated, "registry:5000/app": engine.ImageOutdated,
+		"nginx@" + digest: engine.ImageOutdated, "nginx:gone@" + digest: engine.ImageOutdated,
 
-		"nginx:1.26": engine.FreshnessUnknown, "quay.io/org/app": engine.FreshnessUnknown, "web": engine.FreshnessUnknown,
-		oldImage: engine.FreshnessUnknown, newImage: engine.FreshnessUnknown, newImage[7:]: engine.FreshnessUnknown, newImage[7:19]: engine.FreshnessUnknown,
-		"nginx@" + oldImage: engine.FreshnessUnknown, "": engine.FreshnessUnknown, "<none>:<none>": engine.FreshnessUnknown, "No:Name:At all": engine.FreshnessUnknown,
+		"nginx:1.26": engine.ImageUnknown, "quay.io/org/app": engine.ImageUnknown, "web": engine.ImageUnknown,
+		oldImage: engine.ImageUnknown, newImage: engine.ImageUnknown, newImage[7:]: engine.ImageUnknown, newImage[7:19]: engine.ImageUnknown,
+		"nginx@" + oldImage: engine.ImageUnknown, "": engine.ImageUnknown, "<none>:<none>": engine.ImageUnknown, "No:Name:At all": engine.ImageUnknown,
 	} {
-		if got := store.FreshnessOf(known, &engine.Container{ImageName: imageName(name), ImageID: oldImage}); got != want {
+		if got := store.ImageStatusOf(known, &engine.Container{ImageName: imageName(name), ImageID: oldImage}); got != want {
 			t.Errorf("%q: %v, want %v", name, got, want)
 		}
-		if want == engine.Outdated {
-			want = engine.Fresh
+		if want == engine.ImageOutdated {
+			want = engine.ImageCurrent
 		}
-		if got := store.FreshnessOf(known, &engine.Container{ImageName: imageName(name), ImageID: newImage}); got != want {
+		if got := store.ImageStatusOf(known, &engine.Container{ImageName: imageName(name), ImageID: newImage}); got != want {
 			t.Errorf("%q, of the new image: %v, want %v", name, got, want)
 		}
 	}
@@ -74,13 +74,13 @@ func (f *fakeEngine) emitImage(action events.Action, imageID string) {
 }
 
 // is waits until nothing but time can change anything, and then checks what the
-// picture says.
-func (w *watchedEngine) is(t *testing.T, when string, want map[string]engine.Freshness) {
+// snapshot says.
+func (w *watchedEngine) is(t *testing.T, when string, want map[string]engine.ImageStatus) {
 	t.Helper()
 	synctest.Wait()
-	got := map[string]engine.Freshness{}
-	for _, c := range w.Picture().Containers {
-		got[c.Name] = c.Freshness
+	got := map[string]engine.ImageStatus{}
+	for _, c := range w.Snapshot().Containers {
+		got[c.Name] = c.ImageStatus
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s, -want +got:\n%s", when, d)
@@ -93,26 +93,26 @@ func TestImageEventsTellWhatIsOutdated(t *testing.T) {
 		f.putOf("web", "web", oldImage)
 		f.putOf("byid", oldImage, oldImage)
 		w := connectedInProcess(t, f)
-		w.is(t, "at first", map[string]engine.Freshness{"web": engine.Fresh, "byid": engine.FreshnessUnknown})
+		w.is(t, "at first", map[string]engine.ImageStatus{"web": engine.ImageCurrent, "byid": engine.ImageUnknown})
 
 		f.point("web:latest", newImage)
 		f.emitImage("pull", "web:latest")
 		f.emitImage("tag", newImage)
 		time.Sleep(store.ImagesSettle)
-		w.is(t, "after a pull", map[string]engine.Freshness{"web": engine.Outdated, "byid": engine.FreshnessUnknown})
+		w.is(t, "after a pull", map[string]engine.ImageStatus{"web": engine.ImageOutdated, "byid": engine.ImageUnknown})
 		if n := f.asked("images"); n != 2 {
 			t.Errorf("the images were listed %d times, want once for both events and once before", n)
 		}
 
 		fresh := f.putOf("web", "web", newImage)
-		f.destroy(w.Picture().Find("web").ID)
+		f.destroy(w.Snapshot().Find("web").ID)
 		f.emit(fresh, "create")
-		w.is(t, "created anew", map[string]engine.Freshness{"web": engine.Fresh, "byid": engine.FreshnessUnknown})
+		w.is(t, "created anew", map[string]engine.ImageStatus{"web": engine.ImageCurrent, "byid": engine.ImageUnknown})
 
 		f.point("", newImage)
 		f.emitImage("untag", newImage)
 		time.Sleep(store.ImagesSettle)
-		w.is(t, "without the name", map[string]engine.Freshness{"web": engine.FreshnessUnknown, "byid": engine.FreshnessUnknown})
+		w.is(t, "without the name", map[string]engine.ImageStatus{"web": engine.ImageUnknown, "byid": engine.ImageUnknown})
 
 		before := f.asked("images")
 		time.Sleep(store.ImagesEvery)
@@ -133,12 +133,12 @@ func TestContainerOfAnImageMadeWithoutAWordIsNotOutdated(t *testing.T) {
 		f.point("web:latest", oldImage)
 		f.putOf("old", "web", oldImage)
 		w := connectedInProcess(t, f)
-		w.is(t, "at first", map[string]engine.Freshness{"old": engine.Fresh})
+		w.is(t, "at first", map[string]engine.ImageStatus{"old": engine.ImageCurrent})
 		f.point("web:latest", newImage)
 		f.emit(f.putOf("new", "web", newImage), "create")
-		w.is(t, "at once", map[string]engine.Freshness{"old": engine.Fresh, "new": engine.FreshnessUnknown})
+		w.is(t, "at once", map[string]engine.ImageStatus{"old": engine.ImageCurrent, "new": engine.ImageUnknown})
 		time.Sleep(store.ImagesSettle)
-		w.is(t, "soon", map[string]engine.Freshness{"old": engine.Outdated, "new": engine.Fresh})
+		w.is(t, "soon", map[string]engine.ImageStatus{"old": engine.ImageOutdated, "new": engine.ImageCurrent})
 	})
 }
 
@@ -156,9 +156,9 @@ func TestListOfImagesThatEventsHaveOvertakenIsAskedForAgain(t *testing.T) {
 		})
 		w := connectedInProcess(t, f)
 		time.Sleep(10 * time.Millisecond)
-		w.is(t, "overtaken", map[string]engine.Freshness{"web": engine.FreshnessUnknown})
+		w.is(t, "overtaken", map[string]engine.ImageStatus{"web": engine.ImageUnknown})
 		time.Sleep(store.ImagesSettle)
-		w.is(t, "soon", map[string]engine.Freshness{"web": engine.Fresh})
+		w.is(t, "soon", map[string]engine.ImageStatus{"web": engine.ImageCurrent})
 	})
 }
 
@@ -172,7 +172,7 @@ func TestImagesThatMayNotBeListedAreNoFailure(t *testing.T) {
 			f.emitImage("tag", newImage)
 			time.Sleep(2 * store.ImagesSettle)
 		}
-		w.is(t, "refused", map[string]engine.Freshness{"web": engine.FreshnessUnknown})
+		w.is(t, "refused", map[string]engine.ImageStatus{"web": engine.ImageUnknown})
 		if n := f.asked("images"); n != 1 {
 			t.Errorf("asked %d times, want once", n)
 		}
@@ -187,7 +187,7 @@ func TestImagesThatMayNotBeListedAreNoFailure(t *testing.T) {
 		}
 		f.on("images", nil)
 		time.Sleep(store.ImagesEvery)
-		w.is(t, "allowed", map[string]engine.Freshness{"web": engine.Outdated})
+		w.is(t, "allowed", map[string]engine.ImageStatus{"web": engine.ImageOutdated})
 		if len(w.log.lines("lists its images again")) != 1 {
 			t.Error("no word that they are listed again")
 		}
@@ -199,21 +199,21 @@ func TestImagesThatCannotBeListedAreUnknownUntilTheyCan(t *testing.T) {
 		f.point("web:latest", newImage)
 		f.putOf("web", "web", oldImage)
 		w := connectedInProcess(t, f)
-		w.is(t, "at first", map[string]engine.Freshness{"web": engine.Outdated})
+		w.is(t, "at first", map[string]engine.ImageStatus{"web": engine.ImageOutdated})
 		f.on("images", answers(http.StatusInternalServerError, "no"))
 		f.emitImage("tag", newImage)
 		time.Sleep(store.ImagesSettle + store.ImagesRetry)
-		w.is(t, "in vain", map[string]engine.Freshness{"web": engine.FreshnessUnknown})
+		w.is(t, "in vain", map[string]engine.ImageStatus{"web": engine.ImageUnknown})
 		if n := metricFailures(t, w.Engine, callImages); n != 2 || len(w.log.lines("level=WARN", "does not list its images")) != 1 {
 			t.Errorf("%v failures, want 2 and one word of them", n)
 		}
 		f.on("images", hangs)
 		time.Sleep(store.ImagesRetry)
-		if !w.Picture().Connected {
+		if !w.Snapshot().Connected {
 			t.Error("it is not connected")
 		}
 		f.on("images", nil)
 		time.Sleep(store.ImagesRetry + 10*time.Second)
-		w.is(t, "again", map[string]engine.Freshness{"web": engine.Outdated})
+		w.is(t, "again", map[string]engine.ImageStatus{"web": engine.ImageOutdated})
 	})
 }

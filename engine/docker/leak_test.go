@@ -40,10 +40,10 @@ func TestLaw10NothingOutlivesItsConnection(t *testing.T) {
 	for n := range 10 {
 		f.cut()
 		f.on("inspect", nil)
-		w.until(t, "it is connected again", func(p *engine.Picture) bool {
+		w.until(t, "it is connected again", func(p *engine.Snapshot) bool {
 			return p.Connected && metric(t, w.Engine, "defib_engine_reconnects_total") == float64(n+1)
 		})
-		if err := w.Start(t.Context(), w.Picture().Get(id)); err != nil {
+		if err := w.Start(t.Context(), w.Snapshot().Get(id)); err != nil {
 			t.Fatal(err)
 		}
 		f.wedge(wedged)

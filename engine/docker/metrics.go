@@ -40,7 +40,7 @@ func newMetrics() *metrics {
 		}),
 		events:    counter("defib_engine_events_total", "Container events received."),
 		resyncs:   counter("defib_engine_resyncs_total", "Lists of all containers taken."),
-		drift:     counter("defib_engine_drift_total", "Differences between picture and list that no event explains."),
+		drift:     counter("defib_engine_drift_total", "Differences between snapshot and list that no event explains."),
 		reconnect: counter("defib_engine_reconnects_total", "Times that the event stream was opened anew."),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_engine_request_failures_total", Help: "Requests to the engine that failed, by call.",

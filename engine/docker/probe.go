@@ -18,37 +18,37 @@ import (
 	"defib/engine/internal/store"
 )
 
-// Finding tells how the engine takes one of the calls that Defib makes.
-type Finding struct {
+// CallResult tells how the engine takes one of the calls that Defib makes.
+type CallResult struct {
 	Call    string // as in the label call of the metrics; version and info too
 	Request string // method and path, for the settings of a proxy
 	Err     error  // why it does not work; nil: it does
 	Refused bool   // the engine, or a proxy before it, forbids it
 }
 
-// Survey is what an engine says of itself and how it takes each call. What it
+// Probe is what an engine says of itself and how it takes each call. What it
 // does not say is "".
-type Survey struct {
+type Probe struct {
 	Host, Version, APIVersion, OS, Arch string
-	Findings                            []Finding // only of ping if that fails
+	Calls                               []CallResult // only of ping if that fails
 }
 
-// Survey makes each call that Defib ever makes, once, and changes nothing:
+// Probe makes each call that Defib ever makes, once, and changes nothing:
 // containers are inspected, started and restarted by an ID that none has. It
 // needs no Run. The error says that there cannot be a connection.
-func (e *Engine) Survey(ctx context.Context) (Survey, error) {
+func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	api, err := e.client()
 	if err != nil {
-		return Survey{}, err
+		return Probe{}, err
 	}
 	defer api.Close()
-	s := Survey{}
-	for _, q := range s.questions(api) {
+	s := Probe{}
+	for _, q := range s.calls(api) {
 		err := e.within(ctx, q.ask)
 		if q.call == callPing && err != nil {
-			err = e.advise(ctx, err)
+			err = e.explain(ctx, err)
 		}
-		s.Findings = append(s.Findings, Finding{Call: q.call, Request: requests[q.call], Err: err, Refused: refused(err)})
+		s.Calls = append(s.Calls, CallResult{Call: q.call, Request: requests[q.call], Err: err, Refused: refused(err)})
 		if q.call == callPing && err != nil {
 			break
 		}
@@ -56,16 +56,16 @@ func (e *Engine) Survey(ctx context.Context) (Survey, error) {
 	return s, nil
 }
 
-// question is one call of a survey.
-type question struct {
+// probeCall is one call of a survey.
+type probeCall struct {
 	call string
 	ask  func(context.Context) error
 }
 
-// questions are all calls, of which some note what the engine says of itself.
-func (s *Survey) questions(api *client.Client) []question {
+// calls are all calls, of which some note what the engine says of itself.
+func (s *Probe) calls(api *client.Client) []probeCall {
 	nobody := strangeID()
-	return []question{
+	return []probeCall{
 		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
 		{callVersion, func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
@@ -162,15 +162,15 @@ func (e *Engine) List(ctx context.Context) ([]*engine.Container, error) {
 		return err
 	})
 	if err != nil {
-		return nil, e.advise(ctx, err)
+		return nil, e.explain(ctx, err)
 	}
 	return containers, nil
 }
 
-// First runs the watch until there is a picture of all containers, and returns
+// FirstSnapshot runs the watch until there is a snapshot of all containers, and returns
 // it. It takes the place of Run.
-func (e *Engine) First(ctx context.Context) (*engine.Picture, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.Timeout+store.SyncPatience)
+func (e *Engine) FirstSnapshot(ctx context.Context) (*engine.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout+store.SyncTimeout)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() {
@@ -182,14 +182,14 @@ func (e *Engine) First(ctx context.Context) (*engine.Picture, error) {
 		<-ended
 	}()
 	for {
-		p := e.Picture()
+		p := e.Snapshot()
 		if p.Connected {
 			return p, nil
 		}
 		select {
-		case <-e.News():
+		case <-e.Changed():
 		case <-ctx.Done():
-			return nil, e.away("there is no picture of its containers within " + (e.Timeout + store.SyncPatience).String())
+			return nil, e.unavailable("there is no snapshot of its containers within " + (e.Timeout + store.SyncTimeout).String())
 		}
 	}
 }

@@ -11,18 +11,18 @@ import (
 )
 
 // surveyed asks a fake engine, by call: "" what works, else the error.
-func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Survey, map[string]string) {
+func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Probe, map[string]string) {
 	t.Helper()
 	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := e.Survey(t.Context())
+	s, err := e.Probe(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]string{}
-	for _, finding := range s.Findings {
+	for _, finding := range s.Calls {
 		found[finding.Call] = ""
 		if finding.Err != nil {
 			found[finding.Call] = finding.Err.Error()
@@ -92,22 +92,22 @@ func TestSurveyOfAnEngineThatIsAwaySaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestFirstEndsWithAPictureOrTellsWhyThereIsNone(t *testing.T) {
+func TestFirstEndsWithASnapshotOrTellsWhyThereIsNone(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id := f.put("web")
-		first := func() (*engine.Picture, error) {
+		first := func() (*engine.Snapshot, error) {
 			e, err := New(Options{Host: "unix:///nonexistent/s", Timeout: 10 * time.Second, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			e.transport = f
-			return e.First(t.Context())
+			return e.FirstSnapshot(t.Context())
 		}
 		if p, err := first(); err != nil || p.Get(id) == nil || !p.Get(id).Inspected {
 			t.Errorf("%+v, %v", p, err)
 		}
 		f.on("list", answers(http.StatusInternalServerError, "out of order"))
-		if _, err := first(); err == nil || !strings.Contains(err.Error(), "no picture of its containers within 12s") || !strings.Contains(err.Error(), "out of order") {
+		if _, err := first(); err == nil || !strings.Contains(err.Error(), "no snapshot of its containers within 12s") || !strings.Contains(err.Error(), "out of order") {
 			t.Errorf("%v", err)
 		}
 	})

@@ -93,13 +93,13 @@ func TestEndingsInTheRecordings(t *testing.T) {
 				if !ok {
 					continue
 				}
-				if podman && want != engine.NotEnded {
-					want = engine.EndedUnknown
+				if podman && want != engine.CauseNone {
+					want = engine.CauseUnknown
 				}
 				if len(step.events) == 0 { // health checks, which that Podman has not
 					continue
 				}
-				if got := played.store.Picture().Find(name); got == nil || got.Ending != want {
+				if got := played.store.Snapshot().Find(name); got == nil || got.ExitCause != want {
 					t.Errorf("%s: %s ended %+v, want %q", step.name, name, got, want)
 				}
 			}
@@ -148,17 +148,17 @@ func (p *played) event(m events.Message) {
 	}
 }
 
-var recordedEndings = map[string]engine.Ending{
-	"run --name crash: exits 3 by itself after 1 s":                           engine.EndedSelf,
-	"run --name web; docker stop web":                                         engine.EndedStopped,
-	"docker start web; docker kill web":                                       engine.EndedStopped,
-	"docker restart web (exited)":                                             engine.NotEnded,
-	"docker restart web (running)":                                            engine.NotEnded,
-	"docker kill -s HUP web (does not die)":                                   engine.NotEnded,
-	"run --name stubborn (ignores SIGTERM); docker stop -t 1":                 engine.EndedStopped,
-	"run --restart on-failure:2 --name loop: exits 5 at once":                 engine.EndedSelf,
-	"run -m 16m --name oom: allocates until killed":                           engine.EndedSelf,
-	"run --name sick with a health check; made unhealthy, then healthy again": engine.EndedStopped,
+var recordedEndings = map[string]engine.ExitCause{
+	"run --name crash: exits 3 by itself after 1 s":                           engine.CauseSelf,
+	"run --name web; docker stop web":                                         engine.CauseStopped,
+	"docker start web; docker kill web":                                       engine.CauseStopped,
+	"docker restart web (exited)":                                             engine.CauseNone,
+	"docker restart web (running)":                                            engine.CauseNone,
+	"docker kill -s HUP web (does not die)":                                   engine.CauseNone,
+	"run --name stubborn (ignores SIGTERM); docker stop -t 1":                 engine.CauseStopped,
+	"run --restart on-failure:2 --name loop: exits 5 at once":                 engine.CauseSelf,
+	"run -m 16m --name oom: allocates until killed":                           engine.CauseSelf,
+	"run --name sick with a health check; made unhealthy, then healthy again": engine.CauseStopped,
 }
 
 func TestRecordedEndingsAreOfRecordedSteps(t *testing.T) {

@@ -56,8 +56,8 @@ func revealed(err error, act func(id string) error) error {
 	return err
 }
 
-// explained adds to the error of a refused call what would have to be allowed.
-func explained(call string, err error) error {
+// withHint adds to the error of a refused call what would have to be allowed.
+func withHint(call string, err error) error {
 	if !refused(err) {
 		return err
 	}
@@ -82,7 +82,7 @@ func (e *Engine) answered(ctx context.Context, call string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	err = explained(call, err)
+	err = withHint(call, err)
 	if !dispensable[call] {
 		return err
 	}

@@ -42,7 +42,7 @@ func TestRefusedCallIsSaidOnce(t *testing.T) {
 			eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) > before })
 		},
 		callStart: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
-			_ = w.Start(t.Context(), w.Picture().Get(id))
+			_ = w.Start(t.Context(), w.Snapshot().Get(id))
 		},
 	} {
 		for status, text := range map[int]string{http.StatusForbidden: "forbidden", http.StatusMethodNotAllowed: "Method Not Allowed"} {
@@ -82,8 +82,8 @@ func TestHiddenInspectIsARefusedOne(t *testing.T) {
 		w := inProcess(t, f)
 		for range 5 {
 			time.Sleep(w.ResyncInterval)
-			if c := w.Picture().Get(id); !w.Picture().Connected || c == nil || c.Inspected || c.State != engine.Running {
-				t.Fatalf("the picture shows %+v", c)
+			if c := w.Snapshot().Get(id); !w.Snapshot().Connected || c == nil || c.Inspected || c.State != engine.Running {
+				t.Fatalf("the snapshot shows %+v", c)
 			}
 		}
 		if n := len(w.log.lines("level=WARN", "call refused", "allow "+requests[callInspect])); n != 1 {
@@ -133,7 +133,7 @@ func TestRefusedInspectsAreNoHotLoop(t *testing.T) {
 		if asked := f.asked(callList); asked > 3*10+5 {
 			t.Errorf("listed %d times in a minute", asked)
 		}
-		if p := w.Picture(); !p.Connected || len(p.Containers) != 3 {
+		if p := w.Snapshot(); !p.Connected || len(p.Containers) != 3 {
 			t.Errorf("it shows %+v", p)
 		}
 	})

@@ -15,7 +15,7 @@ import (
 	"defib/engine/internal/store"
 )
 
-// watched are the actions that can change a picture, of containers and of images,
+// watched are the actions that can change a snapshot, of containers and of images,
 // in Docker's words and Podman's, of which 4.3 filters by its own died and remove
 // and then sends die and remove. They are asked for by name, since each health
 // check makes three exec events. Where health_status is among them, Docker sends
@@ -79,7 +79,7 @@ func (c *connection) repeats(h store.Event, since time.Time) bool {
 	return c.podman && early > 0 && early < time.Second
 }
 
-// event enters one event into the book.
+// event enters one event into the store.
 func (c *connection) event(now time.Time, h store.Event) {
 	if c.store.Event(now, h) {
 		c.metrics.events.Inc()
@@ -96,7 +96,7 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []store.
 	switch {
 	case !since.IsZero():
 	case c.podman: // which keeps them for ever
-		since = until.Add(-firstReplay)
+		since = until.Add(-firstReplayWindow)
 	default:
 		since = time.Unix(1, 0)
 	}
@@ -166,7 +166,7 @@ func (c *connection) list(ctx context.Context) {
 	})
 }
 
-// listFailed gives up a connection that has no picture yet; later the next
+// listFailed gives up a connection that has no snapshot yet; later the next
 // resync asks again.
 func (c *connection) listFailed(err error) {
 	c.store.ListFailed()

@@ -28,8 +28,8 @@ type self struct {
 	command []string // its own command line
 }
 
-// knowThyself reads the kernel's files on this process.
-func knowThyself() self {
+// detectSelf reads the kernel's files on this process.
+func detectSelf() self {
 	cgroup, _ := os.ReadFile("/proc/self/cgroup")
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	return readSelf(string(cgroup), string(mounts), os.Args)
@@ -58,10 +58,10 @@ func readSelf(cgroup, mounts string, command []string) self {
 	return s
 }
 
-// among is the ID of the container that this process runs in, which need not be one
+// find is the ID of the container that this process runs in, which need not be one
 // of these; "" if it seems to be in none. One with network_mode container:X has the
 // files of X: then it is known among those who share them by its command.
-func (s self) among(cs []*engine.Container) string {
+func (s self) find(cs []*engine.Container) string {
 	if s.id != "" || s.network == "" {
 		return s.id
 	}

@@ -42,7 +42,7 @@ func TestDefibKnowsItsOwnContainer(t *testing.T) {
 		"no proc": {"", "", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := readSelf(row.cgroup, row.mounts, command).among(row.cs); got != row.want {
+			if got := readSelf(row.cgroup, row.mounts, command).find(row.cs); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 		})

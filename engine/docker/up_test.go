@@ -9,7 +9,7 @@ import (
 	"defib/engine"
 )
 
-// Law 6: no picture is shown that is not current.
+// Law 6: no snapshot is shown that is not current.
 func TestLaw6UpIsHonest(t *testing.T) {
 	for _, tc := range []struct {
 		name, call, want string
@@ -48,18 +48,18 @@ func TestLaw6UpIsHonest(t *testing.T) {
 	}
 }
 
-func TestLaw6NoPictureBeforeTheFirstList(t *testing.T) {
+func TestLaw6NoSnapshotBeforeTheFirstList(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	f.on("list", hangs)
 	w := runEngine(t, Options{Host: f.host()})
 	eventually(t, "the list is asked for", func() bool { return f.asked("list") > 0 })
-	if _, err := w.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "no picture") {
+	if _, err := w.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "no snapshot") {
 		t.Errorf("up: %v", err)
 	}
 	f.on("list", nil)
 	f.cut()
-	w.until(t, "it is connected", func(p *engine.Picture) bool { return p.Connected })
+	w.until(t, "it is connected", func(p *engine.Snapshot) bool { return p.Connected })
 }
 
 func TestUpAsksForOnePing(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 const (
 	// How far back the first stream is replayed: a stop older than this is not
 	// told from a death. The engine holds 256 events of all kinds.
-	firstReplay = 10 * time.Minute
+	firstReplayWindow = 10 * time.Minute
 
 	reconnectFirst = 100 * time.Millisecond
 	reconnectSoon  = time.Second // while the engine answers
@@ -29,7 +29,7 @@ const (
 // connection came from, the moments that a request asks about.
 var passing = regexp.MustCompile(`\S+->|\?[^"]*`)
 
-var errDrift = errors.New("the picture had drifted from the engine's list")
+var errDrift = errors.New("the snapshot had drifted from the engine's list")
 
 // Run watches the engine until the context ends, and returns nil. An engine
 // that is away never ends it: it tries again for ever.
@@ -58,7 +58,7 @@ func (e *Engine) Run(ctx context.Context) error {
 				continue
 			}
 		} else {
-			err = e.advise(ctx, err)
+			err = e.explain(ctx, err)
 			e.cause.Store(new(err.Error()))
 			if text := passing.ReplaceAllString(err.Error(), ""); !said[text] {
 				said[text] = true
@@ -75,7 +75,7 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // connect opens the event stream and watches until it ends. It tells whether the
-// picture became current in between.
+// snapshot became current in between.
 func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	api, about, err := e.dial(parent)
 	if err != nil {
@@ -99,7 +99,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	e.api.Store(api)
-	e.about = about
+	e.info = about
 	if e.store.Known() {
 		e.metrics.reconnect.Inc()
 	}
@@ -110,7 +110,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	e.store.Opened(about.then, about.now, gone, !about.podman)
 	evident := time.Time{}
 	if !e.store.Known() {
-		evident = about.now.Add(-firstReplay)
+		evident = about.now.Add(-firstReplayWindow)
 	}
 	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))
 	e.metrics.connected.Set(1)
@@ -126,7 +126,7 @@ func (c *connection) warnOfPodman() {
 	c.vague = true
 	c.Logger.Warn("podman does not tell a stop from a death: unless its own restart policy tells, whatever ends counts as dead, "+
 		"and is started after --restart.stopped-delay under every policy; put on hold what is to stay down (defib hold)",
-		"version", c.about.version)
+		"version", c.info.version)
 }
 
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
@@ -156,7 +156,7 @@ func (e *Engine) drain(now time.Time) {
 	}
 }
 
-// loop owns the book while the connection lives.
+// loop owns the store while the connection lives.
 func (c *connection) loop(ctx context.Context) (came bool, err error) {
 	resync := time.NewTicker(c.ResyncInterval)
 	defer resync.Stop()
@@ -181,7 +181,7 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 		if c.store.Synced() && !c.current {
 			c.current = true
 			c.cause.Store(nil)
-			c.Logger.Info("engine connected", "host", c.about.host, "version", c.about.version,
+			c.Logger.Info("engine connected", "host", c.info.host, "version", c.info.version,
 				"api_version", c.api.ClientVersion(), "containers", c.store.Len())
 			c.warnOfPodman()
 		}

@@ -96,30 +96,30 @@ func runEngineOver(t testing.TB, o Options, transport http.RoundTripper) *watche
 	return w
 }
 
-// connected runs an Engine and waits for its first picture.
+// connected runs an Engine and waits for its first snapshot.
 func connected(t testing.TB, o Options) *watchedEngine {
 	t.Helper()
 	w := runEngine(t, o)
-	w.until(t, "it is connected", func(p *engine.Picture) bool { return p.Connected })
+	w.until(t, "it is connected", func(p *engine.Snapshot) bool { return p.Connected })
 	return w
 }
 
-// until waits for a picture, woken by news of it.
-func (w *watchedEngine) until(t testing.TB, what string, ok func(*engine.Picture) bool) {
+// until waits for a snapshot, woken by news of it.
+func (w *watchedEngine) until(t testing.TB, what string, ok func(*engine.Snapshot) bool) {
 	t.Helper()
 	patience := time.After(10 * time.Second)
-	for !ok(w.Picture()) {
+	for !ok(w.Snapshot()) {
 		select {
-		case <-w.News():
+		case <-w.Changed():
 		case <-patience:
-			t.Fatalf("in vain waited until %s: %+v", what, w.Picture())
+			t.Fatalf("in vain waited until %s: %+v", what, w.Snapshot())
 		}
 	}
 }
 
 func (w *watchedEngine) untilState(t testing.TB, id string, s engine.State) {
 	t.Helper()
-	w.until(t, "it is "+string(s), func(p *engine.Picture) bool { c := p.Get(id); return c != nil && c.Inspected && c.State == s })
+	w.until(t, "it is "+string(s), func(p *engine.Snapshot) bool { c := p.Get(id); return c != nil && c.Inspected && c.State == s })
 }
 
 // metricFailures returns how many requests of a kind have failed.

@@ -96,7 +96,7 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	if err != nil {
 		return err
 	}
-	survey, err := e.Survey(ctx)
+	survey, err := e.Probe(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,24 +104,24 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	if survey.Version != "" {
 		s.line(works, fmt.Sprintf("version %s, API %s, %s/%s, host %s", survey.Version, survey.APIVersion, survey.OS, survey.Arch, cmp.Or(survey.Host, "unknown")))
 	}
-	var picture *engine.Picture
-	if sees(survey.Findings) && settled {
-		picture, err = e.First(ctx)
+	var snapshot *engine.Snapshot
+	if sees(survey.Calls) && settled {
+		snapshot, err = e.FirstSnapshot(ctx)
 	}
-	now := time.Now() // after the picture: what it shows began before
-	prospects := f.foresee(now, picture)
+	now := time.Now() // after the snapshot: what it shows began before
+	prospects := f.foresee(now, snapshot)
 	acts := !f.policy.DryRun && (len(f.policy.Whitelist) > 0 || slices.ContainsFunc(prospects, func(p restarter.Prospect) bool { return p.Whitelisted }))
 	fmt.Fprintln(s, "\nCALLS")
-	for _, finding := range survey.Findings {
+	for _, finding := range survey.Calls {
 		s.call(finding, acts)
 	}
 	if err != nil {
 		return err // which the calls above may explain
 	}
-	if picture != nil {
+	if snapshot != nil {
 		fmt.Fprintln(s, "\nWHITELIST")
-		f.tryWhitelist(s, picture)
-		f.tryHolds(now, s, picture)
+		f.tryWhitelist(s, snapshot)
+		f.tryHolds(now, s, snapshot)
 		fmt.Fprintln(s, "\nCONTAINERS, and what would be done if Defib started now")
 		for _, p := range prospects {
 			s.container(now, p)
@@ -134,11 +134,11 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 }
 
 // foresee puts the containers first that are whitelisted.
-func (f *flags) foresee(now time.Time, picture *engine.Picture) []restarter.Prospect {
-	if picture == nil {
+func (f *flags) foresee(now time.Time, snapshot *engine.Snapshot) []restarter.Prospect {
+	if snapshot == nil {
 		return nil
 	}
-	prospects := restarter.Foresee(now, f.policy, picture)
+	prospects := restarter.Foresee(now, f.policy, snapshot)
 	slices.SortStableFunc(prospects, func(a, b restarter.Prospect) int {
 		switch {
 		case a.Whitelisted == b.Whitelisted:
@@ -174,15 +174,15 @@ const (
 	forMore
 )
 
-// sees reports whether there can be a picture.
-func sees(findings []docker.Finding) bool {
-	return !slices.ContainsFunc(findings, func(f docker.Finding) bool {
+// sees reports whether there can be a snapshot.
+func sees(findings []docker.CallResult) bool {
+	return !slices.ContainsFunc(findings, func(f docker.CallResult) bool {
 		return f.Err != nil && without[f.Call].need == toSee && f.Call != "inspect"
 	})
 }
 
 // call tells of one call, and what it means if it does not work.
-func (s *sheet) call(f docker.Finding, acts bool) {
+func (s *sheet) call(f docker.CallResult, acts bool) {
 	if f.Err == nil {
 		s.line(works, f.Call, f.Request)
 		return
@@ -209,32 +209,32 @@ func refuser(err error) string {
 }
 
 // tryWhitelist tells what each entry matches.
-func (f *flags) tryWhitelist(s *sheet, picture *engine.Picture) {
+func (f *flags) tryWhitelist(s *sheet, snapshot *engine.Snapshot) {
 	if len(f.policy.Whitelist) == 0 {
 		s.line(other, "--restart.whitelist is empty: only containers with the label "+restarter.LabelEnable+"=true are healed")
 	}
 	for _, entry := range f.policy.Whitelist {
-		s.entry(entry, picture)
+		s.entry(entry, snapshot)
 	}
 }
 
 // tryHolds tells what each hold matches.
-func (f *flags) tryHolds(now time.Time, s *sheet, picture *engine.Picture) {
+func (f *flags) tryHolds(now time.Time, s *sheet, snapshot *engine.Snapshot) {
 	if f.policy.Holds.Active(now) == 0 {
 		return
 	}
 	fmt.Fprintln(s, "\nHOLDS")
 	for _, h := range f.policy.Holds {
 		if h.Until.After(now) {
-			s.entry(h.Pattern, picture)
+			s.entry(h.Pattern, snapshot)
 		}
 	}
 }
 
 // entry tells what an entry of a list matches.
-func (s *sheet) entry(entry restarter.Pattern, picture *engine.Picture) {
+func (s *sheet) entry(entry restarter.Pattern, snapshot *engine.Snapshot) {
 	var names []string
-	for _, c := range picture.Named() {
+	for _, c := range snapshot.Named() {
 		if entry.Matches(c) {
 			names = append(names, c.Name)
 		}

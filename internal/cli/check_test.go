@@ -124,7 +124,7 @@ func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
 		s.handler().ServeHTTP(w, r)
 	}))
 	out = checked(t, exitFailure, "--docker.host="+fails, "--docker.timeout=1s")
-	if says(t, out, "ok list GET /containers/json"); !strings.Contains(out, "FAIL the engine is away: there is no picture") {
+	if says(t, out, "ok list GET /containers/json"); !strings.Contains(out, "FAIL the engine is away: there is no snapshot") {
 		t.Error(out)
 	}
 

@@ -20,7 +20,7 @@ type Exposition struct {
 
 // NewExposition returns the metrics of these parts. Up is asked at each scrape; labels
 // are the container labels to expose.
-func NewExposition(up func() (*engine.Picture, error), watch prometheus.Collector, healer *restarter.Webhook, labels []string) (*Exposition, error) {
+func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collector, healer *restarter.Webhook, labels []string) (*Exposition, error) {
 	containers, err := collector.New(up, labels, restarter.Status{Restarter: healer.Restarter})
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	healer := restarter.New(watch, f.policy, logger)
 	// While starts under way end, the engine is still there.
 	scrapes := context.WithoutCancel(ctx)
-	up := func() (*engine.Picture, error) { return watch.Up(scrapes) }
+	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
 	webhook := restarter.NewWebhook(healer, f.guard, f.matches)
 	exposed, err := NewExposition(up, watch, webhook, f.labels)
 	if err != nil {
@@ -54,7 +54,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	}
 
 	// Healing ends first, while the engine is still watched: a start is over
-	// once the picture shows what came of it. Then all the rest.
+	// once the snapshot shows what came of it. Then all the rest.
 	g, ctx := errgroup.WithContext(ctx)
 	rest, cancelRest := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return watch.Run(rest) })

@@ -108,30 +108,30 @@ func policy(t *testing.T) restarter.Policy {
 
 // fakeEngine is an engine without Docker.
 type fakeEngine struct {
-	picture func() *engine.Picture
-	news    func() <-chan struct{}
-	start   func(context.Context, *engine.Container) error
-	restart func(context.Context, *engine.Container) error
+	snapshot func() *engine.Snapshot
+	news     func() <-chan struct{}
+	start    func(context.Context, *engine.Container) error
+	restart  func(context.Context, *engine.Container) error
 }
 
-func (f fakeEngine) Picture() *engine.Picture                             { return f.picture() }
-func (f fakeEngine) News() <-chan struct{}                                { return f.news() }
+func (f fakeEngine) Snapshot() *engine.Snapshot                           { return f.snapshot() }
+func (f fakeEngine) Changed() <-chan struct{}                             { return f.news() }
 func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { return f.start(ctx, c) }
 
 func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
 
-// fullExposition is that of the program, over a picture in which there is
+// fullExposition is that of the program, over a snapshot in which there is
 // something for every metric to say.
 func fullExposition(t *testing.T) *cli.Exposition {
 	t.Helper()
 	now := time.Now()
-	p := &engine.Picture{
+	p := &engine.Snapshot{
 		Connected: true, Listed: now, First: now,
 		Containers: []*engine.Container{{
 			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core"},
 			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
-			Ending: engine.EndedStopped, Ended: now, Parents: []engine.Parent{{Namespace: engine.Network, Container: "gone"}},
-			Freshness: engine.Outdated,
+			ExitCause: engine.CauseStopped, ExitSeenAt: now, Parents: []engine.Parent{{Namespace: engine.Network, Container: "gone"}},
+			ImageStatus: engine.ImageOutdated,
 		}},
 	}
 	watch, err := docker.New(docker.Options{Host: docker.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
@@ -141,8 +141,8 @@ func fullExposition(t *testing.T) *cli.Exposition {
 	// The restarter looks once: as it waits for news, the end comes.
 	ctx, cancel := context.WithCancel(t.Context())
 	healer := restarter.New(fakeEngine{
-		picture: func() *engine.Picture { return p },
-		news:    func() <-chan struct{} { cancel(); return nil },
+		snapshot: func() *engine.Snapshot { return p },
+		news:     func() <-chan struct{} { cancel(); return nil },
 		start: func(context.Context, *engine.Container) error {
 			t.Error("it starts a container that somebody stopped just now")
 			return nil
@@ -151,7 +151,7 @@ func fullExposition(t *testing.T) *cli.Exposition {
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	all, err := cli.NewExposition(func() (*engine.Picture, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
+	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,28 +31,28 @@ func BenchmarkEvent(b *testing.B) {
 			action := []string{"die", "start"}[i%2]
 			l.happens(ids[i/2%len(ids)], action, "1")
 			l.look()
-			l.Picture()
+			l.Snapshot()
 			l.log, l.heard = l.log[:0], 0
 		}
 	})
 }
 
-// BenchmarkSnapshot is a new picture alone.
+// BenchmarkSnapshot is a new snapshot alone.
 func BenchmarkSnapshot(b *testing.B) {
 	bySize(b, func(b *testing.B, ids []string) {
 		l := watching(b, ids...)
 		for b.Loop() {
-			l.Picture()
+			l.Snapshot()
 		}
 	})
 }
 
-// BenchmarkNamed is the order by name that the first user of a picture makes.
+// BenchmarkNamed is the order by name that the first user of a snapshot makes.
 func BenchmarkNamed(b *testing.B) {
 	bySize(b, func(b *testing.B, ids []string) {
 		l := watching(b, ids...)
 		for b.Loop() {
-			l.Picture().Named()
+			l.Snapshot().Named()
 		}
 	})
 }
@@ -66,13 +66,13 @@ func BenchmarkResync(b *testing.B) {
 			l.ListAsked()
 			l.ListAnswered(l.now, l.now, list)
 			l.look()
-			l.Picture()
+			l.Snapshot()
 		}
 	})
 }
 
-// BenchmarkFirstPicture is all of a start-up but the engine's part.
-func BenchmarkFirstPicture(b *testing.B) {
+// BenchmarkFirstSnapshot is all of a start-up but the engine's part.
+func BenchmarkFirstSnapshot(b *testing.B) {
 	bySize(b, func(b *testing.B, ids []string) {
 		for b.Loop() {
 			watching(b, ids...)

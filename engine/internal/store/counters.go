@@ -7,15 +7,15 @@ import (
 	"defib/engine"
 )
 
-// tally counts the events of a name across the containers that bore it.
-type tally struct {
-	counts  engine.Counts
-	bearers int
-	gone    time.Time // when the last of them left it; zero: there are some
+// nameCounters counts the events of a name across the containers that bore it.
+type nameCounters struct {
+	counts     engine.Counts
+	containers int
+	removedAt  time.Time // when the last of them left it; zero: there are some
 }
 
-// touch notes that something happened in a compose project.
-func (b *Store) touch(project string, at time.Time) {
+// projectChanged notes that something happened in a compose project.
+func (b *Store) projectChanged(project string, at time.Time) {
 	if project != "" && at.After(b.projects[project]) {
 		b.projects[project], b.changed = at, true
 	}
@@ -29,35 +29,35 @@ func (b *Store) count(e *entry, k engine.Event) {
 	case e.c == nil:
 		e.early[k]++
 	default:
-		b.tally(e.c.Name).counts[k]++
+		b.countersOf(e.c.Name).counts[k]++
 	}
 }
 
-func (b *Store) tally(name string) *tally {
-	t := b.tallies[name]
+func (b *Store) countersOf(name string) *nameCounters {
+	t := b.counters[name]
 	if t == nil {
-		t = &tally{}
-		b.tallies[name] = t
+		t = &nameCounters{}
+		b.counters[name] = t
 	}
 	return t
 }
 
-// desert notes that a container left its name.
-func (b *Store) desert(name string, now time.Time) {
-	t := b.tally(name)
-	if t.bearers--; t.bearers == 0 {
-		t.gone = now
+// releaseName notes that a container left its name.
+func (b *Store) releaseName(name string, now time.Time) {
+	t := b.countersOf(name)
+	if t.containers--; t.containers == 0 {
+		t.removedAt = now
 	}
 }
 
 // tidy forgets what nobody asks for any more.
 func (b *Store) tidy(now time.Time) {
-	for name, t := range b.tallies {
-		if !t.gone.IsZero() && now.Sub(t.gone) > departedFor {
-			delete(b.tallies, name)
+	for name, t := range b.counters {
+		if !t.removedAt.IsZero() && now.Sub(t.removedAt) > departedFor {
+			delete(b.counters, name)
 		}
 	}
-	maps.DeleteFunc(b.tombs, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.missed, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectReach })
+	maps.DeleteFunc(b.tombstones, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
+	maps.DeleteFunc(b.notFound, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
+	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
 }

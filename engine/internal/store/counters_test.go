@@ -25,7 +25,7 @@ func TestCountsSurviveRecreation(t *testing.T) {
 	if got := l.get("new").Events; got != want {
 		t.Errorf("counted %v, want %v", got, want)
 	}
-	for _, d := range l.Picture().Departed {
+	for _, d := range l.Snapshot().Departed {
 		if d.Name == "web" {
 			t.Error("web has departed and is there")
 		}
@@ -41,7 +41,7 @@ func TestCountsOfARenamedContainer(t *testing.T) {
 	l.look()
 	l.happens("web", "die", "1")
 	l.look()
-	p := l.Picture()
+	p := l.Snapshot()
 	if got := p.Get("web"); got.Name != "shop-web" || got.Events != (engine.Counts{engine.EventDie: 1}) {
 		t.Errorf("under its new name: %s %v, want shop-web with one death", got.Name, got.Events)
 	}
@@ -58,35 +58,35 @@ func TestCountsOfARenamedContainer(t *testing.T) {
 
 // Law 10: no series outlives its container by more than five minutes.
 func TestLaw10CountsDepartAfterFiveMinutes(t *testing.T) {
-	for name, leave := range map[string]func(l *ledger){
-		"destroyed":             func(l *ledger) { l.happens("a", "destroy", "") },
-		"vanished":              func(l *ledger) { l.silently("a", "destroy", "") },
-		"renamed":               func(l *ledger) { l.happens("a", "rename", "b") },
-		"renamed without event": func(l *ledger) { l.silently("a", "rename", "b") },
+	for name, leave := range map[string]func(l *harness){
+		"destroyed":             func(l *harness) { l.happens("a", "destroy", "") },
+		"vanished":              func(l *harness) { l.silently("a", "destroy", "") },
+		"renamed":               func(l *harness) { l.happens("a", "rename", "b") },
+		"renamed without event": func(l *harness) { l.silently("a", "rename", "b") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t)
+			l := newHarness(t)
 			l.put("a")
 			l.open()
 			l.sync()
 			l.pass(time.Hour)
 			leave(l)
 			l.sync()
-			if got := l.Picture().Departed; len(got) != 1 || got[0].Name != "a" {
+			if got := l.Snapshot().Departed; len(got) != 1 || got[0].Name != "a" {
 				t.Fatalf("departed: %+v, want a", got)
 			}
 			l.pass(departedFor)
 			l.sync()
-			if len(l.Picture().Departed) != 1 {
+			if len(l.Snapshot().Departed) != 1 {
 				t.Error("gone too early")
 			}
 			l.pass(time.Second)
 			l.sync()
-			if got := l.Picture().Departed; len(got) != 0 {
+			if got := l.Snapshot().Departed; len(got) != 0 {
 				t.Errorf("departed: %+v, want none", got)
 			}
-			if len(l.tallies) > len(l.entries) {
-				t.Errorf("%d names are kept for %d containers", len(l.tallies), len(l.entries))
+			if len(l.counters) > len(l.entries) {
+				t.Errorf("%d names are kept for %d containers", len(l.counters), len(l.entries))
 			}
 		})
 	}
@@ -112,11 +112,11 @@ func TestLaw10BookForgets(t *testing.T) {
 		l.pass(time.Hour)
 		l.sync()
 	}
-	l.pass(engine.ProjectReach)
+	l.pass(engine.ProjectWindow)
 	l.sync()
 	for what, n := range map[string]int{
-		"entries": len(l.entries), "queue": len(l.queue), "later": len(l.later), "tallies": len(l.tallies), "projects": len(l.projects),
-		"tombs": len(l.tombs), "missed": len(l.missed), "suspects": len(l.suspects), "replies": len(l.replies), "asking": len(l.asking),
+		"entries": len(l.entries), "queue": len(l.queue), "later": len(l.later), "tallies": len(l.counters), "projects": len(l.projects),
+		"tombs": len(l.tombstones), "missed": len(l.notFound), "suspects": len(l.driftCandidates), "replies": len(l.replies), "asking": len(l.asking),
 	} {
 		if n != 0 {
 			t.Errorf("%s: %d left", what, n)
@@ -150,29 +150,29 @@ func TestEventNames(t *testing.T) {
 func TestProjectIsTouched(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		do   func(l *ledger)
+		do   func(l *harness)
 		want bool
 	}{
-		{"a kill", func(l *ledger) { l.happens("a", "kill", "15") }, true},
-		{"a death", func(l *ledger) { l.happens("a", "die", "0") }, true},
-		{"a creation", func(l *ledger) {
+		{"a kill", func(l *harness) { l.happens("a", "kill", "15") }, true},
+		{"a death", func(l *harness) { l.happens("a", "die", "0") }, true},
+		{"a creation", func(l *harness) {
 			l.put("b").Labels = l.truth["a"].Labels
 			l.happens("b", "create", "")
 		}, true},
-		{"a destruction", func(l *ledger) { l.happens("a", "destroy", "") }, true},
-		{"a rename", func(l *ledger) { l.happens("a", "rename", "b") }, true},
-		{"a start through the API", func(l *ledger) { l.happens("a", "start", "") }, true},
-		{"a start by a restart policy", func(l *ledger) {
+		{"a destruction", func(l *harness) { l.happens("a", "destroy", "") }, true},
+		{"a rename", func(l *harness) { l.happens("a", "rename", "b") }, true},
+		{"a start through the API", func(l *harness) { l.happens("a", "start", "") }, true},
+		{"a start by a restart policy", func(l *harness) {
 			l.truth["a"].RestartCount = 1
 			l.happens("a", "start", "")
 		}, false},
-		{"our own start", func(l *ledger) {
+		{"our own start", func(l *harness) {
 			l.Acting("a", true)
 			l.happens("a", "start", "")
 			l.look()
 			l.Acting("a", false)
 		}, false},
-		{"our own restart", func(l *ledger) {
+		{"our own restart", func(l *harness) {
 			l.Acting("a", true)
 			for _, action := range []string{"kill", "die", "stop", "start", "restart"} {
 				l.happens("a", action, "15")
@@ -180,18 +180,18 @@ func TestProjectIsTouched(t *testing.T) {
 			l.look()
 			l.Acting("a", false)
 		}, false},
-		{"a death after our own action", func(l *ledger) {
+		{"a death after our own action", func(l *harness) {
 			l.Acting("a", true)
 			l.Acting("a", false)
 			l.happens("a", "die", "1")
 		}, true},
-		{"a pause", func(l *ledger) { l.happens("a", "pause", "") }, false},
-		{"its health", func(l *ledger) { l.happens("a", "health_status: unhealthy", "") }, false},
-		{"a list", func(l *ledger) { l.sync() }, false},
-		{"another project", func(l *ledger) { l.happens("other", "die", "1") }, false},
+		{"a pause", func(l *harness) { l.happens("a", "pause", "") }, false},
+		{"its health", func(l *harness) { l.happens("a", "health_status: unhealthy", "") }, false},
+		{"a list", func(l *harness) { l.sync() }, false},
+		{"another project", func(l *harness) { l.happens("other", "die", "1") }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLedger(t)
+			l := newHarness(t)
 			l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
 			l.put("other").Labels = map[string]string{engine.LabelProject: "bakery"}
 			l.open()
@@ -199,7 +199,7 @@ func TestProjectIsTouched(t *testing.T) {
 			l.pass(time.Minute)
 			tc.do(l)
 			l.look()
-			got := l.Picture().Projects["shop"]
+			got := l.Snapshot().Projects["shop"]
 			if got.IsZero() == tc.want || tc.want && !got.Equal(l.now) {
 				t.Errorf("touched at %v, want %v", got, tc.want)
 			}
@@ -211,20 +211,20 @@ func TestProjectIsTouched(t *testing.T) {
 func TestProjectIsKnownFromTheEvent(t *testing.T) {
 	l := watching(t)
 	l.Event(l.now, Event{Action: "create", ID: "a", Project: "shop", At: l.engineNow()})
-	if got := l.Picture().Projects["shop"]; !got.Equal(l.now) {
+	if got := l.Snapshot().Projects["shop"]; !got.Equal(l.now) {
 		t.Errorf("touched at %v, want now", got)
 	}
 }
 
 func TestProjectIsTouchedWhenItHappenedBeforeTheFirstPicture(t *testing.T) {
-	l := newLedger(t)
+	l := newHarness(t)
 	l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
 	l.happens("a", "die", "0")
 	died := l.now
 	l.pass(7 * time.Second)
 	l.open()
 	l.sync()
-	if got := l.Picture().Projects["shop"]; !got.Equal(died) {
+	if got := l.Snapshot().Projects["shop"]; !got.Equal(died) {
 		t.Errorf("touched %v ago, want 7s", l.now.Sub(got))
 	}
 }

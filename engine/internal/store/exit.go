@@ -10,32 +10,32 @@ import (
 const (
 	// A signal that does not stop by custom (USR1, say) counts as the cause of
 	// a death that follows within this time.
-	hintReach = time.Second
+	otherSignalWindow = time.Second
 	// An engine that shuts down stops its containers within this time before
 	// its event stream ends.
-	shutdownReach = time.Minute
+	shutdownWindow = time.Minute
 )
 
 // run is the evidence of how the current or last run of a container ended. The
 // API does not tell a stop from a death; the daemon emits `kill` before `die`,
 // and `stop` before it (Docker 29) or after it (Docker 20.10).
 type run struct {
-	whole  bool      // watched without a gap since it was seen up
-	told   time.Time // the newest stopping signal, on the engine's clock
-	hinted time.Time // the newest signal of another kind, on the engine's clock
-	oom    bool
-	ours   bool // an action of our own ended it: what else is told of that end tells nothing
+	whole         bool      // watched without a gap since it was seen up
+	stopAt        time.Time // the newest stopping signal, on the engine's clock
+	otherSignalAt time.Time // the newest signal of another kind, on the engine's clock
+	oom           bool
+	ours          bool // an action of our own ended it: what else is told of that end tells nothing
 
-	begun    time.Time // when it was seen to begin, on our clock
-	stopping time.Time // as told, on our clock
-	ending   engine.Ending
-	died     time.Time // on the engine's clock, if a die event told
-	ended    time.Time // on our clock
-	settled  bool      // finished holds
-	finished time.Time // the engine's FinishedAt that ending belongs to
+	startSeenAt time.Time // when it was seen to begin, on our clock
+	stopSeenAt  time.Time // as told, on our clock
+	cause       engine.ExitCause
+	died        time.Time // on the engine's clock, if a die event told
+	exitSeenAt  time.Time // on our clock
+	settled     bool      // finished holds
+	finished    time.Time // the engine's FinishedAt that ending belongs to
 }
 
-func (r *run) over() bool { return r.ending != engine.NotEnded }
+func (r *run) over() bool { return r.cause != engine.CauseNone }
 
 // start begins a new run.
 func (r *run) start() { *r = run{whole: true} }
@@ -45,20 +45,20 @@ func (r *run) start() { *r = run{whole: true} }
 func (r *run) renew(started time.Time) {
 	was := *r
 	*r = run{}
-	if was.told.After(started) {
-		r.told, r.stopping = was.told, was.stopping
+	if was.stopAt.After(started) {
+		r.stopAt, r.stopSeenAt = was.stopAt, was.stopSeenAt
 	}
-	if was.hinted.After(started) {
-		r.hinted = was.hinted
+	if was.otherSignalAt.After(started) {
+		r.otherSignalAt = was.otherSignalAt
 	}
 }
 
 // kill takes a signal sent through the API; 0 is one not named.
 func (r *run) kill(at, now time.Time, signal, stopSignal int, trusted bool) {
 	if trusted && stops(signal, stopSignal) {
-		r.told, r.stopping = at, now
+		r.stopAt, r.stopSeenAt = at, now
 	} else {
-		r.hinted = at
+		r.otherSignalAt = at
 	}
 }
 
@@ -75,9 +75,9 @@ func stops(signal, stopSignal int) bool {
 // after the death that it belongs to.
 func (r *run) stop(at, now time.Time) {
 	if r.over() && !r.ours {
-		r.ending = engine.EndedStopped
+		r.cause = engine.CauseStopped
 	}
-	r.told, r.stopping = at, now
+	r.stopAt, r.stopSeenAt = at, now
 }
 
 // die ends the run. Ours is true while an action of our own has yet to start it.
@@ -86,16 +86,16 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 		return
 	}
 	r.ours = ours
-	r.begun, r.died, r.ended, r.settled = time.Time{}, at, now, false
+	r.startSeenAt, r.died, r.exitSeenAt, r.settled = time.Time{}, at, now, false
 	switch {
 	case ours:
-		r.ending = engine.EndedSelf
-	case !r.told.IsZero() && at.Sub(r.told) <= engine.StopReach, !r.hinted.IsZero() && at.Sub(r.hinted) <= hintReach:
-		r.ending = engine.EndedStopped
+		r.cause = engine.CauseSelf
+	case !r.stopAt.IsZero() && at.Sub(r.stopAt) <= engine.StopWindow, !r.otherSignalAt.IsZero() && at.Sub(r.otherSignalAt) <= otherSignalWindow:
+		r.cause = engine.CauseStopped
 	case r.whole && announcesStops:
-		r.ending = engine.EndedSelf
+		r.cause = engine.CauseSelf
 	default:
-		r.ending = engine.EndedUnknown
+		r.cause = engine.CauseUnknown
 	}
 }
 
@@ -105,33 +105,33 @@ func (r *run) die(at, now time.Time, ours, announcesStops bool) {
 func (r *run) inspected(c, before *engine.Container, seen time.Time, ours, announcesStops bool) {
 	// A start that nobody saw: what is known belongs to another run. So does what
 	// was told before the start, if the events in between were lost.
-	heard := r.whole && r.begun.IsZero() // of the start, or of the end before it
+	heard := r.whole && r.startSeenAt.IsZero() // of the start, or of the end before it
 	unseen := !heard && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
-	stale := !r.told.IsZero() && r.told.Before(c.Started)
+	stale := !r.stopAt.IsZero() && r.stopAt.Before(c.Started)
 	switch {
 	case c.Alive():
 		if r.over() || unseen || stale {
 			r.renew(c.Started)
 		}
 		r.whole = true
-		if r.begun.IsZero() {
-			r.begun = seen
+		if r.startSeenAt.IsZero() {
+			r.startSeenAt = seen
 		}
 	case c.State == engine.Exited || c.State == engine.Dead:
 		if unseen || r.settled && !r.finished.Equal(c.Finished) {
 			r.renew(c.Started)
 		}
-		if stale && r.ending == engine.EndedStopped {
-			r.told, r.ending = time.Time{}, engine.EndedUnknown
+		if stale && r.cause == engine.CauseStopped {
+			r.stopAt, r.cause = time.Time{}, engine.CauseUnknown
 		}
 		if !r.over() { // its die event may be on its way: the evidence stays for it
 			r.die(c.Finished, seen, ours, announcesStops)
-			if r.ending == engine.EndedSelf && !ours {
-				r.ending = engine.EndedUnknown // nobody saw it
+			if r.cause == engine.CauseSelf && !ours {
+				r.cause = engine.CauseUnknown // nobody saw it
 			}
 		}
 		r.settled, r.finished = true, c.Finished
 	case c.FailedStart() && !r.over():
-		*r = run{ending: engine.EndedSelf, ended: seen, settled: true}
+		*r = run{cause: engine.CauseSelf, exitSeenAt: seen, settled: true}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // on their way until "hear", "list" lists and "look" inspects anew, an action of
 // "ours" is under way until "done"; anything else is an event, and an inspect
 // follows at once.
-func (l *ledger) play(script string) {
+func (l *harness) play(script string) {
 	l.t.Helper()
 	for word := range strings.SplitSeq(script, ",") {
 		word = strings.TrimSpace(word)
@@ -68,105 +68,105 @@ func TestEndings(t *testing.T) {
 		podman     bool
 		stopSignal int
 		labels     map[string]string
-		want       engine.Ending
+		want       engine.ExitCause
 	}{
-		{name: "it runs", script: seen + "+1m", want: engine.NotEnded},
-		{name: "it was created and never started", script: "open, create, +1m", want: engine.NotEnded},
-		{name: "it exits by itself", script: seen + "die 3", want: engine.EndedSelf},
-		{name: "it is created, started and exits by itself", script: "open, create, start, +1s, die 3", want: engine.EndedSelf},
-		{name: "its memory runs out", script: seen + "oom, +20ms, die 137", want: engine.EndedSelf},
-		{name: "its restart policy starts it until it gives up", script: seen + "die 5, +200ms, start, +20ms, die 5", want: engine.EndedSelf},
+		{name: "it runs", script: seen + "+1m", want: engine.CauseNone},
+		{name: "it was created and never started", script: "open, create, +1m", want: engine.CauseNone},
+		{name: "it exits by itself", script: seen + "die 3", want: engine.CauseSelf},
+		{name: "it is created, started and exits by itself", script: "open, create, start, +1s, die 3", want: engine.CauseSelf},
+		{name: "its memory runs out", script: seen + "oom, +20ms, die 137", want: engine.CauseSelf},
+		{name: "its restart policy starts it until it gives up", script: seen + "die 5, +200ms, start, +20ms, die 5", want: engine.CauseSelf},
 
-		{name: "docker stop on Docker 20.10", script: seen + "kill 15, +25ms, die 0, +8ms, stop", want: engine.EndedStopped},
-		{name: "docker stop on Docker 29", script: seen + "kill 15, +25ms, stop, die 0", want: engine.EndedStopped},
-		{name: "docker stop, whose signal is not heard", script: seen + "stop, die 0", want: engine.EndedStopped},
-		{name: "docker stop of a stubborn one", script: seen + "kill 15, +10s, kill 9, +25ms, die 137, stop", want: engine.EndedStopped},
-		{name: "docker stop of a stubborn one that is given an hour", script: seen + "kill 15, +1h, kill 9, +25ms, stop, die 137", want: engine.EndedStopped},
-		{name: "docker kill", script: seen + "kill 9, +20ms, die 137", want: engine.EndedStopped},
-		{name: "docker kill by an engine that names no signal", script: seen + "kill, +20ms, die 137", want: engine.EndedStopped},
-		{name: "docker kill with INT", script: seen + "kill 2, +2s, die 130", want: engine.EndedStopped},
-		{name: "docker kill with QUIT", script: seen + "kill 3, +2s, die 131", want: engine.EndedStopped},
-		{name: "TERM, and it takes four minutes", script: seen + "kill 15, +4m, die 0", want: engine.EndedStopped},
-		{name: "TERM is ignored, and it dies six minutes later", script: seen + "kill 15, +6m, die 1", want: engine.EndedSelf},
-		{name: "HUP for its logs, and a crash an hour later", script: seen + "kill 1, +1h, die 137", want: engine.EndedSelf},
-		{name: "USR1, and it dies of it", script: seen + "kill 10, +500ms, die 138", want: engine.EndedStopped},
-		{name: "USR1, and it dies two seconds later", script: seen + "kill 10, +2s, die 1", want: engine.EndedSelf},
-		{name: "its own StopSignal", script: seen + "kill 12, +30s, die 0", stopSignal: 12, want: engine.EndedStopped},
-		{name: "another one's StopSignal", script: seen + "kill 12, +30s, die 0", stopSignal: 37, want: engine.EndedSelf},
-		{name: "a label hides the signal, and it dies at once", script: seen + "kill 9, +20ms, die 137", labels: map[string]string{"signal": "9"}, want: engine.EndedStopped},
-		{name: "a label hides the signal, and it dies later", script: seen + "kill 9, +30s, die 1", labels: map[string]string{"signal": "9"}, want: engine.EndedSelf},
+		{name: "docker stop on Docker 20.10", script: seen + "kill 15, +25ms, die 0, +8ms, stop", want: engine.CauseStopped},
+		{name: "docker stop on Docker 29", script: seen + "kill 15, +25ms, stop, die 0", want: engine.CauseStopped},
+		{name: "docker stop, whose signal is not heard", script: seen + "stop, die 0", want: engine.CauseStopped},
+		{name: "docker stop of a stubborn one", script: seen + "kill 15, +10s, kill 9, +25ms, die 137, stop", want: engine.CauseStopped},
+		{name: "docker stop of a stubborn one that is given an hour", script: seen + "kill 15, +1h, kill 9, +25ms, stop, die 137", want: engine.CauseStopped},
+		{name: "docker kill", script: seen + "kill 9, +20ms, die 137", want: engine.CauseStopped},
+		{name: "docker kill by an engine that names no signal", script: seen + "kill, +20ms, die 137", want: engine.CauseStopped},
+		{name: "docker kill with INT", script: seen + "kill 2, +2s, die 130", want: engine.CauseStopped},
+		{name: "docker kill with QUIT", script: seen + "kill 3, +2s, die 131", want: engine.CauseStopped},
+		{name: "TERM, and it takes four minutes", script: seen + "kill 15, +4m, die 0", want: engine.CauseStopped},
+		{name: "TERM is ignored, and it dies six minutes later", script: seen + "kill 15, +6m, die 1", want: engine.CauseSelf},
+		{name: "HUP for its logs, and a crash an hour later", script: seen + "kill 1, +1h, die 137", want: engine.CauseSelf},
+		{name: "USR1, and it dies of it", script: seen + "kill 10, +500ms, die 138", want: engine.CauseStopped},
+		{name: "USR1, and it dies two seconds later", script: seen + "kill 10, +2s, die 1", want: engine.CauseSelf},
+		{name: "its own StopSignal", script: seen + "kill 12, +30s, die 0", stopSignal: 12, want: engine.CauseStopped},
+		{name: "another one's StopSignal", script: seen + "kill 12, +30s, die 0", stopSignal: 37, want: engine.CauseSelf},
+		{name: "a label hides the signal, and it dies at once", script: seen + "kill 9, +20ms, die 137", labels: map[string]string{"signal": "9"}, want: engine.CauseStopped},
+		{name: "a label hides the signal, and it dies later", script: seen + "kill 9, +30s, die 1", labels: map[string]string{"signal": "9"}, want: engine.CauseSelf},
 
-		{name: "docker restart", script: seen + "kill 15, die 0, stop, +200ms, start, restart", want: engine.NotEnded},
-		{name: "docker restart, and a crash", script: seen + "kill 15, die 0, stop, +200ms, start, restart, +1m, die 1", want: engine.EndedSelf},
-		{name: "docker restart, and a crash at once", script: seen + "kill 15, stop, die 0, +60ms, start, restart, +20ms, die 1", want: engine.EndedSelf},
-		{name: "docker restart of a stopped one, and a crash", script: seen + "kill 9, die 137, +1m, start, restart, +1m, die 1", want: engine.EndedSelf},
+		{name: "docker restart", script: seen + "kill 15, die 0, stop, +200ms, start, restart", want: engine.CauseNone},
+		{name: "docker restart, and a crash", script: seen + "kill 15, die 0, stop, +200ms, start, restart, +1m, die 1", want: engine.CauseSelf},
+		{name: "docker restart, and a crash at once", script: seen + "kill 15, stop, die 0, +60ms, start, restart, +20ms, die 1", want: engine.CauseSelf},
+		{name: "docker restart of a stopped one, and a crash", script: seen + "kill 9, die 137, +1m, start, restart, +1m, die 1", want: engine.CauseSelf},
 
-		{name: "its first start fails", script: "open, create, (fail), +1s, look", want: engine.EndedSelf},
-		{name: "a later start fails", script: seen + "kill 9, die 137, +1m, (fail), look", want: engine.EndedStopped},
-		{name: "our own restart stops it, and its start dies", script: seen + "ours, kill 15, die 0, stop, start, +20ms, die 1, restart, done", want: engine.EndedSelf},
-		{name: "our own start dies", script: seen + "die 1, ours, start, +20ms, die 1, done", want: engine.EndedSelf},
-		{name: "our own restart stops it and cannot start it", script: seen + "ours, kill 15, die 0, stop, (fail), done, look", want: engine.EndedSelf},
-		{name: "our own restart cannot start it, which is told late", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear", want: engine.EndedSelf},
-		{name: "our own restart cannot start it, which is not told", script: seen + "ours, (die 0), (fail), look, done", want: engine.EndedSelf},
-		{name: "it is started unheard after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, (start), +1m, kill 15, +1s, die 0, stop", want: engine.EndedStopped},
-		{name: "it is started after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, start, +1m, kill 15, +1s, stop, die 0", want: engine.EndedStopped},
-		{name: "its stop is told during our own start, which fails", script: seen + "(kill 15), die 0, ours, +8ms, stop, (fail), look, done", want: engine.EndedStopped},
-		{name: "it is stopped as soon as our own start has started it", script: seen + "die 1, +1m, ours, start, kill 15, +25ms, die 0, stop, done", want: engine.EndedStopped},
-		{name: "it is stopped as soon as our own start has started it, which is told late", script: seen + "die 1, +1m, ours, hold, start, kill 15, +25ms, die 0, look, done, stop, hear", want: engine.EndedStopped},
-		{name: "it is told to stop during our own start", script: seen + "die 1, +1m, ours, start, kill 15, done, +9s, die 0", want: engine.EndedStopped},
-		{name: "it is stopped as soon as our own restart has started it", script: seen + "ours, kill 15, die 0, stop, start, kill 15, restart, done, +9s, die 0", want: engine.EndedStopped},
-		{name: "it is stopped in a gap that our own restart falls into", script: seen + "ours, cut, kill 15, die 0, stop, start, +1m, kill 15, die 0, stop, open, done", want: engine.EndedStopped},
-		{name: "it ends in a gap that our own restart falls into", script: seen + "ours, cut, replaced, (die 0), (start), +1h, (kill 15), (die 0), +1m, open, done", want: engine.EndedUnknown},
-		{name: "our own restart cannot start it, in a gap", script: seen + "ours, cut, replaced, (die 0), (fail), open, done", want: engine.EndedSelf},
-		{name: "our own restart cannot start it, which is told late in part", script: seen + "ours, kill 15, die 0, hold, stop, (fail), look, done, hear", want: engine.EndedSelf},
-		{name: "it is stopped after a restart of ours that was refused", script: seen + "ours, look, done, +1m, kill 15, die 0, stop", want: engine.EndedStopped},
-		{name: "it is stopped after our own start", script: seen + "die 1, ours, start, done, +1m, kill 15, die 0, stop", want: engine.EndedStopped},
-		{name: "it dies of itself after our own restart", script: seen + "ours, kill 15, die 0, stop, start, restart, done, +1m, die 1", want: engine.EndedSelf},
+		{name: "its first start fails", script: "open, create, (fail), +1s, look", want: engine.CauseSelf},
+		{name: "a later start fails", script: seen + "kill 9, die 137, +1m, (fail), look", want: engine.CauseStopped},
+		{name: "our own restart stops it, and its start dies", script: seen + "ours, kill 15, die 0, stop, start, +20ms, die 1, restart, done", want: engine.CauseSelf},
+		{name: "our own start dies", script: seen + "die 1, ours, start, +20ms, die 1, done", want: engine.CauseSelf},
+		{name: "our own restart stops it and cannot start it", script: seen + "ours, kill 15, die 0, stop, (fail), done, look", want: engine.CauseSelf},
+		{name: "our own restart cannot start it, which is told late", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear", want: engine.CauseSelf},
+		{name: "our own restart cannot start it, which is not told", script: seen + "ours, (die 0), (fail), look, done", want: engine.CauseSelf},
+		{name: "it is started unheard after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, (start), +1m, kill 15, +1s, die 0, stop", want: engine.CauseStopped},
+		{name: "it is started after that, and stopped", script: seen + "ours, hold, kill 15, die 0, stop, (fail), look, done, hear, +1m, start, +1m, kill 15, +1s, stop, die 0", want: engine.CauseStopped},
+		{name: "its stop is told during our own start, which fails", script: seen + "(kill 15), die 0, ours, +8ms, stop, (fail), look, done", want: engine.CauseStopped},
+		{name: "it is stopped as soon as our own start has started it", script: seen + "die 1, +1m, ours, start, kill 15, +25ms, die 0, stop, done", want: engine.CauseStopped},
+		{name: "it is stopped as soon as our own start has started it, which is told late", script: seen + "die 1, +1m, ours, hold, start, kill 15, +25ms, die 0, look, done, stop, hear", want: engine.CauseStopped},
+		{name: "it is told to stop during our own start", script: seen + "die 1, +1m, ours, start, kill 15, done, +9s, die 0", want: engine.CauseStopped},
+		{name: "it is stopped as soon as our own restart has started it", script: seen + "ours, kill 15, die 0, stop, start, kill 15, restart, done, +9s, die 0", want: engine.CauseStopped},
+		{name: "it is stopped in a gap that our own restart falls into", script: seen + "ours, cut, kill 15, die 0, stop, start, +1m, kill 15, die 0, stop, open, done", want: engine.CauseStopped},
+		{name: "it ends in a gap that our own restart falls into", script: seen + "ours, cut, replaced, (die 0), (start), +1h, (kill 15), (die 0), +1m, open, done", want: engine.CauseUnknown},
+		{name: "our own restart cannot start it, in a gap", script: seen + "ours, cut, replaced, (die 0), (fail), open, done", want: engine.CauseSelf},
+		{name: "our own restart cannot start it, which is told late in part", script: seen + "ours, kill 15, die 0, hold, stop, (fail), look, done, hear", want: engine.CauseSelf},
+		{name: "it is stopped after a restart of ours that was refused", script: seen + "ours, look, done, +1m, kill 15, die 0, stop", want: engine.CauseStopped},
+		{name: "it is stopped after our own start", script: seen + "die 1, ours, start, done, +1m, kill 15, die 0, stop", want: engine.CauseStopped},
+		{name: "it dies of itself after our own restart", script: seen + "ours, kill 15, die 0, stop, start, restart, done, +1m, die 1", want: engine.CauseSelf},
 
-		{name: "an inspect tells of its death before the event does", script: seen + "hold, die 3, look, hear", want: engine.EndedSelf},
-		{name: "an inspect tells of its stop before the event does", script: seen + "kill 15, +25ms, hold, die 0, look, hear", want: engine.EndedStopped},
-		{name: "an inspect tells of its stop before the event does, whose signal is not heard", script: seen + "hold, (kill 15), stop, die 0, look, hear", want: engine.EndedStopped},
-		{name: "an inspect tells of its start before the event does", script: seen + "die 1, +1s, hold, start, look", want: engine.NotEnded},
-		{name: "an inspect tells of a restart and a death before the events do", script: seen + "die 1, +1s, hold, start, die 1, look, hear", want: engine.EndedSelf},
+		{name: "an inspect tells of its death before the event does", script: seen + "hold, die 3, look, hear", want: engine.CauseSelf},
+		{name: "an inspect tells of its stop before the event does", script: seen + "kill 15, +25ms, hold, die 0, look, hear", want: engine.CauseStopped},
+		{name: "an inspect tells of its stop before the event does, whose signal is not heard", script: seen + "hold, (kill 15), stop, die 0, look, hear", want: engine.CauseStopped},
+		{name: "an inspect tells of its start before the event does", script: seen + "die 1, +1s, hold, start, look", want: engine.CauseNone},
+		{name: "an inspect tells of a restart and a death before the events do", script: seen + "die 1, +1s, hold, start, die 1, look, hear", want: engine.CauseSelf},
 
-		{name: "it was down long before Defib started", script: "(create), (start), (die 1), +1h, open", want: engine.EndedUnknown},
-		{name: "the replay tells of its start and death", script: "create, start, +1m, die 1, +1m, open", want: engine.EndedSelf},
-		{name: "the replay tells of its stop", script: "(create), (start), +1h, kill 15, die 0, stop, +1m, open", want: engine.EndedStopped},
-		{name: "the replay tells of its death only", script: "(create), (start), +1h, die 1, +1m, open", want: engine.EndedUnknown},
-		{name: "the replay tells of a kill that it dies of later", script: "(create), (start), +1h, kill 15, +2s, open, +20s, die 0", want: engine.EndedStopped},
-		{name: "the replay tells of a stop under way", script: "(create), (start), +1h, kill 15, +2s, open, +20s, die 0, stop", want: engine.EndedStopped},
+		{name: "it was down long before Defib started", script: "(create), (start), (die 1), +1h, open", want: engine.CauseUnknown},
+		{name: "the replay tells of its start and death", script: "create, start, +1m, die 1, +1m, open", want: engine.CauseSelf},
+		{name: "the replay tells of its stop", script: "(create), (start), +1h, kill 15, die 0, stop, +1m, open", want: engine.CauseStopped},
+		{name: "the replay tells of its death only", script: "(create), (start), +1h, die 1, +1m, open", want: engine.CauseUnknown},
+		{name: "the replay tells of a kill that it dies of later", script: "(create), (start), +1h, kill 15, +2s, open, +20s, die 0", want: engine.CauseStopped},
+		{name: "the replay tells of a stop under way", script: "(create), (start), +1h, kill 15, +2s, open, +20s, die 0, stop", want: engine.CauseStopped},
 
-		{name: "it dies in a gap that the replay fills", script: seen + "die 1, start, cut, die 1, +3s, open", want: engine.EndedSelf},
-		{name: "it is stopped in a gap that the replay fills", script: seen + "die 1, start, cut, kill 9, die 137, +3s, open", want: engine.EndedStopped},
-		{name: "it dies while the engine is away", script: seen + "die 1, start, cut, replaced, (die 1), +3s, open", want: engine.EndedUnknown},
-		{name: "it starts and dies in a gap, having been stopped before", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), +1m, (die 1), open", want: engine.EndedUnknown},
-		{name: "it is started in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), open", want: engine.NotEnded},
-		{name: "it is started in a gap, and crashes", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), open, +1m, die 1", want: engine.EndedSelf},
-		{name: "it is restarted in a gap after a TERM, and crashes", script: seen + "kill 15, cut, replaced, (die 0), (start), +1m, open, +1m, die 1", want: engine.EndedSelf},
-		{name: "it stays down in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, open", want: engine.EndedStopped},
+		{name: "it dies in a gap that the replay fills", script: seen + "die 1, start, cut, die 1, +3s, open", want: engine.CauseSelf},
+		{name: "it is stopped in a gap that the replay fills", script: seen + "die 1, start, cut, kill 9, die 137, +3s, open", want: engine.CauseStopped},
+		{name: "it dies while the engine is away", script: seen + "die 1, start, cut, replaced, (die 1), +3s, open", want: engine.CauseUnknown},
+		{name: "it starts and dies in a gap, having been stopped before", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), +1m, (die 1), open", want: engine.CauseUnknown},
+		{name: "it is started in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), open", want: engine.CauseNone},
+		{name: "it is started in a gap, and crashes", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, (start), open, +1m, die 1", want: engine.CauseSelf},
+		{name: "it is restarted in a gap after a TERM, and crashes", script: seen + "kill 15, cut, replaced, (die 0), (start), +1m, open, +1m, die 1", want: engine.CauseSelf},
+		{name: "it stays down in a gap", script: seen + "kill 9, die 137, +1m, cut, replaced, +1m, open", want: engine.CauseStopped},
 
-		{name: "it is started unheard after a stop, and crashes", script: seen + "kill 9, die 137, +1m, (start), +20s, list, +1m, die 1", want: engine.EndedSelf},
-		{name: "it is started and dies unheard after a stop", script: seen + "kill 9, die 137, +1m, (start), (die 137), +20s, list", want: engine.EndedUnknown},
-		{name: "it is restarted unheard, and stopped before the next list", script: seen + "(die 0), (start), +5s, kill 15, +1s, die 0", want: engine.EndedStopped},
-		{name: "it is restarted unheard, and killed before the next list", script: seen + "(die 0), (start), +5s, kill 9, +20ms, die 137", want: engine.EndedStopped},
-		{name: "it is restarted unheard, and dies of USR1", script: seen + "(die 0), (start), +5s, kill 10, +500ms, die 138", want: engine.EndedStopped},
-		{name: "it is restarted unheard after USR1, and crashes at once", script: seen + "kill 10, (die 0), (start), +100ms, look, +100ms, die 1", want: engine.EndedSelf},
-		{name: "it is restarted unheard, and an inspect tells of its stop first", script: seen + "(die 0), (start), +5s, kill 15, hold, die 0, look, hear", want: engine.EndedStopped},
-		{name: "its start is not heard, and it is stopped", script: seen + "die 0, (start), +5s, kill 15, +1s, die 0", want: engine.EndedStopped},
-		{name: "it runs and is stopped unheard but for the signal", script: seen + "die 0, +1h, (start), +5s, kill 15, (die 0), +20s, list", want: engine.EndedStopped},
-		{name: "it dies twice before an inspect", script: seen + "hold, die 1, start, die 1, hear", want: engine.EndedSelf},
-		{name: "it is started and told to stop before an inspect", script: seen + "die 1, +1s, hold, start, kill 15, hear, +1s, die 0", want: engine.EndedStopped},
-		{name: "it is restarted unheard after a TERM, and crashes", script: seen + "kill 15, +1s, (die 0), (start), +20s, list, +1m, die 1", want: engine.EndedSelf},
+		{name: "it is started unheard after a stop, and crashes", script: seen + "kill 9, die 137, +1m, (start), +20s, list, +1m, die 1", want: engine.CauseSelf},
+		{name: "it is started and dies unheard after a stop", script: seen + "kill 9, die 137, +1m, (start), (die 137), +20s, list", want: engine.CauseUnknown},
+		{name: "it is restarted unheard, and stopped before the next list", script: seen + "(die 0), (start), +5s, kill 15, +1s, die 0", want: engine.CauseStopped},
+		{name: "it is restarted unheard, and killed before the next list", script: seen + "(die 0), (start), +5s, kill 9, +20ms, die 137", want: engine.CauseStopped},
+		{name: "it is restarted unheard, and dies of USR1", script: seen + "(die 0), (start), +5s, kill 10, +500ms, die 138", want: engine.CauseStopped},
+		{name: "it is restarted unheard after USR1, and crashes at once", script: seen + "kill 10, (die 0), (start), +100ms, look, +100ms, die 1", want: engine.CauseSelf},
+		{name: "it is restarted unheard, and an inspect tells of its stop first", script: seen + "(die 0), (start), +5s, kill 15, hold, die 0, look, hear", want: engine.CauseStopped},
+		{name: "its start is not heard, and it is stopped", script: seen + "die 0, (start), +5s, kill 15, +1s, die 0", want: engine.CauseStopped},
+		{name: "it runs and is stopped unheard but for the signal", script: seen + "die 0, +1h, (start), +5s, kill 15, (die 0), +20s, list", want: engine.CauseStopped},
+		{name: "it dies twice before an inspect", script: seen + "hold, die 1, start, die 1, hear", want: engine.CauseSelf},
+		{name: "it is started and told to stop before an inspect", script: seen + "die 1, +1s, hold, start, kill 15, hear, +1s, die 0", want: engine.CauseStopped},
+		{name: "it is restarted unheard after a TERM, and crashes", script: seen + "kill 15, +1s, (die 0), (start), +20s, list, +1m, die 1", want: engine.CauseSelf},
 
-		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: engine.EndedUnknown},
-		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: engine.EndedUnknown},
-		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: engine.EndedUnknown},
-		{name: "Podman: our own restart cannot start it, which is told late", podman: true, script: seen + "ours, hold, die 0, (fail), look, done, hear", want: engine.EndedSelf},
-		{name: "Podman: our own restart cannot start it, and its start before is told late", podman: true, script: seen + "die 0, hold, start, look, ours, hear, die 0, (fail), look, done", want: engine.EndedSelf},
-		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: engine.EndedUnknown},
+		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: engine.CauseUnknown},
+		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: engine.CauseUnknown},
+		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: engine.CauseUnknown},
+		{name: "Podman: our own restart cannot start it, which is told late", podman: true, script: seen + "ours, hold, die 0, (fail), look, done, hear", want: engine.CauseSelf},
+		{name: "Podman: our own restart cannot start it, and its start before is told late", podman: true, script: seen + "die 0, hold, start, look, ours, hear, die 0, (fail), look, done", want: engine.CauseSelf},
+		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: engine.CauseUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLedger(t)
+			l := newHarness(t)
 			l.podman = tc.podman
 			c := l.put("c")
 			c.StopSignal, c.Labels = tc.stopSignal, tc.labels
@@ -174,7 +174,7 @@ func TestEndings(t *testing.T) {
 				delete(l.truth, "c")
 			}
 			l.play(tc.script)
-			if got := l.get("c").Ending; got != tc.want {
+			if got := l.get("c").ExitCause; got != tc.want {
 				t.Errorf("%s: %q, want %q", tc.script, got, tc.want)
 			}
 		})
@@ -182,7 +182,7 @@ func TestEndings(t *testing.T) {
 }
 
 // What the restarter waits for counts from when we saw the run begin or end, on
-// our clock; in the first picture from when it happened, never later than now.
+// our clock; in the first snapshot from when it happened, never later than now.
 func TestRunsCountFromWhenTheyWereSeenToBeginOrEnd(t *testing.T) {
 	const seen = "(create), (start), +1h, open, "
 	for _, tc := range []struct {
@@ -190,8 +190,8 @@ func TestRunsCountFromWhenTheyWereSeenToBeginOrEnd(t *testing.T) {
 		ago          time.Duration
 	}{
 		{"death by event", "open, (create), create, start, +1m, die 1, +7s", 7 * time.Second},
-		{"death in the first picture, without events", "(create), (start), (die 1), +1h, open", time.Hour},
-		{"death in the first picture, by the replay", "create, start, +1m, die 1, +3m, open, +1s", 3*time.Minute + time.Second},
+		{"death in the first snapshot, without events", "(create), (start), (die 1), +1h, open", time.Hour},
+		{"death in the first snapshot, by the replay", "create, start, +1m, die 1, +3m, open, +1s", 3*time.Minute + time.Second},
 		{"death in a gap, without events", seen + "create, cut, replaced, (die 1), +1h, open, +2s", 2 * time.Second},
 		{"death in a gap, by the replay", seen + "create, cut, die 1, +1h, open, +2s", 2 * time.Second},
 		{"death unheard", seen + "+1h, (die 1), +20s, list, +2s", 2 * time.Second},
@@ -199,18 +199,18 @@ func TestRunsCountFromWhenTheyWereSeenToBeginOrEnd(t *testing.T) {
 		{"a first start that failed", "(create), (fail), +1h, open", time.Hour},
 
 		{"run by event", "open, (create), create, start, +7s", 7 * time.Second},
-		{"run in the first picture", "(create), (start), +1h, open", time.Hour},
-		{"run in the first picture, paused", "(create), (start), +1h, (pause), +1h, open", 2 * time.Hour},
-		{"second run in the first picture, paused", "(create), (start), (die 1), +1h, (start), +1h, (pause), open, unpause, +1s", time.Hour + time.Second},
+		{"run in the first snapshot", "(create), (start), +1h, open", time.Hour},
+		{"run in the first snapshot, paused", "(create), (start), +1h, (pause), +1h, open", 2 * time.Hour},
+		{"second run in the first snapshot, paused", "(create), (start), (die 1), +1h, (start), +1h, (pause), open, unpause, +1s", time.Hour + time.Second},
 		{"run in a gap", seen + "create, cut, replaced, (die 1), (start), +1h, open, +2s", 2 * time.Second},
 		{"run unheard", seen + "+1h, (die 1), (start), +20s, list, +2s", 2 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLedger(t)
+			l := newHarness(t)
 			l.play(tc.script)
-			at := l.get("c").Ended
+			at := l.get("c").ExitSeenAt
 			if at.IsZero() {
-				at = l.get("c").Begun
+				at = l.get("c").StartSeenAt
 			}
 			if got := l.now.Sub(at).Round(time.Millisecond); got != tc.ago {
 				t.Errorf("%s: %v ago, want %v", tc.script, got, tc.ago)
@@ -221,12 +221,12 @@ func TestRunsCountFromWhenTheyWereSeenToBeginOrEnd(t *testing.T) {
 
 // An engine whose clock is ahead cannot make a death lie in the future.
 func TestDeathsAreNeverLaterThanNow(t *testing.T) {
-	l := newLedger(t)
+	l := newHarness(t)
 	c := l.put("c")
 	c.State, c.Finished = engine.Exited, l.engineNow().Add(time.Minute)
 	l.open()
 	l.sync()
-	if got := l.get("c").Ended; !got.Equal(l.now) {
+	if got := l.get("c").ExitSeenAt; !got.Equal(l.now) {
 		t.Errorf("ended %v from now", got.Sub(l.now))
 	}
 }
@@ -251,9 +251,9 @@ func TestStoppingIsShownWhileItLasts(t *testing.T) {
 		{seen + "kill 15, +1s, (die 0), (start), +5s, look", false},
 	} {
 		t.Run(tc.script, func(t *testing.T) {
-			l := newLedger(t)
+			l := newHarness(t)
 			l.play(tc.script)
-			if got := l.get("c").Stopping; got.IsZero() == tc.want {
+			if got := l.get("c").StopSeenAt; got.IsZero() == tc.want {
 				t.Errorf("stopping since %v, want %v", got, tc.want)
 			}
 		})

@@ -17,9 +17,9 @@ import (
 // mistake shows.
 const skew = 3 * time.Hour
 
-// ledger is a book with an engine at its side that is played by hand: what
+// harness is a store with an engine at its side that is played by hand: what
 // happens to a container changes the truth, and is heard as an event.
-type ledger struct {
+type harness struct {
 	*Store
 	t     testing.TB
 	now   time.Time                    // on our clock
@@ -27,18 +27,18 @@ type ledger struct {
 
 	podman bool
 	log    []Event // what the engine remembers
-	heard  int     // how many of those the book was told
+	heard  int     // how many of those the store was told
 	on     bool    // the stream is open
 	held   bool    // events are on their way
 }
 
-func newLedger(t testing.TB) *ledger {
-	return &ledger{Store: New(), t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), truth: map[string]*engine.Container{}}
+func newHarness(t testing.TB) *harness {
+	return &harness{Store: New(), t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), truth: map[string]*engine.Container{}}
 }
 
-// watching returns a ledger whose first picture shows these containers running.
-func watching(t testing.TB, ids ...string) *ledger {
-	l := newLedger(t)
+// watching returns a ledger whose first snapshot shows these containers running.
+func watching(t testing.TB, ids ...string) *harness {
+	l := newHarness(t)
 	for _, id := range ids {
 		l.put(id)
 	}
@@ -48,12 +48,12 @@ func watching(t testing.TB, ids ...string) *ledger {
 	return l
 }
 
-func (l *ledger) pass(d time.Duration) { l.now = l.now.Add(d) }
+func (l *harness) pass(d time.Duration) { l.now = l.now.Add(d) }
 
-func (l *ledger) engineNow() time.Time { return l.now.Add(skew) }
+func (l *harness) engineNow() time.Time { return l.now.Add(skew) }
 
 // put adds a running container to the truth, without a word of it.
-func (l *ledger) put(id string) *engine.Container {
+func (l *harness) put(id string) *engine.Container {
 	l.truth[id] = &engine.Container{
 		ID: id, Name: id, Inspected: true, State: engine.Running, RestartPolicy: "no", Created: l.engineNow(), Started: l.engineNow(),
 	}
@@ -63,7 +63,7 @@ func (l *ledger) put(id string) *engine.Container {
 // happens lets something happen to a container and has it heard, unless the
 // stream is away. Detail is the signal of a kill, the exit code of a die or the
 // new name of a rename.
-func (l *ledger) happens(id, action, detail string) {
+func (l *harness) happens(id, action, detail string) {
 	l.t.Helper()
 	l.pass(time.Microsecond) // no two events of an engine have one time
 	h := Event{Action: action, ID: id, At: l.engineNow()}
@@ -84,7 +84,7 @@ func (l *ledger) happens(id, action, detail string) {
 }
 
 // silently changes the truth without an event.
-func (l *ledger) silently(id, action, detail string) {
+func (l *harness) silently(id, action, detail string) {
 	l.t.Helper()
 	c := l.truth[id]
 	if c == nil && action == "create" {
@@ -113,7 +113,7 @@ func (l *ledger) silently(id, action, detail string) {
 	}
 }
 
-func (l *ledger) hear() {
+func (l *harness) hear() {
 	for ; l.heard < len(l.log); l.heard++ {
 		l.Event(l.now, l.log[l.heard])
 	}
@@ -121,7 +121,7 @@ func (l *ledger) hear() {
 
 // open opens the stream and has it replay what the engine remembers, as the
 // engine's connection does.
-func (l *ledger) open() {
+func (l *harness) open() {
 	since, gone := l.since()
 	l.Opened(l.now, l.engineNow(), gone, !l.podman)
 	l.on = true
@@ -132,33 +132,33 @@ func (l *ledger) open() {
 
 // since tells from when the engine replays, and whether it has forgotten our
 // last event.
-func (l *ledger) since() (at time.Time, gone bool) {
+func (l *harness) since() (at time.Time, gone bool) {
 	if l.last.At.IsZero() {
 		return l.engineNow().Add(-10 * time.Minute), false
 	}
 	return l.last.At, !slices.Contains(l.log, l.last)
 }
 
-func (l *ledger) cut() {
+func (l *harness) cut() {
 	l.Closed(l.now)
 	l.on = false
 }
 
 // replaced puts another engine behind the socket, which remembers nothing.
-func (l *ledger) replaced() { l.log, l.heard = nil, 0 }
+func (l *harness) replaced() { l.log, l.heard = nil, 0 }
 
 // sync lists and inspects until nothing is left to ask.
-func (l *ledger) sync() {
+func (l *harness) sync() {
 	l.list()
 	l.look()
 }
 
-func (l *ledger) list() {
+func (l *harness) list() {
 	l.ListAsked()
 	l.ListAnswered(l.now, l.now, l.items())
 }
 
-func (l *ledger) items() (list []ListItem) {
+func (l *harness) items() (list []ListItem) {
 	for _, id := range slices.Sorted(maps.Keys(l.truth)) {
 		list = append(list, itemOf(l.truth[id], l.engineNow()))
 	}
@@ -184,7 +184,7 @@ func itemOf(c *engine.Container, now time.Time) ListItem {
 }
 
 // look answers inspects with the truth until none is asked for.
-func (l *ledger) look() {
+func (l *harness) look() {
 	for ids := l.ask(); len(ids) > 0; ids = l.ask() {
 		for id, mark := range ids {
 			l.answer(id, mark)
@@ -193,7 +193,7 @@ func (l *ledger) look() {
 }
 
 // ask begins the inspects that are due. It returns their marks by id.
-func (l *ledger) ask() map[string]int {
+func (l *harness) ask() map[string]int {
 	marks := map[string]int{}
 	for _, id := range l.Step(l.now, Inspectors) {
 		marks[id] = l.InspectAsked(l.now, id)
@@ -202,12 +202,12 @@ func (l *ledger) ask() map[string]int {
 }
 
 // answer gives an inspect the answer that is true now.
-func (l *ledger) answer(id string, mark int) {
+func (l *harness) answer(id string, mark int) {
 	l.Inspected(l.now, id, mark, l.inspect(id), true)
 }
 
 // inspect returns what an inspect would answer now; nil: no such container.
-func (l *ledger) inspect(id string) *engine.Container {
+func (l *harness) inspect(id string) *engine.Container {
 	if l.truth[id] == nil {
 		return nil
 	}
@@ -215,23 +215,23 @@ func (l *ledger) inspect(id string) *engine.Container {
 	return &c
 }
 
-// get returns the container in the picture, which must hold it.
-func (l *ledger) get(id string) *engine.Container {
+// get returns the container in the snapshot, which must hold it.
+func (l *harness) get(id string) *engine.Container {
 	l.t.Helper()
-	c := l.Picture().Get(id)
+	c := l.Snapshot().Get(id)
 	if c == nil {
-		l.t.Fatalf("%s is not in the picture", id)
+		l.t.Fatalf("%s is not in the snapshot", id)
 	}
 	return c
 }
 
-func (l *ledger) wantStates(want map[string]engine.State) {
+func (l *harness) wantStates(want map[string]engine.State) {
 	l.t.Helper()
 	got := map[string]engine.State{}
-	for _, c := range l.Picture().Containers {
+	for _, c := range l.Snapshot().Containers {
 		got[c.ID] = c.State
 	}
 	if !maps.Equal(got, want) {
-		l.t.Errorf("the picture shows %v, want %v", got, want)
+		l.t.Errorf("the snapshot shows %v, want %v", got, want)
 	}
 }

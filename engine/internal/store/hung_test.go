@@ -20,9 +20,9 @@ func TestAfterAGapNothingStaleIsShownAsInspected(t *testing.T) {
 	l.list()
 	marks := l.ask()
 	l.answer("b", marks["b"]) // the inspect of a hangs
-	l.pass(SyncPatience)
+	l.pass(SyncTimeout)
 	l.ask()
-	p := l.Picture()
+	p := l.Snapshot()
 	if c := p.Get("a"); !p.Connected || c.Name != "a-old" || c.State != engine.Exited || c.Inspected {
 		t.Errorf("connected %t: %s is %s, inspected %t; want what the list says", p.Connected, c.Name, c.State, c.Inspected)
 	}
@@ -45,9 +45,9 @@ func TestAContainerThatHangsIsNoProofThatTheEngineLivedOn(t *testing.T) {
 	l.list()
 	marks := l.ask()
 	l.answer("b", marks["b"]) // the inspect of a hangs
-	l.pass(SyncPatience)
+	l.pass(SyncTimeout)
 	l.ask()
-	if got := l.get("b").Ending; got != engine.EndedEngine {
+	if got := l.get("b").ExitCause; got != engine.CauseEngine {
 		t.Errorf("ended %q, want engine", got)
 	}
 }
@@ -65,7 +65,7 @@ func TestWhatAnInspectSaidOnceIsNotForgottenWhenTheNextHangs(t *testing.T) {
 }
 
 func TestThoseThatHangTakeHalfThePlaces(t *testing.T) {
-	l := newLedger(t)
+	l := newHarness(t)
 	var ids []string
 	for i := range 3 * Inspectors {
 		ids = append(ids, strconv.Itoa(i))
@@ -110,7 +110,7 @@ func TestAStopWhoseDeathNobodyHeardIsAStop(t *testing.T) {
 	l.pass(time.Second)
 	l.open()
 	l.sync()
-	if got := l.get("a").Ending; got != engine.EndedStopped {
+	if got := l.get("a").ExitCause; got != engine.CauseStopped {
 		t.Errorf("ended %q, want stopped", got)
 	}
 }

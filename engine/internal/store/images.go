@@ -14,13 +14,13 @@ const (
 	ImagesRetry  = time.Minute
 )
 
-// images is what the book knows of image names.
+// images is what the store knows of image names.
 type images struct {
 	names   map[string]string // image ID by canonical name; nil: not known
 	asking  bool
 	stale   bool          // something happened since they were asked for
 	refused bool          // they may not be listed
-	due     time.Time     // when to ask next; zero: not before there is a picture
+	due     time.Time     // when to ask next; zero: not before there is a snapshot
 	pause   time.Duration // before asking after an event: longer where there is one all the time
 }
 
@@ -76,36 +76,36 @@ func (b *Store) ImagesAnswered(now time.Time, names map[string]string, refused b
 		if e.c == nil {
 			continue
 		}
-		if f := FreshnessOf(i.names, e.c); f != e.c.Freshness {
+		if f := ImageStatusOf(i.names, e.c); f != e.c.ImageStatus {
 			c := *e.c
-			c.Freshness = f
+			c.ImageStatus = f
 			e.c, b.changed = &c, true
 		}
 	}
 }
 
-// FreshnessOf is that of a container by names, image IDs by canonical name.
-func FreshnessOf(names map[string]string, c *engine.Container) engine.Freshness {
+// ImageStatusOf is that of a container by names, image IDs by canonical name.
+func ImageStatusOf(names map[string]string, c *engine.Container) engine.ImageStatus {
 	id, known := names[c.ImageName]
 	switch {
 	case !known:
-		return engine.FreshnessUnknown
+		return engine.ImageUnknown
 	case id == c.ImageID:
-		return engine.Fresh
+		return engine.ImageCurrent
 	}
-	return engine.Outdated
+	return engine.ImageOutdated
 }
 
-// freshness is that of a container as an inspect shows it. A new one that seems
+// imageStatus is that of a container as an inspect shows it. A new one that seems
 // outdated may be of an image that was made without a word: the next list tells.
-func (b *Store) freshness(now time.Time, before, c *engine.Container) engine.Freshness {
+func (b *Store) imageStatus(now time.Time, before, c *engine.Container) engine.ImageStatus {
 	if before != nil && before.ImageName == c.ImageName && before.ImageID == c.ImageID {
-		return before.Freshness
+		return before.ImageStatus
 	}
-	f := FreshnessOf(b.images.names, c)
-	if f == engine.Outdated {
+	f := ImageStatusOf(b.images.names, c)
+	if f == engine.ImageOutdated {
 		b.imagesSoon(now)
-		return engine.FreshnessUnknown
+		return engine.ImageUnknown
 	}
 	return f
 }

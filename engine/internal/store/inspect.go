@@ -19,10 +19,10 @@ func (b *Store) InspectAsked(now time.Time, id string) (mark int) {
 // there is no such container, or not ok when there was no answer.
 func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Container, ok bool) {
 	delete(b.asking, id)
-	if s := b.suspects[id]; s != nil && ok && !sameFace(s.before, c) {
+	if s := b.driftCandidates[id]; s != nil && ok && !sameState(s.before, c) {
 		s.confirmed = true
 	} else if ok {
-		delete(b.suspects, id)
+		delete(b.driftCandidates, id)
 	}
 	e := b.entries[id]
 	if e == nil {
@@ -33,27 +33,27 @@ func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Containe
 		b.enqueue(id, e) // something happened meanwhile
 	case !ok:
 		e.hung = true
-		b.follow(now, id, e)
-		b.doubt(now, e)
+		b.addAfter(now, id, e)
+		b.markStale(now, e)
 	case c == nil:
-		b.miss(now, id, e)
+		b.handleNotFound(now, id, e)
 	default:
-		b.describe(now, id, e, c)
+		b.applyInspect(now, id, e, c)
 	}
 }
 
-// doubt marks what is known of a container as not inspected.
-func (b *Store) doubt(now time.Time, e *entry) {
+// markStale marks what is known of a container as not inspected.
+func (b *Store) markStale(now time.Time, e *entry) {
 	if e.c == nil || !e.c.Inspected {
 		return
 	}
 	c := *e.c
 	c.Inspected = false
-	b.show(now, e, &c)
+	b.update(now, e, &c)
 }
 
-// describe puts a fresh answer into the picture.
-func (b *Store) describe(now time.Time, id string, e *entry, c *engine.Container) {
+// applyInspect puts a fresh answer into the snapshot.
+func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Container) {
 	seen := now
 	if b.first.IsZero() {
 		switch {
@@ -73,19 +73,19 @@ func (b *Store) describe(now time.Time, id string, e *entry, c *engine.Container
 	}
 	if !e.began.IsZero() {
 		if c.RestartCount == 0 {
-			b.touch(c.Project(), e.began) // started through the API, not by a restart policy
+			b.projectChanged(c.Project(), e.began) // started through the API, not by a restart policy
 		}
 		e.began = time.Time{}
 	}
-	if now.Sub(e.run.stopping) >= engine.StopReach || b.engineTime(now).Sub(e.run.told) >= engine.StopReach {
-		e.run.stopping = time.Time{} // it was told in vain
+	if now.Sub(e.run.stopSeenAt) >= engine.StopWindow || b.engineTime(now).Sub(e.run.stopAt) >= engine.StopWindow {
+		e.run.stopSeenAt = time.Time{} // it was told in vain
 	}
-	b.show(now, e, c)
-	if !c.Stopping.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
-		b.follow(now, id, e)
+	b.update(now, e, c)
+	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
+		b.addAfter(now, id, e)
 	} else {
 		e.pause = 0
-		b.unfollow(id)
+		b.forget(id)
 	}
 	b.reply(e, c)
 }
@@ -93,10 +93,10 @@ func (b *Store) describe(now time.Time, id string, e *entry, c *engine.Container
 // awaitsStart reports whether a container was created so lately that a first start
 // which fails must be found: no event tells. Later a list tells of one that succeeds.
 func (b *Store) awaitsStart(now time.Time, c *engine.Container) bool {
-	return c.State == engine.Created && b.engineTime(now).Sub(c.Created) < firstStartReach
+	return c.State == engine.Created && b.engineTime(now).Sub(c.Created) < firstStartWindow
 }
 
-// reply has those who wait for a fresh look at the entry told, once the picture
+// reply has those who wait for a fresh look at the entry told, once the snapshot
 // that shows it is out.
 func (b *Store) reply(e *entry, c *engine.Container) {
 	for _, w := range e.waiters {
@@ -105,33 +105,33 @@ func (b *Store) reply(e *entry, c *engine.Container) {
 	e.waiters = nil
 }
 
-// show makes c, completed with what only events tell, the entry's face.
-func (b *Store) show(now time.Time, e *entry, c *engine.Container) {
+// update makes c, completed with what only events tell, the entry's face.
+func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 	c.Exit = e.exit
 	if e.c != nil && e.c.Created.Equal(c.Created) {
-		c.Made = e.c.Made // the clocks may drift
+		c.CreatedSeenAt = e.c.CreatedSeenAt // the clocks may drift
 	} else {
-		c.Made = b.ourTime(c.Created, now)
+		c.CreatedSeenAt = b.ourTime(c.Created, now)
 	}
-	c.Begun, c.Ending, c.Ended, c.Stopping = e.run.begun, e.run.ending, e.run.ended, e.run.stopping
+	c.StartSeenAt, c.ExitCause, c.ExitSeenAt, c.StopSeenAt = e.run.startSeenAt, e.run.cause, e.run.exitSeenAt, e.run.stopSeenAt
 	if e.run.over() {
-		c.Stopping = time.Time{}
+		c.StopSeenAt = time.Time{}
 	}
 	switch {
 	case c.Health != engine.Unhealthy:
-		c.Sick = time.Time{}
+		c.UnhealthySince = time.Time{}
 	case e.c != nil && e.c.Health == engine.Unhealthy && e.c.Started.Equal(c.Started):
-		c.Sick = e.c.Sick
+		c.UnhealthySince = e.c.UnhealthySince
 	default:
-		c.Sick = now
+		c.UnhealthySince = now
 	}
-	t := b.tally(c.Name)
+	t := b.countersOf(c.Name)
 	for i, n := range e.early {
 		t.counts[i] += n
 	}
 	e.early = engine.Counts{}
 	c.Events = t.counts
-	c.Freshness = b.freshness(now, e.c, c)
+	c.ImageStatus = b.imageStatus(now, e.c, c)
 	if e.c != nil && reflect.DeepEqual(e.c, c) {
 		return // what has not changed keeps its pointer, and is no news
 	}
@@ -139,28 +139,28 @@ func (b *Store) show(now time.Time, e *entry, c *engine.Container) {
 		b.order = nil
 	}
 	if e.c == nil || e.c.Name != c.Name {
-		t.bearers, t.gone = t.bearers+1, time.Time{}
+		t.containers, t.removedAt = t.containers+1, time.Time{}
 		if e.c != nil {
-			b.desert(e.c.Name, now)
+			b.releaseName(e.c.Name, now)
 		}
 	}
 	e.c, b.changed = c, true
 }
 
-// follow has what passes without an event, or gave no answer, looked at again
+// addAfter has what passes without an event, or gave no answer, looked at again
 // after 0.5, 1, 2, … 30 s.
-func (b *Store) follow(now time.Time, id string, e *entry) {
-	e.pause = min(max(2*e.pause, FollowFirst), FollowMost)
+func (b *Store) addAfter(now time.Time, id string, e *entry) {
+	e.pause = min(max(2*e.pause, RecheckFirst), RecheckMax)
 	at := now.Add(e.pause)
 	b.later[id] = at
-	if b.soonest.IsZero() || at.Before(b.soonest) {
-		b.soonest = at
+	if b.nextDue.IsZero() || at.Before(b.nextDue) {
+		b.nextDue = at
 	}
 }
 
-func (b *Store) unfollow(id string) {
+func (b *Store) forget(id string) {
 	if delete(b.later, id); len(b.later) == 0 {
-		b.soonest = time.Time{}
+		b.nextDue = time.Time{}
 	}
 }
 
@@ -172,7 +172,7 @@ func (b *Store) Refresh(id string, w chan<- *engine.Container) {
 		b.replies = append(b.replies, func() { w <- nil })
 		return
 	}
-	b.outdate(e)
+	b.invalidate(e)
 	e.waiters = append(e.waiters, w)
 	b.enqueue(id, e)
 }
@@ -187,13 +187,13 @@ func (b *Store) Acting(id string, is bool) {
 
 // Step does what is due and reports the ids to inspect, at most free of them.
 func (b *Store) Step(now time.Time, free int) (ids []string) {
-	b.remind(now)
-	for id, s := range b.suspects {
+	b.addDue(now)
+	for id, s := range b.driftCandidates {
 		if now.Sub(s.listed) >= DriftSlack {
 			if s.confirmed {
 				b.Drifts++
 			}
-			delete(b.suspects, id)
+			delete(b.driftCandidates, id)
 		}
 	}
 	hung := 0 // those that did not answer last time have half the places
@@ -233,18 +233,18 @@ func weight(hung bool) int {
 	return 0
 }
 
-// remind enqueues what is to be inspected again by now.
-func (b *Store) remind(now time.Time) {
-	if b.soonest.IsZero() || now.Before(b.soonest) {
+// addDue enqueues what is to be inspected again by now.
+func (b *Store) addDue(now time.Time) {
+	if b.nextDue.IsZero() || now.Before(b.nextDue) {
 		return
 	}
-	b.soonest = time.Time{}
+	b.nextDue = time.Time{}
 	for id, at := range b.later {
 		if !now.Before(at) {
 			delete(b.later, id)
 			b.enqueue(id, b.entries[id])
-		} else if b.soonest.IsZero() || at.Before(b.soonest) {
-			b.soonest = at
+		} else if b.nextDue.IsZero() || at.Before(b.nextDue) {
+			b.nextDue = at
 		}
 	}
 }
@@ -265,8 +265,8 @@ func (b *Store) next() time.Time {
 			next = t
 		}
 	}
-	sooner(b.soonest)
-	for _, s := range b.suspects {
+	sooner(b.nextDue)
+	for _, s := range b.driftCandidates {
 		sooner(s.listed.Add(DriftSlack))
 	}
 	if b.syncing {

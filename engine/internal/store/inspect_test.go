@@ -15,7 +15,7 @@ func TestLaw5AnswerFromBeforeTheLastEventIsNotPublished(t *testing.T) {
 	stale := l.inspect("a") // still running
 	l.happens("a", "die", "1")
 	l.Inspected(l.now, "a", mark, stale, true)
-	if got := l.get("a"); got.Ending != engine.NotEnded {
+	if got := l.get("a"); got.ExitCause != engine.CauseNone {
 		t.Errorf("a stale answer was published: %+v", got)
 	}
 	again := l.ask()
@@ -72,7 +72,7 @@ func TestAsManyAreAskedAsAreFree(t *testing.T) {
 
 // Law 8: a container whose inspect hangs costs the others nothing.
 func TestLaw8WedgedContainerHoldsUpNothing(t *testing.T) {
-	l := newLedger(t)
+	l := newHarness(t)
 	for _, id := range []string{"a", "b", "wedged"} {
 		l.put(id)
 	}
@@ -81,17 +81,17 @@ func TestLaw8WedgedContainerHoldsUpNothing(t *testing.T) {
 	marks := l.ask()
 	l.answer("a", marks["a"])
 	l.answer("b", marks["b"])
-	l.pass(SyncPatience - time.Millisecond)
+	l.pass(SyncTimeout - time.Millisecond)
 	l.ask()
 	if !l.syncing {
-		t.Error("the picture was complete before all was told")
+		t.Error("the snapshot was complete before all was told")
 	}
 	if next := l.next(); !next.Equal(l.now.Add(time.Millisecond)) {
 		t.Errorf("next look in %v, want when patience ends", next.Sub(l.now))
 	}
 	l.pass(time.Millisecond)
 	l.ask()
-	if p := l.Picture(); !p.Connected || p.Get("wedged") == nil || p.Get("wedged").Inspected || !p.Get("a").Inspected {
+	if p := l.Snapshot(); !p.Connected || p.Get("wedged") == nil || p.Get("wedged").Inspected || !p.Get("a").Inspected {
 		t.Fatalf("want all there, only the wedged one not inspected: %+v", p)
 	}
 	l.happens("a", "die", "1") // and life goes on
@@ -108,7 +108,7 @@ func TestUnansweredIsAskedAgainLater(t *testing.T) {
 		wait *= time.Millisecond
 		l.Inspected(l.now, "a", mark, nil, false)
 		c := l.get("a")
-		if c.Inspected || c.State != engine.Running || c.Name != "a" || !c.Started.Equal(before.Started) || c.Ending != engine.EndedSelf {
+		if c.Inspected || c.State != engine.Running || c.Name != "a" || !c.Started.Equal(before.Started) || c.ExitCause != engine.CauseSelf {
 			t.Fatalf("what was known is not kept, marked as not inspected: %+v", c)
 		}
 		if next := l.next(); !next.Equal(l.now.Add(wait)) {
@@ -129,7 +129,7 @@ func TestUnansweredIsAskedAgainLater(t *testing.T) {
 		t.Error("it is still followed")
 	}
 	if !before.Inspected {
-		t.Error("the older picture changed")
+		t.Error("the older snapshot changed")
 	}
 }
 
@@ -179,8 +179,8 @@ func TestCreatedContainerIsFollowedForTenMinutes(t *testing.T) {
 		}
 		l.look()
 	}
-	if age := l.engineNow().Sub(l.truth["a"].Created); age < firstStartReach || age > firstStartReach+FollowMost {
-		t.Errorf("it was followed for %v, want %v", age, firstStartReach)
+	if age := l.engineNow().Sub(l.truth["a"].Created); age < firstStartWindow || age > firstStartWindow+RecheckMax {
+		t.Errorf("it was followed for %v, want %v", age, firstStartWindow)
 	}
 	if looks < 20 {
 		t.Errorf("it was looked at %d times", looks)
@@ -195,8 +195,8 @@ func TestBeingStoppedIsFollowed(t *testing.T) {
 	l := watching(t, "a")
 	l.happens("a", "kill", "15")
 	l.look()
-	if next := l.next(); !next.Equal(l.now.Add(FollowFirst)) {
-		t.Errorf("looked at again in %v, want %v", next.Sub(l.now), FollowFirst)
+	if next := l.next(); !next.Equal(l.now.Add(RecheckFirst)) {
+		t.Errorf("looked at again in %v, want %v", next.Sub(l.now), RecheckFirst)
 	}
 	for range 20 { // it ignores the signal
 		l.pass(30 * time.Second)
@@ -213,8 +213,8 @@ func TestFollowingStartsAnewAfterItHasPassed(t *testing.T) {
 		l.truth["a"].State = engine.Restarting
 		l.happens("a", "update", "")
 		l.look()
-		if next := l.next(); !next.Equal(l.now.Add(FollowFirst)) {
-			t.Errorf("looked at again in %v, want %v", next.Sub(l.now), FollowFirst)
+		if next := l.next(); !next.Equal(l.now.Add(RecheckFirst)) {
+			t.Errorf("looked at again in %v, want %v", next.Sub(l.now), RecheckFirst)
 		}
 		l.happens("a", "start", "")
 		l.look()
@@ -230,7 +230,7 @@ func TestInspectThatFindsNothingRemoves(t *testing.T) {
 	l.wantStates(map[string]engine.State{"b": engine.Exited})
 }
 
-func TestFreshLookIsRepliedToOnceItIsInThePicture(t *testing.T) {
+func TestFreshLookIsRepliedToOnceItIsInTheSnapshot(t *testing.T) {
 	l := watching(t, "a")
 	l.happens("a", "pause", "")
 	mark, stale := l.ask()["a"], l.inspect("a")
@@ -243,7 +243,7 @@ func TestFreshLookIsRepliedToOnceItIsInThePicture(t *testing.T) {
 	l.look()
 	l.deliver()
 	if c := <-fresh; c != l.get("a") {
-		t.Errorf("replied %+v, the picture shows %+v", c, l.get("a"))
+		t.Errorf("replied %+v, the snapshot shows %+v", c, l.get("a"))
 	}
 
 	l.Refresh("a", fresh)
@@ -261,7 +261,7 @@ func TestFreshLookIsRepliedToOnceItIsInThePicture(t *testing.T) {
 }
 
 // deliver replies as the loop does.
-func (l *ledger) deliver() {
+func (l *harness) deliver() {
 	for _, reply := range l.replies {
 		reply()
 	}
@@ -273,33 +273,33 @@ func TestSicknessIsKnownSinceItWasSeen(t *testing.T) {
 	l.truth["a"].HealthCheck, l.truth["a"].Health = true, engine.Unhealthy
 	l.happens("a", "health_status: unhealthy", "")
 	l.look()
-	first := l.get("a").Sick
+	first := l.get("a").UnhealthySince
 	if !first.Equal(l.now) {
 		t.Errorf("sick since %s, want since %s", first, l.now)
 	}
 	l.pass(time.Minute)
 	l.happens("a", "update", "")
 	l.look()
-	if got := l.get("a").Sick; !got.Equal(first) {
+	if got := l.get("a").UnhealthySince; !got.Equal(first) {
 		t.Errorf("another look: sick since %s, want %s still", got, first)
 	}
 	l.happens("a", "restart", "")
 	l.truth["a"].Started = l.truth["a"].Started.Add(time.Minute)
 	l.look()
-	if got := l.get("a").Sick; !got.Equal(l.now) {
+	if got := l.get("a").UnhealthySince; !got.Equal(l.now) {
 		t.Errorf("another run: sick since %s, want %s", got, l.now)
 	}
 	l.truth["a"].Health = engine.Healthy
 	l.happens("a", "health_status: healthy", "")
 	l.look()
-	if got := l.get("a").Sick; !got.IsZero() {
+	if got := l.get("a").UnhealthySince; !got.IsZero() {
 		t.Errorf("healthy, and sick since %s", got)
 	}
 }
 
 // restartedUnheard returns a ledger that heard a container being told to stop, and
 // not that it died and was started again.
-func restartedUnheard(t *testing.T) *ledger {
+func restartedUnheard(t *testing.T) *harness {
 	l := watching(t, "a")
 	l.pass(time.Minute)
 	l.happens("a", "kill", "15")
@@ -313,13 +313,13 @@ func TestAStopBeforeTheStartIsNoneOfThisRun(t *testing.T) {
 	l := restartedUnheard(t)
 	l.happens("a", "update", "")
 	l.look()
-	if c := l.get("a"); !c.Stopping.IsZero() {
-		t.Errorf("it runs since %s, and was told to stop at %s", c.Started, c.Stopping)
+	if c := l.get("a"); !c.StopSeenAt.IsZero() {
+		t.Errorf("it runs since %s, and was told to stop at %s", c.Started, c.StopSeenAt)
 	}
 	l.happens("a", "die", "1")
 	l.look()
-	if got := l.get("a").Ending; got != engine.EndedSelf {
-		t.Errorf("it ended as %q, want %q", got, engine.EndedSelf)
+	if got := l.get("a").ExitCause; got != engine.CauseSelf {
+		t.Errorf("it ended as %q, want %q", got, engine.CauseSelf)
 	}
 }
 
@@ -328,8 +328,8 @@ func TestADeathOfARunWhoseStartWasLostIsNoStop(t *testing.T) {
 	l.pass(time.Minute)
 	l.happens("a", "die", "1")
 	l.look()
-	if got := l.get("a").Ending; got != engine.EndedUnknown {
-		t.Errorf("it ended as %q, want %q", got, engine.EndedUnknown)
+	if got := l.get("a").ExitCause; got != engine.CauseUnknown {
+		t.Errorf("it ended as %q, want %q", got, engine.CauseUnknown)
 	}
 }
 
@@ -340,7 +340,7 @@ func TestNoHealthIsShownOfWhatAListCallsDown(t *testing.T) {
 	l.Inspected(l.now, "a", l.ask()["a"], nil, false) // it hangs
 	l.silently("a", "die", "1")
 	l.ListAnswered(l.now, l.now, l.items())
-	if c := l.get("a"); c.State != engine.Exited || c.Health != engine.NoHealth || !c.Sick.IsZero() {
-		t.Errorf("%s, %q, sick since %s", c.State, c.Health, c.Sick)
+	if c := l.get("a"); c.State != engine.Exited || c.Health != engine.NoHealth || !c.UnhealthySince.IsZero() {
+		t.Errorf("%s, %q, sick since %s", c.State, c.Health, c.UnhealthySince)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"defib/engine"
 )
 
-// suspect is a difference between picture and list that no event explains.
-type suspect struct {
+// driftCandidate is a difference between snapshot and list that no event explains.
+type driftCandidate struct {
 	listed    time.Time
 	before    *engine.Container // nil: it was missing
 	confirmed bool
@@ -32,23 +32,23 @@ func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
 	present := make(map[string]bool, len(list))
 	for _, s := range list {
 		present[s.ID] = true
-		missed, late := b.missed[s.ID]
-		if _, dead := b.tombs[s.ID]; dead || late && !asked.After(missed) {
+		missed, late := b.notFound[s.ID]
+		if _, dead := b.tombstones[s.ID]; dead || late && !asked.After(missed) {
 			continue
 		}
 		e := b.entries[s.ID]
 		switch {
 		case e == nil:
 			e = b.add(s.ID)
-			b.suspect(s.ID, e, asked)
+			b.suspectDrift(s.ID, e, asked)
 		case e.c != nil && e.c.Inspected && s.Differs(e.c):
 			if e.c.State != s.State || e.c.Name != s.Name {
-				b.suspect(s.ID, e, asked)
+				b.suspectDrift(s.ID, e, asked)
 			}
 		case e.c != nil && e.c.Inspected && !b.syncing && e.confirmed(now, asked, s):
 			continue
 		}
-		b.glance(now, e, s)
+		b.applyListItem(now, e, s)
 		if _, follows := b.later[s.ID]; e.hung && follows {
 			continue // an inspect that fails asks for a list, which must not ask for the inspect
 		}
@@ -56,15 +56,15 @@ func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
 	}
 	for id, e := range b.entries {
 		if !present[id] && e.lastEvent.Before(asked) {
-			b.suspect(id, e, asked)
+			b.suspectDrift(id, e, asked)
 			b.remove(id, now)
-			if s := b.suspects[id]; s != nil {
+			if s := b.driftCandidates[id]; s != nil {
 				s.confirmed = true
 			}
 		}
 	}
 	if b.syncing && b.syncBy.IsZero() {
-		b.syncBy = now.Add(SyncPatience)
+		b.syncBy = now.Add(SyncTimeout)
 	}
 	b.tidy(now)
 }
@@ -81,41 +81,41 @@ func (e *entry) confirmed(now, asked time.Time, s ListItem) bool {
 	return true
 }
 
-// glance takes from a line of a list what is not known better. After a gap even
+// applyListItem takes from a line of a list what is not known better. After a gap even
 // what an inspect said may be stale.
-func (b *Store) glance(now time.Time, e *entry, s ListItem) {
+func (b *Store) applyListItem(now time.Time, e *entry, s ListItem) {
 	switch {
 	case e.c == nil:
-		b.show(now, e, s.Container())
+		b.update(now, e, s.Container())
 	case !e.c.Inspected || b.syncing && s.Differs(e.c):
 		c := *e.c
 		c.Inspected, c.State, c.Name = false, s.State, s.Name
 		if c.State != engine.Running {
 			c.Health, c.HealthOutput = engine.NoHealth, ""
 		}
-		b.show(now, e, &c)
+		b.update(now, e, &c)
 	}
 }
 
-// suspect notes a difference that no event explains. The engine passes through
+// suspectDrift notes a difference that no event explains. The engine passes through
 // some states without an event: those explain themselves.
-func (b *Store) suspect(id string, e *entry, asked time.Time) {
-	passing := e.c != nil && (e.c.State == engine.Restarting || e.c.State == engine.Removing || !e.c.Stopping.IsZero())
+func (b *Store) suspectDrift(id string, e *entry, asked time.Time) {
+	passing := e.c != nil && (e.c.State == engine.Restarting || e.c.State == engine.Removing || !e.c.StopSeenAt.IsZero())
 	if b.syncing || passing || asked.Sub(e.lastEvent) < DriftSlack {
 		return
 	}
-	b.suspects[id] = &suspect{listed: asked, before: e.c}
+	b.driftCandidates[id] = &driftCandidate{listed: asked, before: e.c}
 }
 
-// sameFace reports whether two descriptions agree in what drift is judged by.
-func sameFace(a, c *engine.Container) bool {
+// sameState reports whether two descriptions agree in what drift is judged by.
+func sameState(a, c *engine.Container) bool {
 	if a == nil || c == nil {
 		return a == c
 	}
 	return a.State == c.State && a.Name == c.Name
 }
 
-// synced makes the picture current again. If the engine had gone, what it
+// synced makes the snapshot current again. If the engine had gone, what it
 // stopped means nothing by it: unless a container came through unharmed, since
 // an engine that goes stops them all.
 func (b *Store) synced(now time.Time) {
@@ -123,12 +123,12 @@ func (b *Store) synced(now time.Time) {
 	b.syncing, b.gone = false, false
 	for id, e := range b.entries {
 		if _, asking := b.asking[id]; asking || e.queued {
-			b.doubt(now, e) // it hangs: what is known of it is from before the gap
+			b.markStale(now, e) // it hangs: what is known of it is from before the gap
 		}
 		if engineGone && e.c != nil && b.byEngine(e) {
-			e.run.ending = engine.EndedEngine
+			e.run.cause = engine.CauseEngine
 			c := *e.c
-			b.show(now, e, &c)
+			b.update(now, e, &c)
 		}
 	}
 	if b.first.IsZero() {
@@ -143,7 +143,7 @@ func (b *Store) synced(now time.Time) {
 // came back, which stops what outlived it before it answers again.
 func (b *Store) byEngine(e *entry) bool {
 	lost := b.engineTime(b.lost)
-	return e.run.ending == engine.EndedStopped && e.run.died.After(lost.Add(-shutdownReach)) && e.c.Started.Before(lost)
+	return e.run.cause == engine.CauseStopped && e.run.died.After(lost.Add(-shutdownWindow)) && e.c.Started.Before(lost)
 }
 
 // engineTime turns a moment on our clock into one on the engine's.

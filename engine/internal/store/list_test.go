@@ -101,52 +101,52 @@ func TestListThatLagsChangesNothing(t *testing.T) {
 func TestLaw5DriftIsWhatNoEventExplains(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
-		after func(l *ledger) // a is running, an hour after the first picture
+		after func(l *harness) // a is running, an hour after the first snapshot
 		want  int
 	}{
-		{"nothing happened", func(*ledger) {}, 0},
-		{"another state", func(l *ledger) { l.silently("a", "die", "1") }, 1},
-		{"another name", func(l *ledger) { l.silently("a", "rename", "b") }, 1},
-		{"a container more", func(l *ledger) { l.put("b") }, 1},
-		{"a container less", func(l *ledger) { l.silently("a", "destroy", "") }, 1},
-		{"two differences", func(l *ledger) { l.silently("a", "die", "1"); l.put("b") }, 2},
-		{"another health, which the engine changes silently", func(l *ledger) {
+		{"nothing happened", func(*harness) {}, 0},
+		{"another state", func(l *harness) { l.silently("a", "die", "1") }, 1},
+		{"another name", func(l *harness) { l.silently("a", "rename", "b") }, 1},
+		{"a container more", func(l *harness) { l.put("b") }, 1},
+		{"a container less", func(l *harness) { l.silently("a", "destroy", "") }, 1},
+		{"two differences", func(l *harness) { l.silently("a", "die", "1"); l.put("b") }, 2},
+		{"another health, which the engine changes silently", func(l *harness) {
 			l.truth["a"].HealthCheck, l.truth["a"].Health = true, engine.Unhealthy
 		}, 0},
-		{"an event a second before the list", func(l *ledger) {
+		{"an event a second before the list", func(l *harness) {
 			l.happens("a", "update", "")
 			l.look()
 			l.pass(time.Second)
 			l.silently("a", "die", "1")
 		}, 0},
-		{"an event long before the list", func(l *ledger) {
+		{"an event long before the list", func(l *harness) {
 			l.happens("a", "update", "")
 			l.look()
 			l.pass(3 * time.Second)
 			l.silently("a", "die", "1")
 		}, 1},
-		{"an event a second after the list", func(l *ledger) {
+		{"an event a second after the list", func(l *harness) {
 			l.held = true
 			l.happens("a", "die", "1")
 			l.sync()
 			l.pass(time.Second)
 			l.hear()
 		}, 0},
-		{"a creation that is told a second after the list", func(l *ledger) {
+		{"a creation that is told a second after the list", func(l *harness) {
 			l.held = true
 			l.happens("b", "create", "")
 			l.sync()
 			l.pass(time.Second)
 			l.hear()
 		}, 0},
-		{"a destruction that is told a second after the list", func(l *ledger) {
+		{"a destruction that is told a second after the list", func(l *harness) {
 			l.held = true
 			l.happens("a", "destroy", "")
 			l.sync()
 			l.pass(time.Second)
 			l.hear()
 		}, 0},
-		{"a destruction that an inspect tells before the event does", func(l *ledger) {
+		{"a destruction that an inspect tells before the event does", func(l *harness) {
 			l.held = true
 			l.happens("a", "die", "0")
 			l.list()
@@ -155,26 +155,26 @@ func TestLaw5DriftIsWhatNoEventExplains(t *testing.T) {
 			l.pass(time.Second)
 			l.hear()
 		}, 0},
-		{"a policy restart that fails, which the engine does not tell", func(l *ledger) {
+		{"a policy restart that fails, which the engine does not tell", func(l *harness) {
 			l.happens("a", "die", "1")
 			l.truth["a"].State = engine.Restarting
 			l.look()
 			l.pass(3 * time.Second)
 			l.truth["a"].State = engine.Exited
 		}, 0},
-		{"being removed", func(l *ledger) {
+		{"being removed", func(l *harness) {
 			l.truth["a"].State = engine.Removing
 			l.happens("a", "update", "")
 			l.look()
 			l.pass(3 * time.Second)
 			l.silently("a", "destroy", "")
 		}, 0},
-		{"a list that errs", func(l *ledger) {
+		{"a list that errs", func(l *harness) {
 			wrong := l.items()
 			wrong[0].State = "exited"
 			l.ListAnswered(l.now, l.now, wrong)
 		}, 0},
-		{"the stream was cut", func(l *ledger) {
+		{"the stream was cut", func(l *harness) {
 			l.silently("a", "die", "1")
 			l.sync()
 			l.cut()
@@ -214,8 +214,8 @@ func TestDriftThatNoInspectConfirmsIsNone(t *testing.T) {
 	l.Inspected(l.now, "a", l.ask()["a"], nil, false)
 	l.pass(DriftSlack)
 	l.ask()
-	if l.Drifts != 0 || len(l.suspects) != 0 {
-		t.Errorf("drift %d, %d suspects", l.Drifts, len(l.suspects))
+	if l.Drifts != 0 || len(l.driftCandidates) != 0 {
+		t.Errorf("drift %d, %d suspects", l.Drifts, len(l.driftCandidates))
 	}
 }
 
@@ -272,7 +272,7 @@ func TestLaw5RunsThatNoEventToldOfAreFoundByTheNextList(t *testing.T) {
 					if !got.Started.Equal(want.Started) || !got.Finished.Equal(want.Finished) {
 						t.Errorf("started %v, finished %v, want %v, %v", got.Started, got.Finished, want.Started, want.Finished)
 					}
-					if len(l.suspects) > 0 {
+					if len(l.driftCandidates) > 0 {
 						t.Error("it may count as drift, which the name and the state are judged by")
 					}
 				})
@@ -283,9 +283,9 @@ func TestLaw5RunsThatNoEventToldOfAreFoundByTheNextList(t *testing.T) {
 
 // An answer tells of some moment between the question and itself.
 func TestLaw5RunsThatNoEventToldOfAreFoundDespiteLateAnswers(t *testing.T) {
-	restart := func(l *ledger) { l.play("(die 0), (start)") }
-	for name, late := range map[string]func(l *ledger){
-		"an inspect is answered after the restart": func(l *ledger) {
+	restart := func(l *harness) { l.play("(die 0), (start)") }
+	for name, late := range map[string]func(l *harness){
+		"an inspect is answered after the restart": func(l *harness) {
 			l.happens("c", "update", "")
 			mark, was := l.ask()["c"], l.inspect("c")
 			l.pass(time.Second)
@@ -295,7 +295,7 @@ func TestLaw5RunsThatNoEventToldOfAreFoundDespiteLateAnswers(t *testing.T) {
 			l.pass(25 * time.Second)
 			l.sync()
 		},
-		"a list is answered after the restart": func(l *ledger) {
+		"a list is answered after the restart": func(l *harness) {
 			asked, was := l.now, l.items()
 			l.pass(time.Second)
 			restart(l)
@@ -304,7 +304,7 @@ func TestLaw5RunsThatNoEventToldOfAreFoundDespiteLateAnswers(t *testing.T) {
 			l.pass(25 * time.Second)
 			l.sync()
 		},
-		"a list is asked for after the restart and made late": func(l *ledger) {
+		"a list is asked for after the restart and made late": func(l *harness) {
 			l.list()
 			l.pass(time.Second)
 			restart(l)
@@ -313,7 +313,7 @@ func TestLaw5RunsThatNoEventToldOfAreFoundDespiteLateAnswers(t *testing.T) {
 			l.ListAnswered(l.now, asked, l.items())
 			l.look()
 		},
-		"a list lags behind": func(l *ledger) {
+		"a list lags behind": func(l *harness) {
 			was := l.items()
 			restart(l)
 			l.pass(listLag / 2)
@@ -366,44 +366,44 @@ func TestFailedListAnswersNothing(t *testing.T) {
 	l.pass(time.Minute)
 	l.ListAsked()
 	l.ListFailed()
-	if l.listing || !l.Picture().Listed.Equal(listed) {
-		t.Errorf("listed %v, want %v", l.Picture().Listed, listed)
+	if l.listing || !l.Snapshot().Listed.Equal(listed) {
+		t.Errorf("listed %v, want %v", l.Snapshot().Listed, listed)
 	}
 	l.wantStates(map[string]engine.State{"a": engine.Running})
 }
 
-func TestPictureSaysWhetherItIsCurrent(t *testing.T) {
-	l := newLedger(t)
+func TestSnapshotSaysWhetherItIsCurrent(t *testing.T) {
+	l := newHarness(t)
 	l.put("a")
 	l.open()
 	l.list()
 	marks := l.ask()
-	if p := l.Picture(); p.Connected || !p.First.IsZero() {
+	if p := l.Snapshot(); p.Connected || !p.First.IsZero() {
 		t.Errorf("before the inspects: %+v", p)
 	}
 	l.pass(time.Second)
 	l.answer("a", marks["a"])
 	l.ask()
-	p := l.Picture()
+	p := l.Snapshot()
 	if !p.Connected || !p.First.Equal(l.engineNow()) || !p.Lost.IsZero() || !p.Listed.Equal(l.now.Add(-time.Second)) {
 		t.Errorf("complete: %+v", p)
 	}
 	lost := l.now
 	l.cut()
-	if p := l.Picture(); p.Connected || !p.Lost.Equal(lost) || p.Get("a") == nil {
+	if p := l.Snapshot(); p.Connected || !p.Lost.Equal(lost) || p.Get("a") == nil {
 		t.Errorf("cut: %+v", p)
 	}
 	l.pass(time.Minute)
-	l.cut() // a connection that did not come to a picture
-	if p := l.Picture(); !p.Lost.Equal(lost) {
+	l.cut() // a connection that did not come to a snapshot
+	if p := l.Snapshot(); !p.Lost.Equal(lost) {
 		t.Errorf("lost at %v, want %v: when the last good one ended", p.Lost, lost)
 	}
 	l.open()
-	if p := l.Picture(); p.Connected {
+	if p := l.Snapshot(); p.Connected {
 		t.Error("connected before the list")
 	}
 	l.sync()
-	if q := l.Picture(); !q.Connected || !q.Lost.IsZero() || !q.First.Equal(p.First) {
+	if q := l.Snapshot(); !q.Connected || !q.Lost.IsZero() || !q.First.Equal(p.First) {
 		t.Errorf("back: %+v", q)
 	}
 }

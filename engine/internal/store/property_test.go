@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var seedFlag = flag.Uint64("seed", 0, "play this seed only in the property tests of the picture")
+var seedFlag = flag.Uint64("seed", 0, "play this seed only in the property tests of the snapshot")
 
 // seeds are the same in each run but for the last ones.
 func seeds() []uint64 {
@@ -25,9 +25,9 @@ func seeds() []uint64 {
 	return all
 }
 
-// Law 5: two seconds after the engine went quiet the picture equals its list,
+// Law 5: two seconds after the engine went quiet the snapshot equals its list,
 // except for what the engine changes without an event.
-func TestLaw5PictureEqualsTruthTwoSecondsAfterQuiet(t *testing.T) {
+func TestLaw5SnapshotEqualsTruthTwoSecondsAfterQuiet(t *testing.T) {
 	for _, seed := range seeds() {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			w := newWorld(t, seed, false)
@@ -44,8 +44,8 @@ func TestLaw5PictureEqualsTruthTwoSecondsAfterQuiet(t *testing.T) {
 	}
 }
 
-// Law 5: after any fault the picture heals itself.
-func TestLaw5PictureHealsAfterFaults(t *testing.T) {
+// Law 5: after any fault the snapshot heals itself.
+func TestLaw5SnapshotHealsAfterFaults(t *testing.T) {
 	for _, seed := range seeds() {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			w := newWorld(t, seed, true)

@@ -9,7 +9,7 @@ import (
 
 func TestEngineShutdownIsNotAStop(t *testing.T) {
 	// shutdown is what dockerd does to every container before it ends.
-	shutdown := func(l *ledger) {
+	shutdown := func(l *harness) {
 		for _, id := range []string{"a", "b"} {
 			l.happens(id, "kill", "15")
 			l.happens(id, "die", "0")
@@ -19,21 +19,21 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name string
-		play func(l *ledger)
-		want engine.Ending
+		play func(l *harness)
+		want engine.ExitCause
 	}{
-		{"the engine shuts down", func(l *ledger) {
+		{"the engine shuts down", func(l *harness) {
 			shutdown(l)
 			l.pass(2 * time.Second)
 			l.cut()
 			l.replaced()
-		}, engine.EndedEngine},
-		{"its last events come with the end of the stream", func(l *ledger) {
+		}, engine.CauseEngine},
+		{"its last events come with the end of the stream", func(l *harness) {
 			shutdown(l)
 			l.cut()
 			l.replaced()
-		}, engine.EndedEngine},
-		{"the first connection to the new engine breaks", func(l *ledger) {
+		}, engine.CauseEngine},
+		{"the first connection to the new engine breaks", func(l *harness) {
 			shutdown(l)
 			l.pass(2 * time.Second)
 			l.cut()
@@ -43,19 +43,19 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.happens("a", "update", "") // which makes it known to the new engine
 			l.cut()
 			l.pass(time.Second)
-		}, engine.EndedEngine},
-		{"they were stopped more than a minute before", func(l *ledger) {
+		}, engine.CauseEngine},
+		{"they were stopped more than a minute before", func(l *harness) {
 			shutdown(l)
 			l.pass(61 * time.Second)
 			l.cut()
 			l.replaced()
-		}, engine.EndedStopped},
-		{"only the stream was cut", func(l *ledger) {
+		}, engine.CauseStopped},
+		{"only the stream was cut", func(l *harness) {
 			shutdown(l)
 			l.pass(2 * time.Second)
 			l.cut()
-		}, engine.EndedStopped},
-		{"another container came through unharmed", func(l *ledger) {
+		}, engine.CauseStopped},
+		{"another container came through unharmed", func(l *harness) {
 			l.happens("survivor", "create", "")
 			l.happens("survivor", "start", "")
 			l.look()
@@ -63,8 +63,8 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.pass(2 * time.Second)
 			l.cut()
 			l.replaced()
-		}, engine.EndedStopped},
-		{"another container was started by the new engine", func(l *ledger) {
+		}, engine.CauseStopped},
+		{"another container was started by the new engine", func(l *harness) {
 			l.happens("other", "create", "")
 			l.happens("other", "start", "")
 			shutdown(l)
@@ -74,21 +74,21 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.replaced()
 			l.pass(5 * time.Second)
 			l.silently("other", "start", "")
-		}, engine.EndedEngine},
-		{"the engine was killed, and stops them as it comes back", func(l *ledger) {
+		}, engine.CauseEngine},
+		{"the engine was killed, and stops them as it comes back", func(l *harness) {
 			l.happens("a", "update", "") // by which the new engine is told from the old
 			l.cut()
 			l.replaced()
 			l.pass(2 * time.Minute)
 			shutdown(l)
-		}, engine.EndedEngine},
-		{"so it does, and nothing had ever happened before", func(l *ledger) {
+		}, engine.CauseEngine},
+		{"so it does, and nothing had ever happened before", func(l *harness) {
 			l.cut()
 			l.replaced()
 			l.pass(2 * time.Minute)
 			shutdown(l)
-		}, engine.EndedEngine},
-		{"the new engine started them, and somebody stopped them", func(l *ledger) {
+		}, engine.CauseEngine},
+		{"the new engine started them, and somebody stopped them", func(l *harness) {
 			shutdown(l)
 			l.cut()
 			l.replaced()
@@ -96,14 +96,14 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.happens("a", "start", "")
 			l.happens("b", "start", "")
 			shutdown(l)
-		}, engine.EndedStopped},
-		{"they crashed before", func(l *ledger) {
+		}, engine.CauseStopped},
+		{"they crashed before", func(l *harness) {
 			l.happens("a", "die", "1")
 			l.happens("b", "die", "1")
 			l.look()
 			l.cut()
 			l.replaced()
-		}, engine.EndedSelf},
+		}, engine.CauseSelf},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := watching(t, "a", "b")
@@ -113,7 +113,7 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 			l.open()
 			l.sync()
 			for _, id := range []string{"a", "b"} {
-				if got := l.get(id).Ending; got != tc.want {
+				if got := l.get(id).ExitCause; got != tc.want {
 					t.Errorf("%s: %q, want %q", id, got, tc.want)
 				}
 			}

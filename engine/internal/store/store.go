@@ -1,5 +1,5 @@
 // Package store keeps what is known of an engine's containers: events, lines of lists
-// and inspects go in; pictures, and what to inspect next, come out. It does no I/O and
+// and inspects go in; snapshots, and what to inspect next, come out. It does no I/O and
 // is told the time.
 package store
 
@@ -23,15 +23,15 @@ const (
 	DriftSlack = 2 * time.Second
 	// How far a list may lag behind the engine's own inspects.
 	listLag = time.Second
-	// How long after the list the first picture waits for inspects that hang.
-	SyncPatience = 2 * time.Second
+	// How long after the list the first snapshot waits for inspects that hang.
+	SyncTimeout = 2 * time.Second
 
 	// A container that was created is looked at again for so long: whoever means to
 	// start it does so by then, compose too, which waits for what it depends on.
-	firstStartReach = 10 * time.Minute
+	firstStartWindow = 10 * time.Minute
 
-	FollowFirst = 500 * time.Millisecond
-	FollowMost  = 30 * time.Second
+	RecheckFirst = 500 * time.Millisecond
+	RecheckMax   = 30 * time.Second
 )
 
 // Event is a container event as the engine sent it.
@@ -45,7 +45,7 @@ type Event struct {
 	At      time.Time // on the engine's clock
 }
 
-// entry is what the book knows of one container.
+// entry is what the store knows of one container.
 type entry struct {
 	c         *engine.Container // nil until the engine described it
 	run       run
@@ -64,22 +64,22 @@ type entry struct {
 	waiters []chan<- *engine.Container
 }
 
-// Store is the ledger of one engine: events, lists and inspects go in, pictures
+// Store is the ledger of one engine: events, lists and inspects go in, snapshots
 // come out. It does no I/O and is told the time; one goroutine owns it.
 type Store struct {
-	entries  map[string]*entry
-	order    []*entry             // all that are described, sorted by id; nil: to be sorted again
-	named    []*entry             // of these one per name, sorted by it
-	queue    []string             // ids to inspect, oldest news first
-	later    map[string]time.Time // ids to inspect again without news
-	soonest  time.Time            // none in later is due before; zero: there is none
-	asking   map[string]bool      // ids whose inspect is asked for and not answered: whether the last one hung
-	tallies  map[string]*tally
-	projects map[string]time.Time
-	tombs    map[string]time.Time // destroyed lately: a list may still hold them
-	missed   map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
-	suspects map[string]*suspect
-	images   images
+	entries         map[string]*entry
+	order           []*entry             // all that are described, sorted by id; nil: to be sorted again
+	named           []*entry             // of these one per name, sorted by it
+	queue           []string             // ids to inspect, oldest news first
+	later           map[string]time.Time // ids to inspect again without news
+	nextDue         time.Time            // none in later is due before; zero: there is none
+	asking          map[string]bool      // ids whose inspect is asked for and not answered: whether the last one hung
+	counters        map[string]*nameCounters
+	projects        map[string]time.Time
+	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
+	notFound        map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
+	driftCandidates map[string]*driftCandidate
+	images          images
 
 	announcesStops bool      // false for Podman
 	engineThen     time.Time // the engine's clock at ourThen
@@ -87,7 +87,7 @@ type Store struct {
 	first          time.Time // on the engine's clock
 	last           Event     // the newest event, of any kind
 	versions       int       // given to entries: one that was removed and came back has another
-	syncing        bool      // since the stream opened, until the picture is whole
+	syncing        bool      // since the stream opened, until the snapshot is whole
 	syncBy         time.Time // zero until the list has come
 	gone           bool      // the engine behind the new stream is not the old one
 	lost           time.Time // when the stream ended; zero while it is open
@@ -95,19 +95,19 @@ type Store struct {
 	listing        bool
 	changed        bool
 	Drifts         int      // found, until somebody takes note
-	replies        []func() // to be called once the next picture is out
+	replies        []func() // to be called once the next snapshot is out
 }
 
 func New() *Store {
 	return &Store{
-		entries:  map[string]*entry{},
-		later:    map[string]time.Time{},
-		asking:   map[string]bool{},
-		tallies:  map[string]*tally{},
-		projects: map[string]time.Time{},
-		tombs:    map[string]time.Time{},
-		missed:   map[string]time.Time{},
-		suspects: map[string]*suspect{},
+		entries:         map[string]*entry{},
+		later:           map[string]time.Time{},
+		asking:          map[string]bool{},
+		counters:        map[string]*nameCounters{},
+		projects:        map[string]time.Time{},
+		tombstones:      map[string]time.Time{},
+		notFound:        map[string]time.Time{},
+		driftCandidates: map[string]*driftCandidate{},
 	}
 }
 
@@ -122,7 +122,7 @@ func (b *Store) Opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.queue = nil
 	clear(b.asking)
 	clear(b.later) // the list asks for all
-	b.soonest = time.Time{}
+	b.nextDue = time.Time{}
 	for _, e := range b.entries {
 		e.queued = false
 		if gone {
@@ -139,7 +139,7 @@ func (b *Store) Closed(now time.Time) {
 	if b.lost.IsZero() {
 		b.lost, b.changed = now, true
 	}
-	clear(b.suspects)
+	clear(b.driftCandidates)
 }
 
 // Replay takes the events that came before the stream opened, the oldest first. Those
@@ -158,13 +158,13 @@ func (b *Store) Replay(now time.Time, past []Event, since time.Time) (news int) 
 // Last is the newest event, of any kind; the zero value if there was none.
 func (b *Store) Last() Event { return b.last }
 
-// Known reports whether there has been a picture.
+// Known reports whether there has been a snapshot.
 func (b *Store) Known() bool { return !b.first.IsZero() }
 
-// Synced reports whether the picture is whole since the stream opened.
+// Synced reports whether the snapshot is whole since the stream opened.
 func (b *Store) Synced() bool { return !b.syncing }
 
-// Changed reports whether the picture differs from the one that was last taken.
+// Changed reports whether the snapshot differs from the one that was last taken.
 func (b *Store) Changed() bool { return b.changed }
 
 // Inspecting is how many inspects are asked for and not answered.
@@ -173,7 +173,7 @@ func (b *Store) Inspecting() int { return len(b.asking) }
 // Len is how many containers there are.
 func (b *Store) Len() int { return len(b.entries) }
 
-// TakeReplies returns what is to be called once the newest picture is out.
+// TakeReplies returns what is to be called once the newest snapshot is out.
 func (b *Store) TakeReplies() []func() {
 	replies := b.replies
 	b.replies = nil
@@ -189,7 +189,7 @@ func (b *Store) ourTime(at, now time.Time) time.Time {
 }
 
 // seen is the moment on our clock from which something counts that we learn of
-// now: in the first picture when it happened, afterwards now.
+// now: in the first snapshot when it happened, afterwards now.
 func (b *Store) seen(at, now time.Time) time.Time {
 	if b.first.IsZero() && !at.IsZero() {
 		return b.ourTime(at, now)
@@ -213,26 +213,26 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		b.imagesSoon(now)
 		return false
 	}
-	delete(b.suspects, h.ID)
-	if _, dead := b.tombs[h.ID]; dead {
+	delete(b.driftCandidates, h.ID)
+	if _, dead := b.tombstones[h.ID]; dead {
 		return false
 	}
-	delete(b.missed, h.ID)
+	delete(b.notFound, h.ID)
 	at := b.seen(h.At, now)
 	e := b.entries[h.ID]
 	if e == nil {
 		e = b.add(h.ID)
 	}
-	b.outdate(e)
+	b.invalidate(e)
 	e.lastEvent = now
 	project := cmp.Or(e.project(), h.Project)
 
 	switch h.Action {
 	case "destroy", "remove": // Docker's and Podman's word
-		b.bury(h.ID, project, at, now)
+		b.handleDestroy(h.ID, project, at, now)
 		return true
 	case "create", "rename":
-		b.touch(project, at)
+		b.projectChanged(project, at)
 	case "start":
 		b.count(e, engine.EventStart)
 		if !e.ours {
@@ -252,7 +252,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 				trusted = !masked
 			}
 			e.run.kill(h.At, at, h.Signal, stopSignal, trusted)
-			b.touch(project, at)
+			b.projectChanged(project, at)
 		}
 	case "stop":
 		if !e.ours || e.run.over() { // else it is of our own restart
@@ -263,7 +263,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		e.run.die(h.At, at, e.ours, b.announcesStops)
 		e.exit = e.exitOf(h.Exit)
 		if !e.ours {
-			b.touch(project, at)
+			b.projectChanged(project, at)
 		}
 	case "oom":
 		b.count(e, engine.EventOOM)
@@ -296,16 +296,16 @@ func (e *entry) exitOf(code string) engine.Exit {
 	return engine.Exit{Known: ok, Code: n, OOMKilled: e.run.oom}
 }
 
-// Picture is a snapshot of the book.
-func (b *Store) Picture() *engine.Picture {
+// Snapshot is a snapshot of the store.
+func (b *Store) Snapshot() *engine.Snapshot {
 	b.changed = false
 	b.arrange()
-	p := engine.NewPicture(faces(b.order), faces(b.named))
+	p := engine.NewSnapshot(containers(b.order), containers(b.named))
 	p.Connected = !b.syncing && b.lost.IsZero()
 	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
 	p.Projects = maps.Clone(b.projects)
-	for name, t := range b.tallies {
-		if !t.gone.IsZero() && name != "" {
+	for name, t := range b.counters {
+		if !t.removedAt.IsZero() && name != "" {
 			p.Departed = append(p.Departed, engine.Departed{Name: name, Events: t.counts})
 		}
 	}
@@ -314,7 +314,7 @@ func (b *Store) Picture() *engine.Picture {
 }
 
 // arrange sorts the containers by id and by name, if one came, left or changed
-// its name since: most pictures differ from the last one in neither.
+// its name since: most snapshots differ from the last one in neither.
 func (b *Store) arrange() {
 	if b.order != nil {
 		return
@@ -331,7 +331,7 @@ func (b *Store) arrange() {
 	b.named = slices.DeleteFunc(b.named, func(e *entry) bool { return e.c.Name == "" })
 }
 
-func faces(es []*entry) []*engine.Container {
+func containers(es []*entry) []*engine.Container {
 	cs := make([]*engine.Container, len(es))
 	for i, e := range es {
 		cs[i] = e.c
@@ -345,8 +345,8 @@ func (b *Store) add(id string) *entry {
 	return e
 }
 
-// outdate makes every answer that was asked for until now too old.
-func (b *Store) outdate(e *entry) {
+// invalidate makes every answer that was asked for until now too old.
+func (b *Store) invalidate(e *entry) {
 	b.versions++
 	e.version = b.versions
 }
@@ -354,28 +354,28 @@ func (b *Store) outdate(e *entry) {
 func (b *Store) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
-	b.unfollow(id)
+	b.forget(id)
 	b.order, b.changed = nil, true
 	if e.c != nil {
-		b.desert(e.c.Name, now)
+		b.releaseName(e.c.Name, now)
 	}
 	b.reply(e, nil)
 }
 
-// bury removes what was destroyed.
-func (b *Store) bury(id, project string, at, now time.Time) {
+// handleDestroy removes what was destroyed.
+func (b *Store) handleDestroy(id, project string, at, now time.Time) {
 	b.remove(id, now)
-	b.tombs[id] = now // a list asked for before still holds it
-	b.touch(project, at)
+	b.tombstones[id] = now // a list asked for before still holds it
+	b.projectChanged(project, at)
 }
 
-// miss removes what an inspect does not find: it may be gone, or about to come,
+// handleNotFound removes what an inspect does not find: it may be gone, or about to come,
 // since Docker 20.10 lists a container a moment before it can be inspected. So
 // its events and later lists count.
-func (b *Store) miss(now time.Time, id string, e *entry) {
-	b.touch(e.project(), now)
+func (b *Store) handleNotFound(now time.Time, id string, e *entry) {
+	b.projectChanged(e.project(), now)
 	b.remove(id, now)
-	b.missed[id] = now
+	b.notFound[id] = now
 }
 
 func (b *Store) enqueue(id string, e *entry) {

@@ -39,22 +39,22 @@ func TestReplayFillsAGap(t *testing.T) {
 	l.open()
 	l.sync()
 	want := engine.Counts{engine.EventDie: 2, engine.EventStart: 1}
-	if got := l.get("a"); got.Events != want || got.Ending != engine.EndedSelf {
-		t.Errorf("counted %v, ended %q; want %v, self", got.Events, got.Ending, want)
+	if got := l.get("a"); got.Events != want || got.ExitCause != engine.CauseSelf {
+		t.Errorf("counted %v, ended %q; want %v, self", got.Events, got.ExitCause, want)
 	}
 }
 
 // What the first replay tells of the time before Defib is evidence, not news.
 func TestEventsBeforeTheStartAreNotCounted(t *testing.T) {
-	l := newLedger(t)
+	l := newHarness(t)
 	l.put("a")
 	l.happens("a", "kill", "15")
 	l.happens("a", "die", "0")
 	l.pass(time.Minute)
 	l.open()
 	l.sync()
-	if c := l.get("a"); c.Events != (engine.Counts{}) || c.Ending != engine.EndedStopped {
-		t.Errorf("counted %v, ended %q; want none, stopped", c.Events, c.Ending)
+	if c := l.get("a"); c.Events != (engine.Counts{}) || c.ExitCause != engine.CauseStopped {
+		t.Errorf("counted %v, ended %q; want none, stopped", c.Events, c.ExitCause)
 	}
 	l.pass(time.Second)
 	l.happens("a", "start", "")
@@ -101,7 +101,7 @@ func TestPicturesAreImmutable(t *testing.T) {
 	l.truth["a"].Labels = map[string]string{engine.LabelProject: "shop"}
 	l.happens("a", "update", "")
 	l.look()
-	before := l.Picture()
+	before := l.Snapshot()
 	var kept []engine.Container
 	for _, c := range before.Containers {
 		kept = append(kept, *c)
@@ -123,18 +123,18 @@ func TestPicturesAreImmutable(t *testing.T) {
 		}
 	}
 	if len(before.Containers) != 2 || !before.Connected || before.Departed != nil || !maps.Equal(before.Projects, projects) {
-		t.Errorf("a published picture changed: %+v", before)
+		t.Errorf("a published snapshot changed: %+v", before)
 	}
 }
 
 func TestUnchangedContainersKeepTheirPointer(t *testing.T) {
 	l := watching(t, "a", "b")
-	before := l.Picture()
+	before := l.Snapshot()
 	l.happens("a", "die", "1")
 	l.look()
 	l.pass(time.Minute)
 	l.sync()
-	after := l.Picture()
+	after := l.Snapshot()
 	if after.Get("b") != before.Get("b") {
 		t.Error("b did not change and has another pointer")
 	}
@@ -148,7 +148,7 @@ func TestContainersAreSortedByID(t *testing.T) {
 	l.happens("b", "create", "")
 	l.look()
 	var ids []string
-	for _, c := range l.Picture().Containers {
+	for _, c := range l.Snapshot().Containers {
 		ids = append(ids, c.ID)
 	}
 	if !slices.Equal(ids, []string{"a", "b", "c", "d"}) {
@@ -156,13 +156,13 @@ func TestContainersAreSortedByID(t *testing.T) {
 	}
 }
 
-// Law 8: an answer of before and one of after a change of names meet in one picture.
+// Law 8: an answer of before and one of after a change of names meet in one snapshot.
 func TestLaw8OneNameIsYieldedOnce(t *testing.T) {
 	l := watching(t, "old")
 	l.pass(time.Minute)
 	l.put("young").Name = "old"
 	l.sync()
-	p := l.Picture()
+	p := l.Snapshot()
 	if len(p.Containers) != 2 {
 		t.Fatalf("%d containers, want both", len(p.Containers))
 	}
@@ -179,7 +179,7 @@ func TestLaw8OneNameIsYieldedOnce(t *testing.T) {
 	l.truth["young"].Name = ""
 	l.happens("young", "rename", "")
 	l.look()
-	for _, c := range l.Picture().Named() {
+	for _, c := range l.Snapshot().Named() {
 		if c.ID == "young" {
 			t.Error("a container without a name was yielded as a named one")
 		}
@@ -190,7 +190,7 @@ func TestFind(t *testing.T) {
 	l := watching(t, "a", "b")
 	l.happens("b", "rename", "web")
 	l.look()
-	p := l.Picture()
+	p := l.Snapshot()
 	for what, want := range map[string]string{"a": "a", "b": "b", "web": "b", "nobody": "", "": ""} {
 		got := p.Find(what)
 		if (got == nil) != (want == "") || got != nil && got.ID != want {
@@ -201,7 +201,7 @@ func TestFind(t *testing.T) {
 
 // The engine's clock is hours ahead; see skew.
 func TestWhenAContainerWasCreatedIsKnownOnOurClock(t *testing.T) {
-	l := newLedger(t)
+	l := newHarness(t)
 	l.put("a")
 	made := l.now
 	l.pass(time.Hour)
@@ -211,7 +211,7 @@ func TestWhenAContainerWasCreatedIsKnownOnOurClock(t *testing.T) {
 	l.pass(time.Minute)
 	l.sync()
 	for id, want := range map[string]time.Time{"a": made, "b": made.Add(time.Hour)} {
-		if got := l.Picture().Get(id).Made; got.Sub(want).Abs() > time.Second {
+		if got := l.Snapshot().Get(id).CreatedSeenAt; got.Sub(want).Abs() > time.Second {
 			t.Errorf("%s was created at %s, want %s", id, got, want)
 		}
 	}

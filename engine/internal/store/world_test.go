@@ -18,7 +18,7 @@ import (
 // world plays an engine at random: things happen, events come late, lists and
 // inspects are answered late with what was true at some moment in between.
 type world struct {
-	*ledger
+	*harness
 	*rand.Rand
 	stretch int // of the stream; what was asked for in another is void
 	coming  []delivery
@@ -42,7 +42,7 @@ const resyncEvery = 30 * time.Second
 
 func newWorld(t *testing.T, seed uint64, faults bool) *world {
 	w := &world{
-		ledger: newLedger(t), Rand: rand.New(rand.NewPCG(seed, 0)), faults: faults, strict: !faults,
+		harness: newHarness(t), Rand: rand.New(rand.NewPCG(seed, 0)), faults: faults, strict: !faults,
 		flying: map[string]bool{}, kept: map[*engine.Container]engine.Container{}, lagging: map[string]engine.Container{},
 	}
 	w.held = true
@@ -193,7 +193,7 @@ func (w *world) loop() {
 		w.askList()
 	}
 	if w.changed {
-		w.check(w.Picture())
+		w.check(w.Snapshot())
 	}
 }
 
@@ -212,13 +212,13 @@ func (w *world) disconnect() {
 	w.stretch++
 }
 
-// check notes what a picture holds, to find later that nothing has changed it.
-func (w *world) check(p *engine.Picture) {
+// check notes what a snapshot holds, to find later that nothing has changed it.
+func (w *world) check(p *engine.Snapshot) {
 	if !slices.IsSortedFunc(p.Containers, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) }) {
-		w.t.Fatal("a picture is not sorted")
+		w.t.Fatal("a snapshot is not sorted")
 	}
-	if fresh := (&engine.Picture{Containers: p.Containers}); !slices.Equal(p.Named(), fresh.Named()) {
-		w.t.Fatal("the book's order by name is not that of the picture")
+	if fresh := (&engine.Snapshot{Containers: p.Containers}); !slices.Equal(p.Named(), fresh.Named()) {
+		w.t.Fatal("the store's order by name is not that of the snapshot")
 	}
 	for _, c := range p.Containers {
 		if _, ok := w.kept[c]; !ok {
@@ -279,7 +279,7 @@ func (w *world) fault() {
 	}
 }
 
-// compare compares the picture with the truth.
+// compare compares the snapshot with the truth.
 func (w *world) compare(what string) {
 	w.t.Helper()
 	type face struct {
@@ -288,7 +288,7 @@ func (w *world) compare(what string) {
 		Started, Finished time.Time
 	}
 	got, want := map[string]face{}, map[string]face{}
-	for _, c := range w.Picture().Containers {
+	for _, c := range w.Snapshot().Containers {
 		got[c.ID] = face{c.Name, c.State, c.Started, c.Finished}
 		if !c.Inspected {
 			w.t.Errorf("%s: %s is not inspected", what, c.ID)
@@ -298,7 +298,7 @@ func (w *world) compare(what string) {
 		want[id] = face{c.Name, c.State, c.Started, c.Finished}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		w.t.Errorf("%s, -truth +picture:\n%s", what, diff)
+		w.t.Errorf("%s, -truth +snapshot:\n%s", what, diff)
 	}
 	for c, was := range w.kept {
 		if !reflect.DeepEqual(&was, c) {

@@ -116,7 +116,7 @@ func (a Alert) action(matches []Match) (start bool, o Outcome) {
 	case a.Status != "firing":
 		return false, Resolved
 	case !a.fits(matches):
-		return false, NotMine
+		return false, OtherHost
 	case heal == "":
 		return false, NoAction
 	case a.notEvaluated():

@@ -161,7 +161,7 @@ func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
 
 func TestAWarningNamesTheRuleThatGrafanaCouldNotEvaluate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		post(t, h, firing("alertname", "DatasourceError", "rulename", "Slow", "container", "web")).want(200, NotEvaluated)
 		if want := `level=WARN msg="alert answered" alert=DatasourceError container="" outcome=not_evaluated peer=127.0.0.1:1234 detail="rulename=\"Slow\", container=\"web\""`; !strings.Contains(w.log.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, &w.log)
@@ -198,7 +198,7 @@ func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
 
 func TestWhatWasSoughtIsInTheAnswerTheLogAndTheReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		c := post(t, h, firing("container", "nobody", "exported_container", "web"))
 		c.want(200, NotFound)
 		for place, text := range map[string]string{"answer": c.rec.Body.String(), "log": w.log.String(), "report": fmt.Sprint(w.Report().Alerts)} {
@@ -214,7 +214,7 @@ func TestWhatWasSoughtIsInTheAnswerTheLogAndTheReport(t *testing.T) {
 
 func TestBlanksAroundLabelsAreHarmless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, h := clinic(t, usual(), up("a1", "web"))
+		_, h := webhookHarness(t, usual(), up("a1", "web"))
 		h.matches = []Match{{"docker_host", "alpha"}}
 		post(t, h, firing("container", " web ", "heal", " restart\n", "docker_host", " alpha")).want(200, Restarted)
 	})
@@ -222,7 +222,7 @@ func TestBlanksAroundLabelsAreHarmless(t *testing.T) {
 
 func TestAlertsThatTheSenderLeftOutAreToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		for text, want := range map[string]float64{"0": 0, "-1": 0, "7": 7} {
 			before := testutil.ToFloat64(h.truncated)
 			if rec := ask(h, `{"version":"4","alerts":[],"truncatedAlerts":`+text+`}`); rec.Code != 200 {
@@ -243,7 +243,7 @@ func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
 	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
 		t.Errorf("got %v, %v", m, err)
 	}
-	for host, want := range map[string]Outcome{"alpha=1": "", "beta": NotMine, "": NotMine} {
+	for host, want := range map[string]Outcome{"alpha=1": "", "beta": OtherHost, "": OtherHost} {
 		if _, got := firing("docker_host", host).action([]Match{m}); got != want {
 			t.Errorf("docker_host %q: %q, want %q", host, got, want)
 		}

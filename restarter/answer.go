@@ -11,8 +11,8 @@ import (
 	"defib/engine"
 )
 
-// says is what the answer says of one alert.
-type says struct {
+// alertResult is what the answer says of one alert.
+type alertResult struct {
 	Fingerprint string     `json:"fingerprint,omitempty"`
 	Alertname   string     `json:"alertname,omitempty"`
 	Container   string     `json:"container,omitempty"`
@@ -23,7 +23,7 @@ type says struct {
 	detail string
 }
 
-func (s *says) tell(a answer) {
+func (s *alertResult) set(a answer) {
 	s.Outcome, s.Message = a.outcome, a.outcome.Sentence()
 	if s.detail = a.detail; a.detail != "" {
 		s.Message += ": " + a.detail
@@ -41,33 +41,33 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 	came := time.Now()
 	h.warnOfHosts(alerts)
 	snapshot := h.engine.Snapshot()
-	told := make([]says, len(alerts))
+	told := make([]alertResult, len(alerts))
 	requests := make([][]*request, len(alerts)) // none: said already
 	asked := 0
 	for i, a := range alerts {
 		requests[i] = h.judge(r, a, snapshot, &told[i])
 		if asked += len(requests[i]); asked > maxAsked {
 			requests[i] = nil
-			told[i].tell(answer{outcome: Busy})
+			told[i].set(answer{outcome: Busy})
 		}
 	}
 	h.ask(r.Context(), slices.Concat(requests...))
 	status = http.StatusOK
 	for i, qs := range requests {
 		if len(qs) > 0 {
-			told[i].tell(h.waitAll(r.Context(), qs))
+			told[i].set(h.waitAll(r.Context(), qs))
 		}
 		o := told[i].Outcome
-		h.alerts.WithLabelValues(string(o)).Inc()
-		h.heard.add(Heard{
-			Asker: asker(r, told[i].Alertname), Came: came, Container: told[i].Container,
+		h.outcomes.WithLabelValues(string(o)).Inc()
+		h.alerts.add(AlertRecord{
+			AlertSource: alertSource(r, told[i].Alertname), ReceivedAt: came, Container: told[i].Container,
 			Took: time.Since(came), Outcome: o, Message: told[i].Message,
 		})
 		status = max(status, o.Status())
 	}
-	h.tellAlerts(r, told)
+	h.logAlerts(r, told)
 	return status, struct {
-		Alerts []says `json:"alerts"`
+		Alerts []alertResult `json:"alerts"`
 	}{told}
 }
 
@@ -76,19 +76,19 @@ const maxAsked = 10_000
 
 // judge returns what the alert asks of which containers; nothing if it asks for
 // nothing that could be done: then s says why.
-func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *says) []*request {
+func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *alertResult) []*request {
 	s.Fingerprint, s.Alertname = echo(a.Fingerprint), echo(a.Labels["alertname"])
 	start, outcome := a.action(h.matches)
 	if outcome == "" && !p.Connected {
-		outcome = EngineAway
+		outcome = EngineUnavailable
 	}
 	if outcome != "" {
-		s.tell(answer{outcome: outcome, detail: a.about(outcome)})
+		s.set(answer{outcome: outcome, detail: a.about(outcome)})
 		return nil
 	}
 	cs, none := a.targets(p)
 	if len(cs) == 0 {
-		s.tell(none)
+		s.set(none)
 		return nil
 	}
 	s.Container = cs[0].Name
@@ -100,8 +100,8 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *says) [
 	for i, c := range cs {
 		qs[i] = &request{
 			container: c.ID, name: c.Name, replica: len(cs) > 1, start: start,
-			key: a.key(c.ID), asker: asker(r, s.Alertname), since: a.since(),
-			asked: now, deadline: now.Add(webhookPatience), left: r.Context().Done(), answer: make(chan answer, 1),
+			key: a.key(c.ID), source: alertSource(r, s.Alertname), since: a.since(),
+			asked: now, deadline: now.Add(webhookTimeout), left: r.Context().Done(), answer: make(chan answer, 1),
 		}
 	}
 	return qs
@@ -118,9 +118,9 @@ func serviceName(c *engine.Container) string {
 // maxLines is how many log lines one request may make of its alerts.
 const maxLines = 20
 
-// tellAlerts logs what became of the alerts of a request: those of which the same is to
+// logAlerts logs what became of the alerts of a request: those of which the same is to
 // be said in one line.
-func (h *Webhook) tellAlerts(r *http.Request, told []says) {
+func (h *Webhook) logAlerts(r *http.Request, told []alertResult) {
 	type text struct {
 		alert, container, detail string
 		outcome                  Outcome
@@ -162,11 +162,11 @@ const maxEcho = 200
 // echo is what is repeated of a text that a sender chose, as long as it likes.
 func echo(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxEcho)], "") }
 
-// asker leaves out the port, which differs each time that the same alert comes.
-func asker(r *http.Request, alert string) Asker {
+// alertSource leaves out the port, which differs each time that the same alert comes.
+func alertSource(r *http.Request, alert string) AlertSource {
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		peer = r.RemoteAddr
 	}
-	return Asker{Alert: alert, Peer: peer}
+	return AlertSource{Alert: alert, Peer: peer}
 }

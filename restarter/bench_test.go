@@ -32,11 +32,11 @@ func BenchmarkRound(b *testing.B) {
 			r := crowd(n, usual())
 			status := prometheus.NewRegistry()
 			status.MustRegister(Status{r})
-			r.round(b.Context(), noon)
+			r.reconcile(b.Context(), noon)
 			b.Run("round", func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					r.round(b.Context(), noon.Add(time.Minute))
+					r.reconcile(b.Context(), noon.Add(time.Minute))
 				}
 			})
 			// What the next scrape has to gather anew.
@@ -57,10 +57,10 @@ func BenchmarkRoundGlobs(b *testing.B) {
 	for _, globs := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint(globs), func(b *testing.B) {
 			r := crowd(1000, globbed(b, globs))
-			r.round(b.Context(), noon)
+			r.reconcile(b.Context(), noon)
 			b.ReportAllocs()
 			for b.Loop() {
-				r.round(b.Context(), noon.Add(time.Minute))
+				r.reconcile(b.Context(), noon.Add(time.Minute))
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func globbed(tb testing.TB, n int) Policy {
 // A round that finds nothing new looks at no entry, of which there may be many.
 func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	r := crowd(20, globbed(t, 10))
-	r.round(t.Context(), noon)
+	r.reconcile(t.Context(), noon)
 	// An entry that matches all would be seen wherever it is looked at.
 	last := len(r.policy.Whitelist) - 1
 	r.policy.Whitelist[last].name = "*-1"
@@ -111,11 +111,11 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	}
 	fresh := *r.engine.Snapshot().Containers[19]
 	r.policy.HoldFile = "" // so that the holds stay as they are
-	r.round(t.Context(), noon.Add(time.Minute))
+	r.reconcile(t.Context(), noon.Add(time.Minute))
 	if got := r.Report().Matches["batch-*"]; got != 20 {
-		t.Errorf("%d containers match after a round without news, want 20: they were compared again", got)
+		t.Errorf("%d containers match after a reconcile without news, want 20: they were compared again", got)
 	}
-	for _, s := range r.Report().Standings {
+	for _, s := range r.Report().Containers {
 		if s.Reason == OnHold {
 			t.Errorf("%s was compared with the holds again", s.Container.Name)
 		}
@@ -123,12 +123,12 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	containers := slices.Clone(r.engine.Snapshot().Containers)
 	containers[19] = &fresh // which is another value of the same
 	r.engine.(*still).snapshot = snapshotOf(containers...)
-	r.round(t.Context(), noon.Add(2*time.Minute))
+	r.reconcile(t.Context(), noon.Add(2*time.Minute))
 	if got := r.Report().Matches["batch-*"]; got != 19 {
 		t.Errorf("%d containers match after one has changed, want 19", got)
 	}
-	r.past.forgetRules()
-	r.round(t.Context(), noon.Add(3*time.Minute))
+	r.history.forgetRules()
+	r.reconcile(t.Context(), noon.Add(3*time.Minute))
 	if got := r.Report().Matches["batch-*"]; got != 1 {
 		t.Errorf("%d containers match after the policy has changed", got)
 	}

@@ -50,7 +50,7 @@ func sameDirectory(a, b *engine.Container) bool {
 }
 
 // twins returns the other containers of the same instance.
-func (f *facts) twins(c *engine.Container) []*engine.Container {
+func (f *evaluator) twins(c *engine.Container) []*engine.Container {
 	i, ok := instanceOf(c)
 	if !ok {
 		return nil
@@ -67,9 +67,9 @@ func (f *facts) twins(c *engine.Container) []*engine.Container {
 // superseded reports whether a container that is down must stay so, since another
 // of its instance runs, is being started, or was started later; and until when, if
 // that is only because the engine may yet carry out a start that it has not answered.
-func (f *facts) superseded(c *engine.Container) (is bool, until time.Time) {
+func (f *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
 	for _, t := range f.twins(c) {
-		past := f.past.at(t.ID)
+		past := f.history.at(t.ID)
 		if alive(t) || past.acting || startedLater(t, c) {
 			return true, time.Time{}
 		}
@@ -82,7 +82,7 @@ func (f *facts) superseded(c *engine.Container) (is bool, until time.Time) {
 
 // replaced is until when another container of the instance, which compose has
 // created and not started yet, may be about to be started; zero: there is none.
-func (f *facts) replaced(c *engine.Container) time.Time {
+func (f *evaluator) replaced(c *engine.Container) time.Time {
 	var until time.Time
 	for _, t := range f.twins(c) {
 		if t.State == engine.Created && !t.FailedStart() {
@@ -94,7 +94,7 @@ func (f *facts) replaced(c *engine.Container) time.Time {
 
 // neverStarted tells a container that a deploy has left behind from one that nobody
 // wants to run yet. The first needs somebody once no deploy will come back to it.
-func (f *facts) neverStarted(c *engine.Container) (Reason, time.Time) {
+func (f *evaluator) neverStarted(c *engine.Container) (Reason, time.Time) {
 	if !f.leftBehind(c) {
 		return Created, time.Time{}
 	}
@@ -106,7 +106,7 @@ func (f *facts) neverStarted(c *engine.Container) (Reason, time.Time) {
 
 // leftBehind reports whether others of the container's compose project were started
 // since it was created, but neither it nor another one of its instance.
-func (f *facts) leftBehind(c *engine.Container) bool {
+func (f *evaluator) leftBehind(c *engine.Container) bool {
 	p := directoryOf(c)
 	if p.project == "" {
 		return false
@@ -132,7 +132,7 @@ func directoryOf(c *engine.Container) directory {
 
 // addToProject takes note of one that belongs to a compose project. One-off commands
 // are run beside a project, not deployed with it.
-func (f *facts) addToProject(c *engine.Container) {
+func (f *evaluator) addToProject(c *engine.Container) {
 	if i, ok := instanceOf(c); ok {
 		f.instances[i] = append(f.instances[i], c)
 	}

@@ -112,7 +112,7 @@ func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 				unstarted(c)
 			}
 			p.Containers = append(p.Containers, c)
-			past.records[c.ID] = &record{acting: r.IntN(6) == 0, place: noon.Add(time.Minute), attempts: r.IntN(2), lastEnd: ago(time.Minute)}
+			past.records[c.ID] = &record{acting: r.IntN(6) == 0, slotUntil: noon.Add(time.Minute), attempts: r.IntN(2), lastEnd: ago(time.Minute)}
 		}
 		var starts, runs int
 		for _, v := range decide(noon, usual(), p, past, nil).verdicts {
@@ -177,7 +177,7 @@ func TestAnAlertForASupersededContainerIsAnsweredSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fresh := up("b2", "shop_db_1")
 		first(fresh)
-		w, h := clinic(t, usual(), ended(engine.CauseSelf, named("a1", "a1_shop_db_1"), first), fresh)
+		w, h := webhookHarness(t, usual(), ended(engine.CauseSelf, named("a1", "a1_shop_db_1"), first), fresh)
 		for _, heal := range []string{"start", "restart"} {
 			post(t, h, firing("container", "a1_shop_db_1", "heal", heal)).want(200, Outcome(Superseded))
 		}
@@ -256,7 +256,7 @@ func TestWhatADeployLeftBehindIsFoundWithoutNews(t *testing.T) {
 		in("shop", "cache")(cache)
 		created(0)(app)
 		app.CreatedSeenAt, app.Created = time.Now(), time.Now().Add(-2*time.Hour) // the clocks differ
-		w, h := clinic(t, usual(), app, cache)
+		w, h := webhookHarness(t, usual(), app, cache)
 		pass(10*time.Minute - time.Second)
 		w.wantHeld("shop-app", Created)
 		pass(time.Second)

@@ -55,7 +55,7 @@ func (j judged) of(id string) verdict {
 // Asked holds, by container ID, since when an alert asks for a container, on our
 // clock. What of past and asked is not in the snapshot is ignored.
 func decide(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) plan {
-	f := newFacts(now, policy, snapshot, past, asked)
+	f := newEvaluator(now, policy, snapshot, past, asked)
 	p := plan{now: now}
 	for _, c := range snapshot.Containers {
 		if v, matters := f.judge(c); matters {
@@ -77,8 +77,8 @@ func decide(now time.Time, policy Policy, snapshot *engine.Snapshot, past histor
 	for _, c := range snapshot.Containers {
 		rec := past.at(c.ID)
 		p.look(c.UnhealthySince.Add(policy.UnhealthyFor))
-		p.look(rec.forgivenAt(policy.Backoff.Reset))
-		p.look(rec.place)
+		p.look(rec.backoffResetAt(policy.Backoff.Reset))
+		p.look(rec.slotUntil)
 	}
 	return p
 }
@@ -91,10 +91,10 @@ func (v verdict) rank() int {
 }
 
 // limit holds what would be one action too many, in the order of the verdicts.
-func (p *plan) limit(f *facts) {
+func (p *plan) limit(f *evaluator) {
 	policy := f.policy
-	starts, restarts := f.past.active(p.now)
-	spent := slices.Clone(f.past.spent)
+	starts, restarts := f.history.active(p.now)
+	spent := slices.Clone(f.history.recentRestarts)
 	started := map[string]bool{} // IDs of those that are started by this plan
 	for i := range p.verdicts {
 		v := &p.verdicts[i]

@@ -408,7 +408,7 @@ func TestDecide(t *testing.T) {
 			for _, edit := range row.snapshot {
 				edit(p)
 			}
-			past := history{records: map[string]*record{}, spent: row.spent}
+			past := history{records: map[string]*record{}, recentRestarts: row.spent}
 			if row.record != nil {
 				past.records[row.c.ID] = row.record
 			}
@@ -431,7 +431,7 @@ func TestDecideTakesTheOldestCauseFirstWithinTheConcurrency(t *testing.T) {
 		ended(engine.CauseSelf, named("d4", "batch-d"), endedAgo(2*time.Second)),
 		ended(engine.CauseSelf, named("e5", "batch-e"), endedAgo(time.Hour)),
 	)
-	records := history{records: map[string]*record{"e5": {acting: true, place: noon.Add(time.Minute)}}}
+	records := history{records: map[string]*record{"e5": {acting: true, slotUntil: noon.Add(time.Minute)}}}
 	got := decide(noon, usual(func(p *Policy) { p.Concurrency = 3 }), p, records, nil)
 	var order []string
 	for _, v := range got.verdicts {
@@ -449,7 +449,7 @@ func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
 		ended(engine.CauseSelf, named("b2", "batch-b"), endedAgo(0)),
 		ended("", named("c3", "batch-c"), state(engine.Running)),
 	)
-	records := history{records: map[string]*record{"b2": {attempts: 3}, "c3": {attempts: 1, well: ago(14 * time.Minute)}}}
+	records := history{records: map[string]*record{"b2": {attempts: 3}, "c3": {attempts: 1, healthySince: ago(14 * time.Minute)}}}
 	if got, want := decide(noon, usual(), p, records, nil).next, noon.Add(4*time.Second); !got.Equal(want) {
 		t.Errorf("next look %s, want %s", got, want)
 	}
@@ -505,7 +505,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, history, map[string]time.Time) {
 		p.Containers = append(p.Containers, c)
 		if pick(2) == 0 {
 			records.records[c.ID] = &record{
-				acting: pick(4) == 0, restarting: pick(2) == 0, place: ago(time.Duration(pick(60)-30) * time.Second), attempts: pick(6), restarts: pick(6),
+				acting: pick(4) == 0, restarting: pick(2) == 0, slotUntil: ago(time.Duration(pick(60)-30) * time.Second), attempts: pick(6), restarts: pick(6),
 				lastEnd: ago(time.Duration(pick(60)) * time.Second), streak: pick(3),
 			}
 		}
@@ -519,7 +519,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, history, map[string]time.Time) {
 		p.Self = fmt.Sprintf("%02d", pick(12))
 	}
 	for i := range pick(4) {
-		records.spent = append(records.spent, ago(time.Duration(50-i)*time.Second))
+		records.recentRestarts = append(records.recentRestarts, ago(time.Duration(50-i)*time.Second))
 	}
 	return p, records, asked
 }
@@ -535,7 +535,7 @@ func checkLaws(t *testing.T, seed uint64) {
 
 	starts, restarts := records.active(noon)
 	before, beforeRestarts := starts, restarts
-	spent := len(records.spent)
+	spent := len(records.recentRestarts)
 	for _, v := range got.verdicts {
 		c := v.container
 		if !policy.For(c).Whitelisted {
@@ -575,7 +575,7 @@ func checkLaws(t *testing.T, seed uint64) {
 	if starts > max(policy.Concurrency, before) || restarts > max(policy.Concurrency, beforeRestarts) {
 		t.Errorf("seed %d, law 2: %d starts and %d restarts at a time, want at most %d", seed, starts, restarts, policy.Concurrency)
 	}
-	if spent > max(policy.MaxPerMinute, len(records.spent)) {
+	if spent > max(policy.MaxPerMinute, len(records.recentRestarts)) {
 		t.Errorf("seed %d, law 2: %d restarts in a minute, want at most %d", seed, spent, policy.MaxPerMinute)
 	}
 	if !got.next.IsZero() && !got.next.After(noon) {

@@ -114,7 +114,7 @@ func TestARestartAfterTheParentThatFailsIsRepeatedForEver(t *testing.T) {
 
 func TestAnAlertForAChildWithoutNetworkGetsTheRestartThatItNeedsAnyway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), family("web", "vpn")...)
+		w, h := webhookHarness(t, usual(), family("web", "vpn")...)
 		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
 		pass(time.Hour)
 		w.dies("b2")

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// firingReach is how long after it was last heard of a firing is remembered:
+	// firingWindow is how long after it was last heard of a firing is remembered:
 	// longer than any repeat_interval that Alertmanager's own memory bears (120 h,
 	// its --data.retention).
-	firingReach = 120 * time.Hour
+	firingWindow = 120 * time.Hour
 	// maxFirings is how many are remembered: those last heard of.
 	maxFirings = 10_000
 )
@@ -72,7 +72,7 @@ func (fs firings) hear(now time.Time, q *request) *firingRecord {
 
 // forget drops what was last heard of too long ago, and what is too much.
 func (fs firings) forget(now time.Time) {
-	maps.DeleteFunc(fs, func(_ firingKey, f *firingRecord) bool { return now.Sub(f.last) >= firingReach })
+	maps.DeleteFunc(fs, func(_ firingKey, f *firingRecord) bool { return now.Sub(f.last) >= firingWindow })
 	extra := len(fs) - maxFirings
 	if extra <= 0 {
 		return
@@ -85,12 +85,12 @@ func (fs firings) forget(now time.Time) {
 	}
 }
 
-// healed reports whether the request's firing has been acted upon: by us within the
+// alreadyHandled reports whether the request's firing has been acted upon: by us within the
 // cooldown, or by whoever started the container since the firing first arrived. What
 // came up before began, when this life of Defib did, may have been started for it by
 // the life before, which is forgotten: there the alert's own beginning must do, though
 // it is of another clock.
-func (q *request) healed(now, began time.Time, cooldown time.Duration, c *engine.Container) bool {
+func (q *request) alreadyHandled(now, began time.Time, cooldown time.Duration, c *engine.Container) bool {
 	f := q.firing
 	switch {
 	case !f.acted.IsZero() && now.Sub(f.acted) < cooldown:

@@ -44,7 +44,7 @@ func TestLaw7AClockThatIsWrongSwallowsNoAlert(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, h := clinic(t, usual(), up("a1", "web"))
+				w, h := webhookHarness(t, usual(), up("a1", "web"))
 				pass(row.life)
 				w.startedAgo("a1", row.up, row.ahead)
 				a := firingFor(30*time.Second+row.behind, firing("container", "web"))
@@ -57,7 +57,7 @@ func TestLaw7AClockThatIsWrongSwallowsNoAlert(t *testing.T) {
 
 func TestAStartByAnybodySinceAFiringFirstArrivedIsTheAnswerToIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		w.startedAgo("a1", 30*time.Second, 0)
 		a := firingFor(20*time.Second, firing("container", "web"))
 		post(t, h, a).want(200, Outcome(TooYoung))
@@ -73,7 +73,7 @@ func TestAStartByAnybodySinceAFiringFirstArrivedIsTheAnswerToIt(t *testing.T) {
 
 func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(eager), up("a1", "web"))
+		w, h := webhookHarness(t, usual(eager), up("a1", "web"))
 		w.startedAgo("a1", 20*time.Second, -time.Hour) // whatever the engine's clock says
 		a := firing("container", "web")                // began a minute ago
 		post(t, h, a).want(200, AlreadyRestarted)
@@ -98,7 +98,7 @@ func TestLaw7TwoAlertsNeverShareAMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, h := clinic(t, usual(eager), up("a1", "web"))
+				_, h := webhookHarness(t, usual(eager), up("a1", "web"))
 				first, other := base(), base()
 				edit(&other)
 				post(t, h, first).want(200, Restarted)
@@ -109,7 +109,7 @@ func TestLaw7TwoAlertsNeverShareAMemory(t *testing.T) {
 	}
 	t.Run("the fingerprint does not tell alerts apart", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			_, h := clinic(t, usual(eager), up("a1", "web"))
+			_, h := webhookHarness(t, usual(eager), up("a1", "web"))
 			a, b := base(), base()
 			b.Fingerprint = "2"
 			post(t, h, a).want(200, Restarted)
@@ -122,7 +122,7 @@ func TestOfAnAlertThatDoesNotSaySinceWhenNothingIsRemembered(t *testing.T) {
 	for name, since := range map[string]time.Time{"absent": {}, "in year 1": time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, h := clinic(t, usual(eager), up("a1", "web"), up("b2", "batch-1"))
+				w, h := webhookHarness(t, usual(eager), up("a1", "web"), up("b2", "batch-1"))
 				byHand := func(name string) Alert {
 					return Alert{Status: "firing", StartsAt: since, Labels: map[string]string{"heal": "restart", "container": name}}
 				}
@@ -157,7 +157,7 @@ func TestLaw10WhatIsRememberedOfFiringsIsBounded(t *testing.T) {
 	if len(fs) != maxFirings || fs[oldest] != nil || fs[newest] == nil {
 		t.Errorf("%d firings, want the %d that were last heard of", len(fs), maxFirings)
 	}
-	fs.forget(noon.Add(maxFirings*time.Second + firingReach))
+	fs.forget(noon.Add(maxFirings*time.Second + firingWindow))
 	if len(fs) != 0 {
 		t.Errorf("%d firings, want none: nobody has spoken of them for days", len(fs))
 	}

@@ -30,7 +30,7 @@ func many(n int, alert string) string {
 
 func TestARequestHoldsAThousandAlertsAndNotOneMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, h := clinic(t, usual())
+		_, h := webhookHarness(t, usual())
 		for n, want := range map[int]int{0: 200, 1: 200, maxAlerts: 200, maxAlerts + 1: 413, 340_000: 413} {
 			rec := ask(h, many(n, "{}"))
 			if rec.Code != want {
@@ -70,7 +70,7 @@ func TestWhatASenderChoseIsRepeatedOnlyInPart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, h := clinic(t, usual())
+				w, h := webhookHarness(t, usual())
 				body := many(1, alert)
 				if name == "version" {
 					body = `{"version":` + text(long) + `}`
@@ -89,7 +89,7 @@ func TestWhatASenderChoseIsRepeatedOnlyInPart(t *testing.T) {
 
 func TestTheSameIsLoggedOnceForARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		a := firing("container", "nobody")
 		alerts := []Alert{firing("container", "web")}
 		for range 500 {
@@ -107,7 +107,7 @@ func TestTheSameIsLoggedOnceForARequest(t *testing.T) {
 
 func TestARequestMakesFewLogLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		var alerts []Alert
 		for i := range maxAlerts {
 			alerts = append(alerts, firing("alertname", fmt.Sprint(i), "container", "nobody"))
@@ -125,13 +125,13 @@ func TestARequestMakesFewLogLines(t *testing.T) {
 
 func TestTheJournalNamesSomeOfManyAskers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		var alerts []Alert
 		for i := range maxAlerts {
 			alerts = append(alerts, firing("alertname", fmt.Sprint(i), "container", "web"))
 		}
 		<-post(t, h, alerts...).done
-		if got := w.Report().Actions; len(got) != 1 || len(got[0].Askers) != maxAskers {
+		if got := w.Report().Actions; len(got) != 1 || len(got[0].Sources) != maxAskers {
 			t.Errorf("want one action with %d askers", maxAskers)
 		}
 	})
@@ -144,7 +144,7 @@ func TestLaw10AlertsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 		for j := range qs {
 			qs[j] = &request{key: firingKey{byte(i), byte(i >> 8), byte(j)}, answered: true}
 		}
-		r.take(noon, qs)
+		r.enqueue(noon, qs)
 	}
 	if n := len(r.pending); n > maxFirings+200 {
 		t.Errorf("%d requests are kept, whose callers have left", n)

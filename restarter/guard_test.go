@@ -94,7 +94,7 @@ func TestWhoMayCallTheWebhook(t *testing.T) {
 func answerTo(t *testing.T, g Guard, r *http.Request) (status int, body string) {
 	rec := httptest.NewRecorder()
 	synctest.Test(t, func(t *testing.T) {
-		_, h := clinic(t, usual())
+		_, h := webhookHarness(t, usual())
 		h.guard = g
 		h.ServeHTTP(rec, r)
 	})

@@ -11,7 +11,7 @@ import (
 type record struct {
 	acting     bool      // an action is under way
 	restarting bool      // it is, or the last one was, a restart of what runs
-	place      time.Time // until when it takes one of the places for actions, on our clock
+	slotUntil  time.Time // until when it takes one of the places for actions, on our clock
 	attempts   int       // since it was last forgiven
 	restarts   int       // of these, restarts of the running container for what is wrong with itself
 	lastEnd    time.Time // of the last attempt, on our clock
@@ -21,9 +21,9 @@ type record struct {
 	rule  Rule              // what the policy means for it
 	ruled *engine.Container // as it was when that was worked out; nil: the policy has changed since
 
-	last   *engine.Container // at the last look; nil before the first
-	streak int               // starts and restarts, ours and the engine's, since it was last forgiven, without those after its parent's
-	well   time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
+	last         *engine.Container // at the last look; nil before the first
+	streak       int               // starts and restarts, ours and the engine's, since it was last forgiven, without those after its parent's
+	healthySince time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
 	joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
 
@@ -33,13 +33,13 @@ type record struct {
 	cause   time.Time // of that attempt, on our clock
 	from    time.Time // StartedAt before that attempt, on the engine's clock
 
-	told  telling               // what was last said about it
-	tried map[Trigger]time.Time // what a dry run has counted last, see occasion
+	logged   loggedState           // what was last said about it
+	dryRunAt map[Trigger]time.Time // what a dry run has counted last, see occasion
 }
 
-// telling is what a log line says of a container: a new one is written when it
+// loggedState is what a log line says of a container: a new one is written when it
 // changes.
-type telling struct {
+type loggedState struct {
 	name   string
 	state  engine.State
 	reason Reason
@@ -48,8 +48,8 @@ type telling struct {
 // history is what Defib did. It lives as long as Defib does, and one goroutine
 // owns it.
 type history struct {
-	records map[string]*record // by container ID: one that is created anew starts afresh
-	spent   []time.Time        // when running containers were restarted in the last minute, oldest first
+	records        map[string]*record // by container ID: one that is created anew starts afresh
+	recentRestarts []time.Time        // when running containers were restarted in the last minute, oldest first
 
 	// By container ID: those that are asked for now as replicas of a service and by
 	// no alert of their own, with when they were last acted upon for that; zero: never.
@@ -89,7 +89,7 @@ func (h history) forgetRules() {
 func (h history) active(now time.Time) (starts, restarts int) {
 	for _, r := range h.records {
 		switch {
-		case !r.acting || !r.place.After(now):
+		case !r.acting || !r.slotUntil.After(now):
 		case r.restarting:
 			restarts++
 		default:
@@ -104,7 +104,7 @@ func (h history) underway() (starts, restarts int) { return h.active(time.Time{}
 
 // trim forgets restarts that no longer count against the host's limit.
 func (h *history) trim(now time.Time) {
-	h.spent = slices.DeleteFunc(h.spent, func(at time.Time) bool { return now.Sub(at) >= perMinute })
+	h.recentRestarts = slices.DeleteFunc(h.recentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
 }
 
 // retryAt is when the back-off ends: it counts from the later of the death and
@@ -123,13 +123,13 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// forgivenAt is when past attempts will be forgotten if the container stays as
+// backoffResetAt is when past attempts will be forgotten if the container stays as
 // it is; zero: never.
-func (r *record) forgivenAt(reset time.Duration) time.Time {
-	if r.well.IsZero() || r.attempts == 0 && r.streak == 0 {
+func (r *record) backoffResetAt(reset time.Duration) time.Time {
+	if r.healthySince.IsZero() || r.attempts == 0 && r.streak == 0 {
 		return time.Time{}
 	}
-	return r.well.Add(reset)
+	return r.healthySince.Add(reset)
 }
 
 // observe brings the record up to date with what the container is now. That the
@@ -150,9 +150,9 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 	}
 	switch {
 	case !c.Well():
-		r.well = time.Time{}
-	case r.well.IsZero() || !c.Started.Equal(last.Started):
-		r.well = now
+		r.healthySince = time.Time{}
+	case r.healthySince.IsZero() || !c.Started.Equal(last.Started):
+		r.healthySince = now
 	}
 	if !c.Started.Equal(last.Started) {
 		r.failed = false
@@ -161,7 +161,7 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 		r.startedByOthers()
 	}
 	// The run that an action is about to end is no stay after it.
-	if at := r.forgivenAt(reset); !r.acting && !at.IsZero() && !at.After(now) {
+	if at := r.backoffResetAt(reset); !r.acting && !at.IsZero() && !at.After(now) {
 		r.attempts, r.restarts, r.streak, r.refused, r.failed = 0, 0, 0, false, false
 	}
 }
@@ -184,11 +184,11 @@ func (r *record) joins(parent *engine.Container) bool {
 	return ok && started.Equal(parent.Started)
 }
 
-// sick takes note that somebody says that the container, though it runs, needs to
+// notHealthy takes note that somebody says that the container, though it runs, needs to
 // be restarted: then it has not stayed well, whatever its health check says.
-func (r *record) sick(now time.Time) {
-	if !r.well.IsZero() {
-		r.well = now
+func (r *record) notHealthy(now time.Time) {
+	if !r.healthySince.IsZero() {
+		r.healthySince = now
 	}
 }
 

@@ -127,7 +127,7 @@ func TestAReleaseIsHeardAtTheNextNews(t *testing.T) {
 func TestAnAlertFindsTheContainerOnHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := file(t, "web "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
-		w, h := clinic(t, usual(func(p *Policy) { p.HoldFile = path }), up("a1", "web"), ended(engine.CauseSelf, named("b2", "batch-1")))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.HoldFile = path }), up("a1", "web"), ended(engine.CauseSelf, named("b2", "batch-1")))
 		post(t, h, firing("container", "web")).want(200, Outcome(OnHold))
 		w.wantStarts("0s batch-1")
 	})

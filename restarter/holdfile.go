@@ -165,8 +165,8 @@ func brokenLines(file string, lines []holdLine) error {
 	return first
 }
 
-// lockPatience is how long a change waits for those of others.
-const lockPatience = 5 * time.Second
+// lockTimeout is how long a change waits for those of others.
+const lockTimeout = 5 * time.Second
 
 // ChangeHolds makes of the holds of a file what change says, and returns these. An
 // error of change leaves the file alone; broken is what change is told of lines that
@@ -224,7 +224,7 @@ func (hs Holds) in(lines []holdLine) string {
 
 // lock never waits for ever: whoever may read the folder can lock it.
 func lock(folder *os.File) error {
-	for deadline := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(20 * time.Millisecond) {
 		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return err

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// holdPatience is how long a round waits for the hold file. A disk answers a
+	// holdPatience is how long a reconcile waits for the hold file. A disk answers a
 	// thousand times sooner.
 	holdPatience = 250 * time.Millisecond
 	// holdAgain is how soon a file system that hangs is looked at again.
@@ -86,7 +86,7 @@ func (r *Restarter) readHolds(now time.Time, p *engine.Snapshot) (again time.Tim
 	r.warnOfUnmatched(now, p, holds)
 	if !slices.Equal(holds, r.policy.Holds) {
 		r.policy.Holds = holds
-		r.past.forgetRules()
+		r.history.forgetRules()
 	}
 	r.metrics.onHold.Set(float64(holds.Active(now)))
 	r.noteHoldFault(fault)

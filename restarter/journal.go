@@ -18,24 +18,24 @@ type Action struct {
 	Container string    // name
 	ID        string
 	Trigger   Trigger
-	Askers    []Asker // whose alerts waited for it, maxAskers at most
-	Attempt   int     // since the container last stayed up and well
+	Sources   []AlertSource // whose alerts waited for it, maxAskers at most
+	Attempt   int           // since the container last stayed up and well
 	Took      time.Duration
 	Outcome   Outcome
 	Err       string // why it failed
 }
 
-// Asker is an alert, and the address that sent it.
-type Asker struct{ Alert, Peer string }
+// AlertSource is an alert, and the address that sent it.
+type AlertSource struct{ Alert, Peer string }
 
-// Heard is an alert that was answered.
-type Heard struct {
-	Asker
-	Came      time.Time // on our clock
-	Container string    // name; "" if it means none
-	Took      time.Duration
-	Outcome   Outcome
-	Message   string // the sentence of the answer
+// AlertRecord is an alert that was answered.
+type AlertRecord struct {
+	AlertSource
+	ReceivedAt time.Time // on our clock
+	Container  string    // name; "" if it means none
+	Took       time.Duration
+	Outcome    Outcome
+	Message    string // the sentence of the answer
 }
 
 // journal keeps the newest entries. It may be written and read from anywhere.
@@ -61,8 +61,8 @@ func (j *journal[T]) all() []T {
 	return slices.Clip(j.entries)
 }
 
-// note puts an action that has ended into the journal.
-func (r *Restarter) note(now time.Time, res result) {
+// recordAction puts an action that has ended into the journal.
+func (r *Restarter) recordAction(now time.Time, res result) {
 	a := Action{
 		Began: now.Add(-res.took), Container: res.container.Name, ID: res.container.ID,
 		Trigger: res.trigger, Attempt: res.attempt, Took: res.took, Outcome: res.answer().outcome,
@@ -71,9 +71,9 @@ func (r *Restarter) note(now time.Time, res result) {
 		a.Err = res.err.Error()
 	}
 	for _, q := range r.pending {
-		if len(a.Askers) < maxAskers && q.container == a.ID && !slices.Contains(a.Askers, q.asker) {
-			a.Askers = append(a.Askers, q.asker)
+		if len(a.Sources) < maxAskers && q.container == a.ID && !slices.Contains(a.Sources, q.source) {
+			a.Sources = append(a.Sources, q.source)
 		}
 	}
-	r.acted.add(a)
+	r.actions.add(a)
 }

@@ -10,11 +10,11 @@ import (
 const (
 	// A container that nobody saw end, so long before the first snapshot, is
 	// taken for one that was stopped.
-	unknownReach = 10 * time.Minute
+	unknownWindow = 10 * time.Minute
 	// A stop takes the container's stop timeout, and so much more on a slow host.
 	stopSlack = 20 * time.Second
 	// A glob does not mean what exited so long before the first snapshot.
-	oldReach = 24 * time.Hour
+	oldWindow = 24 * time.Hour
 )
 
 // Labels of Swarm's containers.
@@ -24,12 +24,12 @@ const (
 	labelSwarmService = "com.docker.swarm.service.name"
 )
 
-// facts are what a decision rests on.
-type facts struct {
+// evaluator are what a decision rests on.
+type evaluator struct {
 	now      time.Time
 	policy   Policy
 	snapshot *engine.Snapshot
-	past     history
+	history  history
 	asked    map[string]time.Time
 
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
@@ -39,9 +39,9 @@ type facts struct {
 	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
-func newFacts(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) *facts {
-	f := &facts{
-		now: now, policy: policy, snapshot: snapshot, past: past, asked: asked,
+func newEvaluator(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) *evaluator {
+	f := &evaluator{
+		now: now, policy: policy, snapshot: snapshot, history: past, asked: asked,
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
 	for _, c := range snapshot.Containers {
@@ -77,8 +77,8 @@ type cause struct {
 // whitelisted, or nothing is wrong with it; with one whose labels are not understood
 // something is. Of several causes the first that may be acted upon counts, else the
 // last that is to be healed at all.
-func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
-	rule := f.past.rule(f.policy, c)
+func (f *evaluator) judge(c *engine.Container) (v verdict, matters bool) {
+	rule := f.history.rule(f.policy, c)
 	if !rule.Whitelisted {
 		return verdict{}, false
 	}
@@ -92,7 +92,7 @@ func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 			again = until
 		}
 		if reason == "" || !matters || rule.Heals(one.trigger) {
-			due := later(one.since, f.past.at(c.ID).retryAt(c, f.policy.Backoff))
+			due := later(one.since, f.history.at(c.ID).retryAt(c, f.policy.Backoff))
 			v, matters = verdict{container: c, namespace: f.worstTie(c).Namespace, act: reason == "", trigger: one.trigger, cause: one.since, due: due, reason: reason, until: until}, true
 		}
 		if v.act {
@@ -105,7 +105,7 @@ func (f *facts) judge(c *engine.Container) (v verdict, matters bool) {
 
 // causes lists what there is to heal; none for a container that is up and well
 // and that nobody asks for.
-func (f *facts) causes(c *engine.Container, rule Rule) []cause {
+func (f *evaluator) causes(c *engine.Container, rule Rule) []cause {
 	asked := f.asked[c.ID]
 	if !c.Up() {
 		if !rule.Heals(TriggerExited) && !asked.IsZero() {
@@ -134,8 +134,8 @@ func (f *facts) causes(c *engine.Container, rule Rule) []cause {
 
 // held names the first of all reasons to leave the container alone now, and when
 // to look again; "" if there is none.
-func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Time) {
-	past := f.past.at(c.ID)
+func (f *evaluator) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Time) {
+	past := f.history.at(c.ID)
 	if past.acting {
 		return InProgress, time.Time{}
 	}
@@ -153,7 +153,7 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 		return r, time.Time{}
 	}
 	if c.Up() {
-		if r, until := f.unripe(c, past, t); r != "" {
+		if r, until := f.restartBlocked(c, past, t); r != "" {
 			return r, until
 		}
 	} else if is, until := f.superseded(c); is {
@@ -179,9 +179,9 @@ func (f *facts) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Ti
 	return "", time.Time{}
 }
 
-// unripe names what forbids to restart a container that runs: restarting it is
+// restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
-func (f *facts) unripe(c *engine.Container, past *record, t Trigger) (Reason, time.Time) {
+func (f *evaluator) restartBlocked(c *engine.Container, past *record, t Trigger) (Reason, time.Time) {
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(f.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
@@ -241,20 +241,20 @@ func veto(p *engine.Snapshot, c *engine.Container) Reason {
 }
 
 // ending judges how the last run ended: whether that is to be healed, and when.
-func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
-	ending, seen := f.known(c)
+func (f *evaluator) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
+	ending, seen := f.resolveUnknown(c)
 	if ending == engine.CauseStopped && (rule.Mode != Always || !rule.Heals(TriggerExited)) {
 		return Stopped, time.Time{}
 	}
 	if f.finished(c, rule) {
 		return Finished, time.Time{}
 	}
-	if rule.GlobOnly && !c.Finished.IsZero() && f.snapshot.First.Sub(c.Finished) > oldReach {
+	if rule.GlobOnly && !c.Finished.IsZero() && f.snapshot.First.Sub(c.Finished) > oldWindow {
 		return Old, time.Time{}
 	}
 	until := f.replaced(c)
 	if ending == engine.CauseStopped || !seen {
-		until = later(until, f.quiet(c))
+		until = later(until, f.stopDelayEnd(c))
 	}
 	if until.After(f.now) {
 		return StoppedDelay, until
@@ -262,23 +262,23 @@ func (f *facts) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
 	return "", time.Time{}
 }
 
-// known resolves an end that nobody saw: it counts as a stop if it lies far
+// resolveUnknown resolves an end that nobody saw: it counts as a stop if it lies far
 // back, or if the engine would have restarted the container itself, had it not
 // been stopped. Seen is false when it still is a guess.
-func (f *facts) known(c *engine.Container) (e engine.ExitCause, seen bool) {
+func (f *evaluator) resolveUnknown(c *engine.Container) (e engine.ExitCause, seen bool) {
 	if c.ExitCause != engine.CauseUnknown {
 		return c.ExitCause, true
 	}
 	restarts := c.RestartPolicy == string(Always) || c.RestartPolicy == string(UnlessStopped)
-	if f.snapshot.First.Sub(c.Finished) > unknownReach || restarts && c.Error == "" {
+	if f.snapshot.First.Sub(c.Finished) > unknownWindow || restarts && c.Error == "" {
 		return engine.CauseStopped, true
 	}
 	return engine.CauseSelf, false
 }
 
-// quiet is when a container that was stopped has been left alone for long
+// stopDelayEnd is when a container that was stopped has been left alone for long
 // enough, and its compose project with it.
-func (f *facts) quiet(c *engine.Container) time.Time {
+func (f *evaluator) stopDelayEnd(c *engine.Container) time.Time {
 	until := c.ExitSeenAt.Add(f.policy.StoppedDelay)
 	if project := c.Project(); project != "" {
 		until = later(until, f.snapshot.Projects[project].Add(f.policy.StoppedDelay))
@@ -288,7 +288,7 @@ func (f *facts) quiet(c *engine.Container) time.Time {
 }
 
 // finished reports whether the container ended well, as it was meant to.
-func (f *facts) finished(c *engine.Container, rule Rule) bool {
+func (f *evaluator) finished(c *engine.Container, rule Rule) bool {
 	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
 		return false
 	}

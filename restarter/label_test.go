@@ -82,7 +82,7 @@ func TestAContainerWhoseLabelIsNotUnderstoodIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad := up("a1", "web")
 		bad.Labels = map[string]string{LabelEnable: "maybe"}
-		w, h := clinic(t, usual(), bad, up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(), bad, up("b2", "batch-1"))
 		if s := w.standing("web"); s.Reason != BadLabel || !s.Rule.Whitelisted {
 			t.Errorf("while it runs it is held as %q", s.Reason)
 		}

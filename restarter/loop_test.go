@@ -89,7 +89,7 @@ func (w *world) onStart(f func(ctx context.Context, c *engine.Container) error) 
 
 // streak is what the metric says of a name; -1 if nothing.
 func (w *world) streak(name string) int {
-	for _, s := range w.Report().Standings {
+	for _, s := range w.Report().Containers {
 		if s.Container.Name == name {
 			return s.Streak
 		}
@@ -308,7 +308,7 @@ func TestLaw2StartsAtATimeStayWithinTheConcurrency(t *testing.T) {
 			t.Fatalf("%d starts, %d at a time; want 20 and 4", len(starts), most)
 		}
 		if last := starts[19]; !strings.HasPrefix(last, "4s ") {
-			t.Errorf("the last start came after %s, want 4s: five rounds of four", last)
+			t.Errorf("the last start came after %s, want 4s: five reconciles of four", last)
 		}
 	})
 }
@@ -408,8 +408,8 @@ func TestAContainerCreatedAnewStartsAfresh(t *testing.T) {
 		pass(4 * time.Second)
 		w.set(ended(engine.CauseSelf, named("b2", "web")))
 		w.wantStarts("0s web", "1s web", "3s web", "4s web")
-		if len(w.past.records) != 1 {
-			t.Errorf("%d records, want that of the new container only", len(w.past.records))
+		if len(w.history.records) != 1 {
+			t.Errorf("%d records, want that of the new container only", len(w.history.records))
 		}
 		if !strings.Contains(w.log.String(), "container=web state=removed") {
 			t.Errorf("the removal is not in the log:\n%s", w.log.String())
@@ -427,8 +427,8 @@ func TestARemovalDuringAStartLosesNothing(t *testing.T) {
 		w.set()
 		pass(0)
 		w.wantStarts("0s web")
-		if len(w.past.records) != 0 {
-			t.Errorf("%d records left", len(w.past.records))
+		if len(w.history.records) != 0 {
+			t.Errorf("%d records left", len(w.history.records))
 		}
 	})
 }

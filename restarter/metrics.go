@@ -133,7 +133,7 @@ func (c Counts) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Status collects what the last round found, by container. It belongs beside
+// Status collects what the last reconcile found, by container. It belongs beside
 // the containers' own metrics, and like them is exposed only while the snapshot
 // is current.
 type Status struct{ *Restarter }
@@ -154,7 +154,7 @@ func (Status) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Version changes with each round.
+// Version changes with each reconcile.
 func (s Status) Version() uint64 { return uint64(s.status.Load().Round) }
 
 // Collect implements prometheus.Collector.
@@ -166,7 +166,7 @@ func (s Status) Collect(ch chan<- prometheus.Metric) {
 	for entry, n := range now.Matches {
 		gauge(matchesDesc, float64(n), entry)
 	}
-	for _, c := range now.Standings {
+	for _, c := range now.Containers {
 		name := c.Container.Name
 		gauge(whitelistedDesc, bit(c.Rule.Whitelisted), name)
 		if c.Rule.Whitelisted {

@@ -13,64 +13,64 @@ type Report struct {
 	Began    time.Time // when Defib began to watch, on our clock
 	Snapshot *engine.Snapshot
 
-	Whitelist []Pattern      // as the user wrote it
-	Matches   map[string]int // containers by entry of the whitelist
-	HoldFile  string         // as the user wrote it
-	Holds     Holds          // that had not ended
-	HoldAll   bool           // everything is on hold, since the file has never been understood
-	HoldFault string         // what is wrong with the file; "": nothing
-	Reset     time.Duration  // how long a container must stay up and well for its streak to end
-	Unhealthy time.Duration  // how long it must be unhealthy to be restarted for that
-	DryRun    bool
-	Standings []Standing // one per name, in the order of Snapshot.Named
+	Whitelist  []Pattern      // as the user wrote it
+	Matches    map[string]int // containers by entry of the whitelist
+	HoldFile   string         // as the user wrote it
+	Holds      Holds          // that had not ended
+	HoldAll    bool           // everything is on hold, since the file has never been understood
+	HoldFault  string         // what is wrong with the file; "": nothing
+	Reset      time.Duration  // how long a container must stay up and well for its streak to end
+	Unhealthy  time.Duration  // how long it must be unhealthy to be restarted for that
+	DryRun     bool
+	Containers []ContainerStatus // one per name, in the order of Snapshot.Named
 
-	Actions []Action // the newest is the last
-	Alerts  []Heard  // the same
+	Actions []Action      // the newest is the last
+	Alerts  []AlertRecord // the same
 }
 
-// Standing is what is to be said of one container.
-type Standing struct {
-	Container *engine.Container
-	Rule      Rule
-	Veto      Reason    // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
-	Reason    Reason    // "" unless whitelisted, and held or acted upon
-	Trigger   Trigger   // that asks for it; "" if Reason is
-	Until     time.Time // when it is looked at again, on our clock; zero: not held for a time
-	Streak    int       // starts and restarts since then, ours and the engine's
-	GaveUp    bool
-	Former    *engine.Container // that had the name before this one was created; nil: none that Defib saw
+// ContainerStatus is what is to be said of one container.
+type ContainerStatus struct {
+	Container   *engine.Container
+	Rule        Rule
+	Veto        Reason    // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
+	Reason      Reason    // "" unless whitelisted, and held or acted upon
+	Trigger     Trigger   // that asks for it; "" if Reason is
+	Until       time.Time // when it is looked at again, on our clock; zero: not held for a time
+	Streak      int       // starts and restarts since then, ours and the engine's
+	GaveUp      bool
+	Predecessor *engine.Container // that had the name before this one was created; nil: none that Defib saw
 }
 
 // Report returns the newest report. It may be called from anywhere.
 func (r *Restarter) Report() Report {
 	report := *r.status.Load()
-	report.Actions, report.Alerts = r.acted.all(), r.heard.all()
+	report.Actions, report.Alerts = r.actions.all(), r.alerts.all()
 	return report
 }
 
-// publish makes what this round found the newest status.
+// publish makes what this reconcile found the newest status.
 func (r *Restarter) publish(now time.Time, p *engine.Snapshot, held judged) {
 	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Snapshot: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.after(now),
 		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault,
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
-		Standings: make([]Standing, 0, len(p.Containers)),
+		Containers: make([]ContainerStatus, 0, len(p.Containers)),
 	}
 	matches := make([]int, len(r.policy.Whitelist))
 	for _, c := range p.Named() {
-		rule := r.past.rule(r.policy, c)
+		rule := r.history.rule(r.policy, c)
 		for _, i := range rule.Matches {
 			matches[i]++
 		}
 		if rule.Whitelisted {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
-		v, past := held.of(c.ID), r.past.at(c.ID)
-		report.Standings = append(report.Standings, Standing{
+		v, past := held.of(c.ID), r.history.at(c.ID)
+		report.Containers = append(report.Containers, ContainerStatus{
 			Container: c, Rule: rule, Veto: veto(p, c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
 			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
-			Former: r.names.former(c),
+			Predecessor: r.names.predecessor(c),
 		})
 	}
 	for i, e := range r.policy.Whitelist {
@@ -86,8 +86,8 @@ type names map[string]*owner
 // owner is who has a name, and who had it before.
 type owner struct{ now, before *engine.Container }
 
-// former notes that the container has its name, and returns who had it before.
-func (n names) former(c *engine.Container) *engine.Container {
+// predecessor notes that the container has its name, and returns who had it before.
+func (n names) predecessor(c *engine.Container) *engine.Container {
 	switch o := n[c.Name]; {
 	case o == nil:
 		n[c.Name] = &owner{now: c}

@@ -13,15 +13,15 @@ import (
 )
 
 // standing is what the newest report says of a name.
-func (w *world) standing(name string) Standing {
+func (w *world) standing(name string) ContainerStatus {
 	w.t.Helper()
-	for _, s := range w.Report().Standings {
+	for _, s := range w.Report().Containers {
 		if s.Container.Name == name {
 			return s
 		}
 	}
 	w.t.Fatalf("the report does not speak of %s", name)
-	return Standing{}
+	return ContainerStatus{}
 }
 
 func TestTheReportIsOfOneMoment(t *testing.T) {
@@ -31,14 +31,14 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 		before := w.Report()
 		w.dies("a1")
 
-		if c := before.Standings[1].Container; !c.Up() || before.Snapshot.Get("a1") != c {
+		if c := before.Containers[1].Container; !c.Up() || before.Snapshot.Get("a1") != c {
 			t.Errorf("the old report has changed: round %d, %+v", before.Round, c)
 		}
 		now, s := w.Report(), w.standing("web")
 		if now.Snapshot.Get("a1") != s.Container || s.Container.Up() || now.Round <= before.Round {
 			t.Errorf("round %d: the snapshot and what is said of it are of different moments: %+v", now.Round, s)
 		}
-		want := Standing{
+		want := ContainerStatus{
 			Container: s.Container, Rule: w.policy.For(s.Container), Reason: BackOff, Trigger: TriggerExited,
 			Until: w.began.Add(time.Second), Streak: 1,
 		}
@@ -55,7 +55,7 @@ func TestAContainerCreatedAnewIsToldFromTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := up("a1", "web")
 		w := newWorld(t, usual(), first)
-		former := func() *engine.Container { return w.standing("web").Former }
+		former := func() *engine.Container { return w.standing("web").Predecessor }
 		if former() != nil {
 			t.Errorf("there was none before, got %+v", former())
 		}
@@ -83,7 +83,7 @@ func TestAContainerCreatedAnewIsToldFromTheOneBefore(t *testing.T) {
 
 func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"), up("b2", "batch-1"))
 		post(t, h, firing("container", "web")).want(200, Restarted)
 		post(t, h, firing("container", "nobody")).want(200, NotFound)
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
@@ -91,18 +91,18 @@ func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 		synctest.Wait()
 
 		began := w.began
-		asker := Asker{Alert: "Sick", Peer: "127.0.0.1"}
+		asker := AlertSource{Alert: "Sick", Peer: "127.0.0.1"}
 		report := w.Report()
 		wantActions := []Action{
-			{Began: began, Container: "web", ID: "a1", Trigger: TriggerAlert, Askers: []Asker{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: Restarted},
+			{Began: began, Container: "web", ID: "a1", Trigger: TriggerAlert, Sources: []AlertSource{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: Restarted},
 			{Began: began.Add(3 * time.Second), Container: "batch-1", ID: "b2", Trigger: TriggerExited, Attempt: 1, Outcome: Failed, Err: "port taken"},
 		}
 		if d := cmp.Diff(wantActions, report.Actions); d != "" {
 			t.Error(d)
 		}
-		wantAlerts := []Heard{
-			{Asker: asker, Came: began, Container: "web", Took: 3 * time.Second, Outcome: Restarted, Message: Outcomes[Restarted]},
-			{Asker: asker, Came: began.Add(3 * time.Second), Outcome: NotFound, Message: Outcomes[NotFound] + `: container="nobody"`},
+		wantAlerts := []AlertRecord{
+			{AlertSource: asker, ReceivedAt: began, Container: "web", Took: 3 * time.Second, Outcome: Restarted, Message: Outcomes[Restarted]},
+			{AlertSource: asker, ReceivedAt: began.Add(3 * time.Second), Outcome: NotFound, Message: Outcomes[NotFound] + `: container="nobody"`},
 		}
 		if d := cmp.Diff(wantAlerts, report.Alerts); d != "" {
 			t.Error(d)

@@ -18,50 +18,50 @@ type Outcome string
 
 // The outcomes beside the reasons.
 const (
-	Restarted        Outcome = "restarted"
-	Started          Outcome = "started"
-	AlreadyRunning   Outcome = "already_running"
-	AlreadyRestarted Outcome = "already_restarted"
-	Resolved         Outcome = "resolved"
-	NoAction         Outcome = "no_action"
-	UnknownAction    Outcome = "unknown_action"
-	NotEvaluated     Outcome = "not_evaluated"
-	NoTarget         Outcome = "no_target"
-	NotFound         Outcome = "not_found"
-	Gone             Outcome = "gone"
-	NotMine          Outcome = "not_mine"
-	NotWhitelisted   Outcome = "not_whitelisted"
-	Failed           Outcome = "failed"
-	EngineAway       Outcome = "engine_away"
-	ShuttingDown     Outcome = "shutting_down"
-	Busy             Outcome = "busy"
+	Restarted         Outcome = "restarted"
+	Started           Outcome = "started"
+	AlreadyRunning    Outcome = "already_running"
+	AlreadyRestarted  Outcome = "already_restarted"
+	Resolved          Outcome = "resolved"
+	NoAction          Outcome = "no_action"
+	UnknownAction     Outcome = "unknown_action"
+	NotEvaluated      Outcome = "not_evaluated"
+	NoTarget          Outcome = "no_target"
+	NotFound          Outcome = "not_found"
+	Gone              Outcome = "gone"
+	OtherHost         Outcome = "not_mine"
+	NotWhitelisted    Outcome = "not_whitelisted"
+	Failed            Outcome = "failed"
+	EngineUnavailable Outcome = "engine_away"
+	ShuttingDown      Outcome = "shutting_down"
+	Busy              Outcome = "busy"
 )
 
 // Outcomes holds every outcome that is not a reason, with a sentence for people.
 var Outcomes = map[Outcome]string{
-	Restarted:        "it was restarted",
-	Started:          "it was down and has been started",
-	AlreadyRunning:   "it runs, and heal: start does not restart what runs",
-	AlreadyRestarted: "it has been restarted for this alert already",
-	Resolved:         "the alert is resolved: nothing to do",
-	NoAction:         "the alert has no label heal: nothing to do",
-	UnknownAction:    "the label heal is neither restart nor start",
-	NotEvaluated:     "Grafana could not evaluate the rule (no data, or an error): that says nothing about the container",
-	NoTarget:         "no label names a container: set container, name or id in the rule",
-	NotFound:         "no container of this engine has that name",
-	Gone:             "no container of this engine has that id: it was removed, or is on another host",
-	NotMine:          "a label differs from what --webhook.match asks for: another host's",
-	NotWhitelisted:   "the whitelist does not name it: see --restart.whitelist",
-	Failed:           "the engine could not start or restart it",
-	EngineAway:       "the engine is away, or its containers are not known yet",
-	ShuttingDown:     "Defib is shutting down",
-	Busy:             "too many requests are under way",
+	Restarted:         "it was restarted",
+	Started:           "it was down and has been started",
+	AlreadyRunning:    "it runs, and heal: start does not restart what runs",
+	AlreadyRestarted:  "it has been restarted for this alert already",
+	Resolved:          "the alert is resolved: nothing to do",
+	NoAction:          "the alert has no label heal: nothing to do",
+	UnknownAction:     "the label heal is neither restart nor start",
+	NotEvaluated:      "Grafana could not evaluate the rule (no data, or an error): that says nothing about the container",
+	NoTarget:          "no label names a container: set container, name or id in the rule",
+	NotFound:          "no container of this engine has that name",
+	Gone:              "no container of this engine has that id: it was removed, or is on another host",
+	OtherHost:         "a label differs from what --webhook.match asks for: another host's",
+	NotWhitelisted:    "the whitelist does not name it: see --restart.whitelist",
+	Failed:            "the engine could not start or restart it",
+	EngineUnavailable: "the engine is away, or its containers are not known yet",
+	ShuttingDown:      "Defib is shutting down",
+	Busy:              "too many requests are under way",
 }
 
 // retried holds the outcomes that Alertmanager's own retry should carry on with:
 // they are answered by 503. Every other is an answer for good.
 var retried = map[Outcome]bool{
-	Outcome(InProgress): true, Failed: true, EngineAway: true, ShuttingDown: true, Busy: true,
+	Outcome(InProgress): true, Failed: true, EngineUnavailable: true, ShuttingDown: true, Busy: true,
 }
 
 // Status is the HTTP status that the outcome of one alert gives the answer.
@@ -78,7 +78,7 @@ func (o Outcome) level() slog.Level {
 	switch o {
 	case NoTarget, UnknownAction, NotEvaluated, NotFound, NotWhitelisted, Outcome(BadLabel):
 		return slog.LevelWarn
-	case Resolved, NoAction, NotMine, Gone, AlreadyRunning, AlreadyRestarted:
+	case Resolved, NoAction, OtherHost, Gone, AlreadyRunning, AlreadyRestarted:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -100,7 +100,7 @@ type request struct {
 	replica   bool   // the alert names a service, of which this is one of several containers
 	start     bool   // have it up; what runs is not restarted
 	key       firingKey
-	asker     Asker
+	source    AlertSource
 	since     time.Time // when the alert began to fire, on its sender's clock; zero: it does not say
 	asked     time.Time
 	deadline  time.Time
@@ -133,7 +133,7 @@ func (r *Restarter) ask(ctx context.Context, qs []*request) {
 		return
 	}
 	select {
-	case r.asks <- qs:
+	case r.requests <- qs:
 	case <-r.closed:
 	case <-ctx.Done():
 	}
@@ -156,27 +156,27 @@ func (r *Restarter) wait(ctx context.Context, q *request) answer {
 	}
 }
 
-// take adds requests. One that was answered while its action goes on stays for what
+// enqueue adds requests. One that was answered while its action goes on stays for what
 // comes of that, until its caller asks again, or too many do: then it costs a repeat.
-func (r *Restarter) take(now time.Time, qs []*request) {
+func (r *Restarter) enqueue(now time.Time, qs []*request) {
 	for _, q := range qs {
 		q.firing = r.firings.hear(now, q)
 	}
 	r.firings.forget(now)
 	crowded := len(r.pending) > maxFirings
 	r.pending = slices.DeleteFunc(r.pending, func(old *request) bool {
-		return old.answered && (crowded || slices.ContainsFunc(qs, func(q *request) bool { return q.key == old.key && q.asker == old.asker }))
+		return old.answered && (crowded || slices.ContainsFunc(qs, func(q *request) bool { return q.key == old.key && q.source == old.source }))
 	})
 	r.pending = append(r.pending, qs...)
 }
 
-// screen answers what needs no decision, and returns since when alerts ask for
+// precheck answers what needs no decision, and returns since when alerts ask for
 // each container, by ID. Which of them are replicas of a service goes into the history.
-func (r *Restarter) screen(now time.Time, p *engine.Snapshot) map[string]time.Time {
+func (r *Restarter) precheck(now time.Time, p *engine.Snapshot) map[string]time.Time {
 	asked, own := map[string]time.Time{}, map[string]bool{}
-	r.past.replicas = map[string]time.Time{}
+	r.history.replicas = map[string]time.Time{}
 	for _, q := range r.pending {
-		if r.past.at(q.container).acting {
+		if r.history.at(q.container).acting {
 			continue // it joins what is under way
 		}
 		select {
@@ -187,7 +187,7 @@ func (r *Restarter) screen(now time.Time, p *engine.Snapshot) map[string]time.Ti
 		}
 		c, rule := p.Get(q.container), Rule{}
 		if c != nil {
-			rule = r.past.rule(r.policy, c)
+			rule = r.history.rule(r.policy, c)
 		}
 		switch {
 		case c == nil:
@@ -196,45 +196,45 @@ func (r *Restarter) screen(now time.Time, p *engine.Snapshot) map[string]time.Ti
 			q.reply(answer{outcome: NotWhitelisted})
 		case len(rule.BadLabels) > 0:
 			q.reply(answer{outcome: Outcome(BadLabel)})
-		case q.healed(now, r.began, r.policy.Cooldown, c):
+		case q.alreadyHandled(now, r.began, r.policy.Cooldown, c):
 			q.reply(answer{outcome: AlreadyRestarted})
 		case q.start && c.Up():
 			q.reply(answer{outcome: AlreadyRunning})
 		}
-		if rec := r.past.records[q.container]; rec != nil && !q.start {
-			rec.sick(now)
+		if rec := r.history.records[q.container]; rec != nil && !q.start {
+			rec.notHealthy(now)
 		}
 		if at := asked[q.container]; !q.answered && (at.IsZero() || q.asked.Before(at)) {
 			asked[q.container] = q.asked
 		}
-		acted, is := r.past.replicas[q.container]
+		acted, is := r.history.replicas[q.container]
 		switch {
 		case q.answered:
 		case !q.replica:
 			own[q.container] = true
 		case !is || q.firing.acted.Before(acted):
-			r.past.replicas[q.container] = q.firing.acted
+			r.history.replicas[q.container] = q.firing.acted
 		}
 	}
-	maps.DeleteFunc(r.past.replicas, func(id string, _ time.Time) bool { return own[id] })
+	maps.DeleteFunc(r.history.replicas, func(id string, _ time.Time) bool { return own[id] })
 	return asked
 }
 
-// settle answers the requests whose wait has no prospect, or is over, and drops
+// expire answers the requests whose wait has no prospect, or is over, and drops
 // them. It returns the deadline of the next of the rest; zero if there is none.
-func (r *Restarter) settle(now time.Time, connected bool, held judged) time.Time {
+func (r *Restarter) expire(now time.Time, connected bool, held judged) time.Time {
 	var next time.Time
 	open := r.pending[:0]
 	for _, q := range r.pending {
-		acting, late := r.past.at(q.container).acting, !now.Before(q.deadline)
+		acting, late := r.history.at(q.container).acting, !now.Before(q.deadline)
 		v := held.of(q.container)
-		hasty := passing[v.reason] && now.Before(q.asked.Add(passingPatience))
+		hasty := transientReasons[v.reason] && now.Before(q.asked.Add(transientTimeout))
 		switch {
 		case acting && late:
 			q.reply(answer{outcome: Outcome(InProgress)})
 		case acting:
 		case !connected && late:
-			q.reply(answer{outcome: EngineAway})
+			q.reply(answer{outcome: EngineUnavailable})
 		case hasty:
 		case connected && (late || !v.soon(q.deadline)):
 			q.reply(answer{outcome: Outcome(v.reason), until: v.until})
@@ -247,9 +247,9 @@ func (r *Restarter) settle(now time.Time, connected bool, held judged) time.Time
 		case acting && q.answered:
 			continue // the end of the action is news
 		case q.answered:
-			wake = now.Add(afterglow)
+			wake = now.Add(holdAfterAnswer)
 		case hasty:
-			wake = q.asked.Add(passingPatience)
+			wake = q.asked.Add(transientTimeout)
 		}
 		if next.IsZero() || wake.Before(next) {
 			next = wake
@@ -260,16 +260,16 @@ func (r *Restarter) settle(now time.Time, connected bool, held judged) time.Time
 	return next
 }
 
-// passing holds the reasons that may be gone in a moment: during anybody's docker
+// transientReasons holds the reasons that may be gone in a moment: during anybody's docker
 // restart a container is down as if it had been stopped. They are an answer only
 // once they have lasted for passingPatience.
-var passing = map[Reason]bool{StoppedDelay: true, Stopped: true, Created: true, EngineRestarting: true, NotInspected: true}
+var transientReasons = map[Reason]bool{StoppedDelay: true, Stopped: true, Created: true, EngineRestarting: true, NotInspected: true}
 
-const passingPatience = 2 * time.Second
+const transientTimeout = 2 * time.Second
 
-// afterglow is how long a container that runs is still held for a request that was
+// holdAfterAnswer is how long a container that runs is still held for a request that was
 // declined, once nobody waits for it any more.
-const afterglow = time.Second
+const holdAfterAnswer = time.Second
 
 // soon reports whether what holds the container may be over by the deadline.
 func (v verdict) soon(deadline time.Time) bool {
@@ -279,9 +279,9 @@ func (v verdict) soon(deadline time.Time) bool {
 	return !v.until.IsZero() && !v.until.After(deadline)
 }
 
-// tellCallers answers all who waited for this action, and remembers for which
+// replyWaiters answers all who waited for this action, and remembers for which
 // alerts it was done: their repeats need nothing more.
-func (r *Restarter) tellCallers(now time.Time, res result) {
+func (r *Restarter) replyWaiters(now time.Time, res result) {
 	for _, q := range r.pending {
 		if q.container != res.container.ID {
 			continue

@@ -16,9 +16,9 @@ import (
 // kills after 10 s, and Docker 29 cancels a start whose caller leaves.
 const shutdownGrace = 8 * time.Second
 
-// placeReach is how long an action takes a place of --restart.concurrency, a restart
+// slotTimeout is how long an action takes a place of --restart.concurrency, a restart
 // beyond its stop timeout. No engine needs so long.
-const placeReach = 2 * time.Minute
+const slotTimeout = 2 * time.Minute
 
 // Engine is what the restarter needs of an engine.
 type Engine interface {
@@ -40,15 +40,15 @@ type Restarter struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	asks    chan []*request
-	results chan result
-	closed  chan struct{}          // once Run has ended
-	status  atomic.Pointer[Report] // the newest
-	acted   journal[Action]
-	heard   journal[Heard]
+	requests chan []*request
+	results  chan result
+	closed   chan struct{}          // once Run has ended
+	status   atomic.Pointer[Report] // the newest
+	actions  journal[Action]
+	alerts   journal[AlertRecord]
 
 	// Owned by Run:
-	past    history
+	history history
 	pending []*request // whose callers wait, or whose action is under way
 	firings firings
 	began   time.Time // when Run did
@@ -74,8 +74,8 @@ func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
 	p.HoldAll = p.HoldFile != "" // until it has been read
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
-		asks: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
-		past: history{records: map[string]*record{}}, firings: firings{}, names: names{}, warned: map[string]bool{},
+		requests: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
+		history: history{records: map[string]*record{}}, firings: firings{}, names: names{}, warned: map[string]bool{},
 		holdFile: newHoldReader(p.HoldFile),
 	}
 	r.status.Store(&Report{})
@@ -91,15 +91,15 @@ func (r *Restarter) Run(ctx context.Context) error {
 	r.began = time.Now()
 	for ctx.Err() == nil {
 		var timer <-chan time.Time
-		if next := r.round(actions, time.Now()); !next.IsZero() {
+		if next := r.reconcile(actions, time.Now()); !next.IsZero() {
 			timer = time.After(time.Until(next))
 		}
 		select {
 		case <-ctx.Done():
 		case <-r.engine.Changed():
 		case <-timer:
-		case qs := <-r.asks:
-			r.take(time.Now(), qs)
+		case qs := <-r.requests:
+			r.enqueue(time.Now(), qs)
 		case res := <-r.results:
 			r.finish(time.Now(), res)
 		}
@@ -117,10 +117,10 @@ func (r *Restarter) shutDown(leave context.CancelFunc) {
 	close(r.closed)
 	grace := time.AfterFunc(shutdownGrace, leave)
 	defer grace.Stop()
-	starts, restarts := r.past.underway()
+	starts, restarts := r.history.underway()
 	for starts > 0 {
 		r.finish(time.Now(), <-r.results)
-		starts, restarts = r.past.underway()
+		starts, restarts = r.history.underway()
 	}
 	leave()
 	for range restarts {
@@ -128,16 +128,16 @@ func (r *Restarter) shutDown(leave context.CancelFunc) {
 	}
 }
 
-// round looks at the snapshot, decides, begins what is to be done and tells what
+// reconcile looks at the snapshot, decides, begins what is to be done and tells what
 // is not. It returns when to look again without news; zero is never.
-func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
+func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 	snapshot := r.engine.Snapshot()
 	if !snapshot.Connected {
-		return r.settle(now, false, nil) // what is not current is nothing to act on
+		return r.expire(now, false, nil) // what is not current is nothing to act on
 	}
 	again := r.readHolds(now, snapshot)
-	r.observe(now, snapshot)
-	p := decide(now, r.policy, snapshot, r.past, r.screen(now, snapshot))
+	r.syncHistory(now, snapshot)
+	p := decide(now, r.policy, snapshot, r.history, r.precheck(now, snapshot))
 	held := make(judged, len(p.verdicts))
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
@@ -147,21 +147,21 @@ func (r *Restarter) round(ctx context.Context, now time.Time) time.Time {
 		}
 		held[v.container.ID] = v
 	}
-	r.tell(now, snapshot, held)
+	r.logChanges(now, snapshot, held)
 	r.publish(now, snapshot, held)
-	p.look(r.settle(now, true, held))
+	p.look(r.expire(now, true, held))
 	p.look(again)
 	return p.next
 }
 
-// observe brings the records up to date with the snapshot.
-func (r *Restarter) observe(now time.Time, p *engine.Snapshot) {
+// syncHistory brings the records up to date with the snapshot.
+func (r *Restarter) syncHistory(now time.Time, p *engine.Snapshot) {
 	fresh := false // some container is
 	for _, c := range p.Containers {
-		rec := r.past.records[c.ID]
+		rec := r.history.records[c.ID]
 		if rec == nil {
 			rec, fresh = &record{}, true
-			r.past.records[c.ID] = rec
+			r.history.records[c.ID] = rec
 			r.warnOfLabels(c)
 		}
 		if rec.ruled != c {
@@ -176,8 +176,8 @@ func (r *Restarter) observe(now time.Time, p *engine.Snapshot) {
 			rec.healing = ""
 		}
 	}
-	r.past.trim(now)
-	if len(r.past.records) > len(p.Containers) { // each container has one by now
+	r.history.trim(now)
+	if len(r.history.records) > len(p.Containers) { // each container has one by now
 		r.dropRecords(p)
 	}
 	if !p.Listed.Equal(r.listed) {
@@ -192,11 +192,11 @@ func (r *Restarter) observe(now time.Time, p *engine.Snapshot) {
 
 // dropRecords forgets what happened to containers that are gone.
 func (r *Restarter) dropRecords(p *engine.Snapshot) {
-	for id, rec := range r.past.records {
+	for id, rec := range r.history.records {
 		if p.Get(id) == nil && !rec.acting {
-			delete(r.past.records, id)
-			if rec.told.name != "" {
-				r.logger.Info("container state", "container", rec.told.name, "id", id, "state", "removed")
+			delete(r.history.records, id)
+			if rec.logged.name != "" {
+				r.logger.Info("container state", "container", rec.logged.name, "id", id, "state", "removed")
 			}
 		}
 	}
@@ -215,19 +215,19 @@ func (r *Restarter) warnOfLabels(c *engine.Container) {
 
 // begin starts or restarts a container beside the loop. The result comes back by channel.
 func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
-	rec := r.past.records[v.container.ID]
-	rec.acting, rec.restarting, rec.place = true, v.restarts(), now.Add(placeReach)
+	rec := r.history.records[v.container.ID]
+	rec.acting, rec.restarting, rec.slotUntil = true, v.restarts(), now.Add(slotTimeout)
 	rec.attempts++
 	if v.counts() {
 		rec.streak++
 	}
 	act := r.engine.Start
 	if v.restarts() {
-		rec.place = rec.place.Add(max(0, v.container.StopTimeout))
+		rec.slotUntil = rec.slotUntil.Add(max(0, v.container.StopTimeout))
 		act = r.engine.Restart
 		if v.counts() {
 			rec.restarts++
-			r.past.spent = append(r.past.spent, now)
+			r.history.recentRestarts = append(r.history.recentRestarts, now)
 		}
 	}
 	if rec.healing == "" {
@@ -252,7 +252,7 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
 // finish notes what came of an action.
 func (r *Restarter) finish(now time.Time, res result) {
 	c := res.container
-	rec := r.past.records[c.ID]
+	rec := r.history.records[c.ID]
 	if fresh := r.engine.Snapshot().Get(c.ID); fresh != nil && fresh.Inspected {
 		rec.observe(now, fresh, r.policy.Backoff.Reset) // as long as it is known whose doing it is
 	}
@@ -266,17 +266,17 @@ func (r *Restarter) finish(now time.Time, res result) {
 		rec.streak-- // there was none
 	}
 	if res.restarts() {
-		rec.sick(now) // also if it goes on as it was: it was not well
+		rec.notHealthy(now) // also if it goes on as it was: it was not well
 		if res.err != nil {
 			r.noRestart(rec, res)
 		}
 	}
-	r.tellCallers(now, res)
-	r.note(now, res)
+	r.replyWaiters(now, res)
+	r.recordAction(now, res)
 	if res.err != nil && !errors.Is(res.err, engine.ErrGone) && !errors.Is(res.err, context.Canceled) {
 		r.metrics.failures.add(1, c.Name, res.trigger)
 	}
-	r.tellResult(now, res)
+	r.logResult(now, res)
 }
 
 // noRestart takes note of a restart that failed. That has not shown that restarts do

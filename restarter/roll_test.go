@@ -30,7 +30,7 @@ func checked(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Healt
 // rolling is a clinic of three replicas, whose restarts take so long, and with a health
 // check as long again to be healthy after it; negative: they never are.
 func rolling(t *testing.T, restart, healthy time.Duration, edits ...func(*engine.Container)) (*world, *Webhook) {
-	w, h := clinic(t, usual(), replica("c3", "db-1", edits...), replica("b2", "db-2", edits...), replica("a1", "db-3", edits...), up("d4", "web"))
+	w, h := webhookHarness(t, usual(), replica("c3", "db-1", edits...), replica("b2", "db-2", edits...), replica("a1", "db-3", edits...), up("d4", "web"))
 	w.onStart(func(_ context.Context, c *engine.Container) error {
 		time.Sleep(restart)
 		w.runs(c.ID)
@@ -123,7 +123,7 @@ func TestTheNextReplicaIsRestartedOnceTheLastIsHealthy(t *testing.T) {
 		c.want(200, Outcome(InServiceRestart))
 		c.says("another replica of its service")
 		c.says("db-1: restarted; db-2, db-3: in_service_restart")
-		if got := time.Since(w.began); got != webhookPatience {
+		if got := time.Since(w.began); got != webhookTimeout {
 			t.Errorf("answered after %s, want when the caller's time was over", got)
 		}
 		post(t, h, a).want(200, Outcome(InServiceRestart)) // it is not healthy yet
@@ -224,7 +224,7 @@ func TestTwoAlertsForAServiceRollItOnce(t *testing.T) {
 
 func TestReplicasThatMayNotBeRestartedDoNotHoldTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), replica("a1", "db-1", labelled("defib.enable", "false")), replica("b2", "db-2"), replica("c3", "db-3"), replica("d4", "db-4"))
+		w, h := webhookHarness(t, usual(), replica("a1", "db-1", labelled("defib.enable", "false")), replica("b2", "db-2"), replica("c3", "db-3"), replica("d4", "db-4"))
 		w.edit("c3", func(c *engine.Container) { c.State = engine.Paused })
 		synctest.Wait()
 		c := post(t, h, firing("container", "shop/db"))
@@ -233,7 +233,7 @@ func TestReplicasThatMayNotBeRestartedDoNotHoldTheOthers(t *testing.T) {
 		w.wantStarts("0s db-2", "3s db-4")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		_, h := clinic(t, usual(func(p *Policy) { p.Whitelist = patterns("web") }), replica("a1", "db-1"), replica("b2", "db-2"))
+		_, h := webhookHarness(t, usual(func(p *Policy) { p.Whitelist = patterns("web") }), replica("a1", "db-1"), replica("b2", "db-2"))
 		c := post(t, h, firing("container", "shop/db"))
 		c.want(200, NotWhitelisted)
 	})
@@ -244,7 +244,7 @@ func TestHealStartOfAServiceStartsAllThatAreDown(t *testing.T) {
 		down := func(c *engine.Container) {
 			*c = *ended(engine.CauseSelf, named(c.ID, c.Name), in("shop", "db"), labelled(LabelTriggers, "alert"))
 		}
-		w, h := clinic(t, usual(), replica("a1", "db-1", down), replica("b2", "db-2", down), replica("c3", "db-3"))
+		w, h := webhookHarness(t, usual(), replica("a1", "db-1", down), replica("b2", "db-2", down), replica("c3", "db-3"))
 		c := post(t, h, firing("container", "shop/db", "heal", "start"))
 		c.want(200, Started)
 		c.says("db-1, db-2: started; db-3: already_running")
@@ -257,7 +257,7 @@ func TestHealStartOfAServiceStartsAllThatAreDown(t *testing.T) {
 func TestTasksOfSwarmAreLeftToIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := labelled("com.docker.swarm.task.id", "x", "com.docker.swarm.service.name", "stack_api", "defib.enable", "true")
-		w, h := clinic(t, usual(), ended("", named("a1", "api.1"), state(engine.Running), task), ended("", named("b2", "api.2"), state(engine.Running), task))
+		w, h := webhookHarness(t, usual(), ended("", named("a1", "api.1"), state(engine.Running), task), ended("", named("b2", "api.2"), state(engine.Running), task))
 		c := post(t, h, firing("container_label_com_docker_swarm_service_name", "stack_api"))
 		c.want(200, Outcome(SwarmTask))
 		c.says("api.1, api.2: swarm_task")

@@ -232,7 +232,7 @@ func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 // An alert fires on several days, and is repeated beside a sickness that lasts.
 func TestDryRunCountsEachFiringOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
 		w.sickens("a1")
 		first := firing("container", "web")
 		for range 3 {

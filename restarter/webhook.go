@@ -16,10 +16,10 @@ import (
 
 const (
 	// Alertmanager hangs up after group_interval, which is 10 s at least.
-	webhookPatience = 9 * time.Second
-	maxBody         = 1 << 20
-	maxIgnored      = 8 << 20 // of a body that is refused unread
-	maxRequests     = 64      // under way at a time
+	webhookTimeout = 9 * time.Second
+	maxBody        = 1 << 20
+	maxIgnored     = 8 << 20 // of a body that is refused unread
+	maxRequests    = 64      // under way at a time
 )
 
 var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts of the receiver")
@@ -32,7 +32,7 @@ type Webhook struct {
 	matches []Match
 	slots   chan struct{}
 
-	alerts    *prometheus.CounterVec
+	outcomes  *prometheus.CounterVec
 	requests  *prometheus.CounterVec
 	truncated prometheus.Counter
 
@@ -47,7 +47,7 @@ type Webhook struct {
 func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 	h := &Webhook{
 		Restarter: r, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), refused: map[int]time.Time{},
-		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by what became of them.",
 		}, []string{"outcome"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -58,10 +58,10 @@ func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 		}),
 	}
 	for o := range Outcomes {
-		h.alerts.WithLabelValues(string(o))
+		h.outcomes.WithLabelValues(string(o))
 	}
 	for reason := range Reasons {
-		h.alerts.WithLabelValues(string(reason))
+		h.outcomes.WithLabelValues(string(reason))
 	}
 	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
 		h.requests.WithLabelValues(strconv.Itoa(code))
@@ -71,14 +71,14 @@ func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 
 // Describe implements prometheus.Collector.
 func (h *Webhook) Describe(ch chan<- *prometheus.Desc) {
-	h.alerts.Describe(ch)
+	h.outcomes.Describe(ch)
 	h.requests.Describe(ch)
 	h.truncated.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (h *Webhook) Collect(ch chan<- prometheus.Metric) {
-	h.alerts.Collect(ch)
+	h.outcomes.Collect(ch)
 	h.requests.Collect(ch)
 	h.truncated.Collect(ch)
 }
@@ -116,7 +116,7 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default: // its alerts are not even read: counted as one
-		h.alerts.WithLabelValues(string(Busy)).Inc()
+		h.outcomes.WithLabelValues(string(Busy)).Inc()
 		return Busy.Status(), refusal{Busy.Sentence()}
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

@@ -60,7 +60,7 @@ func postUntil(ctx context.Context, t *testing.T, h http.Handler, alerts ...Aler
 func (c *call) want(status int, outcomes ...Outcome) {
 	c.t.Helper()
 	<-c.done
-	var body struct{ Alerts []says }
+	var body struct{ Alerts []alertResult }
 	if err := json.Unmarshal(c.rec.Body.Bytes(), &body); err != nil {
 		c.t.Fatalf("%v in %s", err, c.rec.Body)
 	}
@@ -76,9 +76,9 @@ func (c *call) want(status int, outcomes ...Outcome) {
 	}
 }
 
-// clinic runs a Restarter over these containers, which came up an hour ago, and
+// webhookHarness runs a Restarter over these containers, which came up an hour ago, and
 // its webhook. A restart takes three seconds.
-func clinic(t *testing.T, p Policy, cs ...*engine.Container) (*world, *Webhook) {
+func webhookHarness(t *testing.T, p Policy, cs ...*engine.Container) (*world, *Webhook) {
 	for _, c := range cs {
 		if c.Up() {
 			c.StartSeenAt, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
@@ -95,7 +95,7 @@ func clinic(t *testing.T, p Policy, cs ...*engine.Container) (*world, *Webhook) 
 
 func TestAFiringAlertRestartsItsContainerAndTheAnswerSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"), up("b2", "batch-1"))
 		post(t, h, firing("container", "web")).want(200, Restarted)
 		w.wantStarts("0s web")
 		if got := time.Since(w.began); got != 3*time.Second {
@@ -111,7 +111,7 @@ func TestOutcomes(t *testing.T) {
 		return a
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "other"),
+		w, h := webhookHarness(t, usual(), up("a1", "web"), up("b2", "other"),
 			ended(engine.CauseStopped, named("c3", "batch-stopped"), labelled(LabelPolicy, "unless-stopped")),
 			ended("", named("d4", "batch-paused"), state(engine.Paused)),
 			up(strings.Repeat("e5", 32), "batch-young"))
@@ -148,7 +148,7 @@ func TestOutcomes(t *testing.T) {
 
 func TestLaw7RepeatsAndDuplicatesRestartOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		a := firing("container", "web")
 		first, second := post(t, h, a), post(t, h, a)
 		time.Sleep(time.Second)
@@ -167,7 +167,7 @@ func TestLaw7RepeatsAndDuplicatesRestartOnce(t *testing.T) {
 
 func TestASlowRestartIsAnsweredInTimeAndJoinedByTheRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"), up("b2", "batch-1"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			if c.Name == "web" {
 				time.Sleep(12 * time.Second)
@@ -191,7 +191,7 @@ func TestASlowRestartIsAnsweredInTimeAndJoinedByTheRetry(t *testing.T) {
 
 func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		ctx, leave := context.WithCancel(t.Context())
 		a := firing("container", "web")
 		c := postUntil(ctx, t, h, a)
@@ -206,7 +206,7 @@ func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
 
 func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		first := post(t, h, firing("container", "web"))
@@ -223,7 +223,7 @@ func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 
 func TestARefusedRestartIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
 		a := firing("container", "web")
 		post(t, h, a).want(200, Outcome(Refused))
@@ -234,7 +234,7 @@ func TestARefusedRestartIsNotRetried(t *testing.T) {
 
 func TestAFailedRestartIsRetriedThenHeldByTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		a := firing("container", "web")
 		c := post(t, h, a)
@@ -249,7 +249,7 @@ func TestAFailedRestartIsRetriedThenHeldByTheBackoff(t *testing.T) {
 
 func TestARestartByAnybodyIsNotTakenForAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(mode(UnlessStopped)), up("a1", "web"))
+		w, h := webhookHarness(t, usual(mode(UnlessStopped)), up("a1", "web"))
 		w.edit("a1", func(c *engine.Container) {
 			c.State, c.ExitCause, c.ExitSeenAt, c.StartSeenAt = engine.Exited, engine.CauseStopped, time.Now(), time.Time{}
 		})
@@ -266,7 +266,7 @@ func TestARestartByAnybodyIsNotTakenForAStop(t *testing.T) {
 
 func TestAShortBackoffIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		fail := true
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			if fail {
@@ -285,7 +285,7 @@ func TestAShortBackoffIsWaitedFor(t *testing.T) {
 
 func TestRestartsThatDoNotHelpAreGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
 		a := firing("container", "web")
 		for range 3 {
 			post(t, h, a).want(200, Restarted)
@@ -303,7 +303,7 @@ func TestRestartsThatDoNotHelpAreGivenUp(t *testing.T) {
 
 func TestAContainerThatLooksWellIsGivenUpAsLongAsTheAlertFires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web")) // without a health check
+		w, h := webhookHarness(t, usual(), up("a1", "web")) // without a health check
 		a := firing("container", "web")
 		for range 24 { // four hours of repeat_interval
 			<-post(t, h, a).done
@@ -318,7 +318,7 @@ func TestAContainerThatLooksWellIsGivenUpAsLongAsTheAlertFires(t *testing.T) {
 
 func TestRestartsThatTheEngineRefusedAreNoReasonToGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("internal error") })
 		a := firing("container", "web")
 		for range 6 {
@@ -332,7 +332,7 @@ func TestRestartsThatTheEngineRefusedAreNoReasonToGiveUp(t *testing.T) {
 
 func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			go func() { time.Sleep(10 * time.Second); w.runs(c.ID) }()
 			return engine.ErrNoAnswer
@@ -357,7 +357,7 @@ func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 
 func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), ended(engine.CauseStopped, labelled(LabelTriggers, "alert")))
+		w, h := webhookHarness(t, usual(), ended(engine.CauseStopped, labelled(LabelTriggers, "alert")))
 		pass(time.Hour)
 		post(t, h, firing("container", "web", "heal", "start")).want(200, Outcome(Stopped))
 		w.wantStarts()
@@ -367,7 +367,7 @@ func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
 // A wedged container is asked for again and again.
 func TestLaw10RepeatsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		w.onStart(func(ctx context.Context, _ *engine.Container) error {
 			<-ctx.Done()
 			return ctx.Err()
@@ -387,7 +387,7 @@ func TestLaw10RepeatsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
 	r := &Restarter{firings: firings{}}
 	ask := func(peer string, answered bool) {
-		r.take(noon, []*request{{asker: Asker{Peer: peer}, answered: answered}})
+		r.enqueue(noon, []*request{{source: AlertSource{Peer: peer}, answered: answered}})
 	}
 	ask("one", true)
 	ask("two", true)
@@ -400,7 +400,7 @@ func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
 
 func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
 		a := firing("container", "web")
 		post(t, h, a).want(200, Restarted)
 		pass(6 * time.Minute)
@@ -420,7 +420,7 @@ func TestLaw2OneBadAlertCannotRestartAHost(t *testing.T) {
 			cs = append(cs, c)
 			alerts = append(alerts, firing("container", c.Name))
 		}
-		w, h := clinic(t, usual(), cs...)
+		w, h := webhookHarness(t, usual(), cs...)
 		w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
 		c := post(t, h, alerts...)
 		<-c.done
@@ -441,7 +441,7 @@ func TestLaw2OneBadAlertCannotRestartAHost(t *testing.T) {
 
 func TestAnAlertStartsWhatIsDownWithTheExitedTriggerOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), ended(engine.CauseSelf, labelled(LabelTriggers, "alert")), ended(engine.CauseSelf, named("b2", "batch-1"), labelled(LabelTriggers, "")))
+		w, h := webhookHarness(t, usual(), ended(engine.CauseSelf, labelled(LabelTriggers, "alert")), ended(engine.CauseSelf, named("b2", "batch-1"), labelled(LabelTriggers, "")))
 		pass(time.Minute)
 		w.wantStarts()
 		post(t, h, firing("container", "web", "heal", "start"), firing("container", "batch-1")).want(200, Started, Outcome(TriggerDisabled))
@@ -456,12 +456,12 @@ func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
 		want    Outcome
 	}{
 		"the container is removed": {func(w *world) { w.set(up("b2", "batch-1")) }, 200, Gone},
-		"the engine goes away":     {func(w *world) { w.publish(&engine.Snapshot{Containers: w.Snapshot().Containers}) }, 503, EngineAway},
+		"the engine goes away":     {func(w *world) { w.publish(&engine.Snapshot{Containers: w.Snapshot().Containers}) }, 503, EngineUnavailable},
 		"nothing":                  {func(*world) {}, 200, Restarted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, h := clinic(t, usual(func(p *Policy) { p.MinUptime, p.Backoff.Initial = 0, 5*time.Second }), up("a1", "web"))
+				w, h := webhookHarness(t, usual(func(p *Policy) { p.MinUptime, p.Backoff.Initial = 0, 5*time.Second }), up("a1", "web"))
 				post(t, h, firing("container", "web", "n", "1")).want(200, Restarted)
 				pass(time.Second)
 				again := firing("container", "web", "n", "2")
@@ -478,16 +478,16 @@ func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
 
 func TestTheEngineAwayIsA503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		w.publish(&engine.Snapshot{First: w.began, Containers: w.Snapshot().Containers})
-		post(t, h, firing("container", "web")).want(503, EngineAway)
+		post(t, h, firing("container", "web")).want(503, EngineUnavailable)
 		post(t, h, firing("container", "web", "heal", "")).want(200, NoAction)
 	})
 }
 
 func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(), up("a1", "web"))
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
 		a := firing("container", "web")
 		var calls []*call
 		for range maxRequests {
@@ -509,7 +509,7 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 
 func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
 		w.onStart(func(ctx context.Context, _ *engine.Container) error { <-ctx.Done(); return ctx.Err() })
 		first := post(t, h, firing("container", "web"))
 		synctest.Wait()
@@ -527,7 +527,7 @@ func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 
 func TestWhatAnAlertWasDeclinedForIsNotHeldForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := clinic(t, usual(triggers(TriggerExited)), up("a1", "web"))
+		w, h := webhookHarness(t, usual(triggers(TriggerExited)), up("a1", "web"))
 		post(t, h, firing("container", "web")).want(200, Outcome(TriggerDisabled))
 		w.wantHeld("web", TriggerDisabled)
 		pass(2 * time.Second)

@@ -17,12 +17,12 @@ import (
 // sickLogs shows what the sample container named web wrote before it fell ill.
 var sickLogs = "docker logs --since " + night.Add(-2*time.Minute-before).UTC().Format("2006-01-02T15:04:05Z") + " web"
 
-func commandsOf(s restarter.Standing) []string {
-	return patient{Standing: s, now: night}.commands()
+func commandsOf(s restarter.ContainerStatus) []string {
+	return patient{ContainerStatus: s, now: night}.commands()
 }
 
 // compose makes the container one of this service.
-func compose(project, service, file string) func(s *restarter.Standing) {
+func compose(project, service, file string) func(s *restarter.ContainerStatus) {
 	return as(func(c *engine.Container) {
 		c.Labels = map[string]string{
 			"com.docker.compose.project": project, "com.docker.compose.service": service,
@@ -35,7 +35,7 @@ func TestCommandsToCopy(t *testing.T) {
 	since := night.Add(-minAgo - before).UTC().Format("2006-01-02T15:04:05Z")
 	logs := "docker logs --since " + since + " web"
 	for name, row := range map[string]struct {
-		s    restarter.Standing
+		s    restarter.ContainerStatus
 		want []string
 	}{
 		"fine":                       {runs("web", hour), nil},
@@ -72,7 +72,7 @@ func TestCommandsToCopy(t *testing.T) {
 			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"},
 		},
 		"unhealthy, in a loop that Defib has given up": {
-			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), streak(5), func(s *restarter.Standing) { s.GaveUp = true }),
+			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), streak(5), func(s *restarter.ContainerStatus) { s.GaveUp = true }),
 			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"},
 		},
 		"its own policy loops": {
@@ -108,7 +108,7 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 	down := died("vpn", minAgo, 1).Container
 	for name, row := range map[string]struct {
 		parent *engine.Container
-		s      restarter.Standing
+		s      restarter.ContainerStatus
 		want   []string
 	}{
 		"the parent was started after it":      {parent, but(runs("web", hour), bare), []string{logs, "docker restart web"}},
@@ -123,7 +123,7 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 		c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}
 		h := newHost(row.s)
 		if row.parent != nil {
-			h = newHost(row.s, restarter.Standing{Container: row.parent})
+			h = newHost(row.s, restarter.ContainerStatus{Container: row.parent})
 		}
 		s := newStatus(night, h.report, nil)
 		i := slices.IndexFunc(s.Containers, func(c Container) bool { return c.Name == "web" })
@@ -155,7 +155,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 			p.holds = append(p.holds, restarter.Hold{Pattern: e, Until: until})
 		}
 		s.Reason, s.Until = restarter.OnHold, p.holds.Until(s.Container)
-		p.Standing = s
+		p.ContainerStatus = s
 		var want []string
 		if row.command != "" {
 			want = append(want, row.command)
@@ -176,7 +176,7 @@ func TestNoLabelGetsIntoAShell(t *testing.T) {
 	for _, evil := range []string{
 		"x; rm -rf /", "$(reboot)", "`reboot`", "a\nreboot", "a b", "--privileged", "-v/:/host", "a'b", `a"b`, "a|b", "a&b", "a>b", "../x", "/home/mallory/compose.yml", "", "\u202ecod", "x\x00",
 	} {
-		for name, s := range map[string]restarter.Standing{
+		for name, s := range map[string]restarter.ContainerStatus{
 			"service": died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", evil, "/srv/a.yml")),
 			"project": died("web", minAgo, 1, held(restarter.ParentGone, 0), compose(evil, "web", "/srv/a.yml")),
 			"file":    died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "web", evil)),

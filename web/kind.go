@@ -89,7 +89,7 @@ func kind(r restarter.Reason) Kind {
 
 // patient is one container with all that is known of it.
 type patient struct {
-	restarter.Standing
+	restarter.ContainerStatus
 	now       time.Time
 	reset     time.Duration // --restart.backoff-reset
 	unhealthy time.Duration // --restart.unhealthy-for

@@ -9,14 +9,14 @@ import (
 	"defib/restarter"
 )
 
-func policed(name string) func(s *restarter.Standing) {
+func policed(name string) func(s *restarter.ContainerStatus) {
 	return as(func(c *engine.Container) { c.RestartPolicy = name })
 }
 
 // An engine that is shut down ends its containers, whatever they make of it.
 func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 	for name, row := range map[string]struct {
-		s    restarter.Standing
+		s    restarter.ContainerStatus
 		kind Kind
 		next string
 	}{
@@ -43,9 +43,9 @@ func TestAReplicaThatWaitsForAnotherIsBeingHealed(t *testing.T) {
 }
 
 func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
-	enough := func(s *restarter.Standing) { s.Container.UnhealthySince = night.Add(-hour) }
+	enough := func(s *restarter.ContainerStatus) { s.Container.UnhealthySince = night.Add(-hour) }
 	for name, row := range map[string]struct {
-		s    restarter.Standing
+		s    restarter.ContainerStatus
 		kind Kind
 		next string
 	}{
@@ -95,12 +95,12 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 	off := as(func(c *engine.Container) {
 		c.Finished, c.Started, c.Created = engineTime, engineTime.Add(-hour), engineTime.Add(-2*hour)
 	})
-	former := func(s *restarter.Standing) {
-		s.Former = &engine.Container{ID: "old", Image: s.Container.Image}
+	former := func(s *restarter.ContainerStatus) {
+		s.Predecessor = &engine.Container{ID: "old", Image: s.Container.Image}
 	}
 	unknown := as(func(c *engine.Container) { c.ExitSeenAt, c.ExitCause = time.Time{}, engine.CauseNone })
 	for name, row := range map[string]struct {
-		s     restarter.Standing
+		s     restarter.ContainerStatus
 		story string
 	}{
 		"its end was seen":     {died("web", minAgo, 1, off, former), "It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 2 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
@@ -114,7 +114,7 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 		if _, story, _ := told(row.s, false); story != row.story {
 			t.Errorf("%s: told as\n%s\nwant\n%s", name, story, row.story)
 		}
-		if since := (patient{Standing: row.s, now: night}).since(); !since.IsZero() && since.Before(night.Add(-hour)) {
+		if since := (patient{ContainerStatus: row.s, now: night}).since(); !since.IsZero() && since.Before(night.Add(-hour)) {
 			t.Errorf("%s: it has lasted since %s", name, since)
 		}
 	}

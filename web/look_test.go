@@ -21,10 +21,10 @@ var screenshots = flag.String("screenshots", "", "directory in which to put what
 // idle is a host on a good day.
 func idle() *host {
 	h := ill()
-	h.report.Standings = h.report.Standings[:0:0]
-	for _, s := range ill().report.Standings {
+	h.report.Containers = h.report.Containers[:0:0]
+	for _, s := range ill().report.Containers {
 		if s.Container.Well() {
-			h.report.Standings = append(h.report.Standings, s)
+			h.report.Containers = append(h.report.Containers, s)
 		}
 	}
 	h.report.Whitelist, h.report.Holds = patterns("*"), nil

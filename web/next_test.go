@@ -8,8 +8,8 @@ import (
 	"defib/restarter"
 )
 
-func triggers(ts ...restarter.Trigger) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) { s.Rule.Triggers = ts }
+func triggers(ts ...restarter.Trigger) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) { s.Rule.Triggers = ts }
 }
 
 func TestWhatWillHappenIsTheTruth(t *testing.T) {
@@ -22,18 +22,18 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		p    patient
 		next string
 	}{
-		"unhealthy for a moment, its trigger is off": {patient{Standing: but(runs("web", hour), unhealthy, triggers(restarter.TriggerExited))}, off("unhealthy") + "."},
-		"the same, but an alert may ask":             {patient{Standing: but(runs("web", hour), unhealthy, triggers(restarter.TriggerAlert))}, off("unhealthy") + ", unless an alert asks for it."},
-		"down, only alerts ask":                      {patient{Standing: died("web", minAgo, 1, triggers(restarter.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
-		"down, nothing asks":                         {patient{Standing: died("web", minAgo, 1, triggers(), held(restarter.TriggerDisabled, 0))}, off("exited") + "."},
-		"an alert asks, and may not":                 {patient{Standing: but(runs("web", hour), triggers(restarter.TriggerExited), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerAlert))}, off("alert") + "."},
-		"Defib itself is restarting it":              {patient{Standing: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is at it now."},
-		"nobody saw it end, long ago":                {patient{Standing: died("web", hour, 1, ending(engine.CauseUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
-		"nobody saw it end, its policy left it down": {patient{Standing: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
-		"nobody saw it end, its policy failed":       {patient{Standing: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
-		"not inspected, not whitelisted":             {patient{Standing: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
-		"its parent is gone, not whitelisted":        {patient{Standing: died("web", hour, 1, bare), tie: restarter.Tie{Namespace: engine.PID, Reason: restarter.ParentGone}}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
-		"to be created anew by compose":              {patient{Standing: died("web", minAgo, 128, held(restarter.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
+		"unhealthy for a moment, its trigger is off": {patient{ContainerStatus: but(runs("web", hour), unhealthy, triggers(restarter.TriggerExited))}, off("unhealthy") + "."},
+		"the same, but an alert may ask":             {patient{ContainerStatus: but(runs("web", hour), unhealthy, triggers(restarter.TriggerAlert))}, off("unhealthy") + ", unless an alert asks for it."},
+		"down, only alerts ask":                      {patient{ContainerStatus: died("web", minAgo, 1, triggers(restarter.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
+		"down, nothing asks":                         {patient{ContainerStatus: died("web", minAgo, 1, triggers(), held(restarter.TriggerDisabled, 0))}, off("exited") + "."},
+		"an alert asks, and may not":                 {patient{ContainerStatus: but(runs("web", hour), triggers(restarter.TriggerExited), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerAlert))}, off("alert") + "."},
+		"Defib itself is restarting it":              {patient{ContainerStatus: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is at it now."},
+		"nobody saw it end, long ago":                {patient{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"nobody saw it end, its policy left it down": {patient{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
+		"nobody saw it end, its policy failed":       {patient{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"not inspected, not whitelisted":             {patient{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
+		"its parent is gone, not whitelisted":        {patient{ContainerStatus: died("web", hour, 1, bare), tie: restarter.Tie{Namespace: engine.PID, Reason: restarter.ParentGone}}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
+		"to be created anew by compose":              {patient{ContainerStatus: died("web", minAgo, 128, held(restarter.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset, row.p.unhealthy = night, 15*time.Minute, 5*time.Minute
 		if _, _, next := toldOf(row.p); next != row.next {
@@ -46,7 +46,7 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 func TestAFailedStartIsNoExit(t *testing.T) {
 	failed := as(func(c *engine.Container) { c.Error = "no such file" })
 	never := as(func(c *engine.Container) { c.Started = time.Time{} })
-	for want, s := range map[string]restarter.Standing{
+	for want, s := range map[string]restarter.ContainerStatus{
 		"It exited 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.":           died("web", minAgo, 127, failed),
 		"Somebody stopped it 1 min ago after 1 h; since then it could not be started. The engine says: “no such file”.": died("web", minAgo, 128, failed, ending(engine.CauseStopped)),
 		"It exited 1 min ago; since then it could not be started. The engine says: “no such file”.":                     died("web", minAgo, 128, failed, never),

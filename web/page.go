@@ -114,7 +114,7 @@ func revise(now time.Time, r restarter.Report, away error) string {
 		fmt.Fprintln(sum, r.Actions[n-1].Began.UnixNano())
 	}
 	if n := len(r.Alerts); n > 0 {
-		fmt.Fprintln(sum, n, r.Alerts[n-1].Came.UnixNano(), r.Alerts[n-1].Alert)
+		fmt.Fprintln(sum, n, r.Alerts[n-1].ReceivedAt.UnixNano(), r.Alerts[n-1].Alert)
 	}
 	return fmt.Sprintf("%x", sum.Sum64())
 }

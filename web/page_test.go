@@ -94,7 +94,7 @@ func TestThePageIsAskedForAgainOnlyWhenItDiffers(t *testing.T) {
 		"an action": func() {
 			h.report.Actions = append(h.report.Actions, restarter.Action{Began: time.Now(), Container: "x"})
 		},
-		"an alert": func() { h.report.Alerts = append(h.report.Alerts, restarter.Heard{Came: time.Now()}) },
+		"an alert": func() { h.report.Alerts = append(h.report.Alerts, restarter.AlertRecord{ReceivedAt: time.Now()}) },
 		"the engine goes away": func() {
 			h.goesAway(errAway)
 		},
@@ -183,12 +183,12 @@ func stranger() *host {
 		c.ID = strings.Repeat("e", 64)
 		c.Image, c.Error = hostile, hostile
 		c.Labels = map[string]string{"com.docker.compose.project": hostile, "com.docker.compose.service": hostile, hostile: hostile}
-	}), func(s *restarter.Standing) { s.Former = &engine.Container{ID: "old", Image: hostile} })
+	}), func(s *restarter.ContainerStatus) { s.Predecessor = &engine.Container{ID: "old", Image: hostile} })
 	sick := but(runs("sick", hour), unhealthy, as(func(c *engine.Container) { c.HealthOutput, c.Image = hostile, hostile }))
 	h := newHost(s, sick)
 	h.report.Snapshot.Host, h.report.Snapshot.Version = hostile, hostile
-	h.report.Actions = []restarter.Action{{Began: night, Container: hostile, Outcome: restarter.Failed, Err: hostile, Askers: []restarter.Asker{{Alert: hostile, Peer: "10.0.0.1"}}}}
-	h.report.Alerts = []restarter.Heard{{Asker: restarter.Asker{Alert: hostile}, Came: night, Container: hostile, Outcome: restarter.Failed, Message: hostile}}
+	h.report.Actions = []restarter.Action{{Began: night, Container: hostile, Outcome: restarter.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
+	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: restarter.Failed, Message: hostile}}
 	return h
 }
 

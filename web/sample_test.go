@@ -46,7 +46,7 @@ func (h *host) handler() http.Handler {
 func (h *host) change(f func(r *restarter.Report)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.report.Standings = slices.Clone(h.report.Standings)
+	h.report.Containers = slices.Clone(h.report.Containers)
 	f(&h.report)
 	h.report.Round++
 }
@@ -58,13 +58,13 @@ func (h *host) goesAway(err error) {
 }
 
 // standing finds one of a report by its name.
-func standing(r *restarter.Report, name string) *restarter.Standing {
-	i := slices.IndexFunc(r.Standings, func(s restarter.Standing) bool { return s.Container.Name == name })
-	return &r.Standings[i]
+func standing(r *restarter.Report, name string) *restarter.ContainerStatus {
+	i := slices.IndexFunc(r.Containers, func(s restarter.ContainerStatus) bool { return s.Container.Name == name })
+	return &r.Containers[i]
 }
 
 // edit changes a container as the engine would: by a new value.
-func edit(s *restarter.Standing, f func(c *engine.Container)) {
+func edit(s *restarter.ContainerStatus, f func(c *engine.Container)) {
 	c := *s.Container
 	f(&c)
 	s.Container = &c
@@ -83,16 +83,16 @@ func (h *host) get(t *testing.T, path string, header ...string) *httptest.Respon
 }
 
 // newHost has these containers, under their names.
-func newHost(standings ...restarter.Standing) *host {
+func newHost(standings ...restarter.ContainerStatus) *host {
 	now := night
 	p := &engine.Snapshot{Connected: true, First: now, Listed: now, Host: "harbor-3", Version: "29.1.2", APIVersion: "1.51", OS: "linux", Arch: "x86_64"}
-	slices.SortFunc(standings, func(a, b restarter.Standing) int { return cmp.Compare(a.Container.Name, b.Container.Name) })
+	slices.SortFunc(standings, func(a, b restarter.ContainerStatus) int { return cmp.Compare(a.Container.Name, b.Container.Name) })
 	for _, s := range standings {
 		p.Containers = append(p.Containers, s.Container)
 	}
 	slices.SortFunc(p.Containers, func(a, b *engine.Container) int { return cmp.Compare(a.ID, b.ID) })
 	return &host{report: restarter.Report{
-		Round: 1, Began: now.Add(-9 * 24 * time.Hour), Snapshot: p, Standings: standings, Reset: 15 * time.Minute,
+		Round: 1, Began: now.Add(-9 * 24 * time.Hour), Snapshot: p, Containers: standings, Reset: 15 * time.Minute,
 		Whitelist: patterns("*"), Matches: map[string]int{"*": len(standings)},
 	}}
 }
@@ -106,9 +106,9 @@ func patterns(s string) []restarter.Pattern {
 }
 
 // runs is a whitelisted container that has run for this long.
-func runs(name string, d time.Duration) restarter.Standing {
+func runs(name string, d time.Duration) restarter.ContainerStatus {
 	began := night.Add(-d)
-	return restarter.Standing{
+	return restarter.ContainerStatus{
 		Rule: restarter.Rule{Whitelisted: true, Mode: restarter.Always, Triggers: restarter.AllTriggers},
 		Container: &engine.Container{
 			ID: fmt.Sprintf("%x", sha256.Sum256([]byte(name))), Name: name, Image: "registry.example/" + name + ":1.4", Inspected: true, State: engine.Running,
@@ -118,7 +118,7 @@ func runs(name string, d time.Duration) restarter.Standing {
 }
 
 // died is one that exited by itself this long ago, after an hour.
-func died(name string, ago time.Duration, code int, edits ...func(s *restarter.Standing)) restarter.Standing {
+func died(name string, ago time.Duration, code int, edits ...func(s *restarter.ContainerStatus)) restarter.ContainerStatus {
 	s := runs(name, ago+time.Hour)
 	c := s.Container
 	c.State, c.StartSeenAt, c.Finished, c.ExitSeenAt = engine.Exited, time.Time{}, night.Add(-ago), night.Add(-ago)
@@ -130,8 +130,8 @@ func died(name string, ago time.Duration, code int, edits ...func(s *restarter.S
 }
 
 // held says why it is left alone, and for how much longer.
-func held(reason restarter.Reason, d time.Duration) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) {
+func held(reason restarter.Reason, d time.Duration) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) {
 		s.Reason, s.Trigger = reason, restarter.TriggerExited
 		if d > 0 {
 			s.Until = night.Add(d)
@@ -139,25 +139,25 @@ func held(reason restarter.Reason, d time.Duration) func(s *restarter.Standing) 
 	}
 }
 
-func unlist(s *restarter.Standing) { s.Rule.Whitelisted = false }
+func unlist(s *restarter.ContainerStatus) { s.Rule.Whitelisted = false }
 
 // as edits its container.
-func as(f func(c *engine.Container)) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) { f(s.Container) }
+func as(f func(c *engine.Container)) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) { f(s.Container) }
 }
 
 // ill is a host on a bad night.
 func ill() *host {
 	now := night
-	standings := []restarter.Standing{
+	standings := []restarter.ContainerStatus{
 		died("explorer", 40*time.Second, 137, held(restarter.BackOff, 134*time.Second), as(func(c *engine.Container) {
 			c.Exit.OOMKilled = true
 			c.Started = c.Finished.Add(-31 * time.Second)
-		}), func(s *restarter.Standing) {
+		}), func(s *restarter.ContainerStatus) {
 			s.Streak = 12
 			before := *s.Container
 			before.ID, before.Image = "0ld", "registry.example/explorer:1.3"
-			s.Former = &before
+			s.Predecessor = &before
 			s.Container.Created = now.Add(-26 * time.Minute)
 		}),
 		died("ledger", 11*time.Minute, 128, held(restarter.ParentGone, 0), as(func(c *engine.Container) {
@@ -187,20 +187,20 @@ func ill() *host {
 	h.report.Holds = restarter.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
 	h.report.Actions = []restarter.Action{
 		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: restarter.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: restarter.Started},
-		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: restarter.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: restarter.Restarted, Askers: []restarter.Asker{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
+		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: restarter.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: restarter.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
 		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: restarter.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: restarter.Failed, Err: "cannot join network of a non running container: 5b1d"},
 		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: restarter.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: restarter.Started},
 	}
-	h.report.Alerts = []restarter.Heard{
-		{Asker: restarter.Asker{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, Came: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: restarter.Restarted, Message: restarter.Outcomes[restarter.Restarted]},
-		{Asker: restarter.Asker{Alert: "ApiErrors", Peer: "10.0.4.17"}, Came: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: restarter.NotFound, Message: restarter.Outcomes[restarter.NotFound]},
+	h.report.Alerts = []restarter.AlertRecord{
+		{AlertSource: restarter.AlertSource{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: restarter.Restarted, Message: restarter.Outcomes[restarter.Restarted]},
+		{AlertSource: restarter.AlertSource{Alert: "ApiErrors", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: restarter.NotFound, Message: restarter.Outcomes[restarter.NotFound]},
 	}
 	return h
 }
 
 // many is a host with n containers, one in fifty of them ill.
 func many(n int) *host {
-	var standings []restarter.Standing
+	var standings []restarter.ContainerStatus
 	for i := range n {
 		name := fmt.Sprintf("node-%04d", i)
 		if i%50 == 7 {

@@ -156,9 +156,9 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 		}
 		s.Whitelist = append(s.Whitelist, entry)
 	}
-	for _, standing := range r.Standings {
+	for _, standing := range r.Containers {
 		c := newContainer(patient{
-			Standing: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
+			ContainerStatus: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
 			tie: restarter.WorstTie(r.Snapshot, standing.Container),
 		})
 		s.Counts[c.Kind]++
@@ -174,7 +174,7 @@ func newContainer(p patient) Container {
 	t := Container{
 		Name: printable(c.Name), ID: c.ID, Image: brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: brief(c.HealthOutput),
 		Since: since, Restarts: p.Streak, GaveUp: p.Rule.Whitelisted && p.GaveUp, Whitelisted: p.Rule.Whitelisted,
-		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Former != nil,
+		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
 		Story: p.story(), Next: p.next(), Commands: p.commands(), Age: age(p.now, since),
 	}
 	if c.Exit.Known {
@@ -191,7 +191,7 @@ func newActions(now time.Time, actions []restarter.Action) []Action {
 			Outcome: string(a.Outcome), Error: brief(a.Err), Seconds: a.Took.Seconds(), Age: ago(now, a.Began), Took: took(a.Took),
 			Key: key(a.Began, a.ID),
 		}
-		for _, asker := range a.Askers {
+		for _, asker := range a.Sources {
 			t.Askers = append(t.Askers, newAsker(asker))
 		}
 		told = append(told, t)
@@ -199,21 +199,21 @@ func newActions(now time.Time, actions []restarter.Action) []Action {
 	return told
 }
 
-func newAsker(a restarter.Asker) Asker {
+func newAsker(a restarter.AlertSource) Asker {
 	return Asker{Alert: cmp.Or(brief(a.Alert), "an alert without a name"), Peer: a.Peer}
 }
 
-func newAlerts(now time.Time, alerts []restarter.Heard) []Alert {
+func newAlerts(now time.Time, alerts []restarter.AlertRecord) []Alert {
 	told := make([]Alert, 0, len(alerts))
 	for i, a := range slices.Backward(alerts) {
 		same := 0 // that came in the same request
-		for same < i && alerts[i-1-same].Came.Equal(a.Came) {
+		for same < i && alerts[i-1-same].ReceivedAt.Equal(a.ReceivedAt) {
 			same++
 		}
-		asker := newAsker(a.Asker)
+		asker := newAsker(a.AlertSource)
 		told = append(told, Alert{
-			Time: a.Came, Alert: asker.Alert, Peer: asker.Peer, Container: printable(a.Container), Outcome: string(a.Outcome),
-			Message: brief(a.Message), Seconds: a.Took.Seconds(), Age: ago(now, a.Came), Took: took(a.Took), Key: key(a.Came, strconv.Itoa(same)),
+			Time: a.ReceivedAt, Alert: asker.Alert, Peer: asker.Peer, Container: printable(a.Container), Outcome: string(a.Outcome),
+			Message: brief(a.Message), Seconds: a.Took.Seconds(), Age: ago(now, a.ReceivedAt), Took: took(a.Took), Key: key(a.ReceivedAt, strconv.Itoa(same)),
 		})
 	}
 	return told

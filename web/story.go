@@ -165,7 +165,7 @@ func (p patient) often() Sentence {
 
 // recreated says whether it is another container than the one that had its name.
 func (p patient) recreated() Sentence {
-	c, before := p.Container, p.Former
+	c, before := p.Container, p.Predecessor
 	if before == nil {
 		return nil
 	}

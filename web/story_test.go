@@ -11,8 +11,8 @@ import (
 )
 
 // told is what the page says of a standing: kind, story and what is next.
-func told(s restarter.Standing, orphaned bool) (k Kind, story, next string) {
-	p := patient{Standing: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
+func told(s restarter.ContainerStatus, orphaned bool) (k Kind, story, next string) {
+	p := patient{ContainerStatus: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
 	if orphaned {
 		p.tie = restarter.Tie{Namespace: engine.Network, Lost: true}
 	}
@@ -28,31 +28,31 @@ func toldOf(p patient) (k Kind, story, next string) {
 }
 
 // but edits a standing.
-func but(s restarter.Standing, edits ...func(s *restarter.Standing)) restarter.Standing {
+func but(s restarter.ContainerStatus, edits ...func(s *restarter.ContainerStatus)) restarter.ContainerStatus {
 	for _, f := range edits {
 		f(&s)
 	}
 	return s
 }
 
-func ending(e engine.ExitCause) func(s *restarter.Standing) {
+func ending(e engine.ExitCause) func(s *restarter.ContainerStatus) {
 	return as(func(c *engine.Container) { c.ExitCause = e })
 }
 
-func state(now engine.State) func(s *restarter.Standing) {
+func state(now engine.State) func(s *restarter.ContainerStatus) {
 	return as(func(c *engine.Container) { c.State = now })
 }
 
-func streak(n int) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) { s.Streak = n }
+func streak(n int) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) { s.Streak = n }
 }
 
-func asked(trigger restarter.Trigger) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) { s.Trigger = trigger }
+func asked(trigger restarter.Trigger) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) { s.Trigger = trigger }
 }
 
-func vetoed(r restarter.Reason) func(s *restarter.Standing) {
-	return func(s *restarter.Standing) { s.Veto = r }
+func vetoed(r restarter.Reason) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) { s.Veto = r }
 }
 
 var unhealthy = as(func(c *engine.Container) {
@@ -62,7 +62,7 @@ var unhealthy = as(func(c *engine.Container) {
 // engineTime is a moment of an engine's clock that is far off.
 var engineTime = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
-func mislabelled(s *restarter.Standing) {
+func mislabelled(s *restarter.ContainerStatus) {
 	s.Rule.BadLabels = []string{`defib.enable: "si" is neither true nor false`}
 }
 
@@ -78,7 +78,7 @@ const (
 
 // Nothing is healed until somebody corrects the file.
 func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
-	p := patient{Standing: died("web", minAgo, 1, held(restarter.OnHold, 0)), now: night, holdAll: true}
+	p := patient{ContainerStatus: died("web", minAgo, 1, held(restarter.OnHold, 0)), now: night, holdAll: true}
 	k, _, next := toldOf(p)
 	if want := "It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page."; k != Need || next != want {
 		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)
@@ -86,7 +86,7 @@ func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
 		t.Errorf("commands %q", got)
 	}
-	p.Standing = but(runs("web", hour), held(restarter.OnHold, 0), asked(restarter.TriggerAlert))
+	p.ContainerStatus = but(runs("web", hour), held(restarter.OnHold, 0), asked(restarter.TriggerAlert))
 	if k, _, _ := toldOf(p); k != Fine {
 		t.Errorf("one that runs well is %s, want %s", k, Fine)
 	}
@@ -105,7 +105,7 @@ func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 
 func TestEachCaseIsToldInSentences(t *testing.T) {
 	for name, row := range map[string]struct {
-		s           restarter.Standing
+		s           restarter.ContainerStatus
 		kind        Kind
 		story, next string
 	}{
@@ -224,20 +224,20 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"The engine lists it as running and does not answer when asked about it.", leaves + restarter.Reasons[restarter.NotInspected] + ".",
 		},
 		"it was created anew from another image": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.Standing) {
-				s.Container.Created, s.Former = night.Add(-minAgo), &engine.Container{ID: "old", Image: "web:1"}
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: "web:1"}
 			}), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”; the one before was made from “web:1”.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same name, which means another image": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.Standing) {
-				s.Container.Created, s.Former = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image, ImageID: "sha256:1"}
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image, ImageID: "sha256:1"}
 			}), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, which is another image now than the one before.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same image": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.Standing) {
-				s.Container.Created, s.Former = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image}
+			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image}
 			}), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, the same image as before.", "Defib starts it again in 30 s.",
 		},
@@ -263,15 +263,15 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
 		},
 		"it is unhealthy and not whitelisted": {
-			but(runs("web", hour), unhealthy, func(s *restarter.Standing) { s.Rule = restarter.Rule{} }), Need,
+			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.Rule = restarter.Rule{} }), Need,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
 		},
 		"restarts do not help": {
-			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), asked(restarter.TriggerUnhealthy), func(s *restarter.Standing) { s.GaveUp = true }), Need,
+			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), asked(restarter.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + restarter.Reasons[restarter.GaveUp] + ".",
 		},
 		"restarts did not help, and it runs for now": {
-			but(runs("web", minAgo), func(s *restarter.Standing) { s.GaveUp = true }), Need,
+			but(runs("web", minAgo), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
 			"It runs for now: it came up 1 min ago.", "Defib has given up: " + restarter.Reasons[restarter.GaveUp] + ".",
 		},
 
@@ -299,12 +299,12 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 	}
 }
 
-func bare(s *restarter.Standing) { s.Rule = restarter.Rule{} }
+func bare(s *restarter.ContainerStatus) { s.Rule = restarter.Rule{} }
 
 func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 	const story = "It runs without a network: the container whose network it shares is down or gone, or was started after it."
 	for name, row := range map[string]struct {
-		s    restarter.Standing
+		s    restarter.ContainerStatus
 		kind Kind
 		next string
 	}{

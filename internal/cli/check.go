@@ -110,7 +110,7 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	}
 	now := time.Now() // after the snapshot: what it shows began before
 	prospects := f.foresee(now, snapshot)
-	acts := !f.policy.DryRun && (len(f.policy.Whitelist) > 0 || slices.ContainsFunc(prospects, func(p restarter.Prospect) bool { return p.Whitelisted }))
+	acts := !f.policy.DryRun && (len(f.policy.Whitelist) > 0 || slices.ContainsFunc(prospects, func(p restarter.Planned) bool { return p.Whitelisted }))
 	fmt.Fprintln(s, "\nCALLS")
 	for _, finding := range survey.Calls {
 		s.call(finding, acts)
@@ -134,12 +134,12 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 }
 
 // foresee puts the containers first that are whitelisted.
-func (f *flags) foresee(now time.Time, snapshot *engine.Snapshot) []restarter.Prospect {
+func (f *flags) foresee(now time.Time, snapshot *engine.Snapshot) []restarter.Planned {
 	if snapshot == nil {
 		return nil
 	}
-	prospects := restarter.Foresee(now, f.policy, snapshot)
-	slices.SortStableFunc(prospects, func(a, b restarter.Prospect) int {
+	prospects := restarter.Preview(now, f.policy, snapshot)
+	slices.SortStableFunc(prospects, func(a, b restarter.Planned) int {
 		switch {
 		case a.Whitelisted == b.Whitelisted:
 			return 0
@@ -257,7 +257,7 @@ var wants = map[restarter.Trigger]string{
 }
 
 // container tells what would become of one.
-func (s *sheet) container(now time.Time, p restarter.Prospect) {
+func (s *sheet) container(now time.Time, p restarter.Planned) {
 	c := p.Container
 	state := string(c.State)
 	switch {

@@ -19,7 +19,7 @@ func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
 		ended(engine.CauseSelf, named("d1", "other")),
 	}}
 	var got []string
-	for _, x := range Foresee(noon, usual(), p) {
+	for _, x := range Preview(noon, usual(), p) {
 		got = append(got, fmt.Sprintf("%s %v %v %s %s %v %d", x.Container.Name, x.Whitelisted, x.Acts, x.Trigger, x.Reason, max(0, x.Until.Sub(noon)), len(x.Mislabelled)))
 	}
 	want := []string{

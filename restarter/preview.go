@@ -6,8 +6,8 @@ import (
 	"defib/engine"
 )
 
-// Prospect is what would become of a container at a moment.
-type Prospect struct {
+// Planned is what would become of a container at a moment.
+type Planned struct {
 	Container   *engine.Container
 	Whitelisted bool
 	Acts        bool      // it would be started, or restarted if it is up
@@ -17,17 +17,17 @@ type Prospect struct {
 	Mislabelled []string  // its labels that are not understood
 }
 
-// Foresee tells what a Defib that has just been started would do, sorted by the
+// Preview tells what a Defib that has just been started would do, sorted by the
 // containers' names. It does nothing. The policy's holds must have been read.
-func Foresee(now time.Time, p Policy, snapshot *engine.Snapshot) []Prospect {
+func Preview(now time.Time, p Policy, snapshot *engine.Snapshot) []Planned {
 	verdicts := map[string]verdict{}
 	for _, v := range decide(now, p, snapshot, history{}, nil).verdicts {
 		verdicts[v.container.ID] = v
 	}
-	prospects := make([]Prospect, 0, len(snapshot.Containers))
+	prospects := make([]Planned, 0, len(snapshot.Containers))
 	for _, c := range snapshot.Named() {
 		v := verdicts[c.ID]
-		prospects = append(prospects, Prospect{
+		prospects = append(prospects, Planned{
 			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: readLabels(c).mislabelled(),
 			Acts: v.act, Trigger: v.trigger, Reason: v.reason, Until: v.until,
 		})

@@ -8,8 +8,8 @@ import (
 	"defib/engine"
 )
 
-// tellResult logs what came of an action.
-func (r *Restarter) tellResult(now time.Time, res result) {
+// logResult logs what came of an action.
+func (r *Restarter) logResult(now time.Time, res result) {
 	c := res.container
 	attrs := []any{
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
@@ -62,16 +62,16 @@ func ranFor(c *engine.Container, now time.Time) time.Duration {
 	return c.Finished.Sub(c.Started).Round(time.Millisecond)
 }
 
-// tellDryRun logs and counts what is not done, once for each occasion.
-func (r *Restarter) tellDryRun(rec *record, v verdict) {
+// logDryRun logs and counts what is not done, once for each occasion.
+func (r *Restarter) logDryRun(rec *record, v verdict) {
 	c, at := v.container, r.occasion(v)
-	if !at.After(rec.tried[v.trigger]) {
+	if !at.After(rec.dryRunAt[v.trigger]) {
 		return
 	}
-	if rec.tried == nil {
-		rec.tried = map[Trigger]time.Time{}
+	if rec.dryRunAt == nil {
+		rec.dryRunAt = map[Trigger]time.Time{}
 	}
-	rec.tried[v.trigger] = at
+	rec.dryRunAt[v.trigger] = at
 	r.metrics.dryRuns.add(1, c.Name, v.trigger)
 	if v.restarts() {
 		r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)
@@ -95,19 +95,19 @@ func (r *Restarter) occasion(v verdict) time.Time {
 	return newest
 }
 
-// tell logs what began or ended for each whitelisted container.
-func (r *Restarter) tell(now time.Time, p *engine.Snapshot, held judged) {
+// logChanges logs what began or ended for each whitelisted container.
+func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, held judged) {
 	for _, c := range p.Containers {
-		rec, v := r.past.records[c.ID], held.of(c.ID)
+		rec, v := r.history.records[c.ID], held.of(c.ID)
 		if !rec.rule.Whitelisted {
 			continue
 		}
 		if v.reason == DryRun {
-			r.tellDryRun(rec, v)
+			r.logDryRun(rec, v)
 		}
-		before := rec.told
-		rec.told = telling{name: c.Name, state: c.State, reason: v.reason}
-		if rec.told == before {
+		before := rec.logged
+		rec.logged = loggedState{name: c.Name, state: c.State, reason: v.reason}
+		if rec.logged == before {
 			continue
 		}
 		attrs := []any{"container", c.Name, "id", c.ID, "state", c.State}

@@ -75,14 +75,14 @@ func worstTie(p *engine.Snapshot, c *engine.Container, past *record) Tie {
 	return worst
 }
 
-func (f *facts) worstTie(c *engine.Container) Tie {
-	return worstTie(f.snapshot, c, f.past.at(c.ID))
+func (f *evaluator) worstTie(c *engine.Container) Tie {
+	return worstTie(f.snapshot, c, f.history.at(c.ID))
 }
 
 // parent names what the container has to wait for before it can be started or
 // restarted. One that has lost what it shared waits until its parent is healthy,
 // too: what the parent offers may not work before.
-func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
+func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 	t := f.worstTie(c)
 	if t.Reason != "" {
 		return t.Reason, time.Time{}
@@ -104,7 +104,7 @@ func (f *facts) parent(c *engine.Container) (Reason, time.Time) {
 
 // pidParent returns the container whose process namespace this one shares; nil if
 // it shares none, or that one is gone.
-func (f *facts) pidParent(c *engine.Container) *engine.Container {
+func (f *evaluator) pidParent(c *engine.Container) *engine.Container {
 	if of := c.Shares(engine.PID); of != "" {
 		return f.snapshot.Parent(engine.Parent{Namespace: engine.PID, Container: of})
 	}
@@ -113,7 +113,7 @@ func (f *facts) pidParent(c *engine.Container) *engine.Container {
 
 // killedWithParent reports whether a container seems to have been ended by the end
 // of the one whose process namespace it shares: that is no fault of its own.
-func (f *facts) killedWithParent(c *engine.Container) bool {
+func (f *evaluator) killedWithParent(c *engine.Container) bool {
 	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || c.Exit.Code != killed || c.Exit.OOMKilled {
 		return false
 	}

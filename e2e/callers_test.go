@@ -29,7 +29,7 @@ type call struct {
 }
 
 // again are the outcomes that Alertmanager is to ask for again: answered by 503.
-var again = []string{"in_progress", "failed", "engine_away", "shutting_down", "busy"}
+var again = []string{"in_progress", "failed", "engine_unavailable", "shutting_down", "busy"}
 
 // ring posts one alert after the other until stop is closed.
 func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func() (*defib, int)) {

@@ -121,8 +121,8 @@ func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
 	d.awaitAway()
 	a.fire(b.alarm())
 	away := r.await(2, "answered 503", answered(http.StatusServiceUnavailable))
-	if !with("engine_away")(away) {
-		t.Errorf("answered %v, want engine_away", away.told)
+	if !with("engine_unavailable")(away) {
+		t.Errorf("answered %v, want engine_unavailable", away.told)
 	}
 	b.startedTimes(1)
 	p.refuse(false)
@@ -152,7 +152,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 		healed.alarm("docker_host", "alpha"),
 	}
 	a.fire(alerts...)
-	for _, outcome := range []string{"no_action", "not_mine", "not_whitelisted", "gone", "restarted"} {
+	for _, outcome := range []string{"no_action", "other_host", "not_whitelisted", "gone", "restarted"} {
 		r.await(1, "answered "+outcome, with(outcome))
 	}
 	for i := range alerts {
@@ -166,7 +166,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 	healed.awaitEvents("start", 2)
 	healed.startedTimes(2)
 	for outcome, want := range map[string]float64{
-		"no_action": 1, "not_mine": 1, "not_whitelisted": 1, "gone": 1, "restarted": 1, "resolved": 5, "already_restarted": 0,
+		"no_action": 1, "other_host": 1, "not_whitelisted": 1, "gone": 1, "restarted": 1, "resolved": 5, "already_restarted": 0,
 	} {
 		d.shows(series("defib_alerts_total", "outcome", outcome), want)
 	}

@@ -87,7 +87,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"no_target", "no label names a container", alarm(), nil},
 		{"not_found", "has that name", alarm("container", s.prefix+"nobody"), nil},
 		{"gone", "has that id", alarm("id", lost.id, "name", web.name), nil},
-		{"not_mine", "--webhook.match", web.alarm("docker_host", "beta"), nil},
+		{"other_host", "--webhook.match", web.alarm("docker_host", "beta"), nil},
 		{"not_whitelisted", "whitelist does not name it", stranger.alarm(), nil},
 		{"too_young", "only just come up", young.alarm(), nil},
 		{"stopped", "stopped on purpose", stopped.alarm(), nil},

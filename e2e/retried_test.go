@@ -19,7 +19,7 @@ import (
 func TestEngineAwayIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	d := startDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
-	d.post(alarm("container", "web")).is(t, 503, "engine_away", "engine is away")
+	d.post(alarm("container", "web")).is(t, 503, "engine_unavailable", "engine is away")
 }
 
 func TestRestartThatTakesLongIsInProgressUntilItIsDone(t *testing.T) {

@@ -29,10 +29,10 @@ const (
 	NoTarget          Outcome = "no_target"
 	NotFound          Outcome = "not_found"
 	Gone              Outcome = "gone"
-	OtherHost         Outcome = "not_mine"
+	OtherHost         Outcome = "other_host"
 	NotWhitelisted    Outcome = "not_whitelisted"
 	Failed            Outcome = "failed"
-	EngineUnavailable Outcome = "engine_away"
+	EngineUnavailable Outcome = "engine_unavailable"
 	ShuttingDown      Outcome = "shutting_down"
 	Busy              Outcome = "busy"
 )

@@ -22,11 +22,11 @@ type Collector struct {
 	descs  descs
 
 	mu   sync.Mutex
-	kept map[string]kept // by container id
+	kept map[string]cacheEntry // by container id
 }
 
-// kept are the metrics of a container, valid as long as its pointer is the same.
-type kept struct {
+// cacheEntry are the metrics of a container, valid as long as its pointer is the same.
+type cacheEntry struct {
 	c       *engine.Container
 	metrics []prometheus.Metric
 }
@@ -40,7 +40,7 @@ func New(up func() (*engine.Snapshot, error), labels []string, parts ...Versione
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{up: up, labels: labels, descs: newDescs(names), kept: map[string]kept{}}
+	c := &Collector{up: up, labels: labels, descs: newDescs(names), kept: map[string]cacheEntry{}}
 	for _, part := range parts {
 		c.parts = append(c.parts, Cache(part))
 	}
@@ -124,8 +124,8 @@ func (c *Collector) refresh(p *engine.Snapshot) [][]prometheus.Metric {
 	for _, con := range p.Named() {
 		k := c.kept[con.ID]
 		if k.c != con {
-			k = kept{c: con, metrics: c.descs.of(con, c.labels)}
-			share(k.metrics)
+			k = cacheEntry{c: con, metrics: c.descs.of(con, c.labels)}
+			internLabels(k.metrics)
 			c.kept[con.ID] = k
 		}
 		all = append(all, k.metrics)

@@ -11,40 +11,40 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// written is a metric as a registry hands it out. It is shared by all scrapes
+// constMetric is a metric as a registry hands it out. It is shared by all scrapes
 // and never changed.
-type written struct {
+type constMetric struct {
 	desc *prometheus.Desc
 	dto  *dto.Metric
 }
 
 func write(m prometheus.Metric) prometheus.Metric {
-	w := &written{m.Desc(), &dto.Metric{}}
+	w := &constMetric{m.Desc(), &dto.Metric{}}
 	_ = m.Write(w.dto) // a const metric cannot fail to
 	return w
 }
 
 // Desc implements prometheus.Metric.
-func (w *written) Desc() *prometheus.Desc { return w.desc }
+func (w *constMetric) Desc() *prometheus.Desc { return w.desc }
 
 // Write implements prometheus.Metric.
-func (w *written) Write(m *dto.Metric) error {
+func (w *constMetric) Write(m *dto.Metric) error {
 	m.Label, m.Gauge, m.Counter = w.dto.Label, w.dto.Gauge, w.dto.Counter
 	return nil
 }
 
-// share has the metrics of one container hold equal label pairs once: most of
+// internLabels has the metrics of one container hold equal label pairs once: most of
 // them differ in nothing but one.
-func share(ms []prometheus.Metric) {
+func internLabels(ms []prometheus.Metric) {
 	type pair struct{ name, value string }
 	pairs := map[pair]*dto.LabelPair{}
 	for _, m := range ms {
-		for i, l := range m.(*written).dto.Label {
+		for i, l := range m.(*constMetric).dto.Label {
 			p := pair{l.GetName(), l.GetValue()}
 			if pairs[p] == nil {
 				pairs[p] = l
 			}
-			m.(*written).dto.Label[i] = pairs[p]
+			m.(*constMetric).dto.Label[i] = pairs[p]
 		}
 	}
 }
@@ -62,7 +62,7 @@ func (c *Collector) Gather() ([]*dto.MetricFamily, error) {
 			f = c.family(m)
 			families[m.Desc()] = f
 		}
-		f.Metric = append(f.Metric, m.(*written).dto)
+		f.Metric = append(f.Metric, m.(*constMetric).dto)
 	})
 	all := slices.Collect(maps.Values(families))
 	if !current {
@@ -75,16 +75,16 @@ func (c *Collector) Gather() ([]*dto.MetricFamily, error) {
 // family returns a new family for metrics like this one.
 func (c *Collector) family(m prometheus.Metric) *dto.MetricFamily {
 	kind := dto.MetricType_GAUGE
-	if m.(*written).dto.Counter != nil {
+	if m.(*constMetric).dto.Counter != nil {
 		kind = dto.MetricType_COUNTER
 	}
 	named := c.descs.families[m.Desc()]
 	return &dto.MetricFamily{Name: named.Name, Help: named.Help, Type: &kind}
 }
 
-// Beside gathers the containers' metrics, and meanwhile others. They share no
+// GatherWith gathers the containers' metrics, and meanwhile others. They share no
 // name with them, and none with each other.
-func (c *Collector) Beside(others ...prometheus.Gatherer) ([]*dto.MetricFamily, error) {
+func (c *Collector) GatherWith(others ...prometheus.Gatherer) ([]*dto.MetricFamily, error) {
 	var families []*dto.MetricFamily
 	var err error
 	gathered := make(chan struct{})

@@ -125,7 +125,7 @@ func others() *prometheus.Registry {
 
 func TestOtherMetricsStandBesideTheContainersInOrder(t *testing.T) {
 	c := newCollector(t, showing(snapshot()), nil)
-	families, err := c.Beside(others())
+	families, err := c.GatherWith(others())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestOtherMetricsStandBesideTheContainersInOrder(t *testing.T) {
 
 func TestWhatFailsBesideTheContainersCostsThemNothing(t *testing.T) {
 	c := newCollector(t, showing(snapshot()), nil)
-	families, err := c.Beside(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, errAway }))
+	families, err := c.GatherWith(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, errAway }))
 	if err == nil || len(families) != 2 {
 		t.Errorf("%d families, %v", len(families), err)
 	}

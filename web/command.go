@@ -27,7 +27,7 @@ var (
 // commands are what to copy into a shell on the host of the container: what shows
 // the cause first, then what may mend it. Nothing that a container's labels say
 // can make them do anything else.
-func (p patient) commands() []string {
+func (p view) commands() []string {
 	c := p.Container
 	if p.Veto == restarter.SwarmTask {
 		return nil // Swarm would undo it
@@ -50,12 +50,12 @@ func (p patient) commands() []string {
 	if c.Up() && c.Health == engine.Unhealthy {
 		commands = append(commands, "docker inspect --format '{{json .State.Health}}' "+target(c))
 	}
-	return append(commands, p.mend()...)
+	return append(commands, p.fix()...)
 }
 
 // logs shows what the container wrote before it ended, or was seen to fall ill. The
 // moment is on the engine's clock.
-func (p patient) logs() string {
+func (p view) logs() string {
 	c := p.Container
 	var fell time.Time
 	switch {
@@ -76,8 +76,8 @@ var startedByHand = []restarter.Reason{
 	restarter.TriggerDisabled, restarter.DryRun, restarter.OnHold, restarter.BadLabel, restarter.NotStarted,
 }
 
-// mend does what Defib does not do.
-func (p patient) mend() []string {
+// fix does what Defib does not do.
+func (p view) fix() []string {
 	c := p.Container
 	switch {
 	case p.anew():
@@ -95,7 +95,7 @@ func (p patient) mend() []string {
 }
 
 // start starts what is down. Without what it shares with another it cannot start.
-func (p patient) start() []string {
+func (p view) start() []string {
 	if c := p.Container; p.tie.Reason == "" && (c.State == engine.Exited || c.State == engine.Created) {
 		return []string{"docker start " + target(c)}
 	}
@@ -103,7 +103,7 @@ func (p patient) start() []string {
 }
 
 // anew reports whether only a new container helps, and compose can make it.
-func (p patient) anew() bool {
+func (p view) anew() bool {
 	c := p.Container
 	if k := p.kind(); k != Need && k != Healing {
 		return false
@@ -113,7 +113,7 @@ func (p patient) anew() bool {
 }
 
 // release ends the hold of the container, from any directory.
-func (p patient) release() []string {
+func (p view) release() []string {
 	h := p.hold()
 	path, err := filepath.Abs(p.holdFile)
 	if err != nil || h == nil || !entry.MatchString(h.String()) || !file.MatchString(path) {
@@ -123,7 +123,7 @@ func (p patient) release() []string {
 }
 
 // hold is that of the container which ends last; nil if there is none.
-func (p patient) hold() *restarter.Hold {
+func (p view) hold() *restarter.Hold {
 	until := p.holds.Until(p.Container)
 	for i, h := range p.holds {
 		if h.Until.Equal(until) && h.Matches(p.Container) {

@@ -18,7 +18,7 @@ import (
 var sickLogs = "docker logs --since " + night.Add(-2*time.Minute-before).UTC().Format("2006-01-02T15:04:05Z") + " web"
 
 func commandsOf(s restarter.ContainerStatus) []string {
-	return patient{ContainerStatus: s, now: night}.commands()
+	return view{ContainerStatus: s, now: night}.commands()
 }
 
 // compose makes the container one of this service.
@@ -149,7 +149,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 		"a file that does":                {"/srv/ho;lds", "web", "", " as “web”"},
 	} {
 		until, s := night, died("web", minAgo, 1, compose("shop", "web", ""))
-		p := patient{now: night, holdFile: row.file}
+		p := view{now: night, holdFile: row.file}
 		for _, e := range patterns(row.entries) {
 			until = until.Add(hour)
 			p.holds = append(p.holds, restarter.Hold{Pattern: e, Until: until})
@@ -163,7 +163,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 		if d := cmp.Diff(append(want, "docker start web"), p.commands()); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
-		if got := p.next().String(); !strings.Contains(got, "maintenance"+row.sentence+", which ends in ") {
+		if got := p.nextAction().String(); !strings.Contains(got, "maintenance"+row.sentence+", which ends in ") {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

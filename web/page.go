@@ -74,7 +74,7 @@ func (p page) look(r *http.Request) (now time.Time, report restarter.Report, awa
 
 func (p page) serve(w http.ResponseWriter, r *http.Request) {
 	now, report, away := p.look(r)
-	revision := revise(now, report, away)
+	revision := etag(now, report, away)
 	h := w.Header()
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
@@ -105,9 +105,9 @@ func (p page) serveStatus(w http.ResponseWriter, r *http.Request) {
 	send(w, r, "application/json", append(body, '\n'))
 }
 
-// revise names what the page says. It changes every minute in any case, since
+// etag names what the page says. It changes every minute in any case, since
 // some of it depends on the time alone.
-func revise(now time.Time, r restarter.Report, away error) string {
+func etag(now time.Time, r restarter.Report, away error) string {
 	sum := fnv.New64a()
 	fmt.Fprintln(sum, build, r.Began.UnixNano(), r.Round, len(r.Actions), now.Unix()/60, away)
 	if n := len(r.Actions); n > 0 {

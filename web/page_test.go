@@ -105,7 +105,7 @@ func TestThePageIsAskedForAgainOnlyWhenItDiffers(t *testing.T) {
 			t.Errorf("%s is not seen", name)
 		}
 	}
-	if now, later := revise(night, h.report, nil), revise(night.Add(time.Minute), h.report, nil); now == later {
+	if now, later := etag(night, h.report, nil), etag(night.Add(time.Minute), h.report, nil); now == later {
 		t.Error("what depends on the time alone never changes")
 	}
 }

@@ -157,7 +157,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 		s.Whitelist = append(s.Whitelist, entry)
 	}
 	for _, standing := range r.Containers {
-		c := newContainer(patient{
+		c := newContainer(view{
 			ContainerStatus: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
 			tie: restarter.WorstTie(r.Snapshot, standing.Container),
 		})
@@ -168,14 +168,14 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	return s
 }
 
-func newContainer(p patient) Container {
+func newContainer(p view) Container {
 	c := p.Container
 	since := p.since()
 	t := Container{
 		Name: printable(c.Name), ID: c.ID, Image: brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: brief(c.HealthOutput),
 		Since: since, Restarts: p.Streak, GaveUp: p.Rule.Whitelisted && p.GaveUp, Whitelisted: p.Rule.Whitelisted,
 		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
-		Story: p.story(), Next: p.next(), Commands: p.commands(), Age: age(p.now, since),
+		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
 	}
 	if c.Exit.Known {
 		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, exitWords(c.Exit)

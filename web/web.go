@@ -20,8 +20,8 @@ const (
 	pathAssets  = "/assets/"
 )
 
-// Taken reports whether the path is that of something else than metrics.
-func Taken(path string) bool {
+// Reserved reports whether the path is that of something else than metrics.
+func Reserved(path string) bool {
 	return slices.Contains([]string{"/", pathWebhook, pathHealthy, pathReady, pathStatus}, path) || strings.HasPrefix(path, pathAssets)
 }
 

@@ -60,7 +60,7 @@ func TestMetricsMayBeAnywhereElse(t *testing.T) {
 		"/": true, "/webhook": true, "/-/healthy": true, "/-/ready": true, "/api/v1/status": true, "/assets/": true, "/assets/page.js": true, "/assets/x/y": true,
 		"/metrics": false, "/api": false, "/api/": false, "/api/v1/status/": false, "/assets": false, "/-/": false, "/webhook/": false, "/x/assets/": false,
 	} {
-		if got := Taken(path); got != want {
+		if got := Reserved(path); got != want {
 			t.Errorf("%s is taken: %v, want %v", path, got, want)
 		}
 		if want {

@@ -25,13 +25,13 @@ const (
 	other = "-"
 )
 
-// sheet is what defib check prints, in columns, and whether all is well.
-type sheet struct {
+// report is what defib check prints, in columns, and whether all is well.
+type report struct {
 	*tabwriter.Writer
 	faults int
 }
 
-func (s *sheet) line(mark string, cells ...string) {
+func (s *report) line(mark string, cells ...string) {
 	if mark == fails {
 		s.faults++
 	}
@@ -46,15 +46,15 @@ func plain(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 }
 
-// tryOut tells what a Defib that started now with these flags would find, and
+// runCheck tells what a Defib that started now with these flags would find, and
 // what it would do. It changes nothing. An error says that something does not
 // work which is needed.
-func (f *flags) tryOut(ctx context.Context, stdout io.Writer) error {
-	s := &sheet{Writer: tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)}
-	f.trySettings(ctx, s)
+func (f *flags) runCheck(ctx context.Context, stdout io.Writer) error {
+	s := &report{Writer: tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)}
+	f.checkSettings(ctx, s)
 	settled := s.faults == 0
 	if docker.CheckHost(f.host) == nil && f.timeout > 0 && f.resync > 0 {
-		if err := f.tryEngine(ctx, s, settled); err != nil {
+		if err := f.checkEngine(ctx, s, settled); err != nil {
 			s.line(fails, err.Error())
 		}
 	}
@@ -67,11 +67,11 @@ func (f *flags) tryOut(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
-// trySettings tells what is wrong with flags, environment and files.
-func (f *flags) trySettings(ctx context.Context, s *sheet) {
+// checkSettings tells what is wrong with flags, environment and files.
+func (f *flags) checkSettings(ctx context.Context, s *report) {
 	fmt.Fprintln(s, "SETTINGS")
-	if f.mistakes != nil {
-		for mistake := range strings.SplitSeq(f.mistakes.Error(), "\n") {
+	if f.flagErrors != nil {
+		for mistake := range strings.SplitSeq(f.flagErrors.Error(), "\n") {
 			s.line(fails, mistake)
 		}
 		return
@@ -90,8 +90,8 @@ func (f *flags) trySettings(ctx context.Context, s *sheet) {
 	f.policy.Holds = holds
 }
 
-// tryEngine asks the engine, and for its containers if the settings are right.
-func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
+// checkEngine asks the engine, and for its containers if the settings are right.
+func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error {
 	e, err := docker.New(docker.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 		snapshot, err = e.FirstSnapshot(ctx)
 	}
 	now := time.Now() // after the snapshot: what it shows began before
-	prospects := f.foresee(now, snapshot)
+	prospects := f.preview(now, snapshot)
 	acts := !f.policy.DryRun && (len(f.policy.Whitelist) > 0 || slices.ContainsFunc(prospects, func(p restarter.Planned) bool { return p.Whitelisted }))
 	fmt.Fprintln(s, "\nCALLS")
 	for _, finding := range survey.Calls {
@@ -120,7 +120,7 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	}
 	if snapshot != nil {
 		fmt.Fprintln(s, "\nWHITELIST")
-		f.tryWhitelist(s, snapshot)
+		f.checkWhitelist(s, snapshot)
 		f.tryHolds(now, s, snapshot)
 		fmt.Fprintln(s, "\nCONTAINERS, and what would be done if Defib started now")
 		for _, p := range prospects {
@@ -133,8 +133,8 @@ func (f *flags) tryEngine(ctx context.Context, s *sheet, settled bool) error {
 	return nil
 }
 
-// foresee puts the containers first that are whitelisted.
-func (f *flags) foresee(now time.Time, snapshot *engine.Snapshot) []restarter.Planned {
+// preview puts the containers first that are whitelisted.
+func (f *flags) preview(now time.Time, snapshot *engine.Snapshot) []restarter.Planned {
 	if snapshot == nil {
 		return nil
 	}
@@ -182,7 +182,7 @@ func sees(findings []docker.CallResult) bool {
 }
 
 // call tells of one call, and what it means if it does not work.
-func (s *sheet) call(f docker.CallResult, acts bool) {
+func (s *report) call(f docker.CallResult, acts bool) {
 	if f.Err == nil {
 		s.line(works, f.Call, f.Request)
 		return
@@ -208,8 +208,8 @@ func refuser(err error) string {
 	return "a socket proxy before the engine"
 }
 
-// tryWhitelist tells what each entry matches.
-func (f *flags) tryWhitelist(s *sheet, snapshot *engine.Snapshot) {
+// checkWhitelist tells what each entry matches.
+func (f *flags) checkWhitelist(s *report, snapshot *engine.Snapshot) {
 	if len(f.policy.Whitelist) == 0 {
 		s.line(other, "--restart.whitelist is empty: only containers with the label "+restarter.LabelEnable+"=true are healed")
 	}
@@ -219,7 +219,7 @@ func (f *flags) tryWhitelist(s *sheet, snapshot *engine.Snapshot) {
 }
 
 // tryHolds tells what each hold matches.
-func (f *flags) tryHolds(now time.Time, s *sheet, snapshot *engine.Snapshot) {
+func (f *flags) tryHolds(now time.Time, s *report, snapshot *engine.Snapshot) {
 	if f.policy.Holds.Active(now) == 0 {
 		return
 	}
@@ -232,7 +232,7 @@ func (f *flags) tryHolds(now time.Time, s *sheet, snapshot *engine.Snapshot) {
 }
 
 // entry tells what an entry of a list matches.
-func (s *sheet) entry(entry restarter.Pattern, snapshot *engine.Snapshot) {
+func (s *report) entry(entry restarter.Pattern, snapshot *engine.Snapshot) {
 	var names []string
 	for _, c := range snapshot.Named() {
 		if entry.Matches(c) {
@@ -257,7 +257,7 @@ var wants = map[restarter.Trigger]string{
 }
 
 // container tells what would become of one.
-func (s *sheet) container(now time.Time, p restarter.Planned) {
+func (s *report) container(now time.Time, p restarter.Planned) {
 	c := p.Container
 	state := string(c.State)
 	switch {

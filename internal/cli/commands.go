@@ -41,7 +41,7 @@ func addCommands(app *kingpin.Application, f *flags) {
 
 // checkHold completes the flags of hold and release and returns every mistake, joined.
 func (f *flags) checkHold() error {
-	m := mistakes(slices.Clone(f.unreadOwn))
+	m := flagErrors(slices.Clone(f.unreadOwn))
 	if f.command == commandHold && len(m) == 0 {
 		m.positive("--for", f.holdFor)
 	}
@@ -61,7 +61,7 @@ func (f *flags) checkHold() error {
 func (f *flags) do(ctx context.Context, now time.Time, stdout io.Writer) error {
 	switch f.command {
 	case commandCheck:
-		return f.tryOut(ctx, stdout)
+		return f.runCheck(ctx, stdout)
 	case commandHealthcheck:
 		return f.healthcheck(ctx, stdout)
 	case commandRules:

@@ -37,7 +37,7 @@ func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collect
 
 // Gather implements prometheus.Gatherer.
 func (e *Exposition) Gather() ([]*dto.MetricFamily, error) {
-	return e.containers.Beside(e.registry, e.counts)
+	return e.containers.GatherWith(e.registry, e.counts)
 }
 
 // Describe tells of every metric.

@@ -43,11 +43,11 @@ type flags struct {
 	mode, triggers, tokenFile                  string
 	unread, unreadOwn                          []error // values that are not of their flag's kind: of all commands, of the one's own
 
-	mistakes  error // for the command check, which tells them itself
-	command   string
-	nameTexts []string // of hold and release
-	names     []restarter.Pattern
-	holdFor   time.Duration
+	flagErrors error // for the command check, which tells them itself
+	command    string
+	nameTexts  []string // of hold and release
+	names      []restarter.Pattern
+	holdFor    time.Duration
 }
 
 // newApp declares every flag. Each is also an environment variable: DEFIB_ and
@@ -178,17 +178,17 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	case commandHold, commandRelease:
 		return f, false, f.checkHold() // nor is it here
 	case commandCheck:
-		f.mistakes = f.check() // they are what is asked for
+		f.flagErrors = f.check() // they are what is asked for
 		return f, false, nil
 	}
 	return f, false, f.check()
 }
 
-// mistakes are what is wrong with flags.
-type mistakes []error
+// flagErrors are what is wrong with flags.
+type flagErrors []error
 
 // of adds those of one flag, which may be joined; nil adds none.
-func (m *mistakes) of(flag string, err error) {
+func (m *flagErrors) of(flag string, err error) {
 	if err == nil {
 		return
 	}
@@ -198,7 +198,7 @@ func (m *mistakes) of(flag string, err error) {
 }
 
 // positive complains of a time that is not.
-func (m *mistakes) positive(flag string, d time.Duration) {
+func (m *flagErrors) positive(flag string, d time.Duration) {
 	if d <= 0 {
 		m.of(flag, fmt.Errorf("%s: want more than 0", d))
 	}
@@ -206,7 +206,7 @@ func (m *mistakes) positive(flag string, d time.Duration) {
 
 // check completes the flags and returns every mistake, joined.
 func (f *flags) check() error {
-	m := mistakes(slices.Clone(f.unread))
+	m := flagErrors(slices.Clone(f.unread))
 	m.of("--docker.host", docker.CheckHost(f.host))
 	m.positive("--docker.timeout", f.timeout)
 	m.positive("--docker.resync-interval", f.resync)
@@ -246,7 +246,7 @@ func (f *flags) check() error {
 // would take for a pattern, with a panic, or never match.
 func checkPath(p string) error {
 	if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || path.Clean(p) != strings.TrimSuffix(p, "/") ||
-		strings.ContainsAny(p, "{} \t?#%") || web.Taken(p) {
+		strings.ContainsAny(p, "{} \t?#%") || web.Reserved(p) {
 		return fmt.Errorf("%q: want a plain path of its own that begins with /", p)
 	}
 	return nil

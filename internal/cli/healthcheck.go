@@ -21,9 +21,9 @@ import (
 	"go.yaml.in/yaml/v2"
 )
 
-// healthPatience is how long a Defib that is alive may take to answer. Docker
+// healthTimeout is how long a Defib that is alive may take to answer. Docker
 // gives the whole check 30 s unless it is told otherwise.
-const healthPatience = 5 * time.Second
+const healthTimeout = 5 * time.Second
 
 // healthcheck asks the Defib that has the same flags and environment for a sign
 // of life. Whatever it answers is one, a refusal too: the question is whether it
@@ -37,12 +37,12 @@ func (f *flags) healthcheck(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--web.config.file: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	answer, err := signOfLife(ctx, address, encrypted)
+	answer, err := probe(ctx, address, encrypted)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: no answer within %s", address, healthPatience)
+		return fmt.Errorf("%s: no answer within %s", address, healthTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nobody listens there. Is that where Defib was told to listen? "+
 			"A health check of the image sees DEFIB_WEB_LISTEN_ADDRESS, but not the flag", err)
@@ -96,10 +96,10 @@ func servesTLS(file string) (bool, error) {
 	return config.TLSConfig.IsEnabled(), nil
 }
 
-// signOfLife makes one request and describes the answer. The certificate is not
+// probe makes one request and describes the answer. The certificate is not
 // verified: it names the host, not the loopback. To demand one of the caller is
 // an answer as well.
-func signOfLife(ctx context.Context, address string, encrypted bool) (string, error) {
+func probe(ctx context.Context, address string, encrypted bool) (string, error) {
 	var demanded atomic.Bool
 	transport := &http.Transport{
 		DisableKeepAlives: true,

@@ -156,7 +156,7 @@ func TestHealthcheckDoesNotWaitForWhatHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		err = f.healthcheck(ctx, nil)
 		cancel()
-		if want := fmt.Sprintf("%s: no answer within %s", server.Listener.Addr(), healthPatience); err == nil || err.Error() != want {
+		if want := fmt.Sprintf("%s: no answer within %s", server.Listener.Addr(), healthTimeout); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 	}

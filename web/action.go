@@ -7,10 +7,10 @@ import (
 	"defib/restarter"
 )
 
-// next says what will happen now to one that is not fine, or why nothing will; nil
+// nextAction says what will happen now to one that is not fine, or why nothing will; nil
 // if that goes without saying.
-func (p patient) next() Sentence {
-	s := p.fate()
+func (p view) nextAction() Sentence {
+	s := p.actionText()
 	if p.anew() {
 		if len(s) > 0 {
 			s = append(s, say(" ")...)
@@ -20,8 +20,8 @@ func (p patient) next() Sentence {
 	return s
 }
 
-// fate is that, but for how to do what is to be done by hand.
-func (p patient) fate() Sentence {
+// actionText is that, but for how to do what is to be done by hand.
+func (p view) actionText() Sentence {
 	if p.kind() == Fine {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (p patient) fate() Sentence {
 }
 
 // alone says why it is left alone, in the words of the reason.
-func (p patient) alone(why restarter.Reason) Sentence {
+func (p view) alone(why restarter.Reason) Sentence {
 	s := say("Defib leaves it alone: ", p.sentence(why))
 	if !p.Until.IsZero() {
 		s = append(s, say(", until it is looked at again ", in(p.now, p.Until))...)
@@ -79,7 +79,7 @@ func (p patient) alone(why restarter.Reason) Sentence {
 const anything = "network, processes or IPC"
 
 // shared says what it shares with another.
-func (p patient) shared() string {
+func (p view) shared() string {
 	switch p.tie.Namespace {
 	case engine.Network:
 		return "network"
@@ -92,12 +92,12 @@ func (p patient) shared() string {
 }
 
 // sentence is that of a reason, for this container.
-func (p patient) sentence(r restarter.Reason) string {
+func (p view) sentence(r restarter.Reason) string {
 	return strings.Replace(restarter.Reasons[r], anything, p.shared(), 1)
 }
 
 // held says until when it is on hold, and how to end that.
-func (p patient) held() Sentence {
+func (p view) held() Sentence {
 	if p.holdAll {
 		return say("It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page.")
 	}
@@ -109,7 +109,7 @@ func (p patient) held() Sentence {
 }
 
 // off says that a trigger may not have it acted upon.
-func (p patient) off(t restarter.Trigger) Sentence {
+func (p view) off(t restarter.Trigger) Sentence {
 	s := say("Defib leaves it alone: ", string(t), " is not among its triggers (--restart.triggers, or its label defib.triggers)")
 	if p.Rule.Heals(restarter.TriggerAlert) {
 		s = append(s, say(", unless an alert asks for it")...)
@@ -118,7 +118,7 @@ func (p patient) off(t restarter.Trigger) Sentence {
 }
 
 // whyStopped says why an end that nobody saw counts as a stop.
-func (p patient) whyStopped() string {
+func (p view) whyStopped() string {
 	c := p.Container
 	if engineKeeps(c) && c.Error == "" {
 		return " and its own restart policy has not brought it back"
@@ -127,7 +127,7 @@ func (p patient) whyStopped() string {
 }
 
 // unasked says what will happen to one that the last decision did not speak of.
-func (p patient) unasked() Sentence {
+func (p view) unasked() Sentence {
 	c := p.Container
 	switch {
 	case p.Veto == restarter.SwarmTask:
@@ -155,7 +155,7 @@ func (p patient) unasked() Sentence {
 }
 
 // beyond names what no whitelist would help against; "" if there is no such thing.
-func (p patient) beyond() restarter.Reason {
+func (p view) beyond() restarter.Reason {
 	switch c := p.Container; {
 	case !c.Inspected:
 		return restarter.NotInspected

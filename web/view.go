@@ -87,8 +87,8 @@ func kind(r restarter.Reason) Kind {
 	return Need
 }
 
-// patient is one container with all that is known of it.
-type patient struct {
+// view is one container with all that is known of it.
+type view struct {
 	restarter.ContainerStatus
 	now       time.Time
 	reset     time.Duration // --restart.backoff-reset
@@ -101,16 +101,16 @@ type patient struct {
 
 // orphaned reports whether it lives in a namespace of a container that was restarted
 // after it, or is gone.
-func (p patient) orphaned() bool { return p.tie.Lost && p.tie.Reason != restarter.ParentDown }
+func (p view) orphaned() bool { return p.tie.Lost && p.tie.Reason != restarter.ParentDown }
 
 // adrift reports whether it runs without what it shares with another.
-func (p patient) adrift() bool {
+func (p view) adrift() bool {
 	return p.orphaned() || p.Trigger == restarter.TriggerDependency && p.Container.Up()
 }
 
 // dueForHealth is when it will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
-func (p patient) dueForHealth() time.Time {
+func (p view) dueForHealth() time.Time {
 	sick := p.Container.UnhealthySince
 	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Veto == "" && p.Rule.Heals(restarter.TriggerUnhealthy) && due.After(p.now) {
 		return due
@@ -120,7 +120,7 @@ func (p patient) dueForHealth() time.Time {
 
 // kind says what the container means to the reader. A crash loop needs a person,
 // however soon the next attempt comes.
-func (p patient) kind() Kind {
+func (p view) kind() Kind {
 	c := p.Container
 	k := p.stateKind()
 	if p.Veto == restarter.SwarmTask {
@@ -138,7 +138,7 @@ func (p patient) kind() Kind {
 	return k
 }
 
-func (p patient) stateKind() Kind {
+func (p view) stateKind() Kind {
 	c := p.Container
 	switch {
 	case p.Veto == restarter.SwarmTask && (!c.Well() || p.adrift()):
@@ -163,7 +163,7 @@ func (p patient) stateKind() Kind {
 
 // kindOf is what a reason means for this container: what is left to itself may
 // have finished, unless another took its place.
-func (p patient) kindOf(r restarter.Reason) Kind {
+func (p view) kindOf(r restarter.Reason) Kind {
 	if r == restarter.OnHold && p.holdAll {
 		return Need
 	}
@@ -174,14 +174,14 @@ func (p patient) kindOf(r restarter.Reason) Kind {
 }
 
 // succeeded reports whether its last run ended with exit code 0.
-func (p patient) succeeded() bool {
+func (p view) succeeded() bool {
 	c := p.Container
 	return c.Exit.Known && c.Exit.Code == 0 && c.Error == ""
 }
 
 // unlistedKind judges one that is down and not whitelisted: nobody will start it,
 // so that the question is whether anybody misses it.
-func (p patient) unlistedKind() Kind {
+func (p view) unlistedKind() Kind {
 	c := p.Container
 	engineKnows := engineKeeps(c) && c.Error == ""
 	switch {
@@ -201,7 +201,7 @@ func (p patient) unlistedKind() Kind {
 
 // engineReturns reports whether the engine, which was shut down and is back, will
 // start it by its own restart policy.
-func (p patient) engineReturns() bool {
+func (p view) engineReturns() bool {
 	c := p.Container
 	if c.ExitCause != engine.CauseEngine || c.Error != "" || p.now.Sub(c.ExitSeenAt) > backWithin {
 		return false
@@ -216,7 +216,7 @@ func engineKeeps(c *engine.Container) bool {
 }
 
 // ended is when it went down, on our clock; zero: it is up, or that is not known.
-func (p patient) ended() time.Time {
+func (p view) ended() time.Time {
 	if c := p.Container; !c.Up() && c.State != engine.Paused {
 		return c.ExitSeenAt
 	}

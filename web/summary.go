@@ -8,9 +8,9 @@ import (
 	"defib/restarter"
 )
 
-// story tells what has happened to a container that is not fine, and how often. It
+// summary tells what has happened to a container that is not fine, and how often. It
 // is nil for one that is fine.
-func (p patient) story() []Sentence {
+func (p view) summary() []Sentence {
 	if p.kind() == Fine {
 		return nil
 	}
@@ -19,7 +19,7 @@ func (p patient) story() []Sentence {
 }
 
 // what says what has happened, and when.
-func (p patient) what() Sentence {
+func (p view) what() Sentence {
 	c := p.Container
 	switch {
 	case !c.Inspected:
@@ -53,7 +53,7 @@ func (p patient) what() Sentence {
 }
 
 // whatRuns says what is wrong with one that runs.
-func (p patient) whatRuns() Sentence {
+func (p view) whatRuns() Sentence {
 	c := p.Container
 	up := ago(p.now, c.StartSeenAt)
 	switch {
@@ -80,7 +80,7 @@ func (p patient) whatRuns() Sentence {
 }
 
 // exited completes a sentence by when it exited, how, and after how long.
-func (p patient) exited(beginning string) Sentence {
+func (p view) exited(beginning string) Sentence {
 	c := p.Container
 	s := say(beginning)
 	if p.ended().IsZero() {
@@ -108,14 +108,14 @@ func (p patient) exited(beginning string) Sentence {
 
 // unstartable reports whether the exit code is not that of its last run, but of a
 // start that failed since.
-func (p patient) unstartable() bool {
+func (p view) unstartable() bool {
 	c := p.Container
 	return c.Error != "" && c.Exit.Known && c.Exit.Code >= 126 && c.Exit.Code <= 128
 }
 
 // moment speaks of one of the engine's clock: by ours, if a moment is known by
 // both.
-func (p patient) moment(at time.Time) any {
+func (p view) moment(at time.Time) any {
 	c := p.Container
 	switch {
 	case !c.StartSeenAt.IsZero() && !c.Started.IsZero():
@@ -127,7 +127,7 @@ func (p patient) moment(at time.Time) any {
 }
 
 // created speaks of when it was created.
-func (p patient) created() any {
+func (p view) created() any {
 	if made := p.Container.CreatedSeenAt; !made.IsZero() {
 		return ago(p.now, made)
 	}
@@ -135,12 +135,12 @@ func (p patient) created() any {
 }
 
 // leaving reports whether somebody else than Defib is stopping it.
-func (p patient) leaving() bool {
+func (p view) leaving() bool {
 	return p.Reason == restarter.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
 }
 
 // cause hands on what the engine or the health check has said.
-func (p patient) cause() Sentence {
+func (p view) cause() Sentence {
 	c := p.Container
 	switch {
 	case c.Error != "" && !c.Up():
@@ -152,7 +152,7 @@ func (p patient) cause() Sentence {
 }
 
 // often says how often it has been started without coming up to stay.
-func (p patient) often() Sentence {
+func (p view) often() Sentence {
 	if p.Streak == 0 {
 		return nil
 	}
@@ -164,7 +164,7 @@ func (p patient) often() Sentence {
 }
 
 // recreated says whether it is another container than the one that had its name.
-func (p patient) recreated() Sentence {
+func (p view) recreated() Sentence {
 	c, before := p.Container, p.Predecessor
 	if before == nil {
 		return nil
@@ -183,7 +183,7 @@ func (p patient) recreated() Sentence {
 
 // since is the moment from which its state has lasted, on our clock as far as it
 // is known.
-func (p patient) since() time.Time {
+func (p view) since() time.Time {
 	if begun := p.Container.StartSeenAt; !begun.IsZero() {
 		return begun
 	}

@@ -12,19 +12,19 @@ import (
 
 // told is what the page says of a standing: kind, story and what is next.
 func told(s restarter.ContainerStatus, orphaned bool) (k Kind, story, next string) {
-	p := patient{ContainerStatus: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
+	p := view{ContainerStatus: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
 	if orphaned {
 		p.tie = restarter.Tie{Namespace: engine.Network, Lost: true}
 	}
 	return toldOf(p)
 }
 
-func toldOf(p patient) (k Kind, story, next string) {
+func toldOf(p view) (k Kind, story, next string) {
 	texts := make([]string, 0, 4)
-	for _, sentence := range p.story() {
+	for _, sentence := range p.summary() {
 		texts = append(texts, sentence.String())
 	}
-	return p.kind(), strings.Join(texts, " "), p.next().String()
+	return p.kind(), strings.Join(texts, " "), p.nextAction().String()
 }
 
 // but edits a standing.
@@ -78,7 +78,7 @@ const (
 
 // Nothing is healed until somebody corrects the file.
 func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
-	p := patient{ContainerStatus: died("web", minAgo, 1, held(restarter.OnHold, 0)), now: night, holdAll: true}
+	p := view{ContainerStatus: died("web", minAgo, 1, held(restarter.OnHold, 0)), now: night, holdAll: true}
 	k, _, next := toldOf(p)
 	if want := "It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page."; k != Need || next != want {
 		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)

@@ -114,7 +114,7 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 		if _, story, _ := told(row.s, false); story != row.story {
 			t.Errorf("%s: told as\n%s\nwant\n%s", name, story, row.story)
 		}
-		if since := (patient{ContainerStatus: row.s, now: night}).since(); !since.IsZero() && since.Before(night.Add(-hour)) {
+		if since := (view{ContainerStatus: row.s, now: night}).since(); !since.IsZero() && since.Before(night.Add(-hour)) {
 			t.Errorf("%s: it has lasted since %s", name, since)
 		}
 	}

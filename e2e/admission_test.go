@@ -11,7 +11,7 @@ func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
 	t.Parallel()
 	const well = `{"version": "4", "alerts": []}`
 	r := newRelay(t)
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	d := s.defib(whitelist(b), r.token(), hasty)
 	token := strings.Repeat("secret", 6)
@@ -51,7 +51,7 @@ func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
 func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
 	t.Parallel()
 	const well = `{"version": "4", "alerts": []}`
-	d := newScene(t, sharedEngine(t)).defib()
+	d := newEnv(t, sharedEngine(t)).defib()
 	for name, row := range map[string]struct {
 		header []string
 		status int
@@ -67,7 +67,7 @@ func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
 
 func TestWrongTokenOfAlertmanagerHealsNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	r := newRelay(t)
 	d := s.defib(whitelist(b), r.token(), hasty)

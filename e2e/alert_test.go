@@ -31,9 +31,9 @@ type told struct {
 	Until                                               time.Time
 }
 
-// alarm is an alert that fires from now on and asks for a restart, with these
+// firingAlert is an alert that fires from now on and asks for a restart, with these
 // labels: names and values in turn; an empty value takes one away.
-func alarm(labels ...string) alert {
+func firingAlert(labels ...string) alert {
 	a := alert{Status: "firing", StartsAt: time.Now(), Labels: map[string]string{"alertname": "Sick", "heal": "restart"}}
 	for i := 0; i+1 < len(labels); i += 2 {
 		a.Labels[labels[i]] = labels[i+1]
@@ -44,8 +44,8 @@ func alarm(labels ...string) alert {
 }
 
 // alarm is one about this container.
-func (b *box) alarm(labels ...string) alert {
-	return alarm(append([]string{"container", b.name}, labels...)...)
+func (b *testContainer) alarm(labels ...string) alert {
+	return firingAlert(append([]string{"container", b.name}, labels...)...)
 }
 
 // reply is an answer of the webhook, or the lack of one.

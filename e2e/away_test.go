@@ -11,7 +11,7 @@ import (
 )
 
 // boot starts the scene's engine again.
-func (s *scene) boot() {
+func (s *env) boot() {
 	s.Helper()
 	if err := s.engine.boot(s.Context()); err != nil {
 		s.Fatal(err)
@@ -19,7 +19,7 @@ func (s *scene) boot() {
 }
 
 // endEngine ends the scene's engine by a signal.
-func (s *scene) endEngine(signal syscall.Signal) {
+func (s *env) endEngine(signal syscall.Signal) {
 	s.Helper()
 	if err := s.engine.daemon.end(s.Context(), signal); err != nil {
 		s.Fatal(err)
@@ -47,7 +47,7 @@ func (d *defib) awaitAway() {
 
 func TestContainersComeBackAfterAnEngineShutdown(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	worker := s.run("worker", spec{})
 	idle := s.run("stopped-on-purpose", spec{})
 	d := s.defib(whitelist(worker, idle), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
@@ -74,7 +74,7 @@ func TestContainersComeBackAfterAnEngineShutdown(t *testing.T) {
 
 func TestContainersComeBackAfterTheEngineWasKilled(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	b := s.run("worker", spec{})
 	before := b.inspect().StartedAt
 	d := s.defib(whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
@@ -101,7 +101,7 @@ func TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// An engine of its own, since the replay reaches back 256 events.
-			s := newScene(t, privateEngine(t))
+			s := newEnv(t, privateEngine(t))
 			b := s.run("purpose", spec{})
 			crashed := s.run("crashed", spec{args: []string{"-code=1"}})
 			args := []string{whitelist(b, crashed), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s"}
@@ -138,7 +138,7 @@ func TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose(t *testing.T) {
 
 func TestDefibStartsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, unbornEngine(t))
+	s := newEnv(t, unbornEngine(t))
 	d := startDefib(t, s.engine.host, "--restart.whitelist=nobody", unhurried)
 	d.awaitAway()
 	d.awaitStatus("/", http.StatusOK)
@@ -160,7 +160,7 @@ func TestDefibStartsWithoutAnEngine(t *testing.T) {
 
 func TestHungEngineDoesNotHangAScrape(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	b := s.run("token", spec{})
 	d := s.defib(whitelist(b), never, unhurried)
 	pid := b.inspect().Pid
@@ -196,10 +196,10 @@ func TestHungEngineDoesNotHangAScrape(t *testing.T) {
 
 func TestCutStreamHealsItself(t *testing.T) {
 	t.Parallel()
-	crash := (*box).crash
-	stop := (*box).stop
+	crash := (*testContainer).crash
+	stop := (*testContainer).stop
 	for name, row := range map[string]struct {
-		do   func(*box)
+		do   func(*testContainer)
 		back bool
 	}{
 		"a crash in the gap is made good":  {do: crash, back: true},
@@ -208,7 +208,7 @@ func TestCutStreamHealsItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// An engine of its own, since the replay reaches back 256 events.
-			s := newScene(t, privateEngine(t))
+			s := newEnv(t, privateEngine(t))
 			b := s.run("token", spec{args: []string{"-code=1"}})
 			p := newProxy(t, s.engine)
 			d := startDefib(t, p.host(), whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
@@ -242,7 +242,7 @@ func TestCutStreamHealsItself(t *testing.T) {
 
 func TestLaw6CutOfALongTimeHidesThePictureUntilItIsOver(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{})
 	p := newProxy(t, s.engine)
 	d := startDefib(t, p.host(), whitelist(b))

@@ -21,7 +21,7 @@ var (
 
 func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.create("loop", spec{args: []string{"-after=200ms", "-code=1"}})
 	d := s.defib(append(backOff, whitelist(b), never)...)
 	b.start()
@@ -38,7 +38,7 @@ func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 		if !l.has("attempt", i+1) {
 			t.Errorf("want attempt %d: %s", i+1, l.text)
 		}
-		// deaths[0] is the patient's own, starts[1] the first attempt, so the
+		// deaths[0] is the testapp's own, starts[1] the first attempt, so the
 		// wait announced by attempt i+1 lies between deaths[i+1] and starts[i+2].
 		if gap := starts[i+2].Sub(deaths[i+1]); gap < want {
 			t.Errorf("attempt %d came %v after the death, want %v at least", i+2, gap, want)
@@ -52,7 +52,7 @@ func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 
 func TestBackOffIsShownWhileItLasts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("loop", spec{args: []string{"-code=1"}})
 	d := s.defib(whitelist(b), never, "--restart.backoff-initial=5m")
 	b.crash()
@@ -91,7 +91,7 @@ func appear(t *testing.T, dir string) {
 }
 
 // startInVain is a first start by somebody that fails.
-func (b *box) startInVain() {
+func (b *testContainer) startInVain() {
 	b.Helper()
 	b.must("starting "+b.name+" in vain", func(ctx context.Context) error {
 		if err := b.engine.ContainerStart(ctx, b.id, container.StartOptions{}); err == nil {
@@ -120,7 +120,7 @@ func copyInto(path, program string) error {
 // refuses the start before it takes note of the failure.)
 func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
 	t.Parallel()
-	patient, err := buildPatient()
+	testapp, err := buildTestapp()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +130,9 @@ func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			dir := t.TempDir()
-			b := s.create("stillborn", spec{host: mounting(dir), program: "/data/patient"})
+			b := s.create("stillborn", spec{host: mounting(dir), program: "/data/testapp"})
 			args := append(backOff, whitelist(b), never, "--docker.resync-interval=1s")
 			var d *defib
 			if early {
@@ -144,10 +144,10 @@ func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
 				b.startInVain()
 			}
 			failed := d.awaitLine(2, "start failed", "container", b.name)
-			if !strings.Contains(failed.str("err"), "/data/patient") {
+			if !strings.Contains(failed.str("err"), "/data/testapp") {
 				t.Errorf("the log does not say why: %s", failed.text)
 			}
-			if err := copyInto(filepath.Join(dir, "patient"), patient); err != nil {
+			if err := copyInto(filepath.Join(dir, "testapp"), testapp); err != nil {
 				t.Fatal(err)
 			}
 			b.awaitState(container.StateRunning)
@@ -163,7 +163,7 @@ func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
 
 func TestCreatedContainerIsNobodysBusiness(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.create("unborn", spec{})
 	d := s.defib(whitelist(b), "--restart.stopped-delay=1s")
 	d.awaitHeld(b, "created")
@@ -174,7 +174,7 @@ func TestCreatedContainerIsNobodysBusiness(t *testing.T) {
 
 func TestStartThatKeepsFailingIsNoHotLoop(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	dir := filepath.Join(t.TempDir(), "data")
 	appear(t, dir)
 	b := s.run("broken", spec{args: []string{"-code=1"}, host: mounting(dir)})

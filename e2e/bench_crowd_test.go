@@ -23,15 +23,15 @@ const (
 // measureCrowd has 200 containers die at once, again and again: healed by nothing
 // but starts, and by Defib, which each time has to find them first.
 func measureCrowd(b *testing.B, t *table) {
-	s := newScene(b, sharedEngine(b))
+	s := newEnv(b, sharedEngine(b))
 	if s.engine.daemon == nil {
 		unavailable(b, "killing a container's process takes an engine of one's own")
 	}
-	crowd := make([]*box, crowdSize)
+	crowd := make([]*testContainer, crowdSize)
 	for i := range crowd {
 		crowd[i] = s.create(fmt.Sprintf("crowd-%03d", i), spec{args: []string{"-code=1"}})
 	}
-	s.each(crowd, concurrency, func(ctx context.Context, c *box) error {
+	s.each(crowd, concurrency, func(ctx context.Context, c *testContainer) error {
 		return s.engine.ContainerStart(ctx, c.id, container.StartOptions{})
 	})
 	var own, healed, found, inspected times
@@ -48,7 +48,7 @@ func measureCrowd(b *testing.B, t *table) {
 			b.Fatalf("the first snapshot has %d containers", n)
 		}
 		begun = time.Now()
-		s.each(crowd, 8, func(ctx context.Context, c *box) error {
+		s.each(crowd, 8, func(ctx context.Context, c *testContainer) error {
 			_, err := s.engine.ContainerInspect(ctx, c.id)
 			return err
 		})
@@ -66,7 +66,7 @@ func measureCrowd(b *testing.B, t *table) {
 // dieAtOnce ends the first process of each behind the engine's back, and returns
 // the time from the first death to the last start. If there is no Defib to start
 // them, they are started here.
-func (s *scene) dieAtOnce(crowd []*box, here bool) time.Duration {
+func (s *env) dieAtOnce(crowd []*testContainer, here bool) time.Duration {
 	s.Helper()
 	nth := len(crowd[0].times("start"))
 	var pids []int
@@ -105,7 +105,7 @@ func (s *scene) dieAtOnce(crowd []*box, here bool) time.Duration {
 
 // startOnDeath starts the next n containers that die when that is announced, a few
 // at a time: the least that healing takes.
-func (s *scene) startOnDeath(n int, since time.Time) {
+func (s *env) startOnDeath(n int, since time.Time) {
 	ctx, cancel := context.WithTimeout(s.Context(), 10*limit)
 	defer cancel()
 	messages, errs := s.engine.Events(ctx, events.ListOptions{
@@ -131,7 +131,7 @@ func (s *scene) startOnDeath(n int, since time.Time) {
 }
 
 // each calls the engine for every container, so many at a time.
-func (s *scene) each(crowd []*box, atOnce int, call func(context.Context, *box) error) {
+func (s *env) each(crowd []*testContainer, atOnce int, call func(context.Context, *testContainer) error) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 10*limit)
 	defer cancel()

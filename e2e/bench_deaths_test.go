@@ -19,7 +19,7 @@ const (
 // measureDeaths lets containers die: healed by Defib, by the engine itself, and
 // by nobody, turn by turn so that all meet the same machine.
 func measureDeaths(b *testing.B, t *table) {
-	s := newScene(b, sharedEngine(b))
+	s := newEnv(b, sharedEngine(b))
 	p := newProxy(b, s.engine)
 	d := startDefib(b, p.host(), "--restart.whitelist="+s.prefix+"healed-*", "--log.level=info")
 	d.ready()
@@ -67,7 +67,7 @@ func measureDeaths(b *testing.B, t *table) {
 
 // inspectOnDeath starts the container and times an inspect that is asked the
 // moment its death is announced, when the engine still holds its lock.
-func (b *box) inspectOnDeath() time.Duration {
+func (b *testContainer) inspectOnDeath() time.Duration {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), limit)
 	defer cancel()

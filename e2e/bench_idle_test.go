@@ -16,11 +16,11 @@ const (
 // Defib watches it: of containers where nothing happens, and of some that are
 // checked all the time.
 func measureIdle(b *testing.B, t *table) {
-	s := newScene(b, sharedEngine(b))
+	s := newEnv(b, sharedEngine(b))
 	if s.engine.daemon == nil {
 		unavailable(b, "measuring the engine's processor time takes one of one's own")
 	}
-	var crowd []*box
+	var crowd []*testContainer
 	for i := range idleCrowd {
 		crowd = append(crowd, s.create(fmt.Sprintf("plain-%03d", i), spec{}))
 		crowd[i].start()
@@ -44,7 +44,7 @@ func measureIdle(b *testing.B, t *table) {
 
 // idle returns what Defib takes to watch the scene, and the engine meanwhile and
 // without it, in percent of a core.
-func (s *scene) idle(b *testing.B) (own, watched, alone float64) {
+func (s *env) idle(b *testing.B) (own, watched, alone float64) {
 	b.Helper()
 	daemon := s.engine.daemon.cmd.Process.Pid
 	share := func(pids ...int) []float64 {

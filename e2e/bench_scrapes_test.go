@@ -113,7 +113,7 @@ func measureReplayed(b *testing.B, t *table) {
 }
 
 func measureScrapes(b *testing.B, t *table) {
-	s := newScene(b, sharedEngine(b))
+	s := newEnv(b, sharedEngine(b))
 	// Most have run and finished: what was only created has no times to show,
 	// and is looked at again and again.
 	for i := range population {

@@ -54,7 +54,7 @@ func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				c.calls = append(c.calls, one)
-				f.book.did(deed{id: one.id, what: "alert", begun: one.asked, end: one.answered, told: one.alert.Labels["n"] + " " + one.reply.text})
+				f.book.did(action{id: one.id, what: "alert", begun: one.asked, end: one.answered, told: one.alert.Labels["n"] + " " + one.reply.text})
 			})
 		}
 	}
@@ -94,7 +94,7 @@ func (c *callers) next(f *fleet, r *rand.Rand) (call, bool) {
 	} else {
 		labels = append(labels, "container_id", one.ID)
 	}
-	return call{alert: alarm(labels...), id: one.ID, name: name}, true
+	return call{alert: firingAlert(labels...), id: one.ID, name: name}, true
 }
 
 // outcomes counts the answers.
@@ -118,7 +118,7 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 		outcome := one.reply.outcome()
 		if outcome == "no answer" {
 			if to := lives[one.life].to; to.IsZero() || one.answered.Before(to) {
-				j.condemn(one.id, "law 7: no answer to %v: %d %s %v", one.alert, one.reply.status, one.reply.text, one.reply.err)
+				j.violation(one.id, "law 7: no answer to %v: %d %s %v", one.alert, one.reply.status, one.reply.text, one.reply.err)
 			}
 			continue
 		}
@@ -127,17 +127,17 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 			want = http.StatusServiceUnavailable
 		}
 		if one.reply.status != want {
-			j.condemn(one.id, "law 7: %s was answered by %d, want %d", outcome, one.reply.status, want)
+			j.violation(one.id, "law 7: %s was answered by %d, want %d", outcome, one.reply.status, want)
 		}
 		if one.reply.took > 9*time.Second+j.grace() {
-			j.condemn(one.id, "law 7: an answer took %v", one.reply.took)
+			j.violation(one.id, "law 7: an answer took %v", one.reply.took)
 		}
 		if (outcome == "restarted" || outcome == "started") && !j.carriedOut(one, outcome) {
-			j.condemn(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, one.answered.Format("15:04:05.000"))
+			j.violation(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, one.answered.Format("15:04:05.000"))
 		}
 		key := one.alert.Fingerprint + strconv.Itoa(one.life)
 		if before, twice := restarted[key]; twice && one.asked.After(before.answered) && one.answered.Sub(before.asked) < cooldown && c.alone(j, one) {
-			j.condemn(one.id, "law 7: carried out twice for %v", one.alert)
+			j.violation(one.id, "law 7: carried out twice for %v", one.alert)
 		}
 		if outcome == "restarted" {
 			restarted[key] = one

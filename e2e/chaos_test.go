@@ -63,7 +63,7 @@ var ordeals = []ordeal{
 // chaos is one run of the test.
 type chaos struct {
 	*fleet
-	meddler *meddler
+	proxy   *faultProxy
 	callers callers
 	seed    uint64
 	meter   meter
@@ -86,8 +86,8 @@ func TestLawsHoldInChaos(t *testing.T) {
 		c.seed = rand.Uint64N(1e9)
 	}
 	t.Logf("seed %d", c.seed)
-	c.fleet = newFleet(newScene(t, privateEngine(t)), newChronicle())
-	c.meddler = newMeddler(t, c.engine, c.seed)
+	c.fleet = newFleet(newEnv(t, privateEngine(t)), newActionLog())
+	c.proxy = newMeddler(t, c.engine, c.seed)
 	begun := time.Now()
 	defer func() { c.summarize(time.Since(begun)) }()
 	c.muster(t)
@@ -119,9 +119,9 @@ func (c *chaos) raise() {
 	c.mu.Lock()
 	c.life++
 	c.lives[c.life] = span{from: time.Now()}
-	c.meddler.begins(c.life)
+	c.proxy.begins(c.life)
 	c.mu.Unlock()
-	d := startDefib(c.TB, c.meddler.host(), append(c.flags(), toldLimits.flags()...)...)
+	d := startDefib(c.TB, c.proxy.host(), append(c.flags(), toldLimits.flags()...)...)
 	c.book.reads(d.journal)
 	c.mu.Lock()
 	c.d = d
@@ -164,7 +164,7 @@ func (c *chaos) storm(r ordeal, seed uint64) {
 		watch(c, afterglow, "what a fault of before left behind is found by then")
 	}
 	before := c.scraped()
-	c.meddler.slowestLately()
+	c.proxy.slowestLately()
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	for i, share := range c.shares() {
@@ -173,7 +173,7 @@ func (c *chaos) storm(r ordeal, seed uint64) {
 	all.Go(func() { c.callers.ring(c.fleet, seed, stop, c.current) })
 	all.Go(func() { c.scrapeOn(stop) })
 	if r.faults {
-		all.Go(func() { c.meddler.weather(seed, stop, c.book.cloud) })
+		all.Go(func() { c.proxy.weather(seed, stop, c.book.cloud) })
 	}
 	watch(c, r.length/2, "a storm")
 	if r.engine != 0 {
@@ -189,7 +189,7 @@ func (c *chaos) storm(r ordeal, seed uint64) {
 	close(stop)
 	all.Wait()
 	// An event that comes as late as that looks like one that was lost.
-	if still && c.meddler.slowestLately() < 2*time.Second {
+	if still && c.proxy.slowestLately() < 2*time.Second {
 		after := c.scraped()
 		for _, same := range []string{"defib_engine_drift_total", "defib_engine_reconnects_total"} {
 			if before[same] != after[same] {
@@ -214,7 +214,7 @@ func (c *chaos) restartEngine(signal syscall.Signal) {
 
 // inquire calls a judge of all that is known now.
 func (c *chaos) inquire() *judge {
-	orders, slowest := c.meddler.record()
+	orders, slowest := c.proxy.record()
 	return newJudge(toldLimits, c.book, c.engine.events.everything(), orders, slowest)
 }
 
@@ -236,13 +236,13 @@ func (c *chaos) judge() {
 
 // summarize says what was done and found.
 func (c *chaos) summarize(took time.Duration) {
-	orders, slowest := c.meddler.record()
+	orders, slowest := c.proxy.record()
 	acts, moods := map[string]int{}, map[string]int{}
 	for _, o := range orders {
 		acts[o.kind]++
 	}
 	c.book.mu.Lock()
-	for _, d := range c.book.deeds {
+	for _, d := range c.book.actions {
 		moods[d.what]++
 	}
 	c.book.mu.Unlock()
@@ -251,7 +251,7 @@ func (c *chaos) summarize(took time.Duration) {
 	tally(&out, "done to the containers", moods)
 	tally(&out, "actions of Defib", acts)
 	faults := map[string]int{}
-	for kind, n := range c.meddler.counted() {
+	for kind, n := range c.proxy.counted() {
 		faults[string(kind)] = n
 	}
 	tally(&out, "what for, as it says", c.book.triggers())

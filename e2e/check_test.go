@@ -8,7 +8,7 @@ import (
 
 func TestCheckTellsWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	down, up := s.run("down", spec{args: []string{"-code=3"}}), s.run("up", spec{})
 	down.crash()
 	down.awaitState("exited")

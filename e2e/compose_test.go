@@ -9,7 +9,7 @@ import (
 )
 
 // ofCompose labels a container as compose does, as the first of its service.
-func (s *scene) ofCompose(service string, p spec) spec {
+func (s *env) ofCompose(service string, p spec) spec {
 	p.labels = map[string]string{
 		"com.docker.compose.project": s.prefix + "shop", "com.docker.compose.service": service,
 		"com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "False",
@@ -19,10 +19,10 @@ func (s *scene) ofCompose(service string, p spec) spec {
 }
 
 // wholeProject whitelists whatever belongs to the scene's compose project.
-func (s *scene) wholeProject() string { return "--restart.whitelist=" + s.prefix + "shop/*" }
+func (s *env) wholeProject() string { return "--restart.whitelist=" + s.prefix + "shop/*" }
 
 // recreate does what docker-compose 1.29 does, up to the start of the new container.
-func (s *scene) recreate(old *box, p spec) (fresh *box) {
+func (s *env) recreate(old *testContainer, p spec) (fresh *testContainer) {
 	name := old.name[len(s.prefix):]
 	old.stop()
 	old.rename(s.prefix + "old-" + name)
@@ -33,7 +33,7 @@ func (s *scene) recreate(old *box, p spec) (fresh *box) {
 // stopped, and the new one that cannot be started.
 func TestRecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	old := s.run("db", s.ofCompose("db", spec{args: []string{"-code=1"}}))
 	d := s.defib(s.wholeProject(), "--restart.stopped-delay=3s")
 	fresh := s.recreate(old, s.ofCompose("db", spec{host: func(h *container.HostConfig) {
@@ -64,7 +64,7 @@ func TestRecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 // TestLeftoverIsNotStartedBesideItsSuccessor: it died, and so did the new one.
 func TestLeftoverIsNotStartedBesideItsSuccessor(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	old := s.run("db", s.ofCompose("db", spec{args: []string{"-code=1"}}))
 	fresh := s.recreate(old, s.ofCompose("db", spec{args: []string{"-code=1"}}))
 	fresh.start()
@@ -87,7 +87,7 @@ func TestLeftoverIsNotStartedBesideItsSuccessor(t *testing.T) {
 // then Defib says when.
 func TestDeployThatEndedHalfway(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	labels := s.ofCompose("db", spec{}).labels
 	app := s.create("app", s.ofCompose("app", spec{}))
 	d := s.defib(s.wholeProject())
@@ -108,7 +108,7 @@ func TestDeployThatEndedHalfway(t *testing.T) {
 }
 
 // createdAt is when it was created, by the engine's clock.
-func (b *box) createdAt() time.Time {
+func (b *testContainer) createdAt() time.Time {
 	b.Helper()
 	var at time.Time
 	b.must("inspecting "+b.name, func(ctx context.Context) error {

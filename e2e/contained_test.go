@@ -44,12 +44,12 @@ var buildStatic = sync.OnceValues(func() (string, error) {
 // is in the socket's group.
 type contained struct {
 	*defib
-	box   *box
+	box   *testContainer
 	holds string // directory of the hold file, on the host
 }
 
 // contain runs Defib with as few rights as there are.
-func (s *scene) contain(change func(*container.HostConfig), args ...string) *contained {
+func (s *env) contain(change func(*container.HostConfig), args ...string) *contained {
 	s.Helper()
 	s.importDefib()
 	// The socket in a directory that others may enter: the image's user is nobody.
@@ -89,7 +89,7 @@ func (s *scene) contain(change func(*container.HostConfig), args ...string) *con
 	if change != nil {
 		change(host)
 	}
-	c := &contained{box: &box{scene: s, name: s.prefix + "defib"}, holds: holds}
+	c := &contained{box: &testContainer{env: s, name: s.prefix + "defib"}, holds: holds}
 	s.must("creating Defib's container", func(ctx context.Context) error {
 		answer, err := s.engine.ContainerCreate(ctx, config, host, nil, nil, c.box.name)
 		c.box.id = answer.ID
@@ -101,7 +101,7 @@ func (s *scene) contain(change func(*container.HostConfig), args ...string) *con
 }
 
 // importDefib makes the image, FROM nothing.
-func (s *scene) importDefib() {
+func (s *env) importDefib() {
 	s.Helper()
 	path, err := buildStatic()
 	if err != nil {
@@ -227,7 +227,7 @@ func (e *engine) importProgram(ctx context.Context, path, tag string, changes []
 
 func TestHealingFromWithinAContainerWithoutRights(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	down, sick := s.run("down", spec{args: []string{"-code=1"}}), s.run("sick", spec{})
 	d := s.contain(nil, whitelist(down, sick), hasty)
 	down.crash()

@@ -84,9 +84,9 @@ func TestDashboardShowsAScene(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	begun := time.Now()
-	check := &container.HealthConfig{Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1}
+	check := &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1}
 	sick := s.run("sick", spec{health: check})
 	crashes, healed := s.run("crashes", spec{args: []string{"-code=3"}}), s.run("healed", spec{})
 	stopped, stranger, well := s.run("stopped", spec{}), s.run("stranger", spec{}), s.run("well", spec{})
@@ -95,7 +95,7 @@ func TestDashboardShowsAScene(t *testing.T) {
 		"--restart.policy=unless-stopped", "--restart.backoff-initial=100ms", hasty)
 	p := d.prometheus(file(t, "healing.yml", "groups: []\n"))
 
-	sick.exec("/patient", "-sicken")
+	sick.exec("/testapp", "-sicken")
 	stopped.stop()
 	stranger.stop()
 	crashes.crash()

@@ -29,7 +29,7 @@ type defib struct {
 
 // defib starts a Defib that watches the scene's engine, and waits until it knows
 // all about the scene.
-func (s *scene) defib(args ...string) *defib {
+func (s *env) defib(args ...string) *defib {
 	s.Helper()
 	d := startDefib(s.TB, s.engine.host, args...)
 	d.ready()
@@ -38,7 +38,7 @@ func (s *scene) defib(args ...string) *defib {
 }
 
 // knows waits until Defib has inspected what runs of the scene, and has decided.
-func (d *defib) knows(s *scene) {
+func (d *defib) knows(s *env) {
 	d.Helper()
 	eventually(d, "defib to know the scene", func() bool {
 		ctx, cancel := context.WithTimeout(d.Context(), limit)
@@ -193,7 +193,7 @@ func (d *defib) logged(want int, msg string, pairs ...any) {
 }
 
 // leftAlone checks that nothing was done to the container, or tried.
-func (d *defib) leftAlone(b *box) {
+func (d *defib) leftAlone(b *testContainer) {
 	d.Helper()
 	d.logged(0, "container started", "container", b.name)
 	d.logged(0, "start failed", "container", b.name)

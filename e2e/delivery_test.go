@@ -15,7 +15,7 @@ import (
 func TestRestartThatDoesNotHelpIsRepeatedAndThenGivenUp(t *testing.T) {
 	t.Parallel()
 	const repeat = 4 * time.Second
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("hopeless", spec{})
 	r := newRelay(t)
 	d := s.defib(whitelist(b), r.token(), hasty, "--webhook.cooldown=3500ms", "--restart.max-attempts=2")
@@ -40,7 +40,7 @@ func TestRestartThatDoesNotHelpIsRepeatedAndThenGivenUp(t *testing.T) {
 
 func TestOneThatFailsDoesNotHaveItsNeighbourRestartedAgain(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	well := s.run("well", spec{})
 	failing, dir := s.brittle("failing")
 	r := newRelay(t)
@@ -81,7 +81,7 @@ func TestLaw7KilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 6})
 			r := newRelay(t)
 			args := []string{whitelist(b), r.token(), hasty}
@@ -109,7 +109,7 @@ func TestLaw7KilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
 
 func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	p := newProxy(t, s.engine)
 	r := newRelay(t)
@@ -133,7 +133,7 @@ func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
 
 func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	web, old := s.run("web", spec{}), s.run("recreated", spec{})
 	stranger, healed := s.run("stranger", spec{}), s.run("healed", spec{})
 	r := newRelay(t)
@@ -148,7 +148,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 		web.alarm("heal", "", "docker_host", "alpha"),
 		web.alarm("docker_host", "beta"),
 		stranger.alarm("docker_host", "alpha"),
-		alarm("name", fresh.name, "id", old.id, "docker_host", "alpha"),
+		firingAlert("name", fresh.name, "id", old.id, "docker_host", "alpha"),
 		healed.alarm("docker_host", "alpha"),
 	}
 	a.fire(alerts...)
@@ -160,7 +160,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 	}
 	a.fire(alerts...)
 	r.await(len(alerts), "answered resolved", with("resolved"))
-	for _, b := range []*box{web, fresh, stranger} {
+	for _, b := range []*testContainer{web, fresh, stranger} {
 		b.startedTimes(1)
 	}
 	healed.awaitEvents("start", 2)
@@ -174,7 +174,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 
 func TestSilenceStopsTheHealing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	r := newRelay(t)
 	d := s.defib(whitelist(b), r.token(), hasty)

@@ -14,19 +14,19 @@ func TestChildOfARestartedNetworkIsRestarted(t *testing.T) {
 	for name, row := range map[string]struct {
 		policy  container.RestartPolicyMode
 		listed  bool // the parent
-		restart func(*box)
+		restart func(*testContainer)
 	}{
-		"by a person":            {restart: (*box).restart},
-		"by the engine's policy": {policy: "always", restart: (*box).crash},
-		"by Defib":               {listed: true, restart: (*box).crash},
-		"by a stop and a start":  {restart: func(b *box) { b.stop(); b.start() }},
+		"by a person":            {restart: (*testContainer).restart},
+		"by the engine's policy": {policy: "always", restart: (*testContainer).crash},
+		"by Defib":               {listed: true, restart: (*testContainer).crash},
+		"by a stop and a start":  {restart: func(b *testContainer) { b.stop(); b.start() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			parent := s.run("vpn", spec{args: []string{"-code=1"}, restart: row.policy})
 			child, stranger := s.run("web", inNetworkOf(parent)), s.run("stranger", inNetworkOf(parent))
-			listed := []*box{child}
+			listed := []*testContainer{child}
 			if row.listed {
 				listed = append(listed, parent)
 			}
@@ -50,7 +50,7 @@ func TestChildOfARestartedNetworkIsRestarted(t *testing.T) {
 // did before, and that it has not done so for long.
 func TestChildOfARestartThatNoEventToldOf(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t)) // of which nothing else is lost
+	s := newEnv(t, privateEngine(t)) // of which nothing else is lost
 	parent := s.run("vpn", spec{})
 	child := s.run("web", inNetworkOf(parent))
 	m := newMeddler(t, s.engine, 1)
@@ -72,7 +72,7 @@ func TestChildOfARestartThatNoEventToldOf(t *testing.T) {
 
 func TestChildWaitsForItsNetworkParent(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	parent := s.run("vpn", spec{})
 	child := s.run("web", inNetworkOf(parent))
 	d := s.defib(whitelist(child))
@@ -99,7 +99,7 @@ func TestChildWaitsForItsNetworkParent(t *testing.T) {
 // those with a policy of its own in whatever order.
 func TestFamilyComesBackWithTheEngine(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	parent := s.run("vpn", spec{restart: "always"})
 	child := s.run("web", inNetworkOf(parent))
 	d := s.defib(whitelist(child))
@@ -114,7 +114,7 @@ func TestFamilyComesBackWithTheEngine(t *testing.T) {
 }
 
 // sharing is a container that lives in a namespace of another.
-func sharing(n string, parent *box) spec {
+func sharing(n string, parent *testContainer) spec {
 	return spec{host: func(h *container.HostConfig) {
 		switch mode := "container:" + parent.name; n {
 		case "pid":
@@ -132,7 +132,7 @@ func TestChildOfProcessesOrIPCFollowsItsParent(t *testing.T) {
 	for shares, up := range map[string]float64{"pid": 0, "ipc": 1} {
 		t.Run(shares, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			parent := s.run("app", spec{host: func(h *container.HostConfig) { h.IpcMode = "shareable" }})
 			child := s.run("web", sharing(shares, parent))
 			d := s.defib(whitelist(child))
@@ -164,7 +164,7 @@ func TestChildOfProcessesOrIPCFollowsItsParent(t *testing.T) {
 // TestChildIsNotGivenUpForItsParentsRestarts, and waits for its health.
 func TestChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	parent := s.run("vpn", checked())
 	child := s.run("web", inNetworkOf(parent))
 	d := s.defib(whitelist(child), "--restart.max-attempts=2", "--restart.max-per-minute=1", "--restart.backoff-initial=100ms", "--restart.backoff-max=200ms")

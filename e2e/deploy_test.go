@@ -23,7 +23,7 @@ func inTime(t *testing.T, took, delay time.Duration) {
 
 func TestDockerRestartIsNotInterferedWith(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	d := s.defib(whitelist(b), "--restart.stopped-delay="+deployDelay.String())
 	b.awaitAlive()
@@ -40,7 +40,7 @@ func TestDockerRestartIsNotInterferedWith(t *testing.T) {
 
 func TestRecreateWithinTheDelayIsNotInterferedWith(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	old := s.run("web", spec{})
 	d := s.defib(whitelist(old), "--restart.stopped-delay="+deployDelay.String())
 	begun := time.Now()
@@ -58,7 +58,7 @@ func TestRecreateWithinTheDelayIsNotInterferedWith(t *testing.T) {
 }
 
 // stopBeside stops the container beside the test, whose goroutine alone may end it.
-func (b *box) stopBeside() {
+func (b *testContainer) stopBeside() {
 	if err := b.engine.ContainerStop(b.Context(), b.id, container.StopOptions{}); err != nil {
 		b.Error(err)
 	}
@@ -70,7 +70,7 @@ func (b *box) stopBeside() {
 func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 	t.Parallel()
 	const delay, slowness = 4 * time.Second, 12
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	project := s.prefix + "shop"
 	service := func(name string) map[string]string {
 		return map[string]string{
@@ -78,7 +78,7 @@ func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 			"com.docker.compose.service": name,
 		}
 	}
-	boxes := []*box{
+	boxes := []*testContainer{
 		s.run("web", spec{labels: service("web")}),
 		s.run("db", spec{labels: service("db")}),
 		s.run("worker", spec{labels: service("worker"), args: []string{"-stubborn"}, stopTimeout: slowness}),
@@ -112,7 +112,7 @@ func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
 	t.Parallel()
 	const delay = 3 * time.Second
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	labels := map[string]string{"com.docker.compose.project": s.prefix + "shop", "com.docker.compose.service": "x"}
 	quick := s.run("quick", spec{labels: labels})
 	slow := s.run("slow", spec{labels: labels, args: []string{"-stubborn"}, stopTimeout: 6})
@@ -126,7 +126,7 @@ func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
 	if at := quick.awaitEvents("die", 1)[0]; at.After(last) {
 		last = at
 	}
-	for _, b := range []*box{quick, slow} {
+	for _, b := range []*testContainer{quick, slow} {
 		if gap := b.awaitEvents("start", 2)[1].Sub(last); gap < delay {
 			t.Errorf("%s was started %v after the last of its project had stopped, want %v at least", b.name, gap, delay)
 		}
@@ -135,7 +135,7 @@ func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
 
 func TestPausedContainerIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("frozen", spec{})
 	d := s.defib(whitelist(b), "--restart.stopped-delay=1s")
 	b.pause()

@@ -13,8 +13,8 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// patientImage is what every test container runs: one static program.
-const patientImage = "defib-patient:e2e"
+// testappImage is what every test container runs: one static program.
+const testappImage = "defib-testapp:e2e"
 
 // engine is a Docker Engine under test.
 type engine struct {
@@ -166,26 +166,26 @@ func (e *engine) boot(ctx context.Context) error {
 
 // settle brings the image and waits until events are recorded.
 func (e *engine) settle(ctx context.Context) error {
-	if err := e.importPatient(ctx); err != nil {
+	if err := e.importTestapp(ctx); err != nil {
 		return fmt.Errorf("importing the test image: %w", err)
 	}
 	return e.events.open(ctx)
 }
 
-func (e *engine) importPatient(ctx context.Context) error {
-	if _, err := e.ImageInspect(ctx, patientImage); err == nil && e.daemon != nil {
+func (e *engine) importTestapp(ctx context.Context) error {
+	if _, err := e.ImageInspect(ctx, testappImage); err == nil && e.daemon != nil {
 		return nil
 	}
-	return e.importAs(ctx, patientImage)
+	return e.importAs(ctx, testappImage)
 }
 
-// importAs makes a new image of the patient and gives it this name.
+// importAs makes a new image of the testapp and gives it this name.
 func (e *engine) importAs(ctx context.Context, name string, changes ...string) error {
-	path, err := buildPatient()
+	path, err := buildTestapp()
 	if err != nil {
 		return err
 	}
-	return e.importProgram(ctx, path, name, append(changes, `ENTRYPOINT ["/patient"]`))
+	return e.importProgram(ctx, path, name, append(changes, `ENTRYPOINT ["/testapp"]`))
 }
 
 // close ends the engine if it is ours, and everything that it started; on the
@@ -195,7 +195,7 @@ func (e *engine) close(ctx context.Context) error {
 	defer cancel()
 	e.events.close()
 	if e.daemon == nil {
-		_, err := e.ImageRemove(ctx, patientImage, image.RemoveOptions{Force: true, PruneChildren: true})
+		_, err := e.ImageRemove(ctx, testappImage, image.RemoveOptions{Force: true, PruneChildren: true})
 		return errors.Join(err, e.Close())
 	}
 	return errors.Join(e.daemon.close(ctx), e.Close())

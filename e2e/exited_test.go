@@ -9,7 +9,7 @@ import (
 
 func TestCrashIsStartedAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=3"}})
 	d := s.defib(whitelist(b), never)
 	d.shows(restarts(b), 0)
@@ -43,7 +43,7 @@ func TestCrashIsStartedAtOnce(t *testing.T) {
 
 func TestOutOfMemoryIsADeathLikeAnyOtherAndShown(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.create("hungry", spec{args: []string{"-oom"}, host: func(h *container.HostConfig) {
 		h.Memory, h.MemorySwap = 16<<20, 16<<20
 	}})
@@ -70,7 +70,7 @@ func TestExitCodeZero(t *testing.T) {
 	t.Parallel()
 	t.Run("is started again under always", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t, sharedEngine(t))
+		s := newEnv(t, sharedEngine(t))
 		b := s.run("job", spec{})
 		d := s.defib(whitelist(b), never, "--restart.policy=always")
 		b.crash()
@@ -79,7 +79,7 @@ func TestExitCodeZero(t *testing.T) {
 	})
 	t.Run("is an end under on-failure", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t, sharedEngine(t))
+		s := newEnv(t, sharedEngine(t))
 		b := s.run("job", spec{})
 		d := s.defib(whitelist(b), "--restart.stopped-delay=1s", "--restart.policy=on-failure")
 		b.crash()
@@ -90,7 +90,7 @@ func TestExitCodeZero(t *testing.T) {
 	})
 	t.Run("is an end where the engine's own policy is on-failure", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t, sharedEngine(t))
+		s := newEnv(t, sharedEngine(t))
 		b := s.run("job", spec{restart: container.RestartPolicyOnFailure})
 		d := s.defib(whitelist(b), "--restart.stopped-delay=1s", "--restart.policy=always")
 		b.crash()
@@ -103,11 +103,11 @@ func TestExitCodeZero(t *testing.T) {
 
 func TestStoppedContainer(t *testing.T) {
 	t.Parallel()
-	stop := (*box).stop
-	kill := func(b *box) { b.kill("KILL") }
-	terminate := func(b *box) { b.kill("TERM") }
+	stop := (*testContainer).stop
+	kill := func(b *testContainer) { b.kill("KILL") }
+	terminate := func(b *testContainer) { b.kill("TERM") }
 	for name, row := range map[string]struct {
-		do     func(*box)
+		do     func(*testContainer)
 		policy string
 		label  string
 		back   bool
@@ -125,12 +125,12 @@ func TestStoppedContainer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const delay = 3 * time.Second
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			p := spec{args: []string{"-code=1"}}
 			if row.label != "" {
 				p.labels = map[string]string{"defib.policy": row.label}
 			}
-			b := s.run("patient", p)
+			b := s.run("testapp", p)
 			d := s.defib(whitelist(b), "--restart.policy="+row.policy, "--restart.stopped-delay="+delay.String())
 			row.do(b)
 			died := b.awaitEvents("die", 1)[0]
@@ -156,13 +156,13 @@ func TestStoppedContainer(t *testing.T) {
 // Defib knows that what it asked for has been done.
 func TestStopDuringOurOwnActionIsAStop(t *testing.T) {
 	t.Parallel()
-	for name, ask := range map[string]func(*box, *defib){
-		"a start":   func(b *box, _ *defib) { b.crash() },
-		"a restart": func(b *box, d *defib) { go d.post(b.alarm()) },
+	for name, ask := range map[string]func(*testContainer, *defib){
+		"a start":   func(b *testContainer, _ *defib) { b.crash() },
+		"a restart": func(b *testContainer, d *defib) { go d.post(b.alarm()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			b := s.run("token", spec{args: []string{"-code=1"}, stopTimeout: 1})
 			m := newMeddler(t, s.engine, 1)
 			d := startDefib(t, m.host(), whitelist(b), "--restart.policy=unless-stopped", hasty)
@@ -180,7 +180,7 @@ func TestStopDuringOurOwnActionIsAStop(t *testing.T) {
 
 func TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	d := s.defib(whitelist(b), never, "--restart.policy=unless-stopped")
 	b.stop()
@@ -194,7 +194,7 @@ func TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt(t *testing.T) {
 
 func TestCrashAfterAHangupIsACrash(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("logger", spec{args: []string{"-code=1"}})
 	d := s.defib(whitelist(b), never, "--restart.policy=unless-stopped")
 	b.kill("HUP")
@@ -207,7 +207,7 @@ func TestCrashAfterAHangupIsACrash(t *testing.T) {
 
 func TestContainerThatDiedBeforeDefibCameIsStarted(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("early", spec{args: []string{"-code=4"}})
 	b.crash()
 	d := s.defib(whitelist(b), "--restart.stopped-delay=1s")
@@ -217,7 +217,7 @@ func TestContainerThatDiedBeforeDefibCameIsStarted(t *testing.T) {
 
 func TestEnginesOwnRestartsAreLeftToIt(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("own", spec{args: []string{"-code=1"}, restart: container.RestartPolicyAlways})
 	d := s.defib(whitelist(b), ownRestart)
 	b.crash()

@@ -36,14 +36,14 @@ type role struct {
 
 // fleet is 30 containers on one engine and what happens to them.
 type fleet struct {
-	*scene
-	book  *chronicle
+	*env
+	book  *actionLog
 	roles []*role // parents before their children
 }
 
 // newFleet lays out the roles; muster creates the containers.
-func newFleet(s *scene, book *chronicle) *fleet {
-	f := &fleet{scene: s, book: book}
+func newFleet(s *env, book *actionLog) *fleet {
+	f := &fleet{env: s, book: book}
 	crash := []string{"-code=1"}
 	f.crew(5, "app", role{listed: true, spec: spec{args: crash}})
 	f.crew(1, "app-zero", role{listed: true})
@@ -60,7 +60,7 @@ func newFleet(s *scene, book *chronicle) *fleet {
 	f.crew(1, "app-unless-stopped", role{listed: true, spec: spec{args: crash, restart: container.RestartPolicyUnlessStopped}})
 	f.crew(1, "app-modest", role{listed: true, spec: spec{args: crash, labels: map[string]string{"defib.policy": "unless-stopped"}}})
 	f.crew(2, "app-sickly", role{listed: true, spec: spec{args: crash, health: &container.HealthConfig{
-		Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: 2 * time.Second, Retries: 1,
+		Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: 2 * time.Second, Retries: 1,
 	}}})
 	f.crew(1, "app-mover", role{listed: true, stray: true, spec: spec{args: crash}})
 	for i := range 2 {
@@ -132,7 +132,7 @@ func (f *fleet) enlist(ctx context.Context, r *role) error {
 		}
 	}
 	r.renamed = false
-	id, err := f.engine.createPatient(ctx, f.name(r), s)
+	id, err := f.engine.createTestapp(ctx, f.name(r), s)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (f *fleet) roam(share []*role, r *rand.Rand, stop <-chan struct{}) {
 func (f *fleet) do(x *role, what string, how func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(f.Context(), limit)
 	defer cancel()
-	d := deed{id: x.id, what: what, begun: time.Now()}
+	d := action{id: x.id, what: what, begun: time.Now()}
 	d.err = how(ctx)
 	d.end = time.Now()
 	f.book.did(d)
@@ -205,9 +205,9 @@ func (f *fleet) rename(ctx context.Context, x *role) error {
 	return err
 }
 
-// exec runs the container's patient once more, beside the first.
+// exec runs the container's testapp once more, beside the first.
 func (f *fleet) exec(ctx context.Context, x *role, args ...string) error {
-	answer, err := f.engine.ContainerExecCreate(ctx, x.id, container.ExecOptions{Cmd: append([]string{"/patient"}, args...)})
+	answer, err := f.engine.ContainerExecCreate(ctx, x.id, container.ExecOptions{Cmd: append([]string{"/testapp"}, args...)})
 	if err != nil {
 		return err
 	}

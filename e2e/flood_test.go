@@ -16,7 +16,7 @@ import (
 // TestOneRequestOfManyAlertsCostsLittle posts as many alerts as 1 MiB holds.
 func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
 	t.Parallel()
-	d := newScene(t, sharedEngine(t)).defib()
+	d := newEnv(t, sharedEngine(t)).defib()
 	d.scrape()
 	memory := d.memory("VmHWM")
 	for _, one := range []string{`{}`, `{"status":"firing","labels":{"heal":"restart","container":"x"}}`} {
@@ -37,7 +37,7 @@ func TestHeadersThatNeverEndAreGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := int(min(4000, files.Cur/4)) // other tests run beside
-	d := newScene(t, sharedEngine(t)).defib()
+	d := newEnv(t, sharedEngine(t)).defib()
 	d.scrape()
 	memory := d.memory("VmRSS")
 	conns := make([]net.Conn, n)

@@ -72,7 +72,7 @@ func (r round) String() string {
 func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 	t.Parallel()
 	const rounds, pending = 2, 4 * time.Second
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", checked())
 	r := newRelay(t)
 	d := s.defib(whitelist(b), r.token(), hasty, "--restart.backoff-initial=100ms")
@@ -82,7 +82,7 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 	var worst time.Duration
 	for n := range rounds {
 		b.awaitEvents("health_status: healthy", n+1)
-		b.sicken()
+		b.makeUnhealthy()
 		var now round
 		now.sick = b.awaitEvents("health_status: unhealthy", n+1)[n]
 		now.restarted = b.awaitEvents("start", n+2)[n+1]
@@ -130,20 +130,20 @@ func TestPairOfAlertmanagersRestartsOnce(t *testing.T) {
 	for name, clustered := range map[string]bool{"in a cluster": true, "cut off from each other": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			quick := s.run("quick", spec{})
 			slow := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 6})
 			r := newRelay(t)
 			d := s.defib(whitelist(quick, slow), r.token(), hasty)
 			r.to(d)
 			rules := "groups:\n  - name: e2e\n    rules:\n"
-			for _, b := range []*box{quick, slow} {
+			for _, b := range []*testContainer{quick, slow} {
 				rules += fmt.Sprintf("      - alert: Sick\n        expr: vector(1)\n        labels: {heal: restart, container: %s}\n", b.name)
 			}
 			pair := r.pair(clustered)
 			d.prometheus(file(t, "rules.yml", rules), pair...)
 
-			about := func(b *box, from string, status ...int) func(delivery) bool {
+			about := func(b *testContainer, from string, status ...int) func(delivery) bool {
 				return func(p delivery) bool {
 					return p.firing() && p.alerts[0].Labels["container"] == b.name && strings.HasSuffix(p.from, from) && (status == nil || slices.Contains(status, p.status))
 				}
@@ -153,16 +153,16 @@ func TestPairOfAlertmanagersRestartsOnce(t *testing.T) {
 					r.await(1, "about the slow one, from "+a.address(), about(slow, a.address()))
 					continue
 				}
-				for _, b := range []*box{quick, slow} {
+				for _, b := range []*testContainer{quick, slow} {
 					r.await(1, "about "+b.name+" and answered 200, from "+a.address(), about(b, a.address(), http.StatusOK))
 				}
 			}
-			for _, b := range []*box{quick, slow} {
+			for _, b := range []*testContainer{quick, slow} {
 				r.await(1, "about "+b.name+" and answered 200", about(b, "", http.StatusOK))
 				b.awaitEvents("start", 2)
 			}
 			watch(t, 3*time.Second, "several group_intervals, so another delivery would show")
-			for _, b := range []*box{quick, slow} {
+			for _, b := range []*testContainer{quick, slow} {
 				b.startedTimes(2)
 				// On a slow machine it may take longer than Alertmanager waits.
 				got := slices.DeleteFunc(r.outcomes(b), func(o string) bool { return o == "in_progress" })

@@ -21,7 +21,7 @@ func (c *contained) hold(args ...string) {
 
 func TestHoldByDockerExec(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	d := s.contain(nil, whitelist(b), "--docker.resync-interval=1s")
 	d.hold(b.name, "--for", "2h")
@@ -57,7 +57,7 @@ func TestHoldByDockerExec(t *testing.T) {
 
 func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	held, free := s.run("held", spec{args: []string{"-code=1"}}), s.run("free", spec{args: []string{"-code=1"}})
 	d := s.contain(nil, whitelist(held, free), "--docker.resync-interval=1s")
 	d.hold(held.name, "--for", "30s")
@@ -115,7 +115,7 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 // A FIFO that nobody writes is as silent as a network file system that hangs.
 func TestLaw12HoldFileThatHangsOpensNothingAndStopsNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	file := filepath.Join(t.TempDir(), "holds")
 	hang := func() {

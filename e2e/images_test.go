@@ -10,7 +10,7 @@ import (
 
 // named makes a new image and gives it the name, which another may have had. It
 // returns the image's ID.
-func (s *scene) named(name, revision string) (id string) {
+func (s *env) named(name, revision string) (id string) {
 	s.Helper()
 	s.must("importing "+name, func(ctx context.Context) error {
 		if err := s.engine.importAs(ctx, name, "LABEL revision="+revision); err != nil {
@@ -21,7 +21,7 @@ func (s *scene) named(name, revision string) (id string) {
 		return err
 	})
 	s.Cleanup(func() {
-		s.strike()
+		s.cleanUp()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), limit)
 		defer cancel()
 		if _, err := s.engine.ImageRemove(ctx, id, image.RemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
@@ -33,11 +33,11 @@ func (s *scene) named(name, revision string) (id string) {
 
 func TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	name := s.prefix + "web"
 	first := s.named(name, "1")
 	old, pinned := s.run("old", spec{image: name}), s.run("pinned", spec{image: first})
-	outdated := func(b *box) string { return series("docker_container_image_outdated", "name", b.name) }
+	outdated := func(b *testContainer) string { return series("docker_container_image_outdated", "name", b.name) }
 
 	d := s.defib()
 	d.awaitValue(outdated(old), 0)

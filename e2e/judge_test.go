@@ -24,7 +24,7 @@ func (l limits) after(attempts int) time.Duration {
 // what passed on the wire. It never asks Defib.
 type judge struct {
 	limits
-	book    *chronicle
+	book    *actionLog
 	events  []event
 	orders  []order
 	slowest time.Duration
@@ -34,7 +34,7 @@ type judge struct {
 }
 
 // newJudge looks at what happened; slowest is how slow the engine has been.
-func newJudge(l limits, book *chronicle, events []event, orders []order, slowest time.Duration) *judge {
+func newJudge(l limits, book *actionLog, events []event, orders []order, slowest time.Duration) *judge {
 	j := &judge{limits: l, book: book, events: events, orders: orders, slowest: slowest, seen: map[string][]event{}, told: map[string][]order{}}
 	for _, e := range j.events {
 		j.seen[e.id] = append(j.seen[e.id], e)
@@ -48,8 +48,8 @@ func newJudge(l limits, book *chronicle, events []event, orders []order, slowest
 // grace is how long Defib may go by what was: this machine is slow.
 func (j *judge) grace() time.Duration { return 5*time.Second + 3*j.slowest }
 
-// condemn notes a violation with the container's own story.
-func (j *judge) condemn(id, format string, args ...any) {
+// violation notes a violation with the container's own story.
+func (j *judge) violation(id, format string, args ...any) {
 	j.book.wrong("violation: %s: %s", fmt.Sprintf(format, args...), j.book.timeline(id, j.events, j.orders))
 }
 
@@ -74,11 +74,11 @@ func (j *judge) nothingUnlistedTouched() {
 		case o.kind == "":
 			j.book.wrong("violation of law 1: %s %s at %s", o.method, o.path, o.begun.Format("15:04:05.000"))
 		case r == nil:
-			j.condemn(o.id, "law 1: %s of a container that is none of the fleet", o.kind)
+			j.violation(o.id, "law 1: %s of a container that is none of the fleet", o.kind)
 		case !r.listed:
-			j.condemn(o.id, "law 1: %s of %s, which is not listed", o.kind, r.suffix)
+			j.violation(o.id, "law 1: %s of %s, which is not listed", o.kind, r.suffix)
 		case r.stray && j.strayed(o):
-			j.condemn(o.id, "law 1: %s of %s while it bore a name that is not listed", o.kind, r.suffix)
+			j.violation(o.id, "law 1: %s of %s while it bore a name that is not listed", o.kind, r.suffix)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (j *judge) oneActionAtATime() {
 		for i, o := range orders[1:] {
 			before := orders[i]
 			if before.life == o.life && (before.ended.IsZero() || o.begun.Before(before.ended)) {
-				j.condemn(id, "law 2: a %s was begun while a %s was under way", o.kind, before.kind)
+				j.violation(id, "law 2: a %s was begun while a %s was under way", o.kind, before.kind)
 			}
 		}
 	}
@@ -126,10 +126,10 @@ func (j *judge) hostLimitsHeld() {
 			}
 		}
 		if at > j.concurrency {
-			j.condemn(o.id, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.kind, j.concurrency)
+			j.violation(o.id, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.kind, j.concurrency)
 		}
 		if o.kind == "restart" && lately > j.perMinute {
-			j.condemn(o.id, "law 2: %d restarts within a minute, %d are allowed", lately, j.perMinute)
+			j.violation(o.id, "law 2: %d restarts within a minute, %d are allowed", lately, j.perMinute)
 		}
 	}
 }
@@ -153,11 +153,11 @@ func (j *judge) backOffHeld() {
 			}
 			attempts++
 			if gap < wait {
-				j.condemn(id, "laws 2 and 4: attempt %d came %v after the one before, want %v at least", attempts, gap, wait)
+				j.violation(id, "laws 2 and 4: attempt %d came %v after the one before, want %v at least", attempts, gap, wait)
 			}
 			died, found := j.first(id, "die", ended, o.begun)
 			if found && o.kind == "start" && o.begun.Sub(died) < wait-20*time.Millisecond {
-				j.condemn(id, "laws 2 and 4: attempt %d came %v after the death, want %v at least", attempts, o.begun.Sub(died), wait)
+				j.violation(id, "laws 2 and 4: attempt %d came %v after the death, want %v at least", attempts, o.begun.Sub(died), wait)
 			}
 		}
 	}
@@ -191,7 +191,7 @@ func (j *judge) restartsGivenUp() {
 				restarts++
 			}
 			if restarts > j.attempts {
-				j.condemn(id, "law 2: restart %d in a row of what runs, %d are allowed", restarts, j.attempts)
+				j.violation(id, "law 2: restart %d in a row of what runs, %d are allowed", restarts, j.attempts)
 			}
 		}
 	}
@@ -214,7 +214,7 @@ func (j *judge) nothingInVain() {
 		}
 		switch {
 		case o.kind == "restart" && state == "down", o.kind == "start" && state == "up", state == "paused", state == "gone":
-			j.condemn(o.id, "a %s of what has been %s for %v", o.kind, state, o.begun.Sub(since))
+			j.violation(o.id, "a %s of what has been %s for %v", o.kind, state, o.begun.Sub(since))
 		}
 	}
 }
@@ -249,7 +249,7 @@ func (j *judge) stopsRespected() {
 		for _, o := range orders {
 			state, died := j.state(id, o.begun)
 			if state == "down" && j.stopped(id, died) && j.book.clear(died.Add(-j.grace()), o.begun) && j.book.announced(died.Add(-j.grace()), o.begun) {
-				j.condemn(id, "a %s of what somebody had stopped", o.kind)
+				j.violation(id, "a %s of what somebody had stopped", o.kind)
 			}
 		}
 	}
@@ -259,7 +259,7 @@ func (j *judge) stopsRespected() {
 func (j *judge) stopped(id string, died time.Time) bool {
 	j.book.mu.Lock()
 	defer j.book.mu.Unlock()
-	return slices.ContainsFunc(j.book.deeds, func(d deed) bool {
+	return slices.ContainsFunc(j.book.actions, func(d action) bool {
 		_, told := j.first(id, "kill", d.begun, died)
 		return d.id == id && (d.what == "stop" || d.what == "kill") && d.err == nil && told && died.Before(d.end.Add(time.Second))
 	})
@@ -272,7 +272,7 @@ func (j *judge) nothingAfterTerm() {
 	j.book.mu.Unlock()
 	for _, o := range j.orders {
 		if term, told := terms[o.life]; told && o.begun.Sub(term) > 2*time.Second+j.slowest {
-			j.condemn(o.id, "law 9: a %s begun %v after SIGTERM", o.kind, o.begun.Sub(term))
+			j.violation(o.id, "law 9: a %s begun %v after SIGTERM", o.kind, o.begun.Sub(term))
 		}
 	}
 }

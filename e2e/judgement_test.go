@@ -26,7 +26,7 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 	for name, row := range map[string]struct {
 		orders []order
 		events []event
-		deeds  []deed
+		deeds  []action
 		cloud  bool
 		want   string // "" if no law is broken
 	}{
@@ -66,16 +66,16 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		"a start of what runs":         {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "start", 1)}, want: "a start of what has been up"},
 		"a start of what is paused":    {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "pause", 1)}, want: "has been paused"},
 		"a start that could not know":  {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "start", 1)}, cloud: true},
-		"a start of what was stopped":  {orders: []order{act("modest", "start", 20, 21)}, events: []event{happens("modest", "kill", 2), happens("modest", "die", 3)}, deeds: []deed{{id: "modest", what: "stop", begun: at(1), end: at(4)}}, want: "what somebody had stopped"},
-		"a start of what had crashed":  {orders: []order{act("modest", "start", 20, 21)}, events: []event{happens("modest", "die", 3)}, deeds: []deed{{id: "modest", what: "stop", begun: at(4), end: at(5)}}},
+		"a start of what was stopped":  {orders: []order{act("modest", "start", 20, 21)}, events: []event{happens("modest", "kill", 2), happens("modest", "die", 3)}, deeds: []action{{id: "modest", what: "stop", begun: at(1), end: at(4)}}, want: "what somebody had stopped"},
+		"a start of what had crashed":  {orders: []order{act("modest", "start", 20, 21)}, events: []event{happens("modest", "die", 3)}, deeds: []action{{id: "modest", what: "stop", begun: at(4), end: at(5)}}},
 		"a start after SIGTERM":        {orders: []order{{life: 2, id: "mine", kind: "start", begun: at(10), ended: at(11)}}, want: "law 9"},
 		"a start before SIGTERM":       {orders: []order{{life: 2, id: "mine", kind: "start", begun: at(4), ended: at(11)}}},
 		"the next life begins at once": {orders: []order{act("mine", "start", 10, 11), {life: 3, id: "mine", kind: "start", begun: at(11.01), ended: at(12)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			book := newChronicle()
+			book := newActionLog()
 			book.terms[2] = at(5)
-			book.deeds = row.deeds
+			book.actions = row.deeds
 			for id, r := range map[string]*role{
 				"mine": {listed: true}, "other": {}, "stray": {listed: true, stray: true},
 				"modest": {listed: true, spec: spec{labels: map[string]string{"defib.policy": "unless-stopped"}}},
@@ -103,7 +103,7 @@ func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
 	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	at := func(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }
 	posts := func(n string, from, to float64, status int, outcome string) call {
-		c := call{alert: alarm("container_id", "mine", "n", n), id: "mine", name: "mine", life: 1, asked: at(from), answered: at(to)}
+		c := call{alert: firingAlert("container_id", "mine", "n", n), id: "mine", name: "mine", life: 1, asked: at(from), answered: at(to)}
 		c.reply = reply{status: status, took: c.answered.Sub(c.asked)}
 		if outcome != "" {
 			c.reply.told = []told{{Outcome: outcome}}
@@ -144,7 +144,7 @@ func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			book := newChronicle()
+			book := newActionLog()
 			book.owns("mine", &role{listed: true})
 			c := &callers{calls: row.calls}
 			c.hold(newJudge(toldLimits, book, row.events, row.orders, 0), map[int]span{1: {at(0), at(100)}})

@@ -82,10 +82,10 @@ func unavailable(tb testing.TB, reason string) {
 
 var (
 	buildDefib   = sync.OnceValues(func() (string, error) { return build("defib", raceFlags...) })
-	buildPatient = sync.OnceValues(func() (string, error) { return build("defib/e2e/patient") })
+	buildTestapp = sync.OnceValues(func() (string, error) { return build("defib/e2e/testapp") })
 )
 
-// build compiles a program of this module; the patient stands alone in its
+// build compiles a program of this module; the testapp stands alone in its
 // image, hence static.
 func build(pkg string, flags ...string) (string, error) {
 	return buildInto(workdir, pkg, flags...)

@@ -80,7 +80,7 @@ func perish(ctx context.Context, f *fleet, x *role) error {
 		return errors.New("it does not run")
 	}
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.State.Pid))
-	if err != nil || !strings.HasPrefix(string(cmdline), "/patient") {
+	if err != nil || !strings.HasPrefix(string(cmdline), "/testapp") {
 		return errors.Join(err, errors.New("its process is another by now"))
 	}
 	return syscall.Kill(c.State.Pid, syscall.SIGKILL)

@@ -38,7 +38,7 @@ func callOf(r *http.Request) string {
 }
 
 // note records a call that is to change something; nil for others.
-func (m *meddler) note(r *http.Request) *order {
+func (m *faultProxy) note(r *http.Request) *order {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (m *meddler) note(r *http.Request) *order {
 	return o
 }
 
-func (m *meddler) hear(o *order) {
+func (m *faultProxy) hear(o *order) {
 	if o != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -62,7 +62,7 @@ func (m *meddler) hear(o *order) {
 }
 
 // end notes the end of a call, the first time.
-func (m *meddler) end(o *order, status int) {
+func (m *faultProxy) end(o *order, status int) {
 	if o == nil {
 		return
 	}
@@ -74,7 +74,7 @@ func (m *meddler) end(o *order, status int) {
 }
 
 // slowestLately is how slow the engine has been since this was last asked.
-func (m *meddler) slowestLately() time.Duration {
+func (m *faultProxy) slowestLately() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	lap := m.lap
@@ -84,7 +84,7 @@ func (m *meddler) slowestLately() time.Duration {
 
 // record is a copy of all orders so far, in the order of their begin, and how slow
 // the engine has been.
-func (m *meddler) record() (orders []order, slowest time.Duration) {
+func (m *faultProxy) record() (orders []order, slowest time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, o := range m.orders {

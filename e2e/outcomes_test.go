@@ -12,15 +12,15 @@ import (
 const (
 	// hasty lets Defib restart for an alert what has only just been started.
 	hasty = "--webhook.min-uptime=0s"
-	// patient puts off a second attempt for longer than any test takes.
-	patient = "--restart.backoff-initial=1h"
+	// longBackoff puts off a second attempt for longer than any test takes.
+	longBackoff = "--restart.backoff-initial=1h"
 )
 
 // TestAnswerSaysInWordsWhatBecameOfAnAlert goes through what one Defib can be
 // made to answer by hand.
 func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	labelled := func(name, value string) map[string]string { return map[string]string{name: value} }
 	web := s.run("web", spec{})
 	crashed := s.run("crashed", spec{args: []string{"-code=1"}, labels: labelled("defib.triggers", "alert")})
@@ -29,7 +29,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 	deployed.stop()
 	frozen := s.run("frozen", spec{})
 	frozen.pause()
-	young := s.run("young", spec{health: &container.HealthConfig{Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Hour}})
+	young := s.run("young", spec{health: &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Hour}})
 	own := s.run("own", spec{labels: labelled("defib.triggers", "exited")})
 	done := s.run("done", spec{restart: container.RestartPolicyOnFailure})
 	done.crash()
@@ -52,12 +52,12 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 	}
 
 	d := s.defib("--restart.whitelist="+s.prefix+"*", "--restart.exclude="+stranger.name, "--restart.stopped-delay=1h", holds,
-		"--restart.triggers=exited,alert", "--webhook.match=docker_host=alpha", "--restart.max-attempts=1", hasty, patient, "--restart.backoff-max=1h")
+		"--restart.triggers=exited,alert", "--webhook.match=docker_host=alpha", "--restart.max-attempts=1", hasty, longBackoff, "--restart.backoff-max=1h")
 	// Before Defib came, the health checks of other tests might have rolled the
 	// evidence out of the engine's 256 events.
 	crashed.crash()
 	stopped.stop()
-	for _, b := range []*box{crashed, stopped} {
+	for _, b := range []*testContainer{crashed, stopped} {
 		d.awaitValue(series("docker_container_exited", "name", b.name), 1)
 	}
 	first := web.alarm("docker_host", "alpha")
@@ -84,9 +84,9 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"no_action", "no label heal", web.alarm("heal", ""), nil},
 		{"unknown_action", "neither restart nor start", web.alarm("heal", "reboot"), nil},
 		{"not_evaluated", "could not evaluate", web.alarm("alertname", "DatasourceNoData"), nil},
-		{"no_target", "no label names a container", alarm(), nil},
-		{"not_found", "has that name", alarm("container", s.prefix+"nobody"), nil},
-		{"gone", "has that id", alarm("id", lost.id, "name", web.name), nil},
+		{"no_target", "no label names a container", firingAlert(), nil},
+		{"not_found", "has that name", firingAlert("container", s.prefix+"nobody"), nil},
+		{"gone", "has that id", firingAlert("id", lost.id, "name", web.name), nil},
 		{"other_host", "--webhook.match", web.alarm("docker_host", "beta"), nil},
 		{"not_whitelisted", "whitelist does not name it", stranger.alarm(), nil},
 		{"too_young", "only just come up", young.alarm(), nil},
@@ -123,11 +123,11 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 			t.Errorf("%s is %v, want %v", key, found[key], counted[outcome])
 		}
 	}
-	for _, b := range []*box{web, crashed} {
+	for _, b := range []*testContainer{web, crashed} {
 		b.awaitEvents("start", 2)
 		b.startedTimes(2)
 	}
-	for _, b := range []*box{stopped, deployed, held, frozen, young, own, done, passing, once, task, parent, child, orphan, stranger} {
+	for _, b := range []*testContainer{stopped, deployed, held, frozen, young, own, done, passing, once, task, parent, child, orphan, stranger} {
 		b.startedTimes(1)
 		d.logged(0, "container restarted", "container", b.name)
 	}
@@ -137,7 +137,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 
 func TestDryRunRestartsNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	d := s.defib(whitelist(b), hasty, "--dry-run")
 	first, second := b.alarm(), b.alarm()
@@ -151,7 +151,7 @@ func TestDryRunRestartsNothing(t *testing.T) {
 
 func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	one, other := s.run("one", spec{}), s.run("other", spec{})
 	d := s.defib(whitelist(one, other), hasty, "--restart.max-per-minute=1")
 	d.heals(one.alarm())
@@ -162,7 +162,7 @@ func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
 
 func TestContainerThatHasJustComeUpIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	d := s.defib(whitelist(b), "--webhook.min-uptime=1h")
 	d.post(b.alarm()).is(t, 200, "too_young", "ask again in")

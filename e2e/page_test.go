@@ -15,7 +15,7 @@ import (
 // hold keeps the container down for as long as the reader needs to see it so.
 func TestPageShowsADeathAndItsHealing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{args: []string{"-code=3"}})
 	holds := filepath.Join(t.TempDir(), "holds")
 	d := s.defib(whitelist(b), "--restart.hold-file="+holds, "--docker.resync-interval=1s")

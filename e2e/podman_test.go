@@ -72,7 +72,7 @@ func (d *daemon) podman(ctx context.Context) *exec.Cmd {
 
 // stopOptions are those of docker stop, with the patience that Docker has of
 // itself: Podman kills at once unless told otherwise.
-func (b *box) stopOptions() container.StopOptions {
+func (b *testContainer) stopOptions() container.StopOptions {
 	if !onPodman {
 		return container.StopOptions{}
 	}
@@ -165,20 +165,20 @@ func TestDifferencesAreOfTests(t *testing.T) {
 }
 
 // podmanScene is that of a test about what is different on Podman.
-func podmanScene(t *testing.T, e func(testing.TB) *engine) *scene {
+func podmanScene(t *testing.T, e func(testing.TB) *engine) *env {
 	t.Helper()
 	if !onPodman {
 		t.Skip("about Podman: set " + engineEnv + "=podman")
 	}
 	t.Parallel()
-	return newScene(t, e(t))
+	return newEnv(t, e(t))
 }
 
 func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
-	for name, end := range map[string]func(*box){
-		"a crash":     (*box).crash,
-		"docker stop": (*box).stop,
-		"docker kill": func(b *box) { b.kill("KILL") },
+	for name, end := range map[string]func(*testContainer){
+		"a crash":     (*testContainer).crash,
+		"docker stop": (*testContainer).stop,
+		"docker kill": func(b *testContainer) { b.kill("KILL") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			const delay = 3 * time.Second

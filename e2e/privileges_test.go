@@ -67,9 +67,9 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 	for _, refused := range append(table, privilege{call: "none"}) {
 		t.Run(refused.call, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			down, sick := s.run("down", spec{args: []string{"-code=1"}}), s.run("sick", spec{})
-			g := guarded(t, s.engine, requestsBut(table, refused.call)...)
+			g := newDenyProxy(t, s.engine, requestsBut(table, refused.call)...)
 			d := startDefib(t, g.host, whitelist(down, sick), hasty, "--restart.stopped-delay=1s")
 			if slices.Contains(refused.lost, "metrics") {
 				d.awaitLine(1, "engine unavailable")
@@ -103,8 +103,8 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 
 // probe says how to see, at this moment, whether each good of the table is there;
 // one container is down, the other runs.
-func (d *defib) probe(down, sick *box) map[string]func() bool {
-	shows := func(name string, b *box) bool {
+func (d *defib) probe(down, sick *testContainer) map[string]func() bool {
+	shows := func(name string, b *testContainer) bool {
 		_, there := d.scrape()[series(name, "name", b.name)]
 		return there
 	}
@@ -148,9 +148,9 @@ func TestRefusedStartIsShownAndDoneOnceItIsAllowed(t *testing.T) {
 
 func refusedStart(t *testing.T, status int) {
 	table, _ := privileges(t)
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	one, other := s.run("one", spec{args: []string{"-code=1"}}), s.run("other", spec{args: []string{"-code=1"}})
-	g := guardedWith(t, s.engine, status, requestsBut(table, "start")...)
+	g := newDenyProxyWith(t, s.engine, status, requestsBut(table, "start")...)
 	d := startDefib(t, g.host, whitelist(one, other), never, "--restart.backoff-max=3s")
 	d.ready()
 	one.crash()
@@ -165,7 +165,7 @@ func refusedStart(t *testing.T, status int) {
 	one.startedTimes(1)
 
 	g.allow("POST /containers/*/start")
-	for _, b := range []*box{one, other} {
+	for _, b := range []*testContainer{one, other} {
 		b.awaitEvents("start", 2)
 		d.awaitLine(1, "container started", "container", b.name)
 	}

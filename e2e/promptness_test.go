@@ -32,7 +32,7 @@ func (j *judge) deathsHealed(now time.Time) (lasted []time.Duration) {
 			}
 			stillDown := next.action == "" || next.at.After(late)
 			if stillDown && now.After(late) && j.book.clear(e.at, late) && j.book.announced(e.at, late) {
-				j.condemn(id, "still down %v after it died at %s", bound, e.at.Format("15:04:05.000"))
+				j.violation(id, "still down %v after it died at %s", bound, e.at.Format("15:04:05.000"))
 			}
 		}
 	}

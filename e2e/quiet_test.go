@@ -34,7 +34,7 @@ func (c *chaos) quiet() {
 // whatever is listed runs in the end.
 func (c *chaos) settle() {
 	c.Helper()
-	_, slowest := c.meddler.record()
+	_, slowest := c.proxy.record()
 	bound := forgottenAfter + 30*time.Second + 30*slowest
 	deadline := time.Now().Add(bound)
 	for {
@@ -58,7 +58,7 @@ func (c *chaos) settle() {
 		if time.Now().After(deadline) {
 			j := c.inquire()
 			for i, x := range amiss {
-				j.condemn(x.id, "after %v of quiet: %s", bound, why[i])
+				j.violation(x.id, "after %v of quiet: %s", bound, why[i])
 			}
 			return
 		}

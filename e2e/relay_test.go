@@ -150,7 +150,7 @@ func answered(status int) func(delivery) bool {
 
 // outcomes returns what became of the container's alerts, delivery by delivery,
 // where there was an answer.
-func (r *relay) outcomes(b *box) []string {
+func (r *relay) outcomes(b *testContainer) []string {
 	var found []string
 	for _, p := range r.deliveries() {
 		for _, t := range p.told {

@@ -12,14 +12,14 @@ import (
 // of its replicas have been restarted, as Alertmanager would, only sooner.
 func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	project := s.prefix + "shop"
-	replica := func(i int) *box {
+	replica := func(i int) *testContainer {
 		p := checked()
 		p.labels = map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": "db"}
 		return s.run(fmt.Sprintf("db-%d", i), p)
 	}
-	all := []*box{replica(1), replica(2), replica(3)}
+	all := []*testContainer{replica(1), replica(2), replica(3)}
 	once := s.run("run", spec{labels: map[string]string{
 		"com.docker.compose.project": project, "com.docker.compose.service": "db", "com.docker.compose.oneoff": "True",
 	}})
@@ -27,7 +27,7 @@ func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
 		b.awaitEvents("health_status: healthy", 1)
 	}
 	d := s.defib("--restart.whitelist="+project+"/db", hasty)
-	a := alarm("container_label_com_docker_compose_project", project, "container_label_com_docker_compose_service", "db")
+	a := firingAlert("container_label_com_docker_compose_project", project, "container_label_com_docker_compose_service", "db")
 	var outcomes []string
 	eventually(t, "all replicas to be restarted", func() bool {
 		r := d.post(a)

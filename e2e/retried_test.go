@@ -19,12 +19,12 @@ import (
 func TestEngineAwayIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	d := startDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
-	d.post(alarm("container", "web")).is(t, 503, "engine_unavailable", "engine is away")
+	d.post(firingAlert("container", "web")).is(t, 503, "engine_unavailable", "engine is away")
 }
 
 func TestRestartThatTakesLongIsInProgressUntilItIsDone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 11})
 	d := s.defib(whitelist(b), hasty)
 	a := b.alarm()
@@ -40,7 +40,7 @@ func TestRestartThatTakesLongIsInProgressUntilItIsDone(t *testing.T) {
 }
 
 // brittle is a container that cannot be started again once the directory is gone.
-func (s *scene) brittle(suffix string) (b *box, dir string) {
+func (s *env) brittle(suffix string) (b *testContainer, dir string) {
 	s.Helper()
 	dir = filepath.Join(s.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -59,10 +59,10 @@ func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprint("events lost: ", lost), func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, sharedEngine(t))
+			s := newEnv(t, sharedEngine(t))
 			b, dir := s.brittle("web")
 			m := newMeddler(t, s.engine, 1)
-			d := startDefib(t, m.host(), whitelist(b), hasty, patient, "--restart.backoff-max=1h")
+			d := startDefib(t, m.host(), whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
 			d.knows(s)
 			if lost {
 				m.begin(faultDrop, 1, "events")
@@ -85,7 +85,7 @@ func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 
 func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 8})
 	d := s.defib(whitelist(b), hasty)
 	answer := make(chan reply, 1)
@@ -101,7 +101,7 @@ func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {
 
 func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	d := s.defib()
 	var slow []net.Conn
 	hangUp := func() {
@@ -125,7 +125,7 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 	}
 	var got reply
 	eventually(t, "one caller too many", func() bool {
-		got = d.post(alarm())
+		got = d.post(firingAlert())
 		if got.status == http.StatusServiceUnavailable {
 			return true
 		}
@@ -135,7 +135,7 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 	got.refuses(t, 503, "too many requests")
 	hangUp()
 	eventually(t, "room for another caller", func() bool {
-		got = d.post(alarm())
+		got = d.post(firingAlert())
 		return got.status == http.StatusOK
 	})
 	got.is(t, 200, "no_target", "no label names a container")
@@ -143,11 +143,11 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 
 func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	table, _ := privileges(t)
-	g := guarded(t, s.engine, requestsBut(table, "start", "restart")...)
-	d := startDefib(t, g.host, whitelist(b), hasty, patient, "--restart.backoff-max=1h")
+	g := newDenyProxy(t, s.engine, requestsBut(table, "start", "restart")...)
+	d := startDefib(t, g.host, whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
 	d.ready()
 	d.post(b.alarm()).is(t, 200, "refused", "refuses to start or restart containers")
 	d.post(b.alarm()).is(t, 200, "refused", "ask again in")

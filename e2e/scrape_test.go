@@ -155,14 +155,14 @@ func written(v float64, there bool) string {
 }
 
 // awaitHeld waits until the container is left alone for this reason.
-func (d *defib) awaitHeld(b *box, reason string) {
+func (d *defib) awaitHeld(b *testContainer, reason string) {
 	d.Helper()
 	d.awaitValue(series("defib_container_held", "name", b.name, "reason", reason), 1)
 }
 
 // awaitTold waits until Defib has said in its log for what reason it leaves the
 // container alone: a scrape may come too late for one that passes.
-func (d *defib) awaitTold(b *box, reason string) {
+func (d *defib) awaitTold(b *testContainer, reason string) {
 	d.Helper()
 	eventually(d, b.name+" to be told of as "+reason, func() bool {
 		return slices.ContainsFunc(d.about(b.id), func(l line) bool { return l.has("reason", reason) })
@@ -170,6 +170,6 @@ func (d *defib) awaitTold(b *box, reason string) {
 }
 
 // restarts is the series of starts and restarts of a container for a trigger.
-func restarts(b *box) string {
+func restarts(b *testContainer) string {
 	return series("defib_restarts_total", "name", b.name, "trigger", "exited")
 }

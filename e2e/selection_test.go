@@ -12,7 +12,7 @@ import (
 // Defib of its engine.
 func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
+	s := newEnv(t, privateEngine(t))
 	compose := func(project, service string) map[string]string {
 		return map[string]string{"com.docker.compose.project": s.prefix + project, "com.docker.compose.service": service}
 	}
@@ -20,7 +20,7 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 		why, name string
 		labels    map[string]string
 		touched   bool
-		box       *box
+		box       *testContainer
 	}{
 		{why: "named", name: "token", touched: true},
 		{why: "matched by a glob", name: "web-1", touched: true},
@@ -77,7 +77,7 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 
 func TestWhitelistEntryThatMatchesNobodyIsShown(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	entry := series("defib_whitelist_matches", "entry", s.prefix+"expected")
 	d := s.defib("--restart.whitelist=" + s.prefix + "expected")
 	d.shows(entry, 0)
@@ -89,7 +89,7 @@ func TestWhitelistEntryThatMatchesNobodyIsShown(t *testing.T) {
 
 func TestLaw1EmptyWhitelistTouchesNobody(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("free", spec{args: []string{"-code=1"}})
 	d := s.defib("--restart.stopped-delay=1s")
 	b.crash()
@@ -101,7 +101,7 @@ func TestLaw1EmptyWhitelistTouchesNobody(t *testing.T) {
 
 func TestStateOfWhitelistedContainersIsLogged(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{})
 	d := s.defib(whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
 	d.awaitLine(1, "container state", "container", b.name, "state", "running")
@@ -113,7 +113,7 @@ func TestStateOfWhitelistedContainersIsLogged(t *testing.T) {
 
 func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	d := s.defib(whitelist(b), "--dry-run", "--restart.stopped-delay=1s", "--docker.resync-interval=1s")
 	counted := series("defib_dry_run_actions_total", "name", b.name, "trigger", "exited")
@@ -136,12 +136,12 @@ func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
 
 func TestLabelThatIsNotUnderstoodMeansHandsOff(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, privateEngine(t))
-	crash := func(name, key, value string) *box {
+	s := newEnv(t, privateEngine(t))
+	crash := func(name, key, value string) *testContainer {
 		return s.run(name, spec{args: []string{"-code=1"}, labels: map[string]string{key: value}})
 	}
 	off, on := crash("off", "defib.enable", "no"), crash("on", "defib.enable", "Yes")
-	bad := []*box{crash("enable", "defib.enable", "nope"), crash("policy", "defib.policy", "sometimes"), crash("key", "Defib.Enable", "true")}
+	bad := []*testContainer{crash("enable", "defib.enable", "nope"), crash("policy", "defib.policy", "sometimes"), crash("key", "Defib.Enable", "true")}
 	d := s.defib(whitelist(off, bad[1]), "--restart.stopped-delay=1s")
 	for _, b := range bad {
 		d.awaitHeld(b, "bad_label") // while it runs

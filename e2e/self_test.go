@@ -11,19 +11,19 @@ import (
 // names, whatever it can see of that.
 func TestDefibNeverRestartsItself(t *testing.T) {
 	t.Parallel()
-	cgroup := func(mode container.CgroupnsMode) func(*container.HostConfig, *box) {
-		return func(h *container.HostConfig, _ *box) { h.CgroupnsMode = mode }
+	cgroup := func(mode container.CgroupnsMode) func(*container.HostConfig, *testContainer) {
+		return func(h *container.HostConfig, _ *testContainer) { h.CgroupnsMode = mode }
 	}
-	for name, change := range map[string]func(*container.HostConfig, *box){
+	for name, change := range map[string]func(*container.HostConfig, *testContainer){
 		"the host's cgroups": cgroup(container.CgroupnsModeHost),
 		"cgroups of its own": cgroup(container.CgroupnsModePrivate),
-		"cgroups of its own in the network of another": func(h *container.HostConfig, other *box) {
+		"cgroups of its own in the network of another": func(h *container.HostConfig, other *testContainer) {
 			h.CgroupnsMode, h.NetworkMode = container.CgroupnsModePrivate, container.NetworkMode("container:"+other.name)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, privateEngine(t))
+			s := newEnv(t, privateEngine(t))
 			other := s.run("other", spec{})
 			d := s.contain(func(h *container.HostConfig) { change(h, other) }, "--restart.whitelist=*", hasty)
 			for _, a := range []alert{d.box.alarm(), d.box.alarm("container", "", "id", d.box.id)} {

@@ -27,7 +27,7 @@ func TestEndpointsAnswer(t *testing.T) {
 
 func TestLaw9TermEndsDefibAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("loop", spec{args: []string{"-code=1"}})
 	d := s.defib(whitelist(b), "--restart.backoff-initial=5m")
 	b.crash()
@@ -87,7 +87,7 @@ func TestImpossibleFlagsAreRefusedAllAtOnce(t *testing.T) {
 
 func TestEnvironmentIsAsGoodAsFlags(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	d := spawn(t, []string{
 		"DOCKER_HOST=" + s.engine.host,
@@ -110,7 +110,7 @@ func TestPromtoolFindsNothingToMend(t *testing.T) {
 	if err != nil {
 		unavailable(t, "promtool, of Debian's package prometheus, is not on the PATH")
 	}
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	stopped := s.run("stopped", spec{})
 	d := s.defib(whitelist(b, stopped), never)

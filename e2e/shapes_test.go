@@ -12,36 +12,36 @@ import (
 // that those metrics have.
 func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	d := s.defib("--restart.whitelist="+s.prefix+"*", hasty)
 	boxes := 0
-	for name, labels := range map[string]func(*box) []string{
-		"cAdvisor on cgroupfs": func(b *box) []string {
-			return []string{"id", "/docker/" + b.id, "name", b.name, "image", patientImage, "instance", "cadvisor:8080", "job", "cadvisor"}
+	for name, labels := range map[string]func(*testContainer) []string{
+		"cAdvisor on cgroupfs": func(b *testContainer) []string {
+			return []string{"id", "/docker/" + b.id, "name", b.name, "image", testappImage, "instance", "cadvisor:8080", "job", "cadvisor"}
 		},
-		"cAdvisor on systemd": func(b *box) []string {
-			return []string{"id", "/system.slice/docker-" + b.id + ".scope", "name", b.name, "image", patientImage}
+		"cAdvisor on systemd": func(b *testContainer) []string {
+			return []string{"id", "/system.slice/docker-" + b.id + ".scope", "name", b.name, "image", testappImage}
 		},
-		"cAdvisor that knows no name but the id": func(b *box) []string {
+		"cAdvisor that knows no name but the id": func(b *testContainer) []string {
 			return []string{"id", "/", "name", b.id}
 		},
-		"davidborzek/docker-exporter": func(b *box) []string {
+		"davidborzek/docker-exporter": func(b *testContainer) []string {
 			return []string{"name", b.name, "instance", "docker-exporter:8080"}
 		},
-		"an application with a rule of its own": func(b *box) []string {
+		"an application with a rule of its own": func(b *testContainer) []string {
 			return []string{"container", b.name, "id", "42", "name", "checkout", "job", "shop"}
 		},
-		"a blackbox probe": func(b *box) []string {
+		"a blackbox probe": func(b *testContainer) []string {
 			return []string{"container", b.name, "instance", "http://shop.example.org/health", "job", "blackbox"}
 		},
-		"names with their slash": func(b *box) []string { return []string{"container_name", "/" + b.name} },
-		"short ids":              func(b *box) []string { return []string{"container_id", b.id[:12]} },
+		"names with their slash": func(b *testContainer) []string { return []string{"container_name", "/" + b.name} },
+		"short ids":              func(b *testContainer) []string { return []string{"container_id", b.id[:12]} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			boxes++
 			b := s.run(fmt.Sprint("box", boxes), spec{})
 			d.knows(s)
-			d.heals(alarm(labels(b)...))
+			d.heals(firingAlert(labels(b)...))
 			b.awaitEvents("start", 2)
 		})
 	}
@@ -51,7 +51,7 @@ func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 // field for field as its documentation has it.
 func TestGrafanaHealsToo(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
 	d := s.defib(whitelist(b), hasty)
 	type object = map[string]any

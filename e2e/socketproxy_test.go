@@ -102,7 +102,7 @@ func (p *socketProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // patterns, and it heals through them.
 func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	dead, sick := s.run("dead", spec{args: []string{"-code=3"}}), s.run("sick", spec{})
 	p, host := newSocketProxy(t, s.engine)
 	d := startDefib(t, host, whitelist(dead, sick), hasty, "--docker.resync-interval=1s")

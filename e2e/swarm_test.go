@@ -41,9 +41,9 @@ func (e *engine) importDefib(tb testing.TB) {
 }
 
 // task waits for the container of a service to run and returns it.
-func (s *scene) task(service string) *box {
+func (s *env) task(service string) *testContainer {
 	s.Helper()
-	b := &box{scene: s}
+	b := &testContainer{env: s}
 	eventually(s, "a task of "+service, func() bool {
 		s.must("listing tasks", func(ctx context.Context) error {
 			all, err := s.engine.ContainerList(ctx, container.ListOptions{
@@ -60,7 +60,7 @@ func (s *scene) task(service string) *box {
 }
 
 // output is what the container has written so far.
-func (b *box) output() string {
+func (b *testContainer) output() string {
 	b.Helper()
 	var out bytes.Buffer
 	b.must("reading the output of "+b.name, func(ctx context.Context) error {
@@ -82,7 +82,7 @@ func TestStackHealsBesideTheSwarm(t *testing.T) {
 	t.Parallel()
 	e := privateEngine(t)
 	e.importDefib(t)
-	s := newScene(t, e)
+	s := newEnv(t, e)
 	s.must("making a swarm", func(ctx context.Context) error {
 		_, err := e.SwarmInit(ctx, swarm.InitRequest{
 			ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1",
@@ -119,7 +119,7 @@ func TestStackHealsBesideTheSwarm(t *testing.T) {
 		_, err := e.ServiceCreate(ctx, swarm.ServiceSpec{
 			Annotations: swarm.Annotations{Name: service},
 			TaskTemplate: swarm.TaskSpec{
-				ContainerSpec: &swarm.ContainerSpec{Image: patientImage, Labels: map[string]string{"defib.enable": "true"}},
+				ContainerSpec: &swarm.ContainerSpec{Image: testappImage, Labels: map[string]string{"defib.enable": "true"}},
 			},
 		}, swarm.ServiceCreateOptions{})
 		return err

@@ -12,14 +12,14 @@ const unhealthy = "--restart.triggers=exited,unhealthy"
 
 func TestUnhealthyContainerIsRestarted(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b, stranger := s.run("web", checked()), s.run("stranger", checked())
 	d := s.defib(whitelist(b), unhealthy)
 	b.awaitEvents("health_status: healthy", 1)
-	stranger.sicken()
-	b.sicken()
+	stranger.makeUnhealthy()
+	b.makeUnhealthy()
 	b.awaitEvents("health_status: healthy", 2)
-	d.awaitLine(1, "container restarted", "container", b.name, "trigger", "unhealthy", "health_output", "patient: sick")
+	d.awaitLine(1, "container restarted", "container", b.name, "trigger", "unhealthy", "health_output", "testapp: sick")
 	d.awaitValue(series("docker_container_health", "name", b.name, "status", "healthy"), 1)
 	d.awaitValue(series("defib_recovery_seconds_count", "trigger", "unhealthy"), 1)
 	d.shows(series("defib_restarts_total", "name", b.name, "trigger", "unhealthy"), 1)
@@ -31,13 +31,13 @@ func TestUnhealthyContainerIsRestarted(t *testing.T) {
 func TestSicknessThatComesDuringTheBackOffIsHealed(t *testing.T) {
 	t.Parallel()
 	const delay = 15 * time.Second
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", checked())
 	d := s.defib(whitelist(b), unhealthy, fmt.Sprint("--restart.backoff-initial=", delay))
-	b.sicken()
+	b.makeUnhealthy()
 	back := b.awaitEvents("start", 2)[1]
 	b.awaitAlive()
-	b.sicken()
+	b.makeUnhealthy()
 	inTime(t, b.awaitEvents("health_status: unhealthy", 2)[1].Sub(back), delay)
 	d.awaitTold(b, "back_off")
 	if wait := b.awaitEvents("start", 3)[2].Sub(back); wait < delay {
@@ -47,21 +47,21 @@ func TestSicknessThatComesDuringTheBackOffIsHealed(t *testing.T) {
 
 func TestUnhealthyContainerIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	off, soon, hopeless, frozen := s.run("off", checked()), s.run("soon", checked()), s.run("hopeless", checked()), s.run("frozen", checked())
-	for _, b := range []*box{off, soon, frozen} {
-		b.sicken()
+	for _, b := range []*testContainer{off, soon, frozen} {
+		b.makeUnhealthy()
 	}
 	frozen.pause()
 	usual := s.defib(whitelist(off))
-	patient := s.defib(whitelist(soon, frozen), unhealthy, "--restart.unhealthy-for=1h")
+	testapp := s.defib(whitelist(soon, frozen), unhealthy, "--restart.unhealthy-for=1h")
 	resigned := s.defib(whitelist(hopeless), unhealthy, "--restart.max-attempts=1")
 	usual.awaitHeld(off, "trigger_disabled")
-	patient.awaitHeld(frozen, "paused")
-	hopeless.sicken()
+	testapp.awaitHeld(frozen, "paused")
+	hopeless.makeUnhealthy()
 	hopeless.awaitEvents("start", 2)
 	hopeless.awaitAlive()
-	hopeless.sicken()
+	hopeless.makeUnhealthy()
 	resigned.awaitHeld(hopeless, "gave_up")
 	resigned.shows(series("defib_container_gave_up", "name", hopeless.name), 1)
 	hopeless.startedTimes(2)

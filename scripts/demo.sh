@@ -11,9 +11,9 @@ PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "$0")/.."
 unset "${!DEFIB_@}" # Defib would take its flags from there
 
-patient=defib-demo-patient
-image=defib-patient
-series="docker_container_up{name=\"$patient\"}"
+testapp=defib-demo-app
+image=defib-testapp
+series="docker_container_up{name=\"$testapp\"}"
 container='' defib='' follower='' dockerd=''
 work=$(mktemp -d -t defib-demo.XXXXXX)
 
@@ -112,7 +112,7 @@ start_engine() {
 # process; that script may be alive if only make was killed.
 remove_leftovers() {
 	local id pid
-	for id in $(docker ps -aq --filter "name=^/$patient\$" --filter label=demo.pid); do
+	for id in $(docker ps -aq --filter "name=^/$testapp\$" --filter label=demo.pid); do
 		pid=$(docker inspect -f '{{index .Config.Labels "demo.pid"}}' "$id")
 		if [[ $pid != "$$" ]] && grep -qs demo.sh "/proc/$pid/cmdline"; then
 			kill "$pid"
@@ -124,10 +124,10 @@ remove_leftovers() {
 }
 
 # An image FROM nothing, so that none has to be fetched.
-start_patient() {
-	CGO_ENABLED=0 go build -buildvcs=false -o "$work/patient" ./e2e/patient
-	tar -C "$work" -c patient | docker import -c 'ENTRYPOINT ["/patient"]' - "$image" >/dev/null
-	container=$(docker run -d --name "$patient" --label "demo.pid=$$" --network none "$image")
+start_app() {
+	CGO_ENABLED=0 go build -buildvcs=false -o "$work/testapp" ./e2e/testapp
+	tar -C "$work" -c testapp | docker import -c 'ENTRYPOINT ["/testapp"]' - "$image" >/dev/null
+	container=$(docker run -d --name "$testapp" --label "demo.pid=$$" --network none "$image")
 }
 
 pick_port() {
@@ -138,7 +138,7 @@ pick_port() {
 }
 
 start_defib() {
-	bound ./defib "--restart.whitelist=$patient" "--web.listen-address=127.0.0.1:$port" \
+	bound ./defib "--restart.whitelist=$testapp" "--web.listen-address=127.0.0.1:$port" \
 		>"$work/defib.log" 2>&1 </dev/null &
 	defib=$!
 	local _
@@ -164,16 +164,16 @@ line() { printf '  %-16s%s\n' "$1" "$2"; }
 # A crash is a death that nobody asked for. What asks the engine, as docker kill
 # does, counts as stopped by somebody, and such a container is left alone for
 # 10 seconds.
-kill_patient() {
+kill_app() {
 	local pid
 	pid=$(docker inspect -f '{{.State.Pid}}' "$container")
 	begin=${EPOCHREALTIME/./}
-	if ((EUID == 0)) && [[ $(cat "/proc/$pid/comm" 2>/dev/null) == patient ]] && kill -9 "$pid"; then
+	if ((EUID == 0)) && [[ $(cat "/proc/$pid/comm" 2>/dev/null) == testapp ]] && kill -9 "$pid"; then
 		line '' "kill -9 $pid   (its process: a crash)"
 		return
 	fi
 	docker kill "$container" >/dev/null
-	line '' "docker kill $patient"
+	line '' "docker kill $testapp"
 	echo '  (Its process is out of reach from here, so it is killed through the engine. That'
 	echo '  counts as stopped by somebody, whom Defib gives 10 seconds to start it again.)'
 }
@@ -197,7 +197,7 @@ await_return() {
 	done
 }
 
-started() { grep "^docker_container_started_timestamp_seconds{name=\"$patient\"}" <<<"$1"; }
+started() { grep "^docker_container_started_timestamp_seconds{name=\"$testapp\"}" <<<"$1"; }
 
 find_go # before anything is installed
 find_engine
@@ -205,28 +205,28 @@ echo "Docker Engine $(answers) at ${DOCKER_HOST:-unix:///var/run/docker.sock}"
 remove_leftovers
 echo 'Building      ./defib and a container image for it to look after'
 scripts/build.sh
-start_patient
-echo "Container     $patient, running"
+start_app
+echo "Container     $testapp, running"
 pick_port
 start_defib
-echo "Defib         ./defib --restart.whitelist=$patient --web.listen-address=127.0.0.1:$port"
+echo "Defib         ./defib --restart.whitelist=$testapp --web.listen-address=127.0.0.1:$port"
 [[ $port == 10911 ]] || echo "              (port 10911 is taken)"
 echo
 
 line before "$series 1"
 was=$(started "$(scrape)")
-kill_patient
+kill_app
 await_return "$was"
 echo
 echo "It was back $took ms after it was killed. Defib says:"
 sleep 0.3 # the log line follows the picture
-grep -F "$patient" "$work/defib.log" | grep -F 'trigger=' | sed 's/^/  /' || true
+grep -F "$testapp" "$work/defib.log" | grep -F 'trigger=' | sed 's/^/  /' || true
 scrape | grep -E "^(docker_container_exit_code|defib_restarts_total|defib_recovery_seconds_sum)[{].*" |
-	grep -E "$patient|_sum" | grep -vE 'trigger="(alert|dependency|unhealthy)"' | sed 's/^/  /' || true
+	grep -E "$testapp|_sum" | grep -vE 'trigger="(alert|dependency|unhealthy)"' | sed 's/^/  /' || true
 echo
 echo "Look at       http://127.0.0.1:$port/ and http://127.0.0.1:$port/metrics"
 if [[ ${DEMO_EXIT:-} == 1 ]]; then exit 0; fi
-echo "Try           docker kill $patient   (back after 10 s: somebody stopped it)"
+echo "Try           docker kill $testapp   (back after 10 s: somebody stopped it)"
 echo 'End           Ctrl-C'
 echo
 trap 'echo; exit 0' INT TERM HUP

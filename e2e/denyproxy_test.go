@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// guard is a socket proxy before an engine, which lets pass what it is told to.
-type guard struct {
+// denyProxy is a socket proxy before an engine, which lets pass what it is told to.
+type denyProxy struct {
 	host   string
 	status int // of what it refuses
 
@@ -25,12 +25,12 @@ type guard struct {
 	allowed []string // as "GET /containers/*/json", without a version
 }
 
-// guarded is the engine behind a guard, which answers 403 to what it refuses.
-func guarded(tb testing.TB, e *engine, allowed ...string) *guard {
-	return guardedWith(tb, e, http.StatusForbidden, allowed...)
+// newDenyProxy is the engine behind a guard, which answers 403 to what it refuses.
+func newDenyProxy(tb testing.TB, e *engine, allowed ...string) *denyProxy {
+	return newDenyProxyWith(tb, e, http.StatusForbidden, allowed...)
 }
 
-func guardedWith(tb testing.TB, e *engine, status int, allowed ...string) *guard {
+func newDenyProxyWith(tb testing.TB, e *engine, status int, allowed ...string) *denyProxy {
 	tb.Helper()
 	dir, err := os.MkdirTemp(workdir, "guard-")
 	if err != nil {
@@ -41,7 +41,7 @@ func guardedWith(tb testing.TB, e *engine, status int, allowed ...string) *guard
 	if err != nil {
 		tb.Fatal(err)
 	}
-	g := &guard{host: "unix://" + listener.Addr().String(), status: status, allowed: allowed}
+	g := &denyProxy{host: "unix://" + listener.Addr().String(), status: status, allowed: allowed}
 	server := &http.Server{ReadHeaderTimeout: limit, Handler: g.before(e)}
 	ended := make(chan struct{})
 	go func() {
@@ -55,7 +55,7 @@ func guardedWith(tb testing.TB, e *engine, status int, allowed ...string) *guard
 	return g
 }
 
-func (g *guard) before(e *engine) http.Handler {
+func (g *denyProxy) before(e *engine) http.Handler {
 	onward := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -75,7 +75,7 @@ func (g *guard) before(e *engine) http.Handler {
 
 var versionPrefix = regexp.MustCompile(`^/v[0-9.]+`)
 
-func (g *guard) allows(r *http.Request) bool {
+func (g *denyProxy) allows(r *http.Request) bool {
 	request := r.Method + " " + versionPrefix.ReplaceAllString(r.URL.Path, "")
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,7 +86,7 @@ func (g *guard) allows(r *http.Request) bool {
 }
 
 // allow lets pass a request that was refused.
-func (g *guard) allow(request string) {
+func (g *denyProxy) allow(request string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.allowed = append(g.allowed, request)

@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// meddler stands between Defib and the engine's socket, understands what passes
+// faultProxy stands between Defib and the engine's socket, understands what passes
 // and spoils it as its faults say. It keeps a record of every call that is to
 // change something: what Defib did, as the judge sees it.
-type meddler struct {
+type faultProxy struct {
 	*faults
 	socket string
 	engine *http.Transport
@@ -32,14 +32,14 @@ type meddler struct {
 	lap     time.Duration // of these, since it was last asked for
 }
 
-func newMeddler(tb testing.TB, e *engine, seed uint64) *meddler {
+func newMeddler(tb testing.TB, e *engine, seed uint64) *faultProxy {
 	tb.Helper()
 	backend := strings.TrimPrefix(e.host, "unix://")
 	dir, err := os.MkdirTemp(workdir, "meddler-")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m := &meddler{faults: newFaults(seed), socket: filepath.Join(dir, "s")}
+	m := &faultProxy{faults: newFaults(seed), socket: filepath.Join(dir, "s")}
 	dialer := net.Dialer{}
 	m.engine = &http.Transport{
 		DisableKeepAlives:  true, // the engine comes and goes
@@ -64,16 +64,16 @@ func newMeddler(tb testing.TB, e *engine, seed uint64) *meddler {
 }
 
 // begins counts what is asked from now on to another life of Defib.
-func (m *meddler) begins(life int) {
+func (m *faultProxy) begins(life int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.life = life
 }
 
-func (m *meddler) host() string { return "unix://" + m.socket }
+func (m *faultProxy) host() string { return "unix://" + m.socket }
 
 // ServeHTTP passes one call on, or spoils it.
-func (m *meddler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := callOf(r)
 	o := m.note(r)
 	defer m.end(o, 0)
@@ -105,12 +105,12 @@ func (m *meddler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // hangUp breaks the connection that a call came by.
-func (m *meddler) hangUp(o *order) {
+func (m *faultProxy) hangUp(o *order) {
 	m.end(o, 0)
 	panic(http.ErrAbortHandler)
 }
 
-func (m *meddler) answer(w http.ResponseWriter, o *order, status int) {
+func (m *faultProxy) answer(w http.ResponseWriter, o *order, status int) {
 	m.end(o, status)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -118,7 +118,7 @@ func (m *meddler) answer(w http.ResponseWriter, o *order, status int) {
 }
 
 // forward passes a call on, and its answer back as far as the fault lets it.
-func (m *meddler) forward(w http.ResponseWriter, r *http.Request, o *order, call string, f *fault) {
+func (m *faultProxy) forward(w http.ResponseWriter, r *http.Request, o *order, call string, f *fault) {
 	begun := time.Now()
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", "engine", ""
@@ -158,7 +158,7 @@ func (m *meddler) forward(w http.ResponseWriter, r *http.Request, o *order, call
 }
 
 // pass passes the events of a stream on, one by one.
-func (m *meddler) pass(w http.ResponseWriter, r *http.Request, resp *http.Response) {
+func (m *faultProxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Response) {
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
 	defer m.stream(cut)()

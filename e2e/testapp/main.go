@@ -1,4 +1,4 @@
-// Patient is the program inside the test containers: it lives and dies as it
+// Testapp is the program inside the test containers: it lives and dies as it
 // is told. With no arguments it runs for ever and leaves with 0 on SIGTERM.
 package main
 
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// crashSignal reaches PID 1 from a second patient in the same container. Sent
+// crashSignal reaches PID 1 from a second testapp in the same container. Sent
 // from inside, the engine announces no kill: it is a death like any other, at a
 // moment that somebody outside chose.
 const crashSignal = syscall.SIGUSR1
@@ -21,7 +21,7 @@ const crashSignal = syscall.SIGUSR1
 const sickness = "/sick"
 
 func main() {
-	var p patient
+	var p testapp
 	flag.DurationVar(&p.after, "after", 0, "die by itself after this long; 0: never")
 	flag.IntVar(&p.code, "code", 0, "exit code when it dies by itself or crashes")
 	flag.BoolVar(&p.stubborn, "stubborn", false, "ignore SIGTERM and SIGINT")
@@ -51,13 +51,13 @@ func main() {
 
 func leave(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "patient:", err)
+		fmt.Fprintln(os.Stderr, "testapp:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-type patient struct {
+type testapp struct {
 	after    time.Duration
 	code     int
 	stubborn bool
@@ -67,14 +67,14 @@ type patient struct {
 
 // live returns the exit code once it is time to die. SIGHUP is survived, as by
 // a program that opens its logs again.
-func (p patient) live() int {
+func (p testapp) live() int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, crashSignal)
 	var death <-chan time.Time
 	if p.after > 0 {
 		death = time.After(p.after)
 	}
-	fmt.Println("patient: alive")
+	fmt.Println("testapp: alive")
 	if p.oom {
 		go devour()
 	}
@@ -83,7 +83,7 @@ func (p patient) live() int {
 		case <-death:
 			return p.code
 		case s := <-signals:
-			fmt.Println("patient: got", s)
+			fmt.Println("testapp: got", s)
 			switch {
 			case s == crashSignal:
 				return p.code

@@ -18,9 +18,9 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// scene is a test's own corner of an engine: containers under a prefix that no
+// env is a test's own corner of an engine: containers under a prefix that no
 // other test and no other run has.
-type scene struct {
+type env struct {
 	testing.TB
 	engine *engine
 	prefix string
@@ -28,16 +28,16 @@ type scene struct {
 
 var scenes atomic.Int64
 
-func newScene(tb testing.TB, e *engine) *scene {
+func newEnv(tb testing.TB, e *engine) *env {
 	tb.Helper()
-	s := &scene{tb, e, fmt.Sprintf("e2e%d-%d-", os.Getpid(), scenes.Add(1))}
-	tb.Cleanup(s.strike)
+	s := &env{tb, e, fmt.Sprintf("e2e%d-%d-", os.Getpid(), scenes.Add(1))}
+	tb.Cleanup(s.cleanUp)
 	return s
 }
 
-// strike removes the scene's containers, by id, also those that the test lost
+// cleanUp removes the scene's containers, by id, also those that the test lost
 // track of.
-func (s *scene) strike() {
+func (s *env) cleanUp() {
 	if s.engine.daemon != nil && !s.engine.daemon.running() {
 		return // its own end takes them away
 	}
@@ -67,14 +67,14 @@ func (s *scene) strike() {
 }
 
 // remove removes one container, also after the test's end.
-func (s *scene) remove(id string) error {
+func (s *env) remove(id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), limit)
 	defer cancel()
 	return s.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
 }
 
 // report logs what the engine says of a container of a test that failed.
-func (s *scene) report(ctx context.Context, id string) {
+func (s *env) report(ctx context.Context, id string) {
 	c, err := s.engine.ContainerInspect(ctx, id)
 	if err != nil {
 		s.Log(err)
@@ -84,13 +84,13 @@ func (s *scene) report(ctx context.Context, id string) {
 }
 
 // list is the engine's own list of the scene's containers, in any state.
-func (s *scene) list(ctx context.Context) ([]container.Summary, error) {
+func (s *env) list(ctx context.Context) ([]container.Summary, error) {
 	mine := filters.NewArgs(filters.Arg("name", "^/?"+s.prefix))
 	return s.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
 }
 
 // must runs one call to the engine, within limit.
-func (s *scene) must(what string, call func(context.Context) error) {
+func (s *env) must(what string, call func(context.Context) error) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), limit)
 	defer cancel()
@@ -101,9 +101,9 @@ func (s *scene) must(what string, call func(context.Context) error) {
 
 // spec is what a container is made of; the zero value lives until told to stop.
 type spec struct {
-	args        []string // of the patient
+	args        []string // of the testapp
 	program     string   // instead of the image's
-	image       string   // "": the patient's
+	image       string   // "": the testapp's
 	labels      map[string]string
 	restart     container.RestartPolicyMode
 	stopTimeout int // seconds; 0: the engine's own
@@ -112,7 +112,7 @@ type spec struct {
 }
 
 // inNetworkOf is a container that lives in the network of another.
-func inNetworkOf(parent *box) spec {
+func inNetworkOf(parent *testContainer) spec {
 	return spec{host: func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + parent.name) }}
 }
 
@@ -120,31 +120,31 @@ func inNetworkOf(parent *box) spec {
 // sick.
 func checked() spec {
 	return spec{health: &container.HealthConfig{
-		Test: []string{"CMD", "/patient", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1,
+		Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1,
 	}}
 }
 
-// box is one container.
-type box struct {
-	*scene
+// testContainer is one container.
+type testContainer struct {
+	*env
 	name, id    string
 	stopTimeout int // seconds; 0: the engine's own
 }
 
 // create makes a container under the scene's prefix.
-func (s *scene) create(suffix string, p spec) *box {
+func (s *env) create(suffix string, p spec) *testContainer {
 	s.Helper()
-	b := &box{scene: s, name: s.prefix + suffix, stopTimeout: p.stopTimeout}
+	b := &testContainer{env: s, name: s.prefix + suffix, stopTimeout: p.stopTimeout}
 	s.must("creating "+b.name, func(ctx context.Context) (err error) {
-		b.id, err = s.engine.createPatient(ctx, b.name, p)
+		b.id, err = s.engine.createTestapp(ctx, b.name, p)
 		return err
 	})
 	return b
 }
 
-// createPatient makes a container and returns its id.
-func (e *engine) createPatient(ctx context.Context, name string, p spec) (string, error) {
-	config := &container.Config{Image: cmp.Or(p.image, patientImage), Cmd: p.args, Labels: p.labels, Healthcheck: p.health}
+// createTestapp makes a container and returns its id.
+func (e *engine) createTestapp(ctx context.Context, name string, p spec) (string, error) {
+	config := &container.Config{Image: cmp.Or(p.image, testappImage), Cmd: p.args, Labels: p.labels, Healthcheck: p.health}
 	if p.program != "" {
 		config.Entrypoint = []string{p.program}
 	}
@@ -162,9 +162,9 @@ func (e *engine) createPatient(ctx context.Context, name string, p spec) (string
 	return answer.ID, err
 }
 
-// run returns once the container's patient listens to signals: before that,
+// run returns once the container's testapp listens to signals: before that,
 // PID 1 drops them.
-func (s *scene) run(suffix string, p spec) *box {
+func (s *env) run(suffix string, p spec) *testContainer {
 	s.Helper()
 	b := s.create(suffix, p)
 	b.start()
@@ -172,8 +172,8 @@ func (s *scene) run(suffix string, p spec) *box {
 	return b
 }
 
-// awaitAlive waits until the patient of the newest start has said so.
-func (b *box) awaitAlive() {
+// awaitAlive waits until the testapp of the newest start has said so.
+func (b *testContainer) awaitAlive() {
 	b.Helper()
 	eventually(b, b.name+" to say that it lives", func() bool {
 		var out bytes.Buffer
@@ -186,11 +186,11 @@ func (b *box) awaitAlive() {
 			_, err = out.ReadFrom(r)
 			return err
 		})
-		return bytes.Count(out.Bytes(), []byte("patient: alive")) >= max(1, len(b.times("start")))
+		return bytes.Count(out.Bytes(), []byte("testapp: alive")) >= max(1, len(b.times("start")))
 	})
 }
 
-func (b *box) start() {
+func (b *testContainer) start() {
 	b.Helper()
 	b.must("starting "+b.name, func(ctx context.Context) error {
 		return b.engine.ContainerStart(ctx, b.id, container.StartOptions{})
@@ -198,21 +198,21 @@ func (b *box) start() {
 }
 
 // stop is docker stop with the container's own patience.
-func (b *box) stop() {
+func (b *testContainer) stop() {
 	b.Helper()
 	b.awaitAlive()
 	b.stopAtOnce()
 }
 
-// stopAtOnce is stop, whether or not the patient is there yet to hear of it.
-func (b *box) stopAtOnce() {
+// stopAtOnce is stop, whether or not the testapp is there yet to hear of it.
+func (b *testContainer) stopAtOnce() {
 	b.Helper()
 	b.must("stopping "+b.name, func(ctx context.Context) error {
 		return b.engine.ContainerStop(ctx, b.id, b.stopOptions())
 	})
 }
 
-func (b *box) kill(signal string) {
+func (b *testContainer) kill(signal string) {
 	b.Helper()
 	b.awaitAlive()
 	b.must("killing "+b.name, func(ctx context.Context) error {
@@ -220,21 +220,21 @@ func (b *box) kill(signal string) {
 	})
 }
 
-func (b *box) restart() {
+func (b *testContainer) restart() {
 	b.Helper()
 	b.must("restarting "+b.name, func(ctx context.Context) error {
 		return b.engine.ContainerRestart(ctx, b.id, container.StopOptions{})
 	})
 }
 
-func (b *box) remove() {
+func (b *testContainer) remove() {
 	b.Helper()
 	b.must("removing "+b.name, func(ctx context.Context) error {
 		return b.engine.ContainerRemove(ctx, b.id, container.RemoveOptions{Force: true})
 	})
 }
 
-func (b *box) rename(name string) {
+func (b *testContainer) rename(name string) {
 	b.Helper()
 	b.must("renaming "+b.name, func(ctx context.Context) error {
 		return b.engine.ContainerRename(ctx, b.id, name)
@@ -242,37 +242,37 @@ func (b *box) rename(name string) {
 	b.name = name
 }
 
-func (b *box) pause() {
+func (b *testContainer) pause() {
 	b.Helper()
 	b.must("pausing "+b.name, func(ctx context.Context) error { return b.engine.ContainerPause(ctx, b.id) })
 }
 
-func (b *box) unpause() {
+func (b *testContainer) unpause() {
 	b.Helper()
 	b.must("unpausing "+b.name, func(ctx context.Context) error { return b.engine.ContainerUnpause(ctx, b.id) })
 }
 
-// crash makes the container die by itself with its patient's code: a process
+// crash makes the container die by itself with its testapp's code: a process
 // inside asks for it, so that the engine announces no kill.
-func (b *box) crash() {
+func (b *testContainer) crash() {
 	b.Helper()
 	b.awaitAlive()
 	deaths := len(b.times("die"))
-	b.exec("/patient", "-crash")
+	b.exec("/testapp", "-crash")
 	b.awaitEvents("die", deaths+1)
 }
 
-// sicken makes it unhealthy until it is started anew, and waits for that.
-func (b *box) sicken() {
+// makeUnhealthy makes it unhealthy until it is started anew, and waits for that.
+func (b *testContainer) makeUnhealthy() {
 	b.Helper()
 	seen := len(b.times("health_status: unhealthy"))
-	b.exec("/patient", "-sicken")
+	b.exec("/testapp", "-sicken")
 	b.awaitEvents("health_status: unhealthy", seen+1)
 }
 
 // exec runs a program in the container and does not wait for its end. If the
 // container dies of it, the engine may call that a failure to start it.
-func (b *box) exec(cmd ...string) {
+func (b *testContainer) exec(cmd ...string) {
 	b.Helper()
 	b.must("running a program in "+b.name, func(ctx context.Context) error {
 		answer, err := b.engine.ContainerExecCreate(ctx, b.id, container.ExecOptions{Cmd: cmd})
@@ -287,7 +287,7 @@ func (b *box) exec(cmd ...string) {
 	})
 }
 
-func (b *box) inspect() *container.State {
+func (b *testContainer) inspect() *container.State {
 	b.Helper()
 	var state *container.State
 	b.must("inspecting "+b.name, func(ctx context.Context) error {
@@ -301,7 +301,7 @@ func (b *box) inspect() *container.State {
 }
 
 // startedAt is when its last run began, by the engine's clock.
-func (b *box) startedAt() time.Time {
+func (b *testContainer) startedAt() time.Time {
 	b.Helper()
 	at, err := time.Parse(time.RFC3339Nano, b.inspect().StartedAt)
 	if err != nil {
@@ -310,7 +310,7 @@ func (b *box) startedAt() time.Time {
 	return at
 }
 
-func (b *box) awaitState(want container.ContainerState) {
+func (b *testContainer) awaitState(want container.ContainerState) {
 	b.Helper()
 	var last container.ContainerState
 	eventually(b, b.name+" to be "+want, func() bool {
@@ -320,7 +320,7 @@ func (b *box) awaitState(want container.ContainerState) {
 }
 
 // mustBe checks the state as the engine has it now.
-func (b *box) mustBe(want container.ContainerState) {
+func (b *testContainer) mustBe(want container.ContainerState) {
 	b.Helper()
 	if got := b.inspect().Status; got != want {
 		b.Errorf("%s is %s, want %s", b.name, got, want)
@@ -328,10 +328,10 @@ func (b *box) mustBe(want container.ContainerState) {
 }
 
 // times says when something happened to the container, by the engine's clock.
-func (b *box) times(action string) []time.Time { return b.engine.events.times(b.id, action) }
+func (b *testContainer) times(action string) []time.Time { return b.engine.events.times(b.id, action) }
 
 // awaitEvents waits for the nth event of a kind and returns all of that kind.
-func (b *box) awaitEvents(action string, n int) []time.Time {
+func (b *testContainer) awaitEvents(action string, n int) []time.Time {
 	b.Helper()
 	eventually(b, fmt.Sprintf("%s to %s for the %d. time", b.name, action, n), func() bool {
 		return len(b.times(action)) >= n
@@ -340,7 +340,7 @@ func (b *box) awaitEvents(action string, n int) []time.Time {
 }
 
 // startedTimes checks how often the container has been started so far.
-func (b *box) startedTimes(want int) {
+func (b *testContainer) startedTimes(want int) {
 	b.Helper()
 	if got := len(b.times("start")); got != want {
 		b.Errorf("%s was started %d times, want %d", b.name, got, want)
@@ -348,7 +348,7 @@ func (b *box) startedTimes(want int) {
 }
 
 // whitelist is the flag that names these containers and nothing else.
-func whitelist(boxes ...*box) string {
+func whitelist(boxes ...*testContainer) string {
 	names := make([]string, len(boxes))
 	for i, b := range boxes {
 		names[i] = b.name

@@ -18,7 +18,7 @@ import (
 
 func TestLaw8ContainersThatSwapNamesNeverFailAScrape(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	left, right := s.run("left", spec{}), s.run("right", spec{})
 	d := s.defib(whitelist(left, right))
 
@@ -58,7 +58,7 @@ func TestLaw8ContainersThatSwapNamesNeverFailAScrape(t *testing.T) {
 // whatever order, once it is quiet the snapshot is right, without a drift.
 func TestLaw5SnapshotEqualsTheEnginesListAfterABurst(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	d := s.defib()
 	connected := d.scrape()["defib_engine_reconnects_total"]
 	seed := rand.Uint64()
@@ -95,11 +95,11 @@ func TestLaw5SnapshotEqualsTheEnginesListAfterABurst(t *testing.T) {
 
 // rage does n random things to two containers. Conflicts are part of it, so
 // errors are not looked at.
-func (s *scene) rage(r *rand.Rand, prefix string, n int) {
+func (s *env) rage(r *rand.Rand, prefix string, n int) {
 	ctx, cancel := context.WithTimeout(s.Context(), time.Duration(n)*limit)
 	defer cancel()
 	fresh := func(name string) string {
-		config := &container.Config{Image: patientImage, Cmd: []string{"-code=1"}}
+		config := &container.Config{Image: testappImage, Cmd: []string{"-code=1"}}
 		c, err := s.engine.ContainerCreate(ctx, config, &container.HostConfig{NetworkMode: "none"}, nil, nil, name)
 		if err != nil {
 			s.Error(err)
@@ -160,7 +160,7 @@ func (d *defib) shown(prefix string) map[string]string {
 
 func TestFactsOfAContainerAreShown(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, sharedEngine(t))
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("fact", spec{args: []string{"-code=7"}, labels: map[string]string{
 		"com.docker.compose.project": "shop",
 		"com.docker.compose.service": "fact",

@@ -13,51 +13,51 @@ import (
 // its stream anew after 7.5 s at most, and then lists.
 const afterglow = 12 * time.Second
 
-// chronicle is what a test of chaos did, and when: beside the engine's events and
+// actionLog is what a test of chaos did, and when: beside the engine's events and
 // the calls on the wire, all that its judge goes by.
-type chronicle struct {
-	mu     sync.Mutex
-	deeds  []deed
-	clouds []*span // while a fault, or somebody's absence, keeps Defib from seeing
-	gaps   []*span // from the end of an engine until its successor answers
-	away   []*span // while there surely was no engine
-	terms  map[int]time.Time
-	owners map[string]*role // of every container that ever was, by id
-	logs   []*journal       // of each life of Defib
-	wrongs []string
-	heads  map[string]bool // first lines of these
-	told   int             // of these, how many have been told
+type actionLog struct {
+	mu      sync.Mutex
+	actions []action
+	clouds  []*span // while a fault, or somebody's absence, keeps Defib from seeing
+	gaps    []*span // from the end of an engine until its successor answers
+	away    []*span // while there surely was no engine
+	terms   map[int]time.Time
+	owners  map[string]*role // of every container that ever was, by id
+	logs    []*journal       // of each life of Defib
+	wrongs  []string
+	heads   map[string]bool // first lines of these
+	told    int             // of these, how many have been told
 }
 
-// deed is one thing that the test did to a container.
-type deed struct {
+// action is one thing that the test did to a container.
+type action struct {
 	id, what   string
 	begun, end time.Time
 	told       string // by Defib, of an alert
 	err        error
 }
 
-func newChronicle() *chronicle {
-	return &chronicle{terms: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
+func newActionLog() *actionLog {
+	return &actionLog{terms: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
 }
 
-func (c *chronicle) did(d deed) {
+func (c *actionLog) did(d action) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deeds = append(c.deeds, d)
+	c.actions = append(c.actions, d)
 }
 
 // cloud begins a time in which Defib may not see, until the returned function is
 // called.
-func (c *chronicle) cloud() (lift func()) { return c.open(&c.clouds) }
+func (c *actionLog) cloud() (lift func()) { return c.open(&c.clouds) }
 
 // gap begins a time in which the engine may go, and announce no deaths.
-func (c *chronicle) gap() (end func()) { return c.open(&c.gaps) }
+func (c *actionLog) gap() (end func()) { return c.open(&c.gaps) }
 
 // absence begins a time without an engine.
-func (c *chronicle) absence() (end func()) { return c.open(&c.away) }
+func (c *actionLog) absence() (end func()) { return c.open(&c.away) }
 
-func (c *chronicle) open(where *[]*span) func() {
+func (c *actionLog) open(where *[]*span) func() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &span{from: time.Now()}
@@ -70,14 +70,14 @@ func (c *chronicle) open(where *[]*span) func() {
 }
 
 // reads notes the log of a Defib, for timelines.
-func (c *chronicle) reads(j *journal) {
+func (c *actionLog) reads(j *journal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.logs = append(c.logs, j)
 }
 
 // triggers counts what Defib says that it acted for.
-func (c *chronicle) triggers() map[string]int {
+func (c *actionLog) triggers() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := map[string]int{}
@@ -92,26 +92,26 @@ func (c *chronicle) triggers() map[string]int {
 }
 
 // terminated notes when a Defib was told to end.
-func (c *chronicle) terminated(life int) {
+func (c *actionLog) terminated(life int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.terms[life] = time.Now()
 }
 
-func (c *chronicle) owns(id string, r *role) {
+func (c *actionLog) owns(id string, r *role) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owners[id] = r
 }
 
-func (c *chronicle) owner(id string) *role {
+func (c *actionLog) owner(id string) *role {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.owners[id]
 }
 
 // clear reports whether Defib could see all the time in between.
-func (c *chronicle) clear(from, to time.Time) bool {
+func (c *actionLog) clear(from, to time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !slices.ContainsFunc(c.clouds, func(s *span) bool {
@@ -125,14 +125,14 @@ func (c *chronicle) clear(from, to time.Time) bool {
 
 // announced reports whether there was an engine all the time in between, to
 // announce what happened.
-func (c *chronicle) announced(from, to time.Time) bool {
+func (c *actionLog) announced(from, to time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !slices.ContainsFunc(c.gaps, func(s *span) bool { return s.overlaps(from, to) })
 }
 
 // absent reports whether there was no engine at all in this time.
-func (c *chronicle) absent(from, to time.Time) bool {
+func (c *actionLog) absent(from, to time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.ContainsFunc(c.away, func(s *span) bool {
@@ -141,7 +141,7 @@ func (c *chronicle) absent(from, to time.Time) bool {
 }
 
 // wrong notes that a law was broken.
-func (c *chronicle) wrong(format string, args ...any) {
+func (c *actionLog) wrong(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// The judge finds again what it found before; timelines grow.
@@ -154,14 +154,14 @@ func (c *chronicle) wrong(format string, args ...any) {
 }
 
 // violations are all laws broken so far.
-func (c *chronicle) violations() []string {
+func (c *actionLog) violations() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.wrongs)
 }
 
 // news are the violations that it has not returned before.
-func (c *chronicle) news() []string {
+func (c *actionLog) news() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fresh := c.wrongs[c.told:]
@@ -170,7 +170,7 @@ func (c *chronicle) news() []string {
 }
 
 // timeline tells all that happened to a container, in order.
-func (c *chronicle) timeline(id string, events []event, orders []order) string {
+func (c *actionLog) timeline(id string, events []event, orders []order) string {
 	type entry struct {
 		at   time.Time
 		text string
@@ -191,7 +191,7 @@ func (c *chronicle) timeline(id string, events []event, orders []order) string {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, d := range c.deeds {
+	for _, d := range c.actions {
 		if d.id == id {
 			add(d.begun, "test: %s, took %v: %s%v", d.what, d.end.Sub(d.begun), d.told, d.err)
 		}

@@ -6,29 +6,29 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// TestPatientDiesAsItIsTold is about the tests themselves: what they all rest
+// TestTestappDiesAsItIsTold is about the tests themselves: what they all rest
 // on, and what runs without Defib.
-func TestPatientDiesAsItIsTold(t *testing.T) {
+func TestTestappDiesAsItIsTold(t *testing.T) {
 	t.Parallel()
 	memory := func(h *container.HostConfig) { h.Memory, h.MemorySwap = 16<<20, 16<<20 }
 	for name, row := range map[string]struct {
 		spec    spec
-		do      func(*box)
+		do      func(*testContainer)
 		code    int
 		noKills bool
 	}{
 		"by itself with a code":               {spec: spec{args: []string{"-after=100ms", "-code=3"}}, code: 3, noKills: true},
-		"with 0 on docker stop":               {do: (*box).stop},
-		"with 137 on docker kill":             {do: func(b *box) { b.kill("KILL") }, code: 137},
-		"of SIGKILL when stubborn":            {spec: spec{args: []string{"-stubborn"}, stopTimeout: 1}, do: (*box).stop, code: 137},
-		"of a crash that nobody announces":    {spec: spec{args: []string{"-code=5"}}, do: (*box).crash, code: 5, noKills: true},
-		"of a crash after it survived a HUP":  {spec: spec{args: []string{"-code=6"}}, do: func(b *box) { b.kill("HUP"); b.crash() }, code: 6},
+		"with 0 on docker stop":               {do: (*testContainer).stop},
+		"with 137 on docker kill":             {do: func(b *testContainer) { b.kill("KILL") }, code: 137},
+		"of SIGKILL when stubborn":            {spec: spec{args: []string{"-stubborn"}, stopTimeout: 1}, do: (*testContainer).stop, code: 137},
+		"of a crash that nobody announces":    {spec: spec{args: []string{"-code=5"}}, do: (*testContainer).crash, code: 5, noKills: true},
+		"of a crash after it survived a HUP":  {spec: spec{args: []string{"-code=6"}}, do: func(b *testContainer) { b.kill("HUP"); b.crash() }, code: 6},
 		"of memory that it was not to have":   {spec: spec{args: []string{"-oom"}, host: memory}, code: 137, noKills: true},
-		"late on docker stop when it is slow": {spec: spec{args: []string{"-slow=1s"}}, do: (*box).stop},
+		"late on docker stop when it is slow": {spec: spec{args: []string{"-slow=1s"}}, do: (*testContainer).stop},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newScene(t, sharedEngine(t)).run("patient", row.spec)
+			b := newEnv(t, sharedEngine(t)).run("testapp", row.spec)
 			if row.do != nil {
 				row.do(b)
 			}
@@ -47,7 +47,7 @@ func TestPatientDiesAsItIsTold(t *testing.T) {
 func TestPrivateEngineLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	e := privateEngine(t)
-	b := newScene(t, e).run("survivor", spec{args: []string{"-stubborn"}})
+	b := newEnv(t, e).run("survivor", spec{args: []string{"-stubborn"}})
 	if err := e.daemon.end(t.Context(), 9); err != nil {
 		t.Fatal(err)
 	}

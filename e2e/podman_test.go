@@ -111,6 +111,7 @@ var differences = map[string]string{
 	"TestLaw7KilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
 	"TestProjectGoingDownSlowlyIsNotFought":                                                  tellsNoStop,
 	"TestRecreationThatFailedNeverMakesTwoRun":                                               checksDevices,
+	"TestReplicasAreRestartedOneAfterTheOther":                                               hasNoTimer,
 	"TestSickContainerIsHealedByItsAlert":                                                    hasNoTimer,
 	"TestSicknessThatComesDuringTheBackOffIsHealed":                                          hasNoTimer,
 	"TestLawsHoldInChaos":                                                                    tellsNoStop,

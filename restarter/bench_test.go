@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // still is an engine whose snapshot is what it was last given.
@@ -68,7 +70,7 @@ func BenchmarkRoundGlobs(b *testing.B) {
 
 // crowd returns a Restarter over this many containers, one in ten of which is down and
 // held by a dry run.
-func crowd(n int, policy Policy) *Restarter {
+func crowd(n int, pol policy.Policy) *Restarter {
 	s := &still{snapshotOf()}
 	for i := range n {
 		c := ended(engine.CauseSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
@@ -77,13 +79,13 @@ func crowd(n int, policy Policy) *Restarter {
 		}
 		s.snapshot.Containers = append(s.snapshot.Containers, c)
 	}
-	policy.DryRun = true
-	return New(s, policy, slog.New(slog.DiscardHandler))
+	pol.DryRun = true
+	return New(s, pol, slog.New(slog.DiscardHandler))
 }
 
 // globbed is a policy of that many globs, the last of which matches, and a hold file of
 // that many, of which none does.
-func globbed(tb testing.TB, n int) Policy {
+func globbed(tb testing.TB, n int) policy.Policy {
 	var whitelist, holds strings.Builder
 	for i := range n - 1 {
 		fmt.Fprintf(&whitelist, "*-x%d-*[0-9],", i)
@@ -96,7 +98,7 @@ func globbed(tb testing.TB, n int) Policy {
 	if err := os.WriteFile(path, []byte(holds.String()), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	return usual(func(p *Policy) { p.Whitelist, p.HoldFile = patterns(whitelist.String()), path })
+	return usual(func(p *policy.Policy) { p.Whitelist, p.HoldFile = patterns(whitelist.String()), path })
 }
 
 // A round that finds nothing new looks at no entry, of which there may be many.
@@ -105,14 +107,14 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	r.reconcile(t.Context(), noon)
 	// An entry that matches all would be seen wherever it is looked at.
 	last := len(r.policy.Whitelist) - 1
-	r.policy.Whitelist[last].name = "*-1"
+	r.policy.Whitelist[last] = patterns("*-1")[0]
 	for i := range r.policy.Holds {
-		r.policy.Holds[i].name = "*"
+		r.policy.Holds[i].Pattern = patterns("*")[0]
 	}
 	fresh := *r.engine.Snapshot().Containers[19]
 	r.policy.HoldFile = "" // so that the holds stay as they are
 	r.reconcile(t.Context(), noon.Add(time.Minute))
-	if got := r.Report().Matches["batch-*"]; got != 20 {
+	if got := r.Report().Matches["*-1"]; got != 20 {
 		t.Errorf("%d containers match after a reconcile without news, want 20: they were compared again", got)
 	}
 	for _, s := range r.Report().Containers {
@@ -124,12 +126,12 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	containers[19] = &fresh // which is another value of the same
 	r.engine.(*still).snapshot = snapshotOf(containers...)
 	r.reconcile(t.Context(), noon.Add(2*time.Minute))
-	if got := r.Report().Matches["batch-*"]; got != 19 {
+	if got := r.Report().Matches["*-1"]; got != 19 {
 		t.Errorf("%d containers match after one has changed, want 19", got)
 	}
 	r.history.forgetRules()
 	r.reconcile(t.Context(), noon.Add(3*time.Minute))
-	if got := r.Report().Matches["batch-*"]; got != 1 {
+	if got := r.Report().Matches["*-1"]; got != 1 {
 		t.Errorf("%d containers match after the policy has changed", got)
 	}
 }
@@ -142,7 +144,7 @@ func BenchmarkPrune(b *testing.B) {
 				b.StopTimer()
 				m := newMetrics(usual())
 				for i := range n {
-					m.expect(fmt.Sprint(i), AllTriggers)
+					m.expect(fmt.Sprint(i), policy.AllTriggers)
 				}
 				b.StartTimer()
 				m.prune(&engine.Snapshot{})

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // first is an edit that makes a container the first of service db of project shop,
@@ -47,14 +49,14 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 	for name, row := range map[string]struct {
 		c, twin *engine.Container
 		record  *record // the twin's
-		policy  []func(*Policy)
+		policy  []func(*policy.Policy)
 		want    string
 	}{
 		"the twin runs":                                       {c: old(), twin: twin(state(engine.Running)), want: "superseded"},
 		"the twin runs, started before it":                    {c: old(), twin: twin(state(engine.Running), startedAgo(2*time.Hour)), want: "superseded"},
 		"the twin is paused":                                  {c: old(), twin: twin(state(engine.Paused)), want: "superseded"},
 		"the engine restarts the twin":                        {c: old(), twin: twin(state(engine.Restarting)), want: "superseded"},
-		"the twin is not whitelisted":                         {c: old(), twin: twin(state(engine.Running), labelled(LabelEnable, "false")), want: "superseded"},
+		"the twin is not whitelisted":                         {c: old(), twin: twin(state(engine.Running), labelled(policy.LabelEnable, "false")), want: "superseded"},
 		"both are down, the twin was later":                   {c: old(), twin: twin(), want: "superseded"},
 		"both are down, the twin was earlier":                 {c: old(), twin: twin(startedAgo(2 * time.Hour)), want: "start"},
 		"both are down, started at once":                      {c: old(), twin: twin(startedAgo(time.Hour)), want: "superseded"},
@@ -71,7 +73,7 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"its own failed, the twin's is under way":             {c: old(unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
 		"it was never started":                                {c: old(state(engine.Created)), twin: twin(state(engine.Running)), want: "created"},
 		"somebody stopped it":                                 {c: old(func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(state(engine.Running)), want: "superseded"},
-		"deaths are left to alerts":                           {c: old(), twin: twin(state(engine.Running)), policy: []func(*Policy){triggers()}, want: "superseded"},
+		"deaths are left to alerts":                           {c: old(), twin: twin(state(engine.Running)), policy: []func(*policy.Policy){triggers()}, want: "superseded"},
 
 		"it runs, and so does the twin":   {c: old(state(engine.Running), sickFor(0)), twin: twin(state(engine.Running)), want: "restart unhealthy"},
 		"another number":                  {c: old(), twin: twin(state(engine.Running), labelled(labelNumber, "2")), want: "start"},
@@ -218,7 +220,7 @@ func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 	numbered := labelled(labelNumber, "1")
 	for name, row := range map[string]struct {
 		c, other *engine.Container
-		policy   []func(*Policy)
+		policy   []func(*policy.Policy)
 		want     string
 	}{
 		"10 minutes after a deploy":             {c: app(10 * time.Minute), other: cache(), want: "not_started"},
@@ -231,13 +233,13 @@ func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 		"the same name in another directory":    {c: app(time.Hour), other: cache(labelled(labelWorkingDir, "/home/joe")), want: "created"},
 		"the other's directory is not known":    {c: app(time.Hour), other: cache(labelled(labelWorkingDir, "")), want: "not_started"},
 		"its directory is not known":            {c: app(time.Hour, labelled(labelWorkingDir, "")), other: cache(), want: "not_started"},
-		"it is of no project":                   {c: app(time.Hour, in("", ""), labelled(LabelEnable, "true")), other: cache(in("", "")), want: "created"},
+		"it is of no project":                   {c: app(time.Hour, in("", ""), labelled(policy.LabelEnable, "true")), other: cache(in("", "")), want: "created"},
 		"only a one-off command was run":        {c: app(time.Hour), other: cache(labelled(labelOneOff, "True")), want: "created"},
 		"it is one itself":                      {c: app(time.Hour, labelled(labelOneOff, "True")), other: cache(), want: "one_off"},
 		"its service runs in another container": {c: app(time.Hour, numbered), other: cache(in("shop", "db"), numbered), want: "created"},
 		"its first start failed":                {c: app(time.Hour, func(c *engine.Container) { c.Error, c.ExitCause = "no such device", engine.CauseSelf }), other: cache(), want: "start"},
-		"it is on hold":                         {c: app(time.Hour), other: cache(), policy: []func(*Policy){hold("shop/db", time.Minute)}, want: "on_hold 1m0s"},
-		"a dry run says so, too":                {c: app(time.Hour), other: cache(), policy: []func(*Policy){func(p *Policy) { p.DryRun = true }}, want: "not_started"},
+		"it is on hold":                         {c: app(time.Hour), other: cache(), policy: []func(*policy.Policy){holdFor("shop/db", time.Minute)}, want: "on_hold 1m0s"},
+		"a dry run says so, too":                {c: app(time.Hour), other: cache(), policy: []func(*policy.Policy){func(p *policy.Policy) { p.DryRun = true }}, want: "not_started"},
 		"the engine's clock is another":         {c: app(time.Hour, func(c *engine.Container) { c.Created = noon.Add(time.Hour) }), other: cache(startedAgo(-2 * time.Hour)), want: "not_started"},
 	} {
 		t.Run(name, func(t *testing.T) {

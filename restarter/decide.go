@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // perMinute is the time per which restarts of running containers are limited.
@@ -15,7 +17,7 @@ const perMinute = time.Minute
 type verdict struct {
 	container *engine.Container
 	act       bool
-	trigger   Trigger
+	trigger   policy.Trigger
 	namespace engine.Namespace // that it shares with a parent, if that is why it is acted upon or left alone
 	cause     time.Time        // since when there is something to heal, on our clock
 	due       time.Time        // since when it may be acted upon: one that failed again and again must not come first for ever
@@ -30,7 +32,7 @@ func (v verdict) restarts() bool { return v.container.Up() }
 // counts reports whether the attempt counts for the limits of restarts and for the
 // streak. What a child needs because its parent was restarted does not: that
 // happens once per run of the parent, and says nothing of the child.
-func (v verdict) counts() bool { return v.trigger != TriggerDependency }
+func (v verdict) counts() bool { return v.trigger != policy.TriggerDependency }
 
 // plan is what is to be done at a moment: one verdict per container that
 // matters, those to act upon first, the longest due first, then by id.
@@ -54,8 +56,8 @@ func (j judged) of(id string) verdict {
 // decide judges every container. It is pure: the same facts give the same plan.
 // Asked holds, by container ID, since when an alert asks for a container, on our
 // clock. What of past and asked is not in the snapshot is ignored.
-func decide(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) plan {
-	f := newEvaluator(now, policy, snapshot, past, asked)
+func decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) plan {
+	f := newEvaluator(now, pol, snapshot, past, asked)
 	p := plan{now: now}
 	for _, c := range snapshot.Containers {
 		if v, matters := f.judge(c); matters {
@@ -76,8 +78,8 @@ func decide(now time.Time, policy Policy, snapshot *engine.Snapshot, past histor
 	}
 	for _, c := range snapshot.Containers {
 		rec := past.at(c.ID)
-		p.look(c.UnhealthySince.Add(policy.UnhealthyFor))
-		p.look(rec.backoffResetAt(policy.Backoff.Reset))
+		p.look(c.UnhealthySince.Add(pol.UnhealthyFor))
+		p.look(rec.backoffResetAt(pol.Backoff.Reset))
 		p.look(rec.slotUntil)
 	}
 	return p
@@ -92,7 +94,6 @@ func (v verdict) rank() int {
 
 // limit holds what would be one action too many, in the order of the verdicts.
 func (p *plan) limit(f *evaluator) {
-	policy := f.policy
 	starts, restarts := f.history.active(p.now)
 	spent := slices.Clone(f.history.recentRestarts)
 	started := map[string]bool{} // IDs of those that are started by this plan
@@ -102,15 +103,15 @@ func (p *plan) limit(f *evaluator) {
 		case !v.act:
 		case !v.restarts() && slices.ContainsFunc(f.twins(v.container), func(t *engine.Container) bool { return started[t.ID] }):
 			v.act, v.reason = false, Superseded
-		case !v.restarts() && starts >= policy.Concurrency, v.restarts() && restarts >= policy.Concurrency:
+		case !v.restarts() && starts >= f.policy.Concurrency, v.restarts() && restarts >= f.policy.Concurrency:
 			v.act, v.reason = false, RateLimited
 		case !v.restarts():
 			starts++
 			started[v.container.ID] = true
 		case !v.counts():
 			restarts++
-		case len(spent) >= policy.MaxPerMinute:
-			v.act, v.reason, v.until = false, RateLimited, spent[len(spent)-policy.MaxPerMinute].Add(perMinute)
+		case len(spent) >= f.policy.MaxPerMinute:
+			v.act, v.reason, v.until = false, RateLimited, spent[len(spent)-f.policy.MaxPerMinute].Add(perMinute)
 		default:
 			restarts++
 			spent = append(spent, p.now)

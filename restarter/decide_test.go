@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // noon is the moment of every decision in these tests, on our clock and on the
@@ -100,7 +102,9 @@ func healthCheck(h engine.Health) func(*engine.Container) {
 	return func(c *engine.Container) { c.HealthCheck, c.Health = true, h }
 }
 
-func triggers(ts ...Trigger) func(*Policy) { return func(p *Policy) { p.Triggers = ts } }
+func triggers(ts ...policy.Trigger) func(*policy.Policy) {
+	return func(p *policy.Policy) { p.Triggers = ts }
+}
 
 // parent is the container in whose network others live, as edited.
 func parent(edits ...func(*engine.Container)) []*engine.Container {
@@ -109,11 +113,11 @@ func parent(edits ...func(*engine.Container)) []*engine.Container {
 
 // usual is the policy of the defaults with all triggers and the whitelist
 // "web,shop/db,batch-*".
-func usual(edits ...func(*Policy)) Policy {
-	p := Policy{
-		Whitelist: patterns("web,shop/db,batch-*"), Triggers: AllTriggers, Mode: Always, StoppedDelay: 10 * time.Second,
+func usual(edits ...func(*policy.Policy)) policy.Policy {
+	p := policy.Policy{
+		Whitelist: patterns("web,shop/db,batch-*"), Triggers: policy.AllTriggers, Mode: policy.Always, StoppedDelay: 10 * time.Second,
 		Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10, MinUptime: time.Minute, Cooldown: 5 * time.Minute,
-		Backoff: Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
+		Backoff: policy.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 	}
 	for _, edit := range edits {
 		edit(&p)
@@ -121,10 +125,10 @@ func usual(edits ...func(*Policy)) Policy {
 	return p
 }
 
-func mode(m Mode) func(*Policy) { return func(p *Policy) { p.Mode = m } }
+func mode(m policy.Mode) func(*policy.Policy) { return func(p *policy.Policy) { p.Mode = m } }
 
-func patterns(s string) []Pattern {
-	ps, err := ParsePatterns([]string{s})
+func patterns(s string) []policy.Pattern {
+	ps, err := policy.ParsePatterns([]string{s})
 	if err != nil {
 		panic(err)
 	}
@@ -144,8 +148,8 @@ func firstSeen(d time.Duration) func(*engine.Snapshot) {
 // itself makes the container with this id Defib's own.
 func itself(id string) func(*engine.Snapshot) { return func(p *engine.Snapshot) { p.Self = id } }
 
-func hold(name string, left time.Duration) func(*Policy) {
-	return func(p *Policy) { p.Holds = Holds{{Pattern: patterns(name)[0], Until: noon.Add(left)}} }
+func holdFor(name string, left time.Duration) func(*policy.Policy) {
+	return func(p *policy.Policy) { p.Holds = policy.Holds{{Pattern: patterns(name)[0], Until: noon.Add(left)}} }
 }
 
 func touched(project string, d time.Duration) func(*engine.Snapshot) {
@@ -174,7 +178,7 @@ func ran(p plan, id string) string {
 func TestDecide(t *testing.T) {
 	for _, row := range []struct {
 		name     string
-		policy   Policy
+		policy   policy.Policy
 		c        *engine.Container
 		others   []*engine.Container
 		snapshot []func(*engine.Snapshot)
@@ -187,19 +191,19 @@ func TestDecide(t *testing.T) {
 		{name: "one that died by itself is started at once", policy: usual(), c: ended(engine.CauseSelf), want: "start"},
 		{name: "one that runs does not matter", policy: usual(), c: ended(engine.CauseSelf, state(engine.Running)), want: ""},
 		{name: "one that no entry names is left alone", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other")), want: ""},
-		{name: "with an empty whitelist all are left alone", policy: usual(func(p *Policy) { p.Whitelist = nil }), c: ended(engine.CauseSelf), want: ""},
-		{name: "an excluded one is left alone", policy: usual(func(p *Policy) { p.Exclude = patterns("w*") }), c: ended(engine.CauseSelf), want: ""},
-		{name: "an exclusion beats the label that adds", policy: usual(func(p *Policy) { p.Exclude = patterns("web") }), c: ended(engine.CauseSelf, labelled(LabelEnable, "true")), want: ""},
-		{name: "the label adds one", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other"), labelled(LabelEnable, "true")), want: "start"},
-		{name: "the label removes one", policy: usual(), c: ended(engine.CauseSelf, labelled(LabelEnable, "false")), want: ""},
-		{name: "the label removes one in the words of YAML", policy: usual(), c: ended(engine.CauseSelf, labelled(LabelEnable, "no")), want: ""},
-		{name: "a label with nonsense: hands off", policy: usual(), c: ended(engine.CauseSelf, labelled(LabelEnable, "si")), want: "bad_label"},
-		{name: "a label with nonsense on one that runs well", policy: usual(), c: running(labelled(LabelEnable, "si")), want: "bad_label"},
-		{name: "a label with nonsense on one that no entry names", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other"), labelled(LabelEnable, "")), want: "bad_label"},
-		{name: "a label with nonsense on an excluded one", policy: usual(func(p *Policy) { p.Exclude = patterns("web") }), c: ended(engine.CauseSelf, labelled(LabelEnable, "si")), want: ""},
-		{name: "a policy with nonsense on one that no entry names", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other"), labelled(LabelPolicy, "perhaps")), want: ""},
-		{name: "a policy with nonsense on one that its label removes", policy: usual(), c: ended(engine.CauseSelf, labelled(LabelEnable, "off", LabelPolicy, "perhaps")), want: ""},
-		{name: "triggers with nonsense, on one on hold and paused, which an alert asks for", policy: usual(hold("web", time.Hour)), c: ended("", state(engine.Paused), labelled(LabelTriggers, "exited,crash")), asked: true, want: "bad_label"},
+		{name: "with an empty whitelist all are left alone", policy: usual(func(p *policy.Policy) { p.Whitelist = nil }), c: ended(engine.CauseSelf), want: ""},
+		{name: "an excluded one is left alone", policy: usual(func(p *policy.Policy) { p.Exclude = patterns("w*") }), c: ended(engine.CauseSelf), want: ""},
+		{name: "an exclusion beats the label that adds", policy: usual(func(p *policy.Policy) { p.Exclude = patterns("web") }), c: ended(engine.CauseSelf, labelled(policy.LabelEnable, "true")), want: ""},
+		{name: "the label adds one", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other"), labelled(policy.LabelEnable, "true")), want: "start"},
+		{name: "the label removes one", policy: usual(), c: ended(engine.CauseSelf, labelled(policy.LabelEnable, "false")), want: ""},
+		{name: "the label removes one in the words of YAML", policy: usual(), c: ended(engine.CauseSelf, labelled(policy.LabelEnable, "no")), want: ""},
+		{name: "a label with nonsense: hands off", policy: usual(), c: ended(engine.CauseSelf, labelled(policy.LabelEnable, "si")), want: "bad_label"},
+		{name: "a label with nonsense on one that runs well", policy: usual(), c: running(labelled(policy.LabelEnable, "si")), want: "bad_label"},
+		{name: "a label with nonsense on one that no entry names", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other"), labelled(policy.LabelEnable, "")), want: "bad_label"},
+		{name: "a label with nonsense on an excluded one", policy: usual(func(p *policy.Policy) { p.Exclude = patterns("web") }), c: ended(engine.CauseSelf, labelled(policy.LabelEnable, "si")), want: ""},
+		{name: "a policy with nonsense on one that no entry names", policy: usual(), c: ended(engine.CauseSelf, named("a1", "other"), labelled(policy.LabelPolicy, "perhaps")), want: ""},
+		{name: "a policy with nonsense on one that its label removes", policy: usual(), c: ended(engine.CauseSelf, labelled(policy.LabelEnable, "off", policy.LabelPolicy, "perhaps")), want: ""},
+		{name: "triggers with nonsense, on one on hold and paused, which an alert asks for", policy: usual(holdFor("web", time.Hour)), c: ended("", state(engine.Paused), labelled(policy.LabelTriggers, "exited,crash")), asked: true, want: "bad_label"},
 		{name: "a label in another case", policy: usual(), c: ended(engine.CauseSelf, labelled("Defib.Policy", "always")), want: "bad_label"},
 		{name: "an unknown label changes nothing", policy: usual(), c: ended(engine.CauseSelf, labelled("defib.postmortem", "on")), want: "start"},
 		{name: "a glob matches", policy: usual(), c: ended(engine.CauseSelf, named("a1", "batch-7")), want: "start"},
@@ -211,33 +215,33 @@ func TestDecide(t *testing.T) {
 		{name: "always: a stopped one is started after the delay", policy: usual(), c: ended(engine.CauseStopped, endedAgo(10*time.Second)), want: "start"},
 		{name: "always: one that the engine's shutdown stopped is started at once", policy: usual(), c: ended(engine.CauseEngine), want: "start"},
 		{name: "always: exit code 0 is healed too", policy: usual(), c: ended(engine.CauseSelf, code(0)), want: "start"},
-		{name: "unless-stopped: a stopped one stays down", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseStopped, endedAgo(time.Hour)), want: "stopped"},
-		{name: "unless-stopped: one that died is started at once", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseSelf, code(0)), want: "start"},
-		{name: "unless-stopped: one that the engine's shutdown stopped is started at once", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseEngine), want: "start"},
-		{name: "on-failure: one that failed is started at once", policy: usual(mode(OnFailure)), c: ended(engine.CauseSelf), want: "start"},
-		{name: "on-failure: one that ended with 0 is left alone", policy: usual(mode(OnFailure)), c: ended(engine.CauseSelf, code(0)), want: "finished"},
-		{name: "on-failure: a stopped one stays down", policy: usual(mode(OnFailure)), c: ended(engine.CauseStopped), want: "stopped"},
-		{name: "the container's own label sets the policy", policy: usual(), c: ended(engine.CauseStopped, labelled(LabelPolicy, "unless-stopped")), want: "stopped"},
-		{name: "a policy label with nonsense: hands off", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseStopped, labelled(LabelPolicy, "perhaps")), want: "bad_label"},
+		{name: "unless-stopped: a stopped one stays down", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseStopped, endedAgo(time.Hour)), want: "stopped"},
+		{name: "unless-stopped: one that died is started at once", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseSelf, code(0)), want: "start"},
+		{name: "unless-stopped: one that the engine's shutdown stopped is started at once", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseEngine), want: "start"},
+		{name: "on-failure: one that failed is started at once", policy: usual(mode(policy.OnFailure)), c: ended(engine.CauseSelf), want: "start"},
+		{name: "on-failure: one that ended with 0 is left alone", policy: usual(mode(policy.OnFailure)), c: ended(engine.CauseSelf, code(0)), want: "finished"},
+		{name: "on-failure: a stopped one stays down", policy: usual(mode(policy.OnFailure)), c: ended(engine.CauseStopped), want: "stopped"},
+		{name: "the container's own label sets the policy", policy: usual(), c: ended(engine.CauseStopped, labelled(policy.LabelPolicy, "unless-stopped")), want: "stopped"},
+		{name: "a policy label with nonsense: hands off", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseStopped, labelled(policy.LabelPolicy, "perhaps")), want: "bad_label"},
 
 		// Nobody saw it.
-		{name: "unknown: as a death, after the delay", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseUnknown), want: "stopped_delay 9s"},
-		{name: "unknown: as a death, once the delay is over", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseUnknown, endedAgo(11*time.Second)), want: "start"},
+		{name: "unknown: as a death, after the delay", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseUnknown), want: "stopped_delay 9s"},
+		{name: "unknown: as a death, once the delay is over", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseUnknown, endedAgo(11*time.Second)), want: "start"},
 		{
-			name: "unknown: long before the first snapshot counts as stopped", policy: usual(mode(UnlessStopped)),
+			name: "unknown: long before the first snapshot counts as stopped", policy: usual(mode(policy.UnlessStopped)),
 			c: ended(engine.CauseUnknown, endedAgo(12*time.Minute)), snapshot: []func(*engine.Snapshot){firstSeen(time.Minute)}, want: "stopped",
 		},
 		{
-			name: "unknown: shortly before the first snapshot counts as a death", policy: usual(mode(UnlessStopped)),
+			name: "unknown: shortly before the first snapshot counts as a death", policy: usual(mode(policy.UnlessStopped)),
 			c: ended(engine.CauseUnknown, endedAgo(9*time.Minute)), snapshot: []func(*engine.Snapshot){firstSeen(time.Minute)}, want: "start",
 		},
-		{name: "unknown: the engine would have restarted it, so it was stopped", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseUnknown, restartPolicy("always")), want: "stopped"},
-		{name: "unknown: the engine's unless-stopped tells the same", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseUnknown, restartPolicy("unless-stopped")), want: "stopped"},
+		{name: "unknown: the engine would have restarted it, so it was stopped", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseUnknown, restartPolicy("always")), want: "stopped"},
+		{name: "unknown: the engine's unless-stopped tells the same", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseUnknown, restartPolicy("unless-stopped")), want: "stopped"},
 		{
-			name: "unknown: the engine tried to restart it and failed", policy: usual(mode(UnlessStopped)),
+			name: "unknown: the engine tried to restart it and failed", policy: usual(mode(policy.UnlessStopped)),
 			c: ended(engine.CauseUnknown, restartPolicy("always"), endedAgo(time.Minute), func(c *engine.Container) { c.Error = "port taken" }), want: "start",
 		},
-		{name: "unknown: the engine's on-failure tells nothing", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseUnknown, restartPolicy("on-failure"), endedAgo(time.Minute)), want: "start"},
+		{name: "unknown: the engine's on-failure tells nothing", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseUnknown, restartPolicy("on-failure"), endedAgo(time.Minute)), want: "start"},
 
 		// The compose project.
 		{
@@ -264,8 +268,8 @@ func TestDecide(t *testing.T) {
 		},
 
 		// Meant to end.
-		{name: "not finished: nobody knows with which code", policy: usual(mode(OnFailure)), c: ended(engine.CauseSelf, func(c *engine.Container) { c.Exit = engine.Exit{} }), want: "start"},
-		{name: "not finished: its start failed, whatever the code", policy: usual(mode(OnFailure)), c: ended(engine.CauseSelf, code(0), state(engine.Created), func(c *engine.Container) { c.Error = "port taken" }), want: "start"},
+		{name: "not finished: nobody knows with which code", policy: usual(mode(policy.OnFailure)), c: ended(engine.CauseSelf, func(c *engine.Container) { c.Exit = engine.Exit{} }), want: "start"},
+		{name: "not finished: its start failed, whatever the code", policy: usual(mode(policy.OnFailure)), c: ended(engine.CauseSelf, code(0), state(engine.Created), func(c *engine.Container) { c.Error = "port taken" }), want: "start"},
 		{name: "finished: the engine's own policy is on-failure", policy: usual(), c: ended(engine.CauseSelf, code(0), restartPolicy("on-failure")), want: "finished"},
 		{name: "not finished: the engine's on-failure gave up", policy: usual(), c: ended(engine.CauseSelf, restartPolicy("on-failure")), want: "start"},
 		{
@@ -285,7 +289,7 @@ func TestDecide(t *testing.T) {
 		},
 		{name: "old: only a glob matches it", policy: usual(), c: ended(engine.CauseUnknown, named("a1", "batch-1"), endedAgo(73*time.Hour)), want: "old"},
 		{name: "not old: its name is on the whitelist", policy: usual(), c: ended(engine.CauseUnknown, endedAgo(73*time.Hour)), want: "start"},
-		{name: "not old: its label names it", policy: usual(), c: ended(engine.CauseUnknown, named("a1", "batch-1"), labelled(LabelEnable, "true"), endedAgo(73*time.Hour)), want: "start"},
+		{name: "not old: its label names it", policy: usual(), c: ended(engine.CauseUnknown, named("a1", "batch-1"), labelled(policy.LabelEnable, "true"), endedAgo(73*time.Hour)), want: "start"},
 		{name: "not old: it exited less than a day before the first snapshot", policy: usual(), c: ended(engine.CauseUnknown, named("a1", "batch-1"), endedAgo(71*time.Hour)), want: "start"},
 		{name: "not old: only a glob matches it, and it has never ended", policy: usual(), c: ended(engine.CauseSelf, named("a1", "batch-1"), state(engine.Created), func(c *engine.Container) { c.Error, c.Finished = "port taken", time.Time{} }), want: "start"},
 
@@ -305,8 +309,8 @@ func TestDecide(t *testing.T) {
 		{name: "its network parent is gone", policy: usual(), c: ended(engine.CauseSelf, childOf("b2")), want: "parent_gone"},
 		{name: "its network parent runs", policy: usual(), c: ended(engine.CauseSelf, childOf("b2")), others: []*engine.Container{ended("", named("b2", "p"), state(engine.Running))}, want: "start"},
 		{name: "its network parent, by name, runs", policy: usual(), c: ended(engine.CauseSelf, childOf("p")), others: []*engine.Container{ended("", named("b2", "p"), state(engine.Running))}, want: "start"},
-		{name: "--dry-run", policy: usual(func(p *Policy) { p.DryRun = true }), c: ended(engine.CauseSelf), want: "dry_run"},
-		{name: "--dry-run says why it would not start one anyway", policy: usual(func(p *Policy) { p.DryRun = true }), c: ended("", state(engine.Paused)), want: "paused"},
+		{name: "--dry-run", policy: usual(func(p *policy.Policy) { p.DryRun = true }), c: ended(engine.CauseSelf), want: "dry_run"},
+		{name: "--dry-run says why it would not start one anyway", policy: usual(func(p *policy.Policy) { p.DryRun = true }), c: ended("", state(engine.Paused)), want: "paused"},
 
 		// Back-off.
 		{name: "an action is under way", policy: usual(), c: ended(engine.CauseSelf), record: &record{acting: true, attempts: 1}, want: "in_progress"},
@@ -318,17 +322,17 @@ func TestDecide(t *testing.T) {
 		{name: "a refusal is told from a failure", policy: usual(), c: ended(engine.CauseSelf), record: &record{attempts: 2, lastEnd: ago(time.Second), refused: true}, want: "refused 1s"},
 
 		// Triggers.
-		{name: "deaths are left to alerts", policy: usual(triggers(TriggerAlert)), c: ended(engine.CauseSelf), want: "trigger_disabled"},
-		{name: "a container's own label leaves its death to alerts", policy: usual(), c: ended(engine.CauseSelf, labelled(LabelTriggers, "alert")), want: "trigger_disabled"},
-		{name: "a container's own label turns a trigger on", policy: usual(triggers()), c: running(sickFor(0), labelled(LabelTriggers, "unhealthy")), want: "restart unhealthy"},
-		{name: "a container's own label turns all off", policy: usual(), c: running(sickFor(0), labelled(LabelTriggers, "")), want: "trigger_disabled"},
-		{name: "an alert starts what is down, where deaths are left to alerts", policy: usual(triggers(TriggerAlert)), c: ended(engine.CauseSelf), asked: true, want: "start"},
+		{name: "deaths are left to alerts", policy: usual(triggers(policy.TriggerAlert)), c: ended(engine.CauseSelf), want: "trigger_disabled"},
+		{name: "a container's own label leaves its death to alerts", policy: usual(), c: ended(engine.CauseSelf, labelled(policy.LabelTriggers, "alert")), want: "trigger_disabled"},
+		{name: "a container's own label turns a trigger on", policy: usual(triggers()), c: running(sickFor(0), labelled(policy.LabelTriggers, "unhealthy")), want: "restart unhealthy"},
+		{name: "a container's own label turns all off", policy: usual(), c: running(sickFor(0), labelled(policy.LabelTriggers, "")), want: "trigger_disabled"},
+		{name: "an alert starts what is down, where deaths are left to alerts", policy: usual(triggers(policy.TriggerAlert)), c: ended(engine.CauseSelf), asked: true, want: "start"},
 
 		// Unhealthy.
 		{name: "unhealthy: restarted at once", policy: usual(), c: running(sickFor(0)), want: "restart unhealthy"},
-		{name: "unhealthy: not before it has lasted", policy: usual(func(p *Policy) { p.UnhealthyFor = time.Minute }), c: running(sickFor(59 * time.Second)), want: ""},
-		{name: "unhealthy: once it has lasted", policy: usual(func(p *Policy) { p.UnhealthyFor = time.Minute }), c: running(sickFor(time.Minute)), want: "restart unhealthy"},
-		{name: "unhealthy: the trigger is off", policy: usual(triggers(TriggerExited, TriggerAlert)), c: running(sickFor(time.Hour)), want: "trigger_disabled"},
+		{name: "unhealthy: not before it has lasted", policy: usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), c: running(sickFor(59 * time.Second)), want: ""},
+		{name: "unhealthy: once it has lasted", policy: usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), c: running(sickFor(time.Minute)), want: "restart unhealthy"},
+		{name: "unhealthy: the trigger is off", policy: usual(triggers(policy.TriggerExited, policy.TriggerAlert)), c: running(sickFor(time.Hour)), want: "trigger_disabled"},
 		{name: "unhealthy: not one that no entry names", policy: usual(), c: running(sickFor(0), named("a1", "other")), want: ""},
 		{name: "unhealthy: nor one that is paused", policy: usual(), c: running(sickFor(0), state(engine.Paused)), want: "paused"},
 		{name: "unhealthy: however young", policy: usual(), c: running(sickFor(0), begunAgo(10*time.Second)), want: "restart unhealthy"},
@@ -342,19 +346,19 @@ func TestDecide(t *testing.T) {
 		{name: "unhealthy: starts are no restarts", policy: usual(), c: running(sickFor(0)), record: &record{attempts: 9, restarts: 4, lastEnd: ago(time.Hour)}, want: "restart unhealthy"},
 		{name: "unhealthy: as many restarts on this host as a minute may have", policy: usual(), c: running(sickFor(0)), spent: slices.Repeat([]time.Time{ago(20 * time.Second)}, 10), want: "rate_limited 40s"},
 		{name: "unhealthy: its network parent is down", policy: usual(), c: running(sickFor(0), childOf("b2")), others: parent(state(engine.Exited)), want: "parent_down"},
-		{name: "--dry-run: a restart", policy: usual(func(p *Policy) { p.DryRun = true }), c: running(sickFor(0)), want: "dry_run"},
+		{name: "--dry-run: a restart", policy: usual(func(p *policy.Policy) { p.DryRun = true }), c: running(sickFor(0)), want: "dry_run"},
 
 		// Dependency.
 		{name: "dependency: its parent was started after it", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), want: "restart dependency"},
 		{name: "dependency: its parent, by name", policy: usual(), c: running(childOf("vpn")), others: parent(begunAgo(time.Second)), want: "restart dependency"},
 		{name: "dependency: its parent was started before it", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(2 * time.Hour)), want: ""},
-		{name: "dependency: whoever the parent is", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second), labelled(LabelEnable, "false")), want: "restart dependency"},
+		{name: "dependency: whoever the parent is", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second), labelled(policy.LabelEnable, "false")), want: "restart dependency"},
 		{name: "dependency: not one that no entry names", policy: usual(), c: running(childOf("b2"), named("a1", "other")), others: parent(begunAgo(time.Second)), want: ""},
 		{name: "dependency: its parent is down", policy: usual(), c: running(childOf("b2")), others: parent(state(engine.Exited), begunAgo(2*time.Hour)), want: "parent_down"},
 		{name: "dependency: its parent is being restarted", policy: usual(), c: running(childOf("b2")), others: parent(state(engine.Restarting), begunAgo(time.Second)), want: "parent_down"},
 		{name: "dependency: a parent that is paused has its network still", policy: usual(), c: running(childOf("b2")), others: parent(state(engine.Paused), begunAgo(2*time.Hour)), want: ""},
 		{name: "dependency: its parent is gone", policy: usual(), c: running(childOf("b2")), want: "parent_gone"},
-		{name: "dependency: the trigger is off", policy: usual(triggers(TriggerExited)), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), want: "trigger_disabled"},
+		{name: "dependency: the trigger is off", policy: usual(triggers(policy.TriggerExited)), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), want: "trigger_disabled"},
 		{name: "dependency: within the limits", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), record: &record{attempts: 1, restarts: 1, lastEnd: ago(400 * time.Millisecond)}, want: "back_off 600ms"},
 		{name: "dependency: restarts that did not help against something else do not count", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), record: &record{attempts: 5, restarts: 5, lastEnd: ago(time.Hour)}, want: "restart dependency"},
 		{name: "dependency: nor do restarts on this host", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(time.Second)), spent: slices.Repeat([]time.Time{ago(20 * time.Second)}, 10), want: "restart dependency"},
@@ -364,7 +368,7 @@ func TestDecide(t *testing.T) {
 		{name: "dependency: its parent is healthy", policy: usual(), c: running(childOf("b2")), others: parent(begunAgo(20*time.Second), healthCheck(engine.Healthy)), want: "restart dependency"},
 		{name: "dependency: what it suffers from its parent's restart waits for that, too", policy: usual(), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), asked: true, want: "parent_down 40s"},
 		{name: "dependency: even where that was given up", policy: usual(), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), record: &record{restarts: 5}, asked: true, want: "parent_down 40s"},
-		{name: "dependency: the trigger is off, and it waits with what else asks for it", policy: usual(triggers(TriggerUnhealthy)), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "parent_down 40s"},
+		{name: "dependency: the trigger is off, and it waits with what else asks for it", policy: usual(triggers(policy.TriggerUnhealthy)), c: running(childOf("b2"), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "parent_down 40s"},
 		{name: "a child that is down does not wait for its parent's health", policy: usual(), c: ended(engine.CauseSelf, childOf("b2")), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "start"},
 		{name: "nor does one whose network is there", policy: usual(), c: running(childOf("b2"), begunAgo(10*time.Second), sickFor(0)), others: parent(begunAgo(20*time.Second), healthCheck(engine.Starting)), want: "restart unhealthy"},
 		{name: "dependency: a shared network of which only the beginning of the ID is said", policy: usual(), c: running(childOf("b")), others: parent(begunAgo(time.Second)), want: "restart dependency"},
@@ -375,30 +379,30 @@ func TestDecide(t *testing.T) {
 		{name: "dependency: of two parents the one that was restarted counts", policy: usual(), c: running(childOf("c3"), sharing(engine.IPC, "b2")), others: append(parent(begunAgo(time.Second)), running(named("c3", "db"), begunAgo(2*time.Hour))), want: "restart dependency"},
 		{name: "dependency: its process parent is down", policy: usual(), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137)), others: parent(state(engine.Exited)), want: "parent_down"},
 		{name: "dependency: its process parent is gone", policy: usual(), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137)), want: "parent_gone"},
-		{name: "dependency: its process parent was started again", policy: usual(triggers(TriggerDependency)), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137)), others: parent(begunAgo(0)), want: "start"},
+		{name: "dependency: its process parent was started again", policy: usual(triggers(policy.TriggerDependency)), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137)), others: parent(begunAgo(0)), want: "start"},
 		{name: "dependency: it was killed a moment ago, and its process parent may be down", policy: usual(), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137), endedAgo(400*time.Millisecond)), others: parent(begunAgo(2 * time.Hour)), want: "parent_down 9.6s"},
-		{name: "dependency: it was killed, and its process parent is not down", policy: usual(triggers(TriggerDependency)), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137), endedAgo(10*time.Second)), others: parent(begunAgo(2 * time.Hour)), want: "trigger_disabled"},
+		{name: "dependency: it was killed, and its process parent is not down", policy: usual(triggers(policy.TriggerDependency)), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), code(137), endedAgo(10*time.Second)), others: parent(begunAgo(2 * time.Hour)), want: "trigger_disabled"},
 		{name: "dependency: it died for a reason of its own", policy: usual(), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), endedAgo(0)), others: parent(begunAgo(2 * time.Hour)), want: "start"},
 		{name: "dependency: it ran out of memory", policy: usual(), c: ended(engine.CauseSelf, sharing(engine.PID, "vpn"), endedAgo(0), func(c *engine.Container) { c.Exit = engine.Exit{Known: true, Code: 137, OOMKilled: true} }), others: parent(begunAgo(2 * time.Hour)), want: "start"},
-		{name: "dependency: somebody stopped it before its process parent", policy: usual(mode(UnlessStopped)), c: ended(engine.CauseStopped, sharing(engine.PID, "vpn"), code(137)), others: parent(begunAgo(0)), want: "stopped"},
+		{name: "dependency: somebody stopped it before its process parent", policy: usual(mode(policy.UnlessStopped)), c: ended(engine.CauseStopped, sharing(engine.PID, "vpn"), code(137)), others: parent(begunAgo(0)), want: "stopped"},
 
 		// Alerts.
 		{name: "alert: restarted", policy: usual(), c: running(), asked: true, want: "restart alert"},
 		{name: "alert: nobody asks", policy: usual(), c: running(), want: ""},
-		{name: "alert: the trigger is off", policy: usual(triggers(TriggerExited)), c: running(), asked: true, want: "trigger_disabled"},
+		{name: "alert: the trigger is off", policy: usual(triggers(policy.TriggerExited)), c: running(), asked: true, want: "trigger_disabled"},
 		{name: "alert: it has only just come up", policy: usual(), c: running(begunAgo(20 * time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its health check has not settled", policy: usual(), c: running(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting }), asked: true, want: "too_young"},
 		{name: "alert: restarts did not help", policy: usual(), c: running(), record: &record{restarts: 5}, asked: true, want: "gave_up"},
-		{name: "alert: a sickness whose own trigger is off", policy: usual(triggers(TriggerAlert)), c: running(sickFor(time.Minute)), asked: true, want: "restart alert"},
+		{name: "alert: a sickness whose own trigger is off", policy: usual(triggers(policy.TriggerAlert)), c: running(sickFor(time.Minute)), asked: true, want: "restart alert"},
 		{name: "alert: too young for it, and sick", policy: usual(), c: running(sickFor(0), begunAgo(20*time.Second)), asked: true, want: "restart unhealthy"},
-		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: usual(triggers(TriggerAlert)), c: running(sickFor(0), begunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
+		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: usual(triggers(policy.TriggerAlert)), c: running(sickFor(0), begunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its network parent is gone", policy: usual(), c: running(childOf("b2")), asked: true, want: "parent_gone"},
 
 		// Holds, and Defib itself.
-		{name: "on hold: a death", policy: usual(hold("web", time.Hour)), c: ended(engine.CauseSelf), want: "on_hold 1h0m0s"},
-		{name: "on hold: a sickness", policy: usual(hold("*", time.Hour)), c: running(sickFor(0)), want: "on_hold 1h0m0s"},
-		{name: "on hold: another one", policy: usual(hold("token", time.Hour)), c: ended(engine.CauseSelf), want: "start"},
-		{name: "on hold: it is over", policy: usual(hold("web", 0)), c: ended(engine.CauseSelf), want: "start"},
+		{name: "on hold: a death", policy: usual(holdFor("web", time.Hour)), c: ended(engine.CauseSelf), want: "on_hold 1h0m0s"},
+		{name: "on hold: a sickness", policy: usual(holdFor("*", time.Hour)), c: running(sickFor(0)), want: "on_hold 1h0m0s"},
+		{name: "on hold: another one", policy: usual(holdFor("token", time.Hour)), c: ended(engine.CauseSelf), want: "start"},
+		{name: "on hold: it is over", policy: usual(holdFor("web", 0)), c: ended(engine.CauseSelf), want: "start"},
 		{name: "self: never, for no alert", policy: usual(), c: running(), snapshot: []func(*engine.Snapshot){itself("a1")}, asked: true, want: "self"},
 		{name: "self: nor for its own sickness", policy: usual(), c: running(sickFor(0)), snapshot: []func(*engine.Snapshot){itself("a1")}, want: "self"},
 		{name: "self: others are healed", policy: usual(), c: ended(engine.CauseSelf), snapshot: []func(*engine.Snapshot){itself("b2")}, want: "start"},
@@ -432,7 +436,7 @@ func TestDecideTakesTheOldestCauseFirstWithinTheConcurrency(t *testing.T) {
 		ended(engine.CauseSelf, named("e5", "batch-e"), endedAgo(time.Hour)),
 	)
 	records := history{records: map[string]*record{"e5": {acting: true, slotUntil: noon.Add(time.Minute)}}}
-	got := decide(noon, usual(func(p *Policy) { p.Concurrency = 3 }), p, records, nil)
+	got := decide(noon, usual(func(p *policy.Policy) { p.Concurrency = 3 }), p, records, nil)
 	var order []string
 	for _, v := range got.verdicts {
 		order = append(order, v.container.ID+" "+ran(got, v.container.ID))
@@ -491,7 +495,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, history, map[string]time.Time) {
 			in("shop", []string{"db", "app"}[pick(2)])(c)
 		}
 		if pick(4) == 0 {
-			labelled(LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
+			labelled(policy.LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
 		}
 		if pick(4) == 0 {
 			sharing([]engine.Namespace{engine.Network, engine.PID, engine.IPC}[pick(3)], fmt.Sprintf("%02d", pick(12)))(c)
@@ -528,17 +532,17 @@ func checkLaws(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	p, records, asked := scene(r)
-	policy := usual(mode([]Mode{Always, UnlessStopped, OnFailure}[r.IntN(3)]), func(p *Policy) {
+	pol := usual(mode([]policy.Mode{policy.Always, policy.UnlessStopped, policy.OnFailure}[r.IntN(3)]), func(p *policy.Policy) {
 		p.Concurrency, p.MaxPerMinute, p.UnhealthyFor = 1+r.IntN(4), 1+r.IntN(6), time.Duration(r.IntN(60))*time.Second
 	})
-	got := decide(noon, policy, p, records, asked)
+	got := decide(noon, pol, p, records, asked)
 
 	starts, restarts := records.active(noon)
 	before, beforeRestarts := starts, restarts
 	spent := len(records.recentRestarts)
 	for _, v := range got.verdicts {
 		c := v.container
-		if !policy.For(c).Whitelisted {
+		if !pol.For(c).Whitelisted {
 			t.Errorf("seed %d, law 1: a verdict on %s, which is not whitelisted", seed, c.ID)
 		}
 		if v.act && c.ID == p.Self {
@@ -551,7 +555,7 @@ func checkLaws(t *testing.T, seed uint64) {
 			switch {
 			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, c).Lost:
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
-			case c.Up() && v.trigger == TriggerDependency: // once per run of the parent
+			case c.Up() && v.trigger == policy.TriggerDependency: // once per run of the parent
 				restarts++
 			case c.Up():
 				restarts++
@@ -572,16 +576,16 @@ func checkLaws(t *testing.T, seed uint64) {
 			t.Errorf("seed %d, law 3: %s is looked at again at %s, which is past", seed, c.ID, v.until)
 		}
 	}
-	if starts > max(policy.Concurrency, before) || restarts > max(policy.Concurrency, beforeRestarts) {
-		t.Errorf("seed %d, law 2: %d starts and %d restarts at a time, want at most %d", seed, starts, restarts, policy.Concurrency)
+	if starts > max(pol.Concurrency, before) || restarts > max(pol.Concurrency, beforeRestarts) {
+		t.Errorf("seed %d, law 2: %d starts and %d restarts at a time, want at most %d", seed, starts, restarts, pol.Concurrency)
 	}
-	if spent > max(policy.MaxPerMinute, len(records.recentRestarts)) {
-		t.Errorf("seed %d, law 2: %d restarts in a minute, want at most %d", seed, spent, policy.MaxPerMinute)
+	if spent > max(pol.MaxPerMinute, len(records.recentRestarts)) {
+		t.Errorf("seed %d, law 2: %d restarts in a minute, want at most %d", seed, spent, pol.MaxPerMinute)
 	}
 	if !got.next.IsZero() && !got.next.After(noon) {
 		t.Errorf("seed %d, law 3: the next look is not in the future: %s", seed, got.next)
 	}
-	again := decide(noon, policy, p, records, asked)
+	again := decide(noon, pol, p, records, asked)
 	if diff := cmp.Diff(got, again, cmp.AllowUnexported(plan{}, verdict{}), cmp.Comparer(func(a, b *engine.Container) bool { return a == b })); diff != "" {
 		t.Errorf("seed %d, law 3: the same facts gave another plan:\n%s", seed, diff)
 	}
@@ -609,9 +613,9 @@ func BenchmarkDecide1000(b *testing.B) {
 		p.Containers = append(p.Containers, c)
 		records.records[c.ID] = &record{attempts: i % 3}
 	}
-	policy := usual()
+	pol := usual()
 	b.ReportAllocs()
 	for b.Loop() {
-		decide(noon, policy, p, records, nil)
+		decide(noon, pol, p, records, nil)
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // eager is a policy by which a container may be restarted at any age.
-func eager(p *Policy) { p.MinUptime = 0 }
+func eager(p *policy.Policy) { p.MinUptime = 0 }
 
 // startedAgo says that the container came up so long ago on our clock, and that the
 // engine's clock is ahead of it.

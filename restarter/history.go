@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // record is what happened to one container since Defib first saw it.
@@ -18,7 +20,7 @@ type record struct {
 	refused    bool      // by the engine or a proxy, at the last attempt
 	failed     bool      // the last attempt did, not by a refusal, and the container has not been started or stopped since
 
-	rule  Rule              // what the policy means for it
+	rule  policy.Rule       // what the policy means for it
 	ruled *engine.Container // as it was when that was worked out; nil: the policy has changed since
 
 	last         *engine.Container // at the last look; nil before the first
@@ -29,12 +31,12 @@ type record struct {
 
 	late bool // our last action was not answered: a start that is seen now is its doing
 
-	healing Trigger   // of an attempt whose recovery is still awaited; "" if none
-	cause   time.Time // of that attempt, on our clock
-	from    time.Time // StartedAt before that attempt, on the engine's clock
+	healing policy.Trigger // of an attempt whose recovery is still awaited; "" if none
+	cause   time.Time      // of that attempt, on our clock
+	from    time.Time      // StartedAt before that attempt, on the engine's clock
 
-	logged   loggedState           // what was last said about it
-	dryRunAt map[Trigger]time.Time // what a dry run has counted last, see occasion
+	logged   loggedState                  // what was last said about it
+	dryRunAt map[policy.Trigger]time.Time // what a dry run has counted last, see occasion
 }
 
 // loggedState is what a log line says of a container: a new one is written when it
@@ -69,7 +71,7 @@ func (h history) at(id string) *record {
 
 // rule is what the policy means for a container. It is worked out once, since it costs
 // as much as there are entries in the whitelist.
-func (h history) rule(p Policy, c *engine.Container) Rule {
+func (h history) rule(p policy.Policy, c *engine.Container) policy.Rule {
 	if r := h.at(c.ID); r.ruled == c {
 		return r.rule
 	}
@@ -109,7 +111,7 @@ func (h *history) trim(now time.Time) {
 
 // retryAt is when the back-off ends: it counts from the later of the death and
 // the end of the last attempt.
-func (r *record) retryAt(c *engine.Container, b Backoff) time.Time {
+func (r *record) retryAt(c *engine.Container, b policy.Backoff) time.Time {
 	if r.attempts == 0 {
 		return time.Time{}
 	}

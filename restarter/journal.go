@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"defib/restarter/policy"
 )
 
 // journalSize is how many of the newest entries are kept.
@@ -17,7 +19,7 @@ type Action struct {
 	Began     time.Time // on our clock
 	Container string    // name
 	ID        string
-	Trigger   Trigger
+	Trigger   policy.Trigger
 	Sources   []AlertSource // whose alerts waited for it, maxAskers at most
 	Attempt   int           // since the container last stayed up and well
 	Took      time.Duration

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 const (
@@ -27,7 +29,7 @@ const (
 // evaluator are what a decision rests on.
 type evaluator struct {
 	now      time.Time
-	policy   Policy
+	policy   policy.Policy
 	snapshot *engine.Snapshot
 	history  history
 	asked    map[string]time.Time
@@ -39,9 +41,9 @@ type evaluator struct {
 	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
-func newEvaluator(now time.Time, policy Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) *evaluator {
+func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) *evaluator {
 	f := &evaluator{
-		now: now, policy: policy, snapshot: snapshot, history: past, asked: asked,
+		now: now, policy: pol, snapshot: snapshot, history: past, asked: asked,
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
 	for _, c := range snapshot.Containers {
@@ -69,7 +71,7 @@ func newEvaluator(now time.Time, policy Policy, snapshot *engine.Snapshot, past 
 
 // cause is one thing that there is to heal about a container.
 type cause struct {
-	trigger Trigger
+	trigger policy.Trigger
 	since   time.Time // on our clock; zero: not known
 }
 
@@ -105,36 +107,36 @@ func (f *evaluator) judge(c *engine.Container) (v verdict, matters bool) {
 
 // causes lists what there is to heal; none for a container that is up and well
 // and that nobody asks for.
-func (f *evaluator) causes(c *engine.Container, rule Rule) []cause {
+func (f *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 	asked := f.asked[c.ID]
 	if !c.Up() {
-		if !rule.Heals(TriggerExited) && !asked.IsZero() {
-			return []cause{{TriggerAlert, asked}}
+		if !rule.Heals(policy.TriggerExited) && !asked.IsZero() {
+			return []cause{{policy.TriggerAlert, asked}}
 		}
-		if rule.Heals(TriggerDependency) && f.killedWithParent(c) {
-			return []cause{{TriggerDependency, c.ExitSeenAt}}
+		if rule.Heals(policy.TriggerDependency) && f.killedWithParent(c) {
+			return []cause{{policy.TriggerDependency, c.ExitSeenAt}}
 		}
-		return []cause{{TriggerExited, c.ExitSeenAt}}
+		return []cause{{policy.TriggerExited, c.ExitSeenAt}}
 	}
 	var cs []cause
 	if t := f.worstTie(c); t.Lost {
-		cs = append(cs, cause{TriggerDependency, t.since()})
-		if rule.Heals(TriggerDependency) {
+		cs = append(cs, cause{policy.TriggerDependency, t.since()})
+		if rule.Heals(policy.TriggerDependency) {
 			return cs // whatever else is wrong may come of it, and must not count against it
 		}
 	}
 	if !c.UnhealthySince.IsZero() && !c.UnhealthySince.Add(f.policy.UnhealthyFor).After(f.now) {
-		cs = append(cs, cause{TriggerUnhealthy, c.UnhealthySince})
+		cs = append(cs, cause{policy.TriggerUnhealthy, c.UnhealthySince})
 	}
 	if !asked.IsZero() {
-		cs = append(cs, cause{TriggerAlert, asked})
+		cs = append(cs, cause{policy.TriggerAlert, asked})
 	}
 	return cs
 }
 
 // held names the first of all reasons to leave the container alone now, and when
 // to look again; "" if there is none.
-func (f *evaluator) held(c *engine.Container, rule Rule, t Trigger) (Reason, time.Time) {
+func (f *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
 	past := f.history.at(c.ID)
 	if past.acting {
 		return InProgress, time.Time{}
@@ -181,14 +183,14 @@ func (f *evaluator) held(c *engine.Container, rule Rule, t Trigger) (Reason, tim
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
-func (f *evaluator) restartBlocked(c *engine.Container, past *record, t Trigger) (Reason, time.Time) {
+func (f *evaluator) restartBlocked(c *engine.Container, past *record, t policy.Trigger) (Reason, time.Time) {
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(f.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
-	if t != TriggerDependency && past.restarts >= f.policy.MaxAttempts {
+	if t != policy.TriggerDependency && past.restarts >= f.policy.MaxAttempts {
 		return GaveUp, time.Time{}
 	}
-	if t != TriggerAlert {
+	if t != policy.TriggerAlert {
 		return "", time.Time{}
 	}
 	if until := c.StartSeenAt.Add(f.policy.MinUptime); until.After(f.now) {
@@ -241,9 +243,9 @@ func veto(p *engine.Snapshot, c *engine.Container) Reason {
 }
 
 // ending judges how the last run ended: whether that is to be healed, and when.
-func (f *evaluator) ending(c *engine.Container, rule Rule) (Reason, time.Time) {
+func (f *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.Time) {
 	ending, seen := f.resolveUnknown(c)
-	if ending == engine.CauseStopped && (rule.Mode != Always || !rule.Heals(TriggerExited)) {
+	if ending == engine.CauseStopped && (rule.Mode != policy.Always || !rule.Heals(policy.TriggerExited)) {
 		return Stopped, time.Time{}
 	}
 	if f.finished(c, rule) {
@@ -269,7 +271,7 @@ func (f *evaluator) resolveUnknown(c *engine.Container) (e engine.ExitCause, see
 	if c.ExitCause != engine.CauseUnknown {
 		return c.ExitCause, true
 	}
-	restarts := c.RestartPolicy == string(Always) || c.RestartPolicy == string(UnlessStopped)
+	restarts := c.RestartPolicy == string(policy.Always) || c.RestartPolicy == string(policy.UnlessStopped)
 	if f.snapshot.First.Sub(c.Finished) > unknownWindow || restarts && c.Error == "" {
 		return engine.CauseStopped, true
 	}
@@ -288,9 +290,9 @@ func (f *evaluator) stopDelayEnd(c *engine.Container) time.Time {
 }
 
 // finished reports whether the container ended well, as it was meant to.
-func (f *evaluator) finished(c *engine.Container, rule Rule) bool {
+func (f *evaluator) finished(c *engine.Container, rule policy.Rule) bool {
 	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
 		return false
 	}
-	return rule.Mode == OnFailure || c.RestartPolicy == string(OnFailure) || f.awaited[c.Project()+"/"+c.Service()]
+	return rule.Mode == policy.OnFailure || c.RestartPolicy == string(policy.OnFailure) || f.awaited[c.Project()+"/"+c.Service()]
 }

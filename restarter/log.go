@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // logResult logs what came of an action.
@@ -15,7 +17,7 @@ func (r *Restarter) logResult(now time.Time, res result) {
 		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
 		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),
 	}
-	if res.trigger == TriggerDependency {
+	if res.trigger == policy.TriggerDependency {
 		attrs = append(attrs, "namespace", res.namespace)
 	}
 	if c.HealthOutput != "" {
@@ -69,7 +71,7 @@ func (r *Restarter) logDryRun(rec *record, v verdict) {
 		return
 	}
 	if rec.dryRunAt == nil {
-		rec.dryRunAt = map[Trigger]time.Time{}
+		rec.dryRunAt = map[policy.Trigger]time.Time{}
 	}
 	rec.dryRunAt[v.trigger] = at
 	r.metrics.dryRuns.add(1, c.Name, v.trigger)
@@ -83,7 +85,7 @@ func (r *Restarter) logDryRun(rec *record, v verdict) {
 // occasion is what a cause is told from others by. That of an alert is when it first
 // arrived, so that its repeats are no new ones.
 func (r *Restarter) occasion(v verdict) time.Time {
-	if v.trigger != TriggerAlert {
+	if v.trigger != policy.TriggerAlert {
 		return v.cause
 	}
 	var newest time.Time

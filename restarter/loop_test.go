@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // world is a fake engine in a synctest bubble: it holds a snapshot, and start
@@ -99,12 +101,12 @@ func (w *world) streak(name string) int {
 
 // newWorld runs a Restarter over these containers until the test ends. A start
 // makes a container run at once, unless the test says otherwise.
-func newWorld(t *testing.T, p Policy, cs ...*engine.Container) *world {
+func newWorld(t *testing.T, p policy.Policy, cs ...*engine.Container) *world {
 	return newWorldOf(t, p, func(*Restarter) {}, cs...)
 }
 
 // newWorldOf is newWorld with a Restarter that is edited before it runs.
-func newWorldOf(t *testing.T, p Policy, edit func(*Restarter), cs ...*engine.Container) *world {
+func newWorldOf(t *testing.T, p policy.Policy, edit func(*Restarter), cs ...*engine.Container) *world {
 	w := &world{t: t, began: time.Now(), snapshot: &engine.Snapshot{}, news: make(chan struct{}, 1), stopped: make(chan error, 1)}
 	w.onStart(func(_ context.Context, c *engine.Container) error { w.runs(c.ID); return nil })
 	w.set(cs...)
@@ -222,7 +224,7 @@ level=INFO msg="container started" container=web trigger=exited exit_code=1 ran_
 
 func TestLaw4ACrashLoopIsNotResetByAStartThatMerelySucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.Backoff.Max = 5 * time.Second }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.Backoff.Max = 5 * time.Second }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			w.runs(c.ID)
 			go func() { time.Sleep(time.Second); w.dies(c.ID) }() // it lives for a second
@@ -315,7 +317,7 @@ func TestLaw2StartsAtATimeStayWithinTheConcurrency(t *testing.T) {
 
 func TestAStartThatHangsKeepsItsContainerButNotItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 2 }), up("a1", "batch-1"), up("b2", "batch-2"), up("c3", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.Concurrency = 2 }), up("a1", "batch-1"), up("b2", "batch-2"), up("c3", "web"))
 		w.onStart(func(ctx context.Context, c *engine.Container) error {
 			if c.Name != "web" {
 				<-ctx.Done() // as on a dead network file system
@@ -341,7 +343,7 @@ func TestLaw2RestartsThatWaitForTheirStopTimeoutKeepTheirPlaces(t *testing.T) {
 			c.StopTimeout = 10 * time.Minute
 			cs = append(cs, c)
 		}
-		w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 2 }), cs...)
+		w := newWorld(t, usual(func(p *policy.Policy) { p.Concurrency = 2 }), cs...)
 		w.onStart(func(ctx context.Context, c *engine.Container) error {
 			select {
 			case <-ctx.Done():
@@ -435,7 +437,7 @@ func TestARemovalDuringAStartLosesNothing(t *testing.T) {
 
 func TestDryRunTouchesNothingAndCountsEachCauseOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.DryRun = true }), up("a1", "web"))
 		w.dies("a1")
 		for range 3 {
 			pass(time.Minute)
@@ -465,7 +467,7 @@ func TestLaw9ShutdownBeginsNothingAndLetsStartsEnd(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+				w := newWorld(t, usual(func(p *policy.Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
 				var cut bool
 				w.onStart(func(ctx context.Context, c *engine.Container) error {
 					select {

@@ -7,6 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // metrics tell of what was done.
@@ -16,7 +18,7 @@ type metrics struct {
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
 	holdFileBroken              prometheus.Gauge
-	names                       map[string][]Trigger // that have counters, and for what
+	names                       map[string][]policy.Trigger // that have counters, and for what
 }
 
 // counter counts by name and trigger, and notes in changes that it has changed.
@@ -25,19 +27,19 @@ type counter struct {
 	changes *atomic.Uint64
 }
 
-func (c counter) add(n float64, name string, t Trigger) {
+func (c counter) add(n float64, name string, t policy.Trigger) {
 	c.vec.WithLabelValues(name, string(t)).Add(n)
 	c.changes.Add(1)
 }
 
 func (c counter) drop(name string) {
-	for _, t := range AllTriggers { // a partial match would look through the counters of all names
+	for _, t := range policy.AllTriggers { // a partial match would look through the counters of all names
 		c.vec.DeleteLabelValues(name, string(t))
 	}
 	c.changes.Add(1)
 }
 
-func newMetrics(p Policy) *metrics {
+func newMetrics(p policy.Policy) *metrics {
 	m := &metrics{
 		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "defib_recovery_seconds", Help: "From seeing the cause to the container running, and healthy if it has a health check.",
@@ -48,7 +50,7 @@ func newMetrics(p Policy) *metrics {
 		holdFileBroken: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or understood: what was on hold stays so, at the start everything.",
 		}),
-		names: map[string][]Trigger{},
+		names: map[string][]policy.Trigger{},
 	}
 	counts := func(name, help string) counter {
 		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
@@ -57,7 +59,7 @@ func newMetrics(p Policy) *metrics {
 	m.failures = counts("defib_restart_failures_total", "Attempts that failed.")
 	m.dryRuns = counts("defib_dry_run_actions_total", "Attempts that --dry-run held back, one per cause.")
 	m.dryRun.Set(bit(p.DryRun))
-	for _, t := range AllTriggers {
+	for _, t := range policy.AllTriggers {
 		m.recovery.WithLabelValues(string(t))
 	}
 	return m
@@ -67,7 +69,7 @@ func (m *metrics) counters() []counter { return []counter{m.restarts, m.failures
 
 // expect creates the counters of a name at 0, without which an increase from
 // nothing would be missed.
-func (m *metrics) expect(name string, triggers []Trigger) {
+func (m *metrics) expect(name string, triggers []policy.Trigger) {
 	if slices.Equal(m.names[name], triggers) {
 		return
 	}

@@ -13,11 +13,13 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.Whitelist = patterns("web,batch-*,missing") }),
+		w := newWorld(t, usual(func(p *policy.Policy) { p.Whitelist = patterns("web,batch-*,missing") }),
 			up("a1", "web"), up("b2", "other"), up("c3", "batch-1"), up("d4", "batch-2"))
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		w.dies("a1")
@@ -64,7 +66,7 @@ defib_whitelist_matches{entry="web"} 1
 func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
-		series := func() int { return testutil.CollectAndCount(w.metrics.restarts.vec) / len(AllTriggers) }
+		series := func() int { return testutil.CollectAndCount(w.metrics.restarts.vec) / len(policy.AllTriggers) }
 		if got := series(); got != 1 {
 			t.Errorf("%d names in defib_restarts_total, want web", got)
 		}
@@ -87,7 +89,7 @@ func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 
 func TestCountersExistForTheTriggersThatAreOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(triggers(TriggerExited)), up("a1", "web"), ended("", named("b2", "batch-1"), state(engine.Running), labelled(LabelTriggers, "alert,unhealthy")))
+		w := newWorld(t, usual(triggers(policy.TriggerExited)), up("a1", "web"), ended("", named("b2", "batch-1"), state(engine.Running), labelled(policy.LabelTriggers, "alert,unhealthy")))
 		if got := testutil.CollectAndCount(w.metrics.failures.vec); got != 3 {
 			t.Errorf("%d counters, want one for web and two for batch-1", got)
 		}
@@ -95,10 +97,10 @@ func TestCountersExistForTheTriggersThatAreOn(t *testing.T) {
 }
 
 func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
-	for name, policy := range map[string]Policy{"in earnest": usual(), "dry run": usual(func(p *Policy) { p.DryRun = true })} {
+	for name, pol := range map[string]policy.Policy{"in earnest": usual(), "dry run": usual(func(p *policy.Policy) { p.DryRun = true })} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, policy, up("a1", "web"))
+				w := newWorld(t, pol, up("a1", "web"))
 				text := func() string {
 					got, err := testutil.CollectAndFormat(Counts{w.Restarter}, expfmt.TypeTextPlain,
 						"defib_restarts_total", "defib_restart_failures_total", "defib_dry_run_actions_total")
@@ -152,14 +154,14 @@ func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
 		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
 		pass(time.Hour)
 
-		if count, sum := w.recoveries(t, TriggerExited); count != 1 || sum != 4 {
+		if count, sum := w.recoveries(t, policy.TriggerExited); count != 1 || sum != 4 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 4 s", count, sum)
 		}
 	})
 }
 
 // recoveries returns what defib_recovery_seconds says of a trigger.
-func (w *world) recoveries(t *testing.T, trigger Trigger) (count uint64, sum float64) {
+func (w *world) recoveries(t *testing.T, trigger policy.Trigger) (count uint64, sum float64) {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(w.metrics.recovery)
@@ -181,7 +183,7 @@ func TestRecoveryIsNotMeasuredFromBeforeDefibStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, usual(), ended(engine.CauseSelf, func(c *engine.Container) { c.ExitSeenAt = time.Now().Add(-20 * 24 * time.Hour) }))
 		pass(time.Second)
-		if count, sum := w.recoveries(t, TriggerExited); count != 1 || sum != 0 {
+		if count, sum := w.recoveries(t, policy.TriggerExited); count != 1 || sum != 0 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 0 s", count, sum)
 		}
 	})
@@ -191,7 +193,7 @@ func TestAStopEndsTheWaitForARecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := up("a1", "web")
 		c.HealthCheck, c.Health = true, engine.Healthy
-		w := newWorld(t, usual(mode(UnlessStopped)), c)
+		w := newWorld(t, usual(mode(policy.UnlessStopped)), c)
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			w.runs(c.ID)
 			w.edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
@@ -206,7 +208,7 @@ func TestAStopEndsTheWaitForARecovery(t *testing.T) {
 		w.runs("a1") // its owner
 		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
 		pass(time.Second)
-		if count, sum := w.recoveries(t, TriggerExited); count != 0 {
+		if count, sum := w.recoveries(t, policy.TriggerExited); count != 0 {
 			t.Errorf("%d recoveries, %v s in all; want none", count, sum)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
@@ -15,7 +17,7 @@ func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
 		ended(engine.CauseSelf),
 		running(named("b1", "batch-up")),
 		running(named("b2", "batch-sick"), sickFor(time.Minute)),
-		ended(engine.CauseStopped, named("c1", "batch-stopped"), labelled(LabelPolicy, "sometimes")),
+		ended(engine.CauseStopped, named("c1", "batch-stopped"), labelled(policy.LabelPolicy, "sometimes")),
 		ended(engine.CauseSelf, named("d1", "other")),
 	}}
 	var got []string

@@ -70,17 +70,3 @@ var Reasons = map[Reason]string{
 	Refused:          "the engine, or a proxy before it, refuses to start or restart containers",
 	BadLabel:         "its label defib.enable, defib.policy or defib.triggers is not understood: correct it, and create the container anew",
 }
-
-// Trigger says what asked for an action: a value of a metric's label.
-type Trigger string
-
-// The triggers.
-const (
-	TriggerExited     Trigger = "exited"     // a container died, or its first start failed
-	TriggerUnhealthy  Trigger = "unhealthy"  // its health check says so
-	TriggerAlert      Trigger = "alert"      // an alert asks for it
-	TriggerDependency Trigger = "dependency" // it lost what it shares with another, or died with it
-)
-
-// AllTriggers lists every trigger.
-var AllTriggers = []Trigger{TriggerExited, TriggerUnhealthy, TriggerAlert, TriggerDependency}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // Report is what Defib saw and decided last, and what it did of late, for people
@@ -13,14 +15,14 @@ type Report struct {
 	Began    time.Time // when Defib began to watch, on our clock
 	Snapshot *engine.Snapshot
 
-	Whitelist  []Pattern      // as the user wrote it
-	Matches    map[string]int // containers by entry of the whitelist
-	HoldFile   string         // as the user wrote it
-	Holds      Holds          // that had not ended
-	HoldAll    bool           // everything is on hold, since the file has never been understood
-	HoldFault  string         // what is wrong with the file; "": nothing
-	Reset      time.Duration  // how long a container must stay up and well for its streak to end
-	Unhealthy  time.Duration  // how long it must be unhealthy to be restarted for that
+	Whitelist  []policy.Pattern // as the user wrote it
+	Matches    map[string]int   // containers by entry of the whitelist
+	HoldFile   string           // as the user wrote it
+	Holds      policy.Holds     // that had not ended
+	HoldAll    bool             // everything is on hold, since the file has never been understood
+	HoldFault  string           // what is wrong with the file; "": nothing
+	Reset      time.Duration    // how long a container must stay up and well for its streak to end
+	Unhealthy  time.Duration    // how long it must be unhealthy to be restarted for that
 	DryRun     bool
 	Containers []ContainerStatus // one per name, in the order of Snapshot.Named
 
@@ -31,12 +33,12 @@ type Report struct {
 // ContainerStatus is what is to be said of one container.
 type ContainerStatus struct {
 	Container   *engine.Container
-	Rule        Rule
-	Veto        Reason    // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
-	Reason      Reason    // "" unless whitelisted, and held or acted upon
-	Trigger     Trigger   // that asks for it; "" if Reason is
-	Until       time.Time // when it is looked at again, on our clock; zero: not held for a time
-	Streak      int       // starts and restarts since then, ours and the engine's
+	Rule        policy.Rule
+	Veto        Reason         // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
+	Reason      Reason         // "" unless whitelisted, and held or acted upon
+	Trigger     policy.Trigger // that asks for it; "" if Reason is
+	Until       time.Time      // when it is looked at again, on our clock; zero: not held for a time
+	Streak      int            // starts and restarts since then, ours and the engine's
 	GaveUp      bool
 	Predecessor *engine.Container // that had the name before this one was created; nil: none that Defib saw
 }
@@ -52,7 +54,7 @@ func (r *Restarter) Report() Report {
 func (r *Restarter) publish(now time.Time, p *engine.Snapshot, held judged) {
 	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.began, Snapshot: p,
-		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.after(now),
+		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.Current(now),
 		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault,
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
 		Containers: make([]ContainerStatus, 0, len(p.Containers)),

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // standing is what the newest report says of a name.
@@ -26,7 +28,7 @@ func (w *world) standing(name string) ContainerStatus {
 
 func TestTheReportIsOfOneMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.Whitelist = patterns("web,missing") }), up("a1", "web"), up("b2", "other"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.Whitelist = patterns("web,missing") }), up("a1", "web"), up("b2", "other"))
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		before := w.Report()
 		w.dies("a1")
@@ -39,7 +41,7 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 			t.Errorf("round %d: the snapshot and what is said of it are of different moments: %+v", now.Round, s)
 		}
 		want := ContainerStatus{
-			Container: s.Container, Rule: w.policy.For(s.Container), Reason: BackOff, Trigger: TriggerExited,
+			Container: s.Container, Rule: w.policy.For(s.Container), Reason: BackOff, Trigger: policy.TriggerExited,
 			Until: w.began.Add(time.Second), Streak: 1,
 		}
 		if d := cmp.Diff(want, s, cmp.AllowUnexported(engine.Container{})); d != "" {
@@ -94,8 +96,8 @@ func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 		asker := AlertSource{Alert: "Sick", Peer: "127.0.0.1"}
 		report := w.Report()
 		wantActions := []Action{
-			{Began: began, Container: "web", ID: "a1", Trigger: TriggerAlert, Sources: []AlertSource{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: Restarted},
-			{Began: began.Add(3 * time.Second), Container: "batch-1", ID: "b2", Trigger: TriggerExited, Attempt: 1, Outcome: Failed, Err: "port taken"},
+			{Began: began, Container: "web", ID: "a1", Trigger: policy.TriggerAlert, Sources: []AlertSource{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: Restarted},
+			{Began: began.Add(3 * time.Second), Container: "batch-1", ID: "b2", Trigger: policy.TriggerExited, Attempt: 1, Outcome: Failed, Err: "port taken"},
 		}
 		if d := cmp.Diff(wantActions, report.Actions); d != "" {
 			t.Error(d)

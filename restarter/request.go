@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // Outcome is what became of an alert: a Reason, or one of these. The list is
@@ -185,7 +187,7 @@ func (r *Restarter) precheck(now time.Time, p *engine.Snapshot) map[string]time.
 			continue
 		default:
 		}
-		c, rule := p.Get(q.container), Rule{}
+		c, rule := p.Get(q.container), policy.Rule{}
 		if c != nil {
 			rule = r.history.rule(r.policy, c)
 		}

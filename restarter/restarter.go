@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"defib/engine"
+
+	"defib/restarter/hold"
+	"defib/restarter/policy"
 )
 
 // shutdownGrace is how long starts under way may take after SIGTERM: docker stop
@@ -36,7 +39,7 @@ type Engine interface {
 // Restarter watches the snapshot of an engine and starts what the policy says.
 type Restarter struct {
 	engine  Engine
-	policy  Policy
+	policy  policy.Policy
 	logger  *slog.Logger
 	metrics *metrics
 
@@ -56,7 +59,7 @@ type Restarter struct {
 	names   names
 	warned  map[string]bool // compose projects of which warnOfDirectories has warned
 
-	holdFile  *holdReader
+	holdFile  *hold.Reader
 	holdFault string // what was last said about the hold file
 }
 
@@ -70,13 +73,13 @@ type result struct {
 }
 
 // New returns a Restarter that does nothing until Run.
-func New(e Engine, p Policy, logger *slog.Logger) *Restarter {
+func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	p.HoldAll = p.HoldFile != "" // until it has been read
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		requests: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
 		history: history{records: map[string]*record{}}, firings: firings{}, names: names{}, warned: map[string]bool{},
-		holdFile: newHoldReader(p.HoldFile),
+		holdFile: hold.NewReader(hold.FileReader(p.HoldFile)),
 	}
 	r.status.Store(&Report{})
 	return r
@@ -204,11 +207,11 @@ func (r *Restarter) dropRecords(p *engine.Snapshot) {
 
 // warnOfLabels warns of labels that are not understood.
 func (r *Restarter) warnOfLabels(c *engine.Container) {
-	l := readLabels(c)
-	for _, what := range l.bad {
+	l := policy.ReadLabels(c)
+	for _, what := range l.Bad {
 		r.logger.Warn("label not understood: the container is left alone", "container", c.Name, "id", c.ID, "err", what)
 	}
-	for _, what := range l.unknown {
+	for _, what := range l.Unknown {
 		r.logger.Warn("label not understood", "container", c.Name, "id", c.ID, "err", what)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // roll has replicas that alerts ask for as parts of their service restarted one after
@@ -15,7 +17,7 @@ func (p *plan) roll(snapshot *engine.Snapshot, past history) {
 	waiting := map[string][]*verdict{}
 	for i := range p.verdicts {
 		v := &p.verdicts[i]
-		if _, is := past.replicas[v.container.ID]; is && v.act && v.restarts() && v.trigger == TriggerAlert {
+		if _, is := past.replicas[v.container.ID]; is && v.act && v.restarts() && v.trigger == policy.TriggerAlert {
 			key := service(v.container)
 			waiting[key] = append(waiting[key], v)
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // replica is a container that runs, of the compose service shop/db, which is
@@ -233,7 +235,7 @@ func TestReplicasThatMayNotBeRestartedDoNotHoldTheOthers(t *testing.T) {
 		w.wantStarts("0s db-2", "3s db-4")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		_, h := webhookHarness(t, usual(func(p *Policy) { p.Whitelist = patterns("web") }), replica("a1", "db-1"), replica("b2", "db-2"))
+		_, h := webhookHarness(t, usual(func(p *policy.Policy) { p.Whitelist = patterns("web") }), replica("a1", "db-1"), replica("b2", "db-2"))
 		c := post(t, h, firing("container", "shop/db"))
 		c.want(200, NotWhitelisted)
 	})
@@ -242,7 +244,7 @@ func TestReplicasThatMayNotBeRestartedDoNotHoldTheOthers(t *testing.T) {
 func TestHealStartOfAServiceStartsAllThatAreDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := func(c *engine.Container) {
-			*c = *ended(engine.CauseSelf, named(c.ID, c.Name), in("shop", "db"), labelled(LabelTriggers, "alert"))
+			*c = *ended(engine.CauseSelf, named(c.ID, c.Name), in("shop", "db"), labelled(policy.LabelTriggers, "alert"))
 		}
 		w, h := webhookHarness(t, usual(), replica("a1", "db-1", down), replica("b2", "db-2", down), replica("c3", "db-3"))
 		c := post(t, h, firing("container", "shop/db", "heal", "start"))
@@ -300,10 +302,10 @@ func TestOneReplicaAtATime(t *testing.T) {
 		want    string
 	}{
 		"nothing was done yet: by name":            {want: "db-1"},
-		"one is being acted upon":                  {records: [3]record{{}, {acting: true, healing: TriggerAlert}}, want: ""},
-		"one is not well yet: it may be again":     {records: [3]record{{}, {healing: TriggerAlert}}, want: "db-2"},
+		"one is being acted upon":                  {records: [3]record{{}, {acting: true, healing: policy.TriggerAlert}}, want: ""},
+		"one is not well yet: it may be again":     {records: [3]record{{}, {healing: policy.TriggerAlert}}, want: "db-2"},
 		"one could not be restarted":               {records: [3]record{{}, {}, {failed: true}}, want: "db-3"},
-		"two are not well: no deadlock":            {records: [3]record{{}, {failed: true}, {healing: TriggerExited}}, want: "db-2"},
+		"two are not well: no deadlock":            {records: [3]record{{}, {failed: true}, {healing: policy.TriggerExited}}, want: "db-2"},
 		"one is not well, and is given up":         {records: [3]record{{}, {failed: true, restarts: 5}}, want: ""},
 		"some were restarted for it":               {acted: [3]time.Time{long, {}, long}, want: "db-2"},
 		"all were restarted for it":                {acted: [3]time.Time{long, long.Add(time.Second), long.Add(-time.Second)}, want: "db-3"},

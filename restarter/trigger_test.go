@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // sickens makes a container that runs unhealthy.
@@ -41,7 +43,7 @@ func TestAnUnhealthyContainerIsRestartedAndTheLogSaysWhy(t *testing.T) {
 		if !strings.Contains(w.log.String(), `health_output="connection refused"`) {
 			t.Errorf("the log does not say what the health check said:\n%s", &w.log)
 		}
-		if count, sum := w.recoveries(t, TriggerUnhealthy); count != 1 || sum != 3 {
+		if count, sum := w.recoveries(t, policy.TriggerUnhealthy); count != 1 || sum != 3 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 3 s", count, sum)
 		}
 		if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "unhealthy")); got != 1 {
@@ -52,7 +54,7 @@ func TestAnUnhealthyContainerIsRestartedAndTheLogSaysWhy(t *testing.T) {
 
 func TestASicknessMustLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.UnhealthyFor = time.Minute }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), up("a1", "web"))
 		w.sickens("a1")
 		pass(50 * time.Second)
 		w.recovers("a1")
@@ -67,7 +69,7 @@ func TestASicknessMustLast(t *testing.T) {
 // done must not be lost.
 func TestASicknessDuringTheBackoffIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
 		w.dies("a1")
 		pass(time.Second)
 		w.sickens("a1")
@@ -79,7 +81,7 @@ func TestASicknessDuringTheBackoffIsNotForgotten(t *testing.T) {
 
 func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
 		for range 10 {
 			w.sickens("a1")
 			pass(10 * time.Minute)
@@ -99,7 +101,9 @@ func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 // An engine that cannot kill a container leaves it running, and sick. That does not
 // count while the waits still grow: here, before the fourth attempt.
 func TestLaw2RestartsThatFailComeToAnEnd(t *testing.T) {
-	growing := func(p *Policy) { p.MaxAttempts, p.Backoff.Initial, p.Backoff.Max = 3, time.Minute, 8*time.Minute }
+	growing := func(p *policy.Policy) {
+		p.MaxAttempts, p.Backoff.Initial, p.Backoff.Max = 3, time.Minute, 8*time.Minute
+	}
 	for fault, want := range map[error]int{
 		errors.New("cannot kill container: did not receive an exit event"): 3 + 3,
 		engine.ErrNoAnswer: 3,
@@ -133,7 +137,7 @@ func TestAFaultThatPassesIsNoReasonToGiveUp(t *testing.T) {
 // What came of a restart may be told before the news of the same.
 func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			fresh := *c
 			fresh.Started, fresh.StartSeenAt, fresh.Health, fresh.UnhealthySince = time.Now(), time.Now(), engine.Starting, time.Time{}
@@ -214,7 +218,7 @@ func TestAChildOnAClockThatWasSetBackIsRestartedOnceAtMost(t *testing.T) {
 
 func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.DryRun = true }), up("a1", "web"))
 		for range 2 {
 			w.sickens("a1")
 			pass(time.Minute)
@@ -232,7 +236,7 @@ func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 // An alert fires on several days, and is repeated beside a sickness that lasts.
 func TestDryRunCountsEachFiringOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.DryRun = true }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.DryRun = true }), up("a1", "web"))
 		w.sickens("a1")
 		first := firing("container", "web")
 		for range 3 {
@@ -245,7 +249,7 @@ func TestDryRunCountsEachFiringOnce(t *testing.T) {
 			}
 			pass(24 * time.Hour)
 		}
-		for trigger, want := range map[Trigger]float64{TriggerAlert: 3, TriggerUnhealthy: 1} {
+		for trigger, want := range map[policy.Trigger]float64{policy.TriggerAlert: 3, policy.TriggerUnhealthy: 1} {
 			if got := testutil.ToFloat64(w.metrics.dryRuns.vec.WithLabelValues("web", string(trigger))); got != want {
 				t.Errorf("counts %v of the trigger %s, want %v", got, trigger, want)
 			}
@@ -281,7 +285,7 @@ func TestRefusedRestartsAreNoReasonToGiveUpNorToCountStarts(t *testing.T) {
 
 func TestRefusedRestartsAreDoneOnceTheyAreAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
 		w.sickens("a1")
 		pass(time.Hour)
@@ -302,7 +306,7 @@ func TestARestartThatFailsIsNoRecovery(t *testing.T) {
 		w.recovers("a1")
 		w.runs("a1")
 		pass(time.Minute)
-		if count, _ := w.recoveries(t, TriggerUnhealthy); count != 0 {
+		if count, _ := w.recoveries(t, policy.TriggerUnhealthy); count != 0 {
 			t.Errorf("%d recoveries, want none", count)
 		}
 	})
@@ -310,7 +314,7 @@ func TestARestartThatFailsIsNoRecovery(t *testing.T) {
 
 func TestSomebodyWhoStartsWhatDefibCouldNotEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
 		w.sickens("a1")
 		pass(10 * time.Minute)
 		w.sickens("a1")
@@ -327,7 +331,7 @@ func TestSomebodyWhoStartsWhatDefibCouldNotEndsTheGivingUp(t *testing.T) {
 // A start that is answered late is no restart of what runs, nor somebody else's.
 func TestLateStartsAreNoRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			go func() { time.Sleep(10 * time.Second); w.runs(c.ID) }()
 			return engine.ErrNoAnswer
@@ -348,7 +352,7 @@ func TestLateStartsAreNoRestarts(t *testing.T) {
 
 func TestLaw2AStartByTheEnginesPolicyDoesNotEndTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
 		w.sickens("a1")
 		pass(5 * time.Minute)
 		w.edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = 1, time.Now() })

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+
+	"defib/restarter/policy"
 )
 
 // firing writes an alert as Alertmanager does; kv are its labels.
@@ -78,7 +80,7 @@ func (c *call) want(status int, outcomes ...Outcome) {
 
 // webhookHarness runs a Restarter over these containers, which came up an hour ago, and
 // its webhook. A restart takes three seconds.
-func webhookHarness(t *testing.T, p Policy, cs ...*engine.Container) (*world, *Webhook) {
+func webhookHarness(t *testing.T, p policy.Policy, cs ...*engine.Container) (*world, *Webhook) {
 	for _, c := range cs {
 		if c.Up() {
 			c.StartSeenAt, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
@@ -112,7 +114,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w, h := webhookHarness(t, usual(), up("a1", "web"), up("b2", "other"),
-			ended(engine.CauseStopped, named("c3", "batch-stopped"), labelled(LabelPolicy, "unless-stopped")),
+			ended(engine.CauseStopped, named("c3", "batch-stopped"), labelled(policy.LabelPolicy, "unless-stopped")),
 			ended("", named("d4", "batch-paused"), state(engine.Paused)),
 			up(strings.Repeat("e5", 32), "batch-young"))
 		w.edit(strings.Repeat("e5", 32), func(c *engine.Container) { c.StartSeenAt = time.Now().Add(-30 * time.Second) })
@@ -206,7 +208,7 @@ func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
 
 func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		first := post(t, h, firing("container", "web"))
@@ -223,7 +225,7 @@ func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 
 func TestARefusedRestartIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
 		a := firing("container", "web")
 		post(t, h, a).want(200, Outcome(Refused))
@@ -234,7 +236,7 @@ func TestARefusedRestartIsNotRetried(t *testing.T) {
 
 func TestAFailedRestartIsRetriedThenHeldByTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.Backoff.Initial = time.Minute }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		a := firing("container", "web")
 		c := post(t, h, a)
@@ -249,7 +251,7 @@ func TestAFailedRestartIsRetriedThenHeldByTheBackoff(t *testing.T) {
 
 func TestARestartByAnybodyIsNotTakenForAStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(mode(UnlessStopped)), up("a1", "web"))
+		w, h := webhookHarness(t, usual(mode(policy.UnlessStopped)), up("a1", "web"))
 		w.edit("a1", func(c *engine.Container) {
 			c.State, c.ExitCause, c.ExitSeenAt, c.StartSeenAt = engine.Exited, engine.CauseStopped, time.Now(), time.Time{}
 		})
@@ -285,7 +287,7 @@ func TestAShortBackoffIsWaitedFor(t *testing.T) {
 
 func TestRestartsThatDoNotHelpAreGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.MaxAttempts = 3 }), up("a1", "web"))
 		a := firing("container", "web")
 		for range 3 {
 			post(t, h, a).want(200, Restarted)
@@ -318,7 +320,7 @@ func TestAContainerThatLooksWellIsGivenUpAsLongAsTheAlertFires(t *testing.T) {
 
 func TestRestartsThatTheEngineRefusedAreNoReasonToGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(context.Context, *engine.Container) error { return errors.New("internal error") })
 		a := firing("container", "web")
 		for range 6 {
@@ -332,7 +334,7 @@ func TestRestartsThatTheEngineRefusedAreNoReasonToGiveUp(t *testing.T) {
 
 func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), up("a1", "web"))
 		w.onStart(func(_ context.Context, c *engine.Container) error {
 			go func() { time.Sleep(10 * time.Second); w.runs(c.ID) }()
 			return engine.ErrNoAnswer
@@ -357,7 +359,7 @@ func TestARestartThatTheEngineCompletesLateIsStillOurs(t *testing.T) {
 
 func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(), ended(engine.CauseStopped, labelled(LabelTriggers, "alert")))
+		w, h := webhookHarness(t, usual(), ended(engine.CauseStopped, labelled(policy.LabelTriggers, "alert")))
 		pass(time.Hour)
 		post(t, h, firing("container", "web", "heal", "start")).want(200, Outcome(Stopped))
 		w.wantStarts()
@@ -400,7 +402,7 @@ func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
 
 func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.MaxAttempts = 1 }), up("a1", "web"))
 		a := firing("container", "web")
 		post(t, h, a).want(200, Restarted)
 		pass(6 * time.Minute)
@@ -441,7 +443,7 @@ func TestLaw2OneBadAlertCannotRestartAHost(t *testing.T) {
 
 func TestAnAlertStartsWhatIsDownWithTheExitedTriggerOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(), ended(engine.CauseSelf, labelled(LabelTriggers, "alert")), ended(engine.CauseSelf, named("b2", "batch-1"), labelled(LabelTriggers, "")))
+		w, h := webhookHarness(t, usual(), ended(engine.CauseSelf, labelled(policy.LabelTriggers, "alert")), ended(engine.CauseSelf, named("b2", "batch-1"), labelled(policy.LabelTriggers, "")))
 		pass(time.Minute)
 		w.wantStarts()
 		post(t, h, firing("container", "web", "heal", "start"), firing("container", "batch-1")).want(200, Started, Outcome(TriggerDisabled))
@@ -461,7 +463,7 @@ func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, h := webhookHarness(t, usual(func(p *Policy) { p.MinUptime, p.Backoff.Initial = 0, 5*time.Second }), up("a1", "web"))
+				w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.MinUptime, p.Backoff.Initial = 0, 5*time.Second }), up("a1", "web"))
 				post(t, h, firing("container", "web", "n", "1")).want(200, Restarted)
 				pass(time.Second)
 				again := firing("container", "web", "n", "2")
@@ -509,7 +511,7 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 
 func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(func(p *Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.Concurrency = 1 }), up("a1", "web"), up("b2", "batch-1"))
 		w.onStart(func(ctx context.Context, _ *engine.Container) error { <-ctx.Done(); return ctx.Err() })
 		first := post(t, h, firing("container", "web"))
 		synctest.Wait()
@@ -527,7 +529,7 @@ func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 
 func TestWhatAnAlertWasDeclinedForIsNotHeldForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(triggers(TriggerExited)), up("a1", "web"))
+		w, h := webhookHarness(t, usual(triggers(policy.TriggerExited)), up("a1", "web"))
 		post(t, h, firing("container", "web")).want(200, Outcome(TriggerDisabled))
 		w.wantHeld("web", TriggerDisabled)
 		pass(2 * time.Second)

@@ -5,6 +5,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // nextAction says what will happen now to one that is not fine, or why nothing will; nil
@@ -109,9 +111,9 @@ func (p view) held() Sentence {
 }
 
 // off says that a trigger may not have it acted upon.
-func (p view) off(t restarter.Trigger) Sentence {
+func (p view) off(t policy.Trigger) Sentence {
 	s := say("Defib leaves it alone: ", string(t), " is not among its triggers (--restart.triggers, or its label defib.triggers)")
-	if p.Rule.Heals(restarter.TriggerAlert) {
+	if p.Rule.Heals(policy.TriggerAlert) {
 		s = append(s, say(", unless an alert asks for it")...)
 	}
 	return append(s, say(".")...)
@@ -146,8 +148,8 @@ func (p view) unasked() Sentence {
 		return say("Defib has given up: ", restarter.Reasons[restarter.GaveUp], ".")
 	case !p.dueForHealth().IsZero():
 		return say("Defib restarts it ", in(p.now, p.dueForHealth()), ", unless it is well again by then.")
-	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(restarter.TriggerUnhealthy):
-		return p.off(restarter.TriggerUnhealthy)
+	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(policy.TriggerUnhealthy):
+		return p.off(policy.TriggerUnhealthy)
 	case !c.Well():
 		return say("Defib is looking at it.")
 	}

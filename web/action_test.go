@@ -6,9 +6,11 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
-func triggers(ts ...restarter.Trigger) func(s *restarter.ContainerStatus) {
+func triggers(ts ...policy.Trigger) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Rule.Triggers = ts }
 }
 
@@ -22,11 +24,11 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		p    view
 		next string
 	}{
-		"unhealthy for a moment, its trigger is off": {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(restarter.TriggerExited))}, off("unhealthy") + "."},
-		"the same, but an alert may ask":             {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(restarter.TriggerAlert))}, off("unhealthy") + ", unless an alert asks for it."},
-		"down, only alerts ask":                      {view{ContainerStatus: died("web", minAgo, 1, triggers(restarter.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
+		"unhealthy for a moment, its trigger is off": {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(policy.TriggerExited))}, off("unhealthy") + "."},
+		"the same, but an alert may ask":             {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(policy.TriggerAlert))}, off("unhealthy") + ", unless an alert asks for it."},
+		"down, only alerts ask":                      {view{ContainerStatus: died("web", minAgo, 1, triggers(policy.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
 		"down, nothing asks":                         {view{ContainerStatus: died("web", minAgo, 1, triggers(), held(restarter.TriggerDisabled, 0))}, off("exited") + "."},
-		"an alert asks, and may not":                 {view{ContainerStatus: but(runs("web", hour), triggers(restarter.TriggerExited), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerAlert))}, off("alert") + "."},
+		"an alert asks, and may not":                 {view{ContainerStatus: but(runs("web", hour), triggers(policy.TriggerExited), held(restarter.TriggerDisabled, 0), asked(policy.TriggerAlert))}, off("alert") + "."},
 		"Defib itself is restarting it":              {view{ContainerStatus: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is at it now."},
 		"nobody saw it end, long ago":                {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
 		"nobody saw it end, its policy left it down": {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},

@@ -42,7 +42,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("ETag", `"`+build+`"`)
 	h.Set("Cache-Control", "no-cache")

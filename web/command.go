@@ -8,6 +8,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // before is how long before a container ended or fell ill the logs begin that are to
@@ -123,7 +125,7 @@ func (p view) release() []string {
 }
 
 // hold is that of the container which ends last; nil if there is none.
-func (p view) hold() *restarter.Hold {
+func (p view) hold() *policy.Hold {
 	until := p.holds.Until(p.Container)
 	for i, h := range p.holds {
 		if h.Until.Equal(until) && h.Matches(p.Container) {

@@ -12,6 +12,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // sickLogs shows what the sample container named web wrote before it fell ill.
@@ -152,7 +154,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 		p := view{now: night, holdFile: row.file}
 		for _, e := range patterns(row.entries) {
 			until = until.Add(hour)
-			p.holds = append(p.holds, restarter.Hold{Pattern: e, Until: until})
+			p.holds = append(p.holds, policy.Hold{Pattern: e, Until: until})
 		}
 		s.Reason, s.Until = restarter.OnHold, p.holds.Until(s.Container)
 		p.ContainerStatus = s

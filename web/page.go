@@ -14,9 +14,9 @@ import (
 	"defib/restarter"
 )
 
-// policy allows the page nothing but its own script, style and icon, and to ask
+// contentPolicy allows the page nothing but its own script, style and icon, and to ask
 // Defib. Whatever a container's name or label may try, the browser will not do.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // page serves the page and its data.
@@ -76,7 +76,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) {
 	now, report, away := p.look(r)
 	revision := etag(now, report, away)
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // a page from a cache would show what was as what is

@@ -14,6 +14,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // night is when the tests are: no test may depend on how long it takes.
@@ -97,8 +99,8 @@ func newHost(standings ...restarter.ContainerStatus) *host {
 	}}
 }
 
-func patterns(s string) []restarter.Pattern {
-	ps, err := restarter.ParsePatterns([]string{s})
+func patterns(s string) []policy.Pattern {
+	ps, err := policy.ParsePatterns([]string{s})
 	if err != nil {
 		panic(err)
 	}
@@ -109,7 +111,7 @@ func patterns(s string) []restarter.Pattern {
 func runs(name string, d time.Duration) restarter.ContainerStatus {
 	began := night.Add(-d)
 	return restarter.ContainerStatus{
-		Rule: restarter.Rule{Whitelisted: true, Mode: restarter.Always, Triggers: restarter.AllTriggers},
+		Rule: policy.Rule{Whitelisted: true, Mode: policy.Always, Triggers: policy.AllTriggers},
 		Container: &engine.Container{
 			ID: fmt.Sprintf("%x", sha256.Sum256([]byte(name))), Name: name, Image: "registry.example/" + name + ":1.4", Inspected: true, State: engine.Running,
 			Created: began, Started: began, StartSeenAt: began, RestartPolicy: "no",
@@ -132,7 +134,7 @@ func died(name string, ago time.Duration, code int, edits ...func(s *restarter.C
 // held says why it is left alone, and for how much longer.
 func held(reason restarter.Reason, d time.Duration) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) {
-		s.Reason, s.Trigger = reason, restarter.TriggerExited
+		s.Reason, s.Trigger = reason, policy.TriggerExited
 		if d > 0 {
 			s.Until = night.Add(d)
 		}
@@ -184,12 +186,12 @@ func ill() *host {
 	h := newHost(standings...)
 	h.report.Whitelist, h.report.Matches = patterns("*,payments"), map[string]int{"*": len(standings)}
 	h.report.HoldFile = "/var/lib/defib/holds"
-	h.report.Holds = restarter.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
+	h.report.Holds = policy.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
 	h.report.Actions = []restarter.Action{
-		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: restarter.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: restarter.Started},
-		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: restarter.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: restarter.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
-		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: restarter.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: restarter.Failed, Err: "cannot join network of a non running container: 5b1d"},
-		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: restarter.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: restarter.Started},
+		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: restarter.Started},
+		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: restarter.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
+		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: policy.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: restarter.Failed, Err: "cannot join network of a non running container: 5b1d"},
+		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: policy.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: restarter.Started},
 	}
 	h.report.Alerts = []restarter.AlertRecord{
 		{AlertSource: restarter.AlertSource{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: restarter.Restarted, Message: restarter.Outcomes[restarter.Restarted]},

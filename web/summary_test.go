@@ -8,6 +8,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // told is what the page says of a standing: kind, story and what is next.
@@ -47,7 +49,7 @@ func streak(n int) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Streak = n }
 }
 
-func asked(trigger restarter.Trigger) func(s *restarter.ContainerStatus) {
+func asked(trigger policy.Trigger) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Trigger = trigger }
 }
 
@@ -86,7 +88,7 @@ func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
 		t.Errorf("commands %q", got)
 	}
-	p.ContainerStatus = but(runs("web", hour), held(restarter.OnHold, 0), asked(restarter.TriggerAlert))
+	p.ContainerStatus = but(runs("web", hour), held(restarter.OnHold, 0), asked(policy.TriggerAlert))
 	if k, _, _ := toldOf(p); k != Fine {
 		t.Errorf("one that runs well is %s, want %s", k, Fine)
 	}
@@ -167,7 +169,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			died("web", minAgo, 1, held(restarter.OnHold, 2*hour+halfMin)), OnHold,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it sooner: defib release, in the container of Defib if it has one.",
 		},
-		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerAlert)), Fine, "", ""},
+		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(restarter.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {
 			died("web", minAgo, 1, held(restarter.Refused, halfMin)), Need,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", "Defib tries again in 30 s: the engine, or a proxy before it, refuses to start or restart containers.",
@@ -243,11 +245,11 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 
 		"an alert asks for it": {
-			but(runs("web", minAgo), held(restarter.TooYoung, halfMin), asked(restarter.TriggerAlert)), Healing,
+			but(runs("web", minAgo), held(restarter.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
 			"It runs, came up 1 min ago, and an alert asks for it.", leaves + restarter.Reasons[restarter.TooYoung] + ", until it is looked at again in 30 s.",
 		},
 		"it is being restarted": {
-			but(runs("web", minAgo), held(restarter.InProgress, 0), asked(restarter.TriggerAlert)), Healing,
+			but(runs("web", minAgo), held(restarter.InProgress, 0), asked(policy.TriggerAlert)), Healing,
 			"It came up 1 min ago and is being restarted.", "Defib is at it now.",
 		},
 		"somebody else is stopping it": {
@@ -259,15 +261,15 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is well again by then.",
 		},
 		"it is unhealthy, and its trigger is off": {
-			but(runs("web", hour), unhealthy, held(restarter.TriggerDisabled, 0), asked(restarter.TriggerUnhealthy)), Need,
+			but(runs("web", hour), unhealthy, held(restarter.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
 		},
 		"it is unhealthy and not whitelisted": {
-			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.Rule = restarter.Rule{} }), Need,
+			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.Rule = policy.Rule{} }), Need,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
 		},
 		"restarts do not help": {
-			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), asked(restarter.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
+			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + restarter.Reasons[restarter.GaveUp] + ".",
 		},
 		"restarts did not help, and it runs for now": {
@@ -299,7 +301,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 	}
 }
 
-func bare(s *restarter.ContainerStatus) { s.Rule = restarter.Rule{} }
+func bare(s *restarter.ContainerStatus) { s.Rule = policy.Rule{} }
 
 func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 	const story = "It runs without a network: the container whose network it shares is down or gone, or was started after it."
@@ -309,8 +311,8 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 		next string
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
-		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(restarter.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
-		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(restarter.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or has just been started and is not healthy yet."},
+		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
+		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or has just been started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
 		if k != row.kind || got != story || next != row.next {
@@ -326,7 +328,7 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 		engine.IPC:     "It runs without the IPC that it shares: the container whose IPC it shares is down or gone, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
 		engine.PID:     "It runs without the processes that it shares: the container whose processes it shares is down or gone, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
 	} {
-		s := but(runs("web", hour), held(restarter.ParentGone, 0), asked(restarter.TriggerDependency))
+		s := but(runs("web", hour), held(restarter.ParentGone, 0), asked(policy.TriggerDependency))
 		s.Container.Parents = []engine.Parent{{Namespace: shares, Container: "vpn"}}
 		c := newStatus(night, newHost(s).report, nil).Containers[0]
 		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {

@@ -6,6 +6,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // Kind says what a container means to the person who reads the page.
@@ -95,7 +97,7 @@ type view struct {
 	unhealthy time.Duration // --restart.unhealthy-for
 	tie       restarter.Tie // to the container whose namespace it shares
 	holdFile  string
-	holds     restarter.Holds
+	holds     policy.Holds
 	holdAll   bool // since the hold file cannot be read
 }
 
@@ -105,14 +107,14 @@ func (p view) orphaned() bool { return p.tie.Lost && p.tie.Reason != restarter.P
 
 // adrift reports whether it runs without what it shares with another.
 func (p view) adrift() bool {
-	return p.orphaned() || p.Trigger == restarter.TriggerDependency && p.Container.Up()
+	return p.orphaned() || p.Trigger == policy.TriggerDependency && p.Container.Up()
 }
 
 // dueForHealth is when it will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
 func (p view) dueForHealth() time.Time {
 	sick := p.Container.UnhealthySince
-	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Veto == "" && p.Rule.Heals(restarter.TriggerUnhealthy) && due.After(p.now) {
+	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Veto == "" && p.Rule.Heals(policy.TriggerUnhealthy) && due.After(p.now) {
 		return due
 	}
 	return time.Time{}
@@ -206,13 +208,13 @@ func (p view) engineReturns() bool {
 	if c.ExitCause != engine.CauseEngine || c.Error != "" || p.now.Sub(c.ExitSeenAt) > backWithin {
 		return false
 	}
-	return engineKeeps(c) || c.RestartPolicy == string(restarter.OnFailure) && !p.succeeded()
+	return engineKeeps(c) || c.RestartPolicy == string(policy.OnFailure) && !p.succeeded()
 }
 
 // engineKeeps reports whether its own restart policy brings it back whatever its
 // exit code.
 func engineKeeps(c *engine.Container) bool {
-	return c.RestartPolicy == string(restarter.Always) || c.RestartPolicy == string(restarter.UnlessStopped)
+	return c.RestartPolicy == string(policy.Always) || c.RestartPolicy == string(policy.UnlessStopped)
 }
 
 // ended is when it went down, on our clock; zero: it is up, or that is not known.

@@ -7,6 +7,8 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 func policed(name string) func(s *restarter.ContainerStatus) {
@@ -83,7 +85,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 
 // It runs, but without a network.
 func TestALostNetworkIsNotFineForBeingOnHold(t *testing.T) {
-	s := but(runs("web", hour), held(restarter.OnHold, hour), asked(restarter.TriggerDependency))
+	s := but(runs("web", hour), held(restarter.OnHold, hour), asked(policy.TriggerDependency))
 	k, story, next := told(s, true)
 	if k != OnHold || !strings.HasPrefix(story, "It runs without a network: ") || !strings.HasPrefix(next, "It is on hold ") {
 		t.Errorf("it is told as %s: %s %s", k, story, next)

@@ -16,6 +16,9 @@ import (
 	"defib/restarter"
 
 	"defib/engine/docker"
+
+	"defib/restarter/hold"
+	"defib/restarter/policy"
 )
 
 // The marks that begin a line of defib check.
@@ -79,7 +82,7 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 	s.line(works, "flags and environment")
 	reading, cancel := context.WithTimeout(ctx, holdTimeout)
 	defer cancel()
-	holds, err := restarter.ReadHolds(reading, f.policy.HoldFile)
+	holds, err := hold.Read(reading, f.policy.HoldFile)
 	switch {
 	case err != nil:
 		s.line(fails, "--restart.hold-file: "+err.Error())
@@ -211,7 +214,7 @@ func refuser(err error) string {
 // checkWhitelist tells what each entry matches.
 func (f *flags) checkWhitelist(s *report, snapshot *engine.Snapshot) {
 	if len(f.policy.Whitelist) == 0 {
-		s.line(other, "--restart.whitelist is empty: only containers with the label "+restarter.LabelEnable+"=true are healed")
+		s.line(other, "--restart.whitelist is empty: only containers with the label "+policy.LabelEnable+"=true are healed")
 	}
 	for _, entry := range f.policy.Whitelist {
 		s.entry(entry, snapshot)
@@ -232,7 +235,7 @@ func (f *flags) tryHolds(now time.Time, s *report, snapshot *engine.Snapshot) {
 }
 
 // entry tells what an entry of a list matches.
-func (s *report) entry(entry restarter.Pattern, snapshot *engine.Snapshot) {
+func (s *report) entry(entry policy.Pattern, snapshot *engine.Snapshot) {
 	var names []string
 	for _, c := range snapshot.Named() {
 		if entry.Matches(c) {
@@ -250,10 +253,10 @@ func (s *report) entry(entry restarter.Pattern, snapshot *engine.Snapshot) {
 }
 
 // wants says what asks for an action.
-var wants = map[restarter.Trigger]string{
-	restarter.TriggerExited:     "it is down",
-	restarter.TriggerUnhealthy:  "its health check fails",
-	restarter.TriggerDependency: "it has lost what it shares with another container",
+var wants = map[policy.Trigger]string{
+	policy.TriggerExited:     "it is down",
+	policy.TriggerUnhealthy:  "its health check fails",
+	policy.TriggerDependency: "it has lost what it shares with another container",
 }
 
 // container tells what would become of one.

@@ -14,7 +14,9 @@ import (
 	"defib/alerts"
 	"defib/engine"
 	"defib/engine/docker"
-	"defib/restarter"
+
+	"defib/restarter/hold"
+	"defib/restarter/policy"
 )
 
 // The commands.
@@ -49,7 +51,7 @@ func (f *flags) checkHold() error {
 		m.of("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
 	}
 	var err error
-	f.names, err = restarter.ParsePatterns(f.nameTexts)
+	f.names, err = policy.ParsePatterns(f.nameTexts)
 	if err == nil && len(f.nameTexts) > 0 && len(f.names) == 0 {
 		err = errors.New("it is empty: leave it out if you mean all")
 	}
@@ -85,11 +87,11 @@ const (
 // Closing works beside a line that is not understood, opening does not: the Defib
 // that reads the file would not open either.
 func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer) error {
-	var unheld []restarter.Pattern // though it was to be released
+	var unheld []policy.Pattern // though it was to be released
 	var broken error
 	writing, cancel := context.WithTimeout(ctx, holdTimeout)
 	defer cancel()
-	holds, err := restarter.ChangeHolds(writing, f.policy.HoldFile, func(holds restarter.Holds, fault error) (restarter.Holds, error) {
+	holds, err := hold.Change(writing, f.policy.HoldFile, func(holds policy.Holds, fault error) (policy.Holds, error) {
 		if f.command == commandHold {
 			broken = fault
 			return holds.With(now, now.Add(f.holdFor), f.names), nil
@@ -98,7 +100,7 @@ func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer
 			return nil, fmt.Errorf("nothing is released: %w. Correct or delete that line first: until then Defib releases nothing", fault)
 		}
 		for _, name := range f.names {
-			if len(holds.Without(now, []restarter.Pattern{name})) == holds.Active(now) {
+			if len(holds.Without(now, []policy.Pattern{name})) == holds.Active(now) {
 				unheld = append(unheld, name)
 			}
 		}
@@ -123,13 +125,13 @@ func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer
 	return nil
 }
 
-func tellHolds(holds restarter.Holds, stdout io.Writer) {
+func tellHolds(holds policy.Holds, stdout io.Writer) {
 	if len(holds) == 0 {
 		fmt.Fprintln(stdout, "Nothing is on hold.")
 	}
 	for _, h := range holds {
 		what := h.String()
-		if what == restarter.Everything {
+		if what == policy.Everything {
 			what += " (everything)"
 		}
 		fmt.Fprintf(stdout, "%s is on hold until %s.\n", what, h.Until.UTC().Format(time.RFC3339))
@@ -138,7 +140,7 @@ func tellHolds(holds restarter.Holds, stdout io.Writer) {
 
 // tellUnmatched says which of the names just put on hold match no container now. The
 // hold stands in any case: the container may be about to be created.
-func (f *flags) tellUnmatched(ctx context.Context, now time.Time, holds restarter.Holds, stdout io.Writer) {
+func (f *flags) tellUnmatched(ctx context.Context, now time.Time, holds policy.Holds, stdout io.Writer) {
 	if len(f.names) == 0 {
 		return
 	}

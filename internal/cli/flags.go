@@ -24,13 +24,15 @@ import (
 	"defib/web"
 
 	"defib/engine/docker"
+
+	"defib/restarter/policy"
 )
 
 // flags are what the user asked for, checked.
 type flags struct {
 	host            string
 	timeout, resync time.Duration
-	policy          restarter.Policy
+	policy          policy.Policy
 	labels          []string
 	metricsPath     string
 	web             *toolkit.FlagConfig
@@ -46,7 +48,7 @@ type flags struct {
 	flagErrors error // for the command check, which tells them itself
 	command    string
 	nameTexts  []string // of hold and release
-	names      []restarter.Pattern
+	names      []policy.Pattern
 	holdFor    time.Duration
 }
 
@@ -73,7 +75,7 @@ func newApp(f *flags) *kingpin.Application {
 	app.Flag("restart.triggers", "What is healed: exited, unhealthy, alert, dependency. Comma-separated.").
 		Default("exited,alert,dependency").StringVar(&f.triggers)
 	app.Flag("restart.policy", "Which deaths are healed: always, unless-stopped, on-failure.").
-		Default(string(restarter.Always)).StringVar(&f.mode)
+		Default(string(policy.Always)).StringVar(&f.mode)
 	app.Flag("restart.stopped-delay", "How long a container is left alone that somebody stopped (under the policy always) or that nobody saw end.").
 		Default("10s").DurationVar(&f.policy.StoppedDelay)
 	app.Flag("restart.unhealthy-for", "How long a container must be unhealthy to be restarted for it, with the trigger unhealthy.").
@@ -212,14 +214,14 @@ func (f *flags) check() error {
 	m.positive("--docker.resync-interval", f.resync)
 
 	var err error
-	if f.policy.Mode, err = restarter.ParseMode(f.mode); err != nil {
-		f.policy.Mode = restarter.Mode(f.mode) // of which the policy's own check complains
+	if f.policy.Mode, err = policy.ParseMode(f.mode); err != nil {
+		f.policy.Mode = policy.Mode(f.mode) // of which the policy's own check complains
 	}
-	f.policy.Whitelist, err = restarter.ParsePatterns(f.whitelist)
+	f.policy.Whitelist, err = policy.ParsePatterns(f.whitelist)
 	m.of("--restart.whitelist", err)
-	f.policy.Exclude, err = restarter.ParsePatterns(f.exclude)
+	f.policy.Exclude, err = policy.ParsePatterns(f.exclude)
 	m.of("--restart.exclude", err)
-	f.policy.Triggers, err = restarter.ParseTriggers(f.triggers)
+	f.policy.Triggers, err = policy.ParseTriggers(f.triggers)
 	m.of("--restart.triggers", err)
 	m = append(m, f.policy.Check())
 

@@ -15,13 +15,15 @@ import (
 	"defib/restarter"
 
 	"defib/engine/docker"
+
+	"defib/restarter/policy"
 )
 
 // meaning is what the command line and the environment come to.
 type meaning struct {
 	Host            string
 	Timeout, Resync time.Duration
-	Policy          restarter.Policy
+	Policy          policy.Policy
 	Labels          []string
 	Path, Config    string
 	Listen          []string
@@ -44,16 +46,16 @@ func meant(t *testing.T, args ...string) meaning {
 	}
 }
 
-func diff(want, got any) string { return cmp.Diff(want, got, cmp.AllowUnexported(restarter.Pattern{})) }
+func diff(want, got any) string { return cmp.Diff(want, got, cmp.AllowUnexported(policy.Pattern{})) }
 
 func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 	want := meaning{
 		Host: "unix:///var/run/docker.sock", Timeout: 10 * time.Second, Resync: 30 * time.Second,
-		Policy: restarter.Policy{
-			Triggers: []restarter.Trigger{restarter.TriggerExited, restarter.TriggerAlert, restarter.TriggerDependency},
-			Mode:     restarter.Always, StoppedDelay: 10 * time.Second, Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10,
+		Policy: policy.Policy{
+			Triggers: []policy.Trigger{policy.TriggerExited, policy.TriggerAlert, policy.TriggerDependency},
+			Mode:     policy.Always, StoppedDelay: 10 * time.Second, Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10,
 			Cooldown: 5 * time.Minute, MinUptime: time.Minute,
-			Backoff: restarter.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
+			Backoff: policy.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 		},
 		Path: "/metrics", Listen: []string{":10911"}, Level: "info", Format: "logfmt",
 	}
@@ -120,7 +122,7 @@ func TestEngineIsThatOfDockerUnlessDefibIsToldOtherwise(t *testing.T) {
 }
 
 func TestListsAreRepeatableAndSeparatedByCommas(t *testing.T) {
-	words := func(patterns []restarter.Pattern) (words []string) {
+	words := func(patterns []policy.Pattern) (words []string) {
 		for _, p := range patterns {
 			words = append(words, p.String())
 		}
@@ -274,7 +276,7 @@ func TestEnvironmentNeitherAsksForHelpNorForTheVersion(t *testing.T) {
 
 func TestFlagsAreReadAsLabelsAre(t *testing.T) {
 	p := meant(t, "--restart.policy= On-Failure:3", "--restart.triggers=Exited, ALERT").Policy
-	if p.Mode != restarter.OnFailure || !slices.Equal(p.Triggers, []restarter.Trigger{restarter.TriggerExited, restarter.TriggerAlert}) {
+	if p.Mode != policy.OnFailure || !slices.Equal(p.Triggers, []policy.Trigger{policy.TriggerExited, policy.TriggerAlert}) {
 		t.Errorf("policy %q, triggers %q", p.Mode, p.Triggers)
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 	"defib/alerts"
 	"defib/internal/cli"
-	"defib/restarter"
+
+	"defib/restarter/policy"
 )
 
 // strangers are the flags of others, and words that look like names of Defib's,
@@ -107,7 +108,7 @@ func (v vocabulary) has(name string) bool {
 
 func TestDocsSpeakOfNothingThatDoesNotExist(t *testing.T) {
 	others := slices.Concat(slices.Collect(maps.Values(strangers))...)
-	labels := map[string]bool{restarter.LabelEnable: true, restarter.LabelPolicy: true, restarter.LabelTriggers: true}
+	labels := map[string]bool{policy.LabelEnable: true, policy.LabelPolicy: true, policy.LabelTriggers: true}
 	for what, v := range map[string]vocabulary{
 		"flag":                 {regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z0-9.-]*[a-z0-9])`), flagNames()},
 		"environment variable": {regexp.MustCompile(`\b(DEFIB_[A-Z_]+)\b`), envars()},

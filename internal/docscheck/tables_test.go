@@ -18,6 +18,7 @@ import (
 	"defib/engine"
 	"defib/internal/cli"
 	"defib/restarter"
+	"defib/restarter/policy"
 
 	"defib/engine/docker"
 )
@@ -92,17 +93,17 @@ func quoted(text string) []string {
 // diff compares what the program has with what a page says; "" if they agree.
 func diff(want, got any) string { return cmp.Diff(want, got) }
 
-// policy has one whitelisted container, token.
-func policy(t *testing.T) restarter.Policy {
+// whitelisting has one whitelisted container, token.
+func whitelisting(t *testing.T) policy.Policy {
 	t.Helper()
-	whitelist, err := restarter.ParsePatterns([]string{"token"})
+	whitelist, err := policy.ParsePatterns([]string{"token"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return restarter.Policy{
-		Whitelist: whitelist, Triggers: restarter.AllTriggers, Mode: restarter.Always, StoppedDelay: 10 * time.Second,
+	return policy.Policy{
+		Whitelist: whitelist, Triggers: policy.AllTriggers, Mode: policy.Always, StoppedDelay: 10 * time.Second,
 		Concurrency: 1, MaxAttempts: 1, MaxPerMinute: 1, Cooldown: time.Minute,
-		Backoff: restarter.Backoff{Initial: time.Second, Max: time.Minute, Reset: time.Minute},
+		Backoff: policy.Backoff{Initial: time.Second, Max: time.Minute, Reset: time.Minute},
 	}
 }
 
@@ -147,7 +148,7 @@ func fullExposition(t *testing.T) *cli.Exposition {
 			t.Error("it starts a container that somebody stopped just now")
 			return nil
 		},
-	}, policy(t), slog.New(slog.DiscardHandler))
+	}, whitelisting(t), slog.New(slog.DiscardHandler))
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +272,7 @@ func TestReadmeHasEveryCommandAndNoOther(t *testing.T) {
 }
 
 func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
-	if d := diff([]string{restarter.LabelEnable, restarter.LabelPolicy, restarter.LabelTriggers}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
+	if d := diff([]string{policy.LabelEnable, policy.LabelPolicy, policy.LabelTriggers}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
 		t.Errorf("program (-), README.md (+): %s", d)
 	}
 }

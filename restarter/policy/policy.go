@@ -1,10 +1,13 @@
-package restarter
+// Package policy is what the user wants: which containers to heal, of what, and how
+// often, by flags, container labels and holds. It is pure.
+package policy
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"defib/engine"
@@ -19,6 +22,20 @@ const (
 	UnlessStopped Mode = "unless-stopped"
 	OnFailure     Mode = "on-failure"
 )
+
+// ParseMode reads a mode as users write it. Docker's on-failure:3 is on-failure: how
+// often it is tried is not for the mode to say.
+func ParseMode(s string) (Mode, error) {
+	word := strings.ToLower(strings.TrimSpace(s))
+	if name, tries, ok := strings.Cut(word, ":"); ok && name == string(OnFailure) && tries != "" && strings.Trim(tries, "0123456789") == "" {
+		word = name
+	}
+	switch m := Mode(word); m {
+	case Always, UnlessStopped, OnFailure:
+		return m, nil
+	}
+	return "", fmt.Errorf("%q is not a policy: want %s, %s or %s", s, Always, UnlessStopped, OnFailure)
+}
 
 // Backoff spaces the attempts to bring back one container: the first comes at
 // once, the next after Initial, then twice as long each time, up to Max. It
@@ -104,7 +121,7 @@ func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 // container's own label, then the whitelist. Who writes a label wants something: if it
 // is not understood what, the container is left alone.
 func (p Policy) For(c *engine.Container) Rule {
-	said := readLabels(c)
+	said := ReadLabels(c)
 	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers}
 	if said.own {
 		r.Triggers = said.triggers
@@ -126,7 +143,7 @@ func (p Policy) For(c *engine.Container) Rule {
 		r.Whitelisted = true
 	}
 	if r.Whitelisted {
-		r.BadLabels, r.HeldUntil = said.bad, p.Holds.Until(c)
+		r.BadLabels, r.HeldUntil = said.Bad, p.Holds.Until(c)
 	}
 	return r
 }

@@ -1,7 +1,6 @@
-package restarter
+package policy
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,14 +17,14 @@ const (
 
 var knownLabels = []string{LabelEnable, LabelPolicy, LabelTriggers}
 
-// labels is what the labels of a container say to Defib.
-type labels struct {
+// Labels is what the labels of a container say to Defib.
+type Labels struct {
 	enable   answerWord
 	mode     Mode      // "": they do not say
 	triggers []Trigger // if there is the label
 	own      bool      // there is
-	bad      []string  // labels of ours that are not understood, sorted: what their owner wants is not known
-	unknown  []string  // others that begin like ours, sorted: a newer version may know them
+	Bad      []string  // labels of ours that are not understood, sorted: what their owner wants is not known
+	Unknown  []string  // others that begin like ours, sorted: a newer version may know them
 }
 
 // answerWord is what the label defib.enable says.
@@ -38,8 +37,8 @@ const (
 	unclear
 )
 
-func readLabels(c *engine.Container) labels {
-	var l labels
+func ReadLabels(c *engine.Container) Labels {
+	var l Labels
 	for key, value := range c.Labels {
 		known := strings.ToLower(strings.TrimSpace(key))
 		if !strings.HasPrefix(known, "defib.") {
@@ -47,25 +46,25 @@ func readLabels(c *engine.Container) labels {
 		}
 		switch {
 		case !slices.Contains(knownLabels, known):
-			l.unknown = append(l.unknown, key+": there is no such label"+nearestLabel(known))
+			l.Unknown = append(l.Unknown, key+": there is no such label"+nearestLabel(known))
 		case key != known:
-			l.bad = append(l.bad, fmt.Sprintf("%s: labels are case-sensitive: write %s", key, known))
+			l.Bad = append(l.Bad, fmt.Sprintf("%s: labels are case-sensitive: write %s", key, known))
 			if known == LabelEnable && l.enable == unsaid {
 				l.enable = unclear
 			}
 		default:
 			if err := l.read(key, value); err != nil {
-				l.bad = append(l.bad, key+": "+err.Error())
+				l.Bad = append(l.Bad, key+": "+err.Error())
 			}
 		}
 	}
-	slices.Sort(l.bad)
-	slices.Sort(l.unknown)
+	slices.Sort(l.Bad)
+	slices.Sort(l.Unknown)
 	return l
 }
 
 // read takes in a label of ours.
-func (l *labels) read(key, value string) (err error) {
+func (l *Labels) read(key, value string) (err error) {
 	switch key {
 	case LabelEnable:
 		l.enable, err = parseEnable(value)
@@ -90,9 +89,9 @@ func parseEnable(s string) (answerWord, error) {
 	return unclear, fmt.Errorf("%q is neither true nor false", s)
 }
 
-// mislabelled describes each label of the container that looks like one for
+// Mislabelled describes each label of the container that looks like one for
 // Defib and is not understood.
-func (l labels) mislabelled() []string { return slices.Concat(l.bad, l.unknown) }
+func (l Labels) Mislabelled() []string { return slices.Concat(l.Bad, l.Unknown) }
 
 // nearestLabel suggests the label that is meant, if one is close.
 func nearestLabel(key string) string {
@@ -123,36 +122,4 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// ParseMode reads a mode as users write it. Docker's on-failure:3 is on-failure: how
-// often it is tried is not for the mode to say.
-func ParseMode(s string) (Mode, error) {
-	word := strings.ToLower(strings.TrimSpace(s))
-	if name, tries, ok := strings.Cut(word, ":"); ok && name == string(OnFailure) && tries != "" && strings.Trim(tries, "0123456789") == "" {
-		word = name
-	}
-	switch m := Mode(word); m {
-	case Always, UnlessStopped, OnFailure:
-		return m, nil
-	}
-	return "", fmt.Errorf("%q is not a policy: want %s, %s or %s", s, Always, UnlessStopped, OnFailure)
-}
-
-// ParseTriggers reads triggers as users write them, comma-separated. Every
-// mistake is returned, joined.
-func ParseTriggers(s string) ([]Trigger, error) {
-	var ts []Trigger
-	var errs []error
-	for name := range strings.SplitSeq(s, ",") {
-		t := Trigger(strings.ToLower(strings.TrimSpace(name)))
-		switch {
-		case t == "":
-		case !slices.Contains(AllTriggers, t):
-			errs = append(errs, fmt.Errorf("%q is not a trigger: want %v", t, AllTriggers))
-		case !slices.Contains(ts, t):
-			ts = append(ts, t)
-		}
-	}
-	return ts, errors.Join(errs...)
 }

@@ -1,4 +1,6 @@
-package restarter
+// Package hold reads and changes the file of holds for maintenance, which outlives the
+// process. No file system that hangs stops its callers for longer than they allow.
+package hold
 
 import (
 	"bytes"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"defib/restarter/policy"
 )
 
 // maxHoldFile is how much of a hold file is read: nobody writes so many holds.
@@ -22,7 +26,7 @@ const maxHoldFile = 1 << 20
 // has ended or is released.
 type holdLine struct {
 	text string
-	hold Hold
+	hold policy.Hold
 	kind lineKind
 	err  error // what is wrong with one that is broken
 }
@@ -35,38 +39,39 @@ const (
 	lineBroken          // it says something that is not understood
 )
 
-// ReadHolds reads a file of holds: one a line, and comments after a #. A file that
+// Read reads a file of holds: one a line, and comments after a #. A file that
 // does not exist, or no file at all, holds nothing. Whatever of it is not understood
 // is an error, beside the holds that are. A file system that hangs is waited for as
 // long as the context lasts.
-func ReadHolds(ctx context.Context, file string) (Holds, error) {
-	return beside(ctx, func() (Holds, error) { return readHolds(file) })
+func Read(ctx context.Context, file string) (policy.Holds, error) {
+	return beside(ctx, func() (policy.Holds, error) { return readHolds(file) })
 }
 
 // beside runs something that a file system may let hang for ever, and returns when
 // the context ends all the same.
-func beside(ctx context.Context, f func() (Holds, error)) (Holds, error) {
-	done := make(chan reading, 1)
+func beside(ctx context.Context, f func() (policy.Holds, error)) (policy.Holds, error) {
+	done := make(chan Reading, 1)
 	go func() {
 		holds, err := f()
-		done <- reading{holds, err}
+		done <- Reading{holds, err}
 	}()
 	select {
 	case got := <-done:
-		return got.holds, got.err
+		return got.Holds, got.Err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the file system of the hold file does not answer: %w", ctx.Err())
 	}
 }
 
-func readHolds(file string) (Holds, error) { return rereadHolds(file)() }
+func readHolds(file string) (policy.Holds, error) { return FileReader(file)() }
 
-// rereadHolds returns a readHolds that parses a file only if it has changed.
-func rereadHolds(file string) func() (Holds, error) {
+// FileReader returns a function that reads a file of holds as Read does, and parses it
+// only if it has changed. It is for one caller at a time.
+func FileReader(file string) func() (policy.Holds, error) {
 	var last string
-	var holds Holds
+	var holds policy.Holds
 	var fault error
-	return func() (Holds, error) {
+	return func() (policy.Holds, error) {
 		text, err := readHoldText(file)
 		if text != last {
 			lines := parseHolds(text)
@@ -115,29 +120,29 @@ func parseHolds(text string) []holdLine {
 	return lines
 }
 
-func parseHold(fields []string) (Hold, error) {
+func parseHold(fields []string) (policy.Hold, error) {
 	if len(fields) != 2 {
-		return Hold{}, errors.New("want a name and a time")
+		return policy.Hold{}, errors.New("want a name and a time")
 	}
 	until, err := time.Parse(time.RFC3339, fields[1])
 	if err != nil {
 		if _, err := time.Parse("2006-01-02T15:04:05", fields[1]); err == nil {
-			return Hold{}, fmt.Errorf("the time has no zone: write %sZ if it is UTC", fields[1])
+			return policy.Hold{}, fmt.Errorf("the time has no zone: write %sZ if it is UTC", fields[1])
 		}
-		return Hold{}, errors.New("want a time such as 2026-01-02T15:04:05Z")
+		return policy.Hold{}, errors.New("want a time such as 2026-01-02T15:04:05Z")
 	}
-	patterns, err := ParsePatterns(fields[:1])
+	patterns, err := policy.ParsePatterns(fields[:1])
 	if err != nil {
-		return Hold{}, err
+		return policy.Hold{}, err
 	}
 	if len(patterns) != 1 {
-		return Hold{}, errors.New("want one name")
+		return policy.Hold{}, errors.New("want one name")
 	}
-	return Hold{Pattern: patterns[0], Until: until.UTC()}, nil
+	return policy.Hold{Pattern: patterns[0], Until: until.UTC()}, nil
 }
 
-func holdsOf(lines []holdLine) Holds {
-	var holds Holds
+func holdsOf(lines []holdLine) policy.Holds {
+	var holds policy.Holds
 	for _, l := range lines {
 		if l.kind == lineHold {
 			holds = append(holds, l.hold)
@@ -168,17 +173,17 @@ func brokenLines(file string, lines []holdLine) error {
 // lockTimeout is how long a change waits for those of others.
 const lockTimeout = 5 * time.Second
 
-// ChangeHolds makes of the holds of a file what change says, and returns these. An
+// Change makes of the holds of a file what change says, and returns these. An
 // error of change leaves the file alone; broken is what change is told of lines that
 // are not understood. These stay as they are, as comments do. Callers take turns, also
 // those in other processes: meanwhile they lock the folder, which must be there,
 // readable and writable. A file system that hangs is waited for as long as the context
 // lasts.
-func ChangeHolds(ctx context.Context, file string, change func(holds Holds, broken error) (Holds, error)) (Holds, error) {
-	return beside(ctx, func() (Holds, error) { return changeHolds(file, change) })
+func Change(ctx context.Context, file string, change func(holds policy.Holds, broken error) (policy.Holds, error)) (policy.Holds, error) {
+	return beside(ctx, func() (policy.Holds, error) { return changeHolds(file, change) })
 }
 
-func changeHolds(file string, change func(Holds, error) (Holds, error)) (Holds, error) {
+func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, error)) (policy.Holds, error) {
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
 		return nil, fmt.Errorf("the folder of the hold file: %w", err)
@@ -196,14 +201,14 @@ func changeHolds(file string, change func(Holds, error) (Holds, error)) (Holds, 
 	if err != nil {
 		return nil, err
 	}
-	if err := writeHolds(folder, file, holds.in(lines)); err != nil {
+	if err := writeHolds(folder, file, render(holds, lines)); err != nil {
 		return nil, fmt.Errorf("writing %s, whose folder must be writable: %w", file, err)
 	}
 	return holds, nil
 }
 
-// in returns the text of a file that has these holds, and what else these lines say.
-func (hs Holds) in(lines []holdLine) string {
+// render returns the text of a file that has these holds, and what else these lines say.
+func render(hs policy.Holds, lines []holdLine) string {
 	var text strings.Builder
 	fresh := slices.Clone(hs)
 	for _, l := range lines {

@@ -1,15 +1,11 @@
-package restarter
+package policy
 
 import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"defib/engine"
 )
 
 func TestLabelsAreReadAsPeopleAndComposeWriteThem(t *testing.T) {
@@ -19,9 +15,9 @@ func TestLabelsAreReadAsPeopleAndComposeWriteThem(t *testing.T) {
 		unclear: {"", " ", "si", "2", "yes please", "null", "~", "enabled"},
 	} {
 		for _, word := range words {
-			l := readLabels(ended("", labelled(LabelEnable, word)))
-			if l.enable != want || (len(l.bad) > 0) != (want == unclear) {
-				t.Errorf("defib.enable=%q: %v, bad %q", word, l.enable, l.bad)
+			l := ReadLabels(ended("", labelled(LabelEnable, word)))
+			if l.enable != want || (len(l.Bad) > 0) != (want == unclear) {
+				t.Errorf("defib.enable=%q: %v, bad %q", word, l.enable, l.Bad)
 			}
 		}
 	}
@@ -47,7 +43,7 @@ func TestLabelsAreReadAsPeopleAndComposeWriteThem(t *testing.T) {
 }
 
 func TestLabelsNotUnderstoodAreNamed(t *testing.T) {
-	l := readLabels(ended("", labelled(
+	l := ReadLabels(ended("", labelled(
 		"defib.enabel", "true", "defib.postmortem", "on", "defib.policy", "never", "defib.enable", "yes please",
 		"DEFIB.policy", "always", " defib.triggers", "", "other", "x")))
 	want := []string{
@@ -58,10 +54,10 @@ func TestLabelsNotUnderstoodAreNamed(t *testing.T) {
 		"defib.enabel: there is no such label: did you mean defib.enable?",
 		"defib.postmortem: there is no such label",
 	}
-	if diff := cmp.Diff(want, l.mislabelled()); diff != "" {
+	if diff := cmp.Diff(want, l.Mislabelled()); diff != "" {
 		t.Error(diff)
 	}
-	if got := readLabels(ended("", labelled(LabelEnable, "1", LabelPolicy, "on-failure"))).mislabelled(); got != nil {
+	if got := ReadLabels(ended("", labelled(LabelEnable, "1", LabelPolicy, "on-failure"))).Mislabelled(); got != nil {
 		t.Errorf("good labels: %v", got)
 	}
 }
@@ -75,40 +71,4 @@ func TestTheNearestLabelIsSuggested(t *testing.T) {
 			t.Errorf("for %s it suggests %q, want %q", key, got, want)
 		}
 	}
-}
-
-// Whatever happens to it.
-func TestAContainerWhoseLabelIsNotUnderstoodIsLeftAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bad := up("a1", "web")
-		bad.Labels = map[string]string{LabelEnable: "maybe"}
-		w, h := webhookHarness(t, usual(), bad, up("b2", "batch-1"))
-		if s := w.standing("web"); s.Reason != BadLabel || !s.Rule.Whitelisted {
-			t.Errorf("while it runs it is held as %q", s.Reason)
-		}
-		heal := firing("container", "web")
-		post(t, h, heal).want(200, Outcome(BadLabel))
-		heal.Labels["heal"] = "start"
-		post(t, h, heal).want(200, Outcome(BadLabel))
-		w.dies("a1")
-		w.dies("b2")
-		pass(time.Hour)
-		w.wantStarts("0s batch-1")
-		if s := w.standing("web"); s.Reason != BadLabel {
-			t.Errorf("while it is down it is held as %q", s.Reason)
-		}
-		if log := w.log.String(); strings.Count(log, "label not understood: the container is left alone") != 1 || !strings.Contains(log, "reason=bad_label") {
-			t.Errorf("it is not said once:\n%s", log)
-		}
-	})
-}
-
-func TestAnUnknownLabelIsOnlyWarnedAbout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(), ended(engine.CauseSelf, labelled("defib.enabel", "true")))
-		w.wantStarts("0s web")
-		if log := w.log.String(); strings.Count(log, `msg="label not understood"`) != 1 || !strings.Contains(log, "did you mean defib.enable?") {
-			t.Errorf("it is not said once:\n%s", log)
-		}
-	})
 }

@@ -13,12 +13,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+
+	"defib/restarter/hold"
+	"defib/restarter/policy"
 )
 
 // holding is the policy with a hold file of this text.
-func holding(t *testing.T, text string) (path string, p Policy) {
+func holding(t *testing.T, text string) (path string, p policy.Policy) {
 	path = file(t, text)
-	return path, usual(func(p *Policy) { p.HoldFile = path })
+	return path, usual(func(p *policy.Policy) { p.HoldFile = path })
 }
 
 // until is a time to come, as the hold file has it.
@@ -53,8 +56,8 @@ func TestLaw11AHoldFileThatIsBrokenAtTheStartHoldsEverything(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				path, policy := holding(t, text)
-				w := newWorld(t, policy, ended(engine.CauseSelf), up("b2", "batch-1"), up("c3", "batch-2"))
+				path, pol := holding(t, text)
+				w := newWorld(t, pol, ended(engine.CauseSelf), up("b2", "batch-1"), up("c3", "batch-2"))
 				w.dies("c3")
 				for range 60 {
 					w.resync()
@@ -86,8 +89,8 @@ func TestLaw11AHoldFileThatIsBrokenAtTheStartHoldsEverything(t *testing.T) {
 
 func TestLaw11AHoldFileThatBreaksLaterOpensNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, policy := holding(t, "web "+until(time.Hour))
-		w := newWorld(t, policy, up("a1", "web"), up("b2", "batch-1"), up("c3", "batch-2"))
+		path, pol := holding(t, "web "+until(time.Hour))
+		w := newWorld(t, pol, up("a1", "web"), up("b2", "batch-1"), up("c3", "batch-2"))
 		rewrite(t, path, "nonsense\nbatch-1 "+until(30*time.Minute))
 		w.dies("a1")
 		w.dies("b2")
@@ -107,10 +110,10 @@ type mount struct {
 	mu    sync.Mutex
 	hangs chan struct{} // until it is closed
 	reads int           // begun
-	holds Holds
+	holds policy.Holds
 }
 
-func (m *mount) read() (Holds, error) {
+func (m *mount) read() (policy.Holds, error) {
 	m.mu.Lock()
 	m.reads++
 	hangs, holds := m.hangs, m.holds
@@ -121,7 +124,7 @@ func (m *mount) read() (Holds, error) {
 	return holds, nil
 }
 
-func (m *mount) set(hangs chan struct{}, holds Holds) {
+func (m *mount) set(hangs chan struct{}, holds policy.Holds) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hangs, m.holds = hangs, holds
@@ -129,12 +132,12 @@ func (m *mount) set(hangs chan struct{}, holds Holds) {
 
 // mounted runs a world whose hold file is on that file system.
 func mounted(t *testing.T, m *mount, cs ...*engine.Container) *world {
-	return newWorldOf(t, usual(func(p *Policy) { p.HoldFile = "/net/holds" }), func(r *Restarter) { r.holdFile.read = m.read }, cs...)
+	return newWorldOf(t, usual(func(p *policy.Policy) { p.HoldFile = "/net/holds" }), func(r *Restarter) { r.holdFile = hold.NewReader(m.read) }, cs...)
 }
 
 func TestLaw12AHoldFileThatHangsStopsNobodyFromBeingHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mount{holds: Holds{}.With(time.Now(), time.Now().Add(time.Hour), patterns("web"))}
+		m := &mount{holds: policy.Holds{}.With(time.Now(), time.Now().Add(time.Hour), patterns("web"))}
 		w := mounted(t, m, up("a1", "web"), up("b2", "batch-1"), up("c3", "batch-2"))
 		w.resync()
 		hangs := make(chan struct{})
@@ -142,7 +145,7 @@ func TestLaw12AHoldFileThatHangsStopsNobodyFromBeingHealed(t *testing.T) {
 		before := m.reads
 		w.dies("a1")
 		w.dies("b2")
-		pass(holdPatience)
+		pass(hold.ReadTimeout)
 		w.dies("c3")
 		pass(10 * time.Minute)
 		w.wantStarts("1.25s batch-1", "1.25s batch-2")
@@ -151,7 +154,7 @@ func TestLaw12AHoldFileThatHangsStopsNobodyFromBeingHealed(t *testing.T) {
 			t.Errorf("%d reads were begun while one hung, want 1", m.reads-before)
 		}
 
-		m.set(nil, Holds{}.With(time.Now(), time.Now().Add(time.Hour), patterns("batch-1")))
+		m.set(nil, policy.Holds{}.With(time.Now(), time.Now().Add(time.Hour), patterns("batch-1")))
 		w.dies("b2")
 		close(hangs) // and the read that hung says what was: no holds
 		pass(2 * time.Second)
@@ -179,7 +182,7 @@ func TestLaw11AHoldFileThatHangsAtTheStartHoldsEverything(t *testing.T) {
 		}
 		m.set(nil, nil)
 		close(hangs)
-		pass(2 * holdAgain)
+		pass(2 * holdRecheck)
 		w.wantBroken(0)
 		if starts, _ := w.begun(); len(starts) != 1 {
 			t.Errorf("starts %q, want one", starts)
@@ -191,8 +194,8 @@ func TestLaw11AHoldFileThatHangsAtTheStartHoldsEverything(t *testing.T) {
 func TestAFileSystemThatIsSlowOpensWhatItReleases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &mount{}
-		w := newWorldOf(t, usual(func(p *Policy) { p.HoldFile = "/net/holds" }), func(r *Restarter) {
-			r.holdFile.read = func() (Holds, error) { time.Sleep(2 * holdPatience); return m.read() }
+		w := newWorldOf(t, usual(func(p *policy.Policy) { p.HoldFile = "/net/holds" }), func(r *Restarter) {
+			r.holdFile = hold.NewReader(func() (policy.Holds, error) { time.Sleep(2 * hold.ReadTimeout); return m.read() })
 		}, ended(engine.CauseSelf))
 		pass(10 * time.Second)
 		w.wantBroken(1)
@@ -204,8 +207,8 @@ func TestAFileSystemThatIsSlowOpensWhatItReleases(t *testing.T) {
 
 func TestAHoldThatMatchesNoContainerIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, policy := holding(t, "wbe "+until(time.Hour)+"\nweb "+until(time.Hour)+"\nexpired "+until(-time.Hour)+"\n* "+until(time.Hour))
-		w := newWorld(t, policy, up("a1", "web"))
+		path, pol := holding(t, "wbe "+until(time.Hour)+"\nweb "+until(time.Hour)+"\nexpired "+until(-time.Hour)+"\n* "+until(time.Hour))
+		w := newWorld(t, pol, up("a1", "web"))
 		w.resync()
 		rewrite(t, path, "wbe "+until(2*time.Hour)+"\ndb "+until(time.Hour))
 		w.resync()
@@ -219,5 +222,56 @@ func TestAHoldThatMatchesNoContainerIsSaidOnce(t *testing.T) {
 		if d := cmp.Diff([]string{"wbe", "db"}, said); d != "" {
 			t.Errorf("%s\n%s", d, w.log.String())
 		}
+	})
+}
+
+// setHolds makes a hold file of these holds.
+func setHolds(t *testing.T, path string, holds policy.Holds) {
+	t.Helper()
+	if _, err := hold.Change(t.Context(), path, func(policy.Holds, error) (policy.Holds, error) { return holds, nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAHoldKeepsDefibAwayAndEndsByItself(t *testing.T) {
+	for _, row := range []struct {
+		entry string
+		want  string
+	}{
+		{"web", "1h0m0s web"},
+		{"*", "1h0m0s web"},
+		{"we*", "1h0m0s web"},
+		{"batch-1", "0s web"},
+	} {
+		t.Run(row.entry, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := file(t, row.entry+" "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+				w := newWorld(t, usual(func(p *policy.Policy) { p.HoldFile = path }), up("a1", "web"))
+				w.dies("a1")
+				pass(2 * time.Hour)
+				w.wantStarts(row.want)
+			})
+		})
+	}
+}
+
+func TestAReleaseIsHeardAtTheNextNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := file(t, "* "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		w := newWorld(t, usual(func(p *policy.Policy) { p.HoldFile = path }), up("a1", "web"))
+		w.dies("a1")
+		pass(time.Minute)
+		setHolds(t, path, nil)
+		w.set(w.Snapshot().Containers...) // as the next resync does
+		w.wantStarts("1m0s web")
+	})
+}
+
+func TestAnAlertFindsTheContainerOnHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := file(t, "web "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		w, h := webhookHarness(t, usual(func(p *policy.Policy) { p.HoldFile = path }), up("a1", "web"), ended(engine.CauseSelf, named("b2", "batch-1")))
+		post(t, h, firing("container", "web")).want(200, Outcome(OnHold))
+		w.wantStarts("0s batch-1")
 	})
 }

@@ -1,8 +1,9 @@
-package restarter
+package hold
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,9 +11,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
+	"defib/restarter/policy"
 )
 
 func TestAHoldFileIsReadAsPeopleWriteIt(t *testing.T) {
@@ -74,7 +79,7 @@ func TestWhatIsNoHoldFileIsAnError(t *testing.T) {
 		if err == nil || len(got) != holds {
 			t.Errorf("%s: %v, %v, want %d holds and an error", name, got, err, holds)
 		}
-		if _, err := ChangeHolds(t.Context(), name, func(Holds, error) (Holds, error) { return nil, nil }); err == nil {
+		if _, err := Change(t.Context(), name, func(policy.Holds, error) (policy.Holds, error) { return nil, nil }); err == nil {
 			t.Errorf("%s: it is overwritten, though it could not be read", name)
 		}
 	}
@@ -88,7 +93,7 @@ func TestWhatIsNoHoldFileIsAnError(t *testing.T) {
 func TestAChangeLosesNothingThatItDoesNotUnderstand(t *testing.T) {
 	path := file(t, "\ufeff# maintenance\r\nweb tomorrow\r\ndb 2026-01-02T13:00:00Z # backup\r\nold 2026-01-02T11:00:00Z\r\n")
 	var told error
-	_, err := ChangeHolds(t.Context(), path, func(holds Holds, broken error) (Holds, error) {
+	_, err := Change(t.Context(), path, func(holds policy.Holds, broken error) (policy.Holds, error) {
 		told = broken
 		return holds.With(noon, noon.Add(time.Hour), patterns("cache")), nil
 	})
@@ -100,7 +105,7 @@ func TestAChangeLosesNothingThatItDoesNotUnderstand(t *testing.T) {
 		t.Errorf("the file is %q, %v, want %q", text, err, want)
 	}
 	refusal := errors.New("no")
-	if _, err := ChangeHolds(t.Context(), path, func(Holds, error) (Holds, error) { return nil, refusal }); !errors.Is(err, refusal) {
+	if _, err := Change(t.Context(), path, func(policy.Holds, error) (policy.Holds, error) { return nil, refusal }); !errors.Is(err, refusal) {
 		t.Errorf("error %v, want %v", err, refusal)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != want {
@@ -127,10 +132,10 @@ func TestLaw12AFileSystemThatHangsIsNotWaitedForForEver(t *testing.T) {
 	path := fifo(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := ReadHolds(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Read(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("reading: %v, want an error that says that the time is over", err)
 	}
-	_, err := ChangeHolds(ctx, path, func(holds Holds, _ error) (Holds, error) { return holds, nil })
+	_, err := Change(ctx, path, func(holds policy.Holds, _ error) (policy.Holds, error) { return holds, nil })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("changing: %v, want an error that says that the time is over", err)
 	}
@@ -158,5 +163,90 @@ func TestAHoldIsOnTheDiskBeforeItIsAnswered(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"fsync", "rename", "fsync"}, calls); d != "" {
 		t.Errorf("%s\n%s", d, out)
+	}
+}
+
+// write makes a hold file of these holds.
+func write(t *testing.T, path string, holds policy.Holds) {
+	t.Helper()
+	if _, err := Change(t.Context(), path, func(policy.Holds, error) (policy.Holds, error) { return holds, nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHoldsAreReadBackAsTheyWereWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "holds")
+	want := policy.Holds{}.With(noon, noon.Add(time.Hour), patterns("web,shop/*")).With(noon, noon.Add(2*time.Hour), nil)
+	write(t, path, want)
+	got, err := readHolds(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(policy.Pattern{})); diff != "" {
+		t.Error(diff)
+	}
+	if files, _ := filepath.Glob(path + "*"); len(files) != 1 {
+		t.Errorf("files left behind: %q", files)
+	}
+}
+
+func TestHoldsThatAreSetAtTheSameTimeAllCount(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "holds")
+	var g errgroup.Group
+	for i := range 50 {
+		g.Go(func() error {
+			_, err := Change(t.Context(), path, func(holds policy.Holds, _ error) (policy.Holds, error) {
+				return holds.With(noon, noon.Add(time.Hour), patterns(fmt.Sprint("web-", i))), nil
+			})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := readHolds(path); err != nil || len(holds) != 50 {
+		t.Errorf("%d of 50 holds are left, %v", len(holds), err)
+	}
+}
+
+func TestAFolderThatStaysLockedIsAnErrorAndNoWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		folder, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer folder.Close()
+		if err := lock(folder); err != nil {
+			t.Fatal(err)
+		}
+		holds, err := Change(t.Context(), filepath.Join(dir, "holds"), func(holds policy.Holds, _ error) (policy.Holds, error) {
+			return holds.With(noon, noon, nil), nil
+		})
+		if err == nil || !strings.Contains(err.Error(), "try again") || holds != nil {
+			t.Errorf("%v, %v, want an error that says what to do", holds, err)
+		}
+	})
+}
+
+func TestAHoldDoesNotEndBeforeItsTime(t *testing.T) {
+	for _, until := range []time.Time{noon, noon.Add(time.Nanosecond), noon.Add(999 * time.Millisecond)} {
+		path := filepath.Join(t.TempDir(), "holds")
+		write(t, path, policy.Holds{}.With(noon.Add(-time.Minute), until, nil))
+		holds, err := readHolds(path)
+		if err != nil || len(holds) != 1 {
+			t.Fatal(holds, err)
+		}
+		if early := until.Sub(holds[0].Until); early > 0 || early <= -time.Second {
+			t.Errorf("a hold until %v ends %v before", until, early)
+		}
+	}
+}
+
+func TestAHoldThatCanMatchNoNameIsABrokenLine(t *testing.T) {
+	for _, entry := range []string{"^web$", "!web", "web-{a", "web|db", "-web", `web\d`, "web[$@]", "Shop/db", "a/b/c"} {
+		if _, err := readHolds(file(t, entry+" 2026-01-02T12:00:00Z")); err == nil {
+			t.Errorf("%q: a hold that can hold nothing is taken", entry)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package restarter
+package policy
 
 import (
 	"slices"
@@ -26,7 +26,7 @@ func (hs Holds) Until(c *engine.Container) time.Time {
 	var until time.Time
 	for _, h := range hs {
 		if h.Matches(c) {
-			until = later(until, h.Until)
+			until = latest(until, h.Until)
 		}
 	}
 	return until
@@ -34,10 +34,11 @@ func (hs Holds) Until(c *engine.Container) time.Time {
 
 // Active counts the holds that have not ended.
 func (hs Holds) Active(now time.Time) int {
-	return len(hs.after(now))
+	return len(hs.Current(now))
 }
 
-func (hs Holds) after(now time.Time) Holds {
+// Current returns the holds that have not ended.
+func (hs Holds) Current(now time.Time) Holds {
 	return slices.DeleteFunc(slices.Clone(hs), func(h Hold) bool { return !h.Until.After(now) })
 }
 
@@ -56,14 +57,14 @@ func (hs Holds) With(now, until time.Time, names []Pattern) Holds {
 	return hs
 }
 
-// and returns these holds and others. A name has one hold, that which ends last.
-func (hs Holds) and(others Holds) Holds {
+// Merge returns these holds and others. A name has one hold, that which ends last.
+func (hs Holds) Merge(others Holds) Holds {
 	hs = slices.Clone(hs)
 	for _, h := range others {
 		if i := slices.IndexFunc(hs, func(own Hold) bool { return own.text == h.text }); i < 0 {
 			hs = append(hs, h)
 		} else {
-			hs[i].Until = later(hs[i].Until, h.Until)
+			hs[i].Until = latest(hs[i].Until, h.Until)
 		}
 	}
 	return hs
@@ -72,7 +73,7 @@ func (hs Holds) and(others Holds) Holds {
 // Unmatched returns the holds that have not ended and match none of the containers.
 // A hold on everything is none of these.
 func (hs Holds) Unmatched(now time.Time, containers []*engine.Container) Holds {
-	return slices.DeleteFunc(hs.after(now), func(h Hold) bool {
+	return slices.DeleteFunc(hs.Current(now), func(h Hold) bool {
 		return h.text == Everything || slices.ContainsFunc(containers, h.Matches)
 	})
 }
@@ -83,7 +84,14 @@ func (hs Holds) Without(now time.Time, names []Pattern) Holds {
 	if len(names) == 0 {
 		return nil
 	}
-	return slices.DeleteFunc(hs.after(now), func(h Hold) bool {
+	return slices.DeleteFunc(hs.Current(now), func(h Hold) bool {
 		return slices.ContainsFunc(names, func(n Pattern) bool { return n.text == h.text })
 	})
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -1,4 +1,4 @@
-package restarter
+package policy
 
 import (
 	"strings"

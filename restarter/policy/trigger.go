@@ -1,0 +1,40 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Trigger says what asked for an action: a value of a metric's label.
+type Trigger string
+
+// The triggers.
+const (
+	TriggerExited     Trigger = "exited"     // a container died, or its first start failed
+	TriggerUnhealthy  Trigger = "unhealthy"  // its health check says so
+	TriggerAlert      Trigger = "alert"      // an alert asks for it
+	TriggerDependency Trigger = "dependency" // it lost what it shares with another, or died with it
+)
+
+// AllTriggers lists every trigger.
+var AllTriggers = []Trigger{TriggerExited, TriggerUnhealthy, TriggerAlert, TriggerDependency}
+
+// ParseTriggers reads triggers as users write them, comma-separated. Every
+// mistake is returned, joined.
+func ParseTriggers(s string) ([]Trigger, error) {
+	var ts []Trigger
+	var errs []error
+	for name := range strings.SplitSeq(s, ",") {
+		t := Trigger(strings.ToLower(strings.TrimSpace(name)))
+		switch {
+		case t == "":
+		case !slices.Contains(AllTriggers, t):
+			errs = append(errs, fmt.Errorf("%q is not a trigger: want %v", t, AllTriggers))
+		case !slices.Contains(ts, t):
+			ts = append(ts, t)
+		}
+	}
+	return ts, errors.Join(errs...)
+}

@@ -1,12 +1,15 @@
 # Each target is a line or two; what takes more stands in scripts/.
 
-.PHONY: help build test lint bench soak demo image release clean
+.PHONY: help build unit test lint bench soak demo image release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' Makefile
 
 build: ## build the static binary ./defib
 	@scripts/build.sh
+
+unit: ## run the tests that need no engine, no root and nothing but Go
+	@go test -short $$(go list ./... | grep -v /e2e)
 
 test: ## run every check; as root on Debian it installs what is missing
 	@scripts/test.sh

@@ -32,6 +32,9 @@ const committed = 1700000000
 // commit.
 func clone(t *testing.T) (dir string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a release is built several times over: leave out -short")
+	}
 	for _, program := range []string{"git", "bash", "tar", "gzip"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(program, "is not on the PATH")

@@ -36,6 +36,9 @@ type Page struct {
 // browser complain of anything, or ask anybody but base, until the test ends.
 func Open(tb testing.TB, base string, actions ...chromedp.Action[chromedp.Void]) *Page {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("a browser is slow: leave out -short")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		if os.Getenv("CI") != "" {

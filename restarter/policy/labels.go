@@ -37,6 +37,7 @@ const (
 	unclear
 )
 
+// ReadLabels returns what the labels of a container say.
 func ReadLabels(c *engine.Container) Labels {
 	var l Labels
 	for key, value := range c.Labels {

@@ -7,11 +7,13 @@ import (
 )
 
 const (
-	// Builds with BuildKit are announced by no event on older engines.
+	// ImagesEvery is how often images are listed without an event: builds with BuildKit
+	// are announced by none on older engines.
 	ImagesEvery = time.Hour
-	// One pull makes several events.
+	// ImagesSettle is how long to wait after an event: one pull makes several.
 	ImagesSettle = time.Second
-	ImagesRetry  = time.Minute
+	// ImagesRetry is the wait after a list that failed.
+	ImagesRetry = time.Minute
 )
 
 // images is what the store knows of image names.

@@ -18,20 +18,24 @@ const (
 	Inspectors = 8
 	// Counters of a name live so long after its last container.
 	departedFor = 5 * time.Minute
-	// An event that lies so far before or after a list explains what the list
-	// found different.
+	// DriftSlack is how far an event may lie before or after a list to explain what the
+	// list found different.
 	DriftSlack = 2 * time.Second
 	// How far a list may lag behind the engine's own inspects.
 	listLag = time.Second
-	// How long after the list the first snapshot waits for inspects that hang.
+	// SyncTimeout is how long after the list the first snapshot waits for inspects that
+	// hang.
 	SyncTimeout = 2 * time.Second
 
 	// A container that was created is looked at again for so long: whoever means to
 	// start it does so by then, compose too, which waits for what it depends on.
 	firstStartWindow = 10 * time.Minute
 
+	// RecheckFirst is the first wait before what passes without an event, or gave no
+	// answer, is inspected again. It doubles each time.
 	RecheckFirst = 500 * time.Millisecond
-	RecheckMax   = 30 * time.Second
+	// RecheckMax is the longest such wait.
+	RecheckMax = 30 * time.Second
 )
 
 // Event is a container event as the engine sent it.
@@ -98,6 +102,7 @@ type Store struct {
 	replies        []func() // to be called once the next snapshot is out
 }
 
+// New returns a Store that knows nothing yet.
 func New() *Store {
 	return &Store{
 		entries:         map[string]*entry{},

@@ -14,6 +14,7 @@ import (
 // metrics tell of what was done.
 type metrics struct {
 	restarts, failures, dryRuns counter
+	dry                         bool          // with --dry-run
 	changes                     atomic.Uint64 // to any of these counters
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
@@ -50,7 +51,7 @@ func newMetrics(p policy.Policy) *metrics {
 		holdFileBroken: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or understood: what was on hold stays so, at the start everything.",
 		}),
-		names: map[string][]policy.Trigger{},
+		names: map[string][]policy.Trigger{}, dry: p.DryRun,
 	}
 	counts := func(name, help string) counter {
 		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
@@ -65,7 +66,14 @@ func newMetrics(p policy.Policy) *metrics {
 	return m
 }
 
-func (m *metrics) counters() []counter { return []counter{m.restarts, m.failures, m.dryRuns} }
+// counters lists what is counted by name. A dry run's own counter is exposed in a dry
+// run only.
+func (m *metrics) counters() []counter {
+	if !m.dry {
+		return []counter{m.restarts, m.failures}
+	}
+	return []counter{m.restarts, m.failures, m.dryRuns}
+}
 
 // expect creates the counters of a name at 0, without which an increase from
 // nothing would be missed.

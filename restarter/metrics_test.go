@@ -110,6 +110,9 @@ func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
 					return string(got)
 				}
 				before, version := text(), Counts{w.Restarter}.Version()
+				if got := strings.Contains(before, "defib_dry_run_actions_total"); got != pol.DryRun {
+					t.Errorf("what a dry run does is exposed: %v", got)
+				}
 				changes := 0
 				look := func(what string) {
 					t.Helper()

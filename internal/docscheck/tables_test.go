@@ -93,7 +93,7 @@ func quoted(text string) []string {
 // diff compares what the program has with what a page says; "" if they agree.
 func diff(want, got any) string { return cmp.Diff(want, got) }
 
-// whitelisting has one whitelisted container, token.
+// whitelisting has one whitelisted container, token, in a dry run, which exposes more.
 func whitelisting(t *testing.T) policy.Policy {
 	t.Helper()
 	whitelist, err := policy.ParsePatterns([]string{"token"})
@@ -102,7 +102,7 @@ func whitelisting(t *testing.T) policy.Policy {
 	}
 	return policy.Policy{
 		Whitelist: whitelist, Triggers: policy.AllTriggers, Mode: policy.Always, StoppedDelay: 10 * time.Second,
-		Concurrency: 1, MaxAttempts: 1, MaxPerMinute: 1, Cooldown: time.Minute,
+		Concurrency: 1, MaxAttempts: 1, MaxPerMinute: 1, Cooldown: time.Minute, DryRun: true,
 		Backoff: policy.Backoff{Initial: time.Second, Max: time.Minute, Reset: time.Minute},
 	}
 }

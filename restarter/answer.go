@@ -100,7 +100,7 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *alertRe
 	for i, c := range cs {
 		qs[i] = &request{
 			container: c.ID, name: c.Name, replica: len(cs) > 1, start: start,
-			key: a.key(c.ID), source: alertSource(r, s.Alertname), since: a.since(),
+			key: a.key(c.Name), source: alertSource(r, s.Alertname), since: a.since(),
 			asked: now, deadline: now.Add(webhookTimeout), left: r.Context().Done(), answer: make(chan answer, 1),
 		}
 	}

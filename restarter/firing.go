@@ -20,7 +20,8 @@ const (
 	maxFirings = 10_000
 )
 
-// firingKey tells firings apart: one alert, since one moment, at one container.
+// firingKey tells firings apart: one alert, since one moment, at one container. That is
+// known by its name: whoever creates it anew answers the firing, as who restarts it does.
 type firingKey [sha256.Size]byte
 
 // firingRecord is what is remembered of one firing of an alert at one container. All times
@@ -34,7 +35,7 @@ type firingRecord struct {
 // firings are the firings that are remembered.
 type firings map[firingKey]*firingRecord
 
-// key is the same for each repeat of one firing of the alert at a container. All
+// key is the same for each repeat of one firing of the alert at a container of this name. All
 // labels tell alerts apart: the fingerprint of one written by hand may be missing, or
 // be another one's.
 func (a Alert) key(container string) firingKey {

@@ -73,6 +73,41 @@ func TestAStartByAnybodySinceAFiringFirstArrivedIsTheAnswerToIt(t *testing.T) {
 	})
 }
 
+func TestAContainerThatIsCreatedAnewAnswersTheFiring(t *testing.T) {
+	recreate := func(w *world) {
+		c := up("b2", "web")
+		c.StartSeenAt, c.Started = time.Now(), time.Now()
+		w.set(c)
+		synctest.Wait()
+	}
+	t.Run("after it was declined", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w, h := webhookHarness(t, usual(), up("a1", "web"))
+			w.startedAgo("a1", 30*time.Second, 0)
+			a := firingFor(20*time.Second, firing("container", "web"))
+			post(t, h, a).want(200, Outcome(TooYoung))
+			pass(5 * time.Minute)
+			recreate(w)
+			pass(4 * time.Minute)
+			post(t, h, a).want(200, AlreadyRestarted)
+			post(t, h, firing("container", "web", "another", "alert")).want(200, Restarted)
+		})
+	})
+	t.Run("after a restart for it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w, h := webhookHarness(t, usual(), up("a1", "web"))
+			a := firing("container", "web")
+			post(t, h, a).want(200, Restarted)
+			pass(4 * time.Minute)
+			recreate(w)
+			pass(4 * time.Minute)
+			post(t, h, a).want(200, AlreadyRestarted)
+			pass(2 * time.Minute)
+			post(t, h, a).want(200, Restarted) // it still fires
+		})
+	})
+}
+
 func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := webhookHarness(t, usual(eager), up("a1", "web"))

@@ -79,14 +79,16 @@ const maxAsked = 10_000
 func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *alertResult) []*request {
 	s.Fingerprint, s.Alertname = echo(a.Fingerprint), echo(a.Labels["alertname"])
 	start, outcome := a.action(h.matches)
-	if outcome == "" && !p.Connected {
-		outcome = EngineUnavailable
-	}
 	if outcome != "" {
 		s.set(answer{outcome: outcome, detail: a.about(outcome)})
 		return nil
 	}
 	cs, none := a.targets(p)
+	now := time.Now()
+	deadline := now.Add(webhookTimeout)
+	if !p.Connected { // it is answered at once, but remembered: what starts from now on answers it
+		none, deadline = answer{outcome: EngineUnavailable}, now
+	}
 	if len(cs) == 0 {
 		s.set(none)
 		return nil
@@ -95,13 +97,12 @@ func (h *Webhook) judge(r *http.Request, a Alert, p *engine.Snapshot, s *alertRe
 	if len(cs) > 1 {
 		s.Container = serviceName(cs[0])
 	}
-	now := time.Now()
 	qs := make([]*request, len(cs))
 	for i, c := range cs {
 		qs[i] = &request{
 			container: c.ID, name: c.Name, replica: len(cs) > 1, start: start,
 			key: a.key(c.Name), source: alertSource(r, s.Alertname), since: a.since(),
-			asked: now, deadline: now.Add(webhookTimeout), left: r.Context().Done(), answer: make(chan answer, 1),
+			asked: now, deadline: deadline, left: r.Context().Done(), answer: make(chan answer, 1),
 		}
 	}
 	return qs

@@ -108,6 +108,27 @@ func TestAContainerThatIsCreatedAnewAnswersTheFiring(t *testing.T) {
 	})
 }
 
+func TestAFiringThatArrivesWhileTheEngineIsUnavailableIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := webhookHarness(t, usual(), up("a1", "web"))
+		pass(time.Hour)
+		lost := &engine.Snapshot{First: w.began, Listed: time.Now(), Containers: w.Snapshot().Containers}
+		w.publish(lost)
+		synctest.Wait()
+		a, asked := firing("container", "web"), time.Now()
+		post(t, h, a).want(503, EngineUnavailable)
+		post(t, h, firing("container", "nobody")).want(503, EngineUnavailable) // who knows
+		if took := time.Since(asked); took != 0 {
+			t.Errorf("answered after %s, want at once", took)
+		}
+		pass(30 * time.Second)
+		w.runs("a1") // the engine is back, and has started it
+		pass(2 * time.Minute)
+		post(t, h, a).want(200, AlreadyRestarted)
+		post(t, h, firingFor(20*time.Second, a)).want(200, Restarted) // it began to fire since
+	})
+}
+
 func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := webhookHarness(t, usual(eager), up("a1", "web"))

@@ -70,7 +70,7 @@ func decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 		}
 		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.container.ID, b.container.ID))
 	})
-	p.roll(snapshot, past)
+	p.roll(snapshot, past, pol.Backoff)
 	p.limit(f)
 	for _, v := range p.verdicts {
 		p.look(v.until)

@@ -198,6 +198,46 @@ func TestAReplicaThatDoesNotComeUpWellStopsTheRest(t *testing.T) {
 	}
 }
 
+func TestAReplicaThatDiesAgainStopsTheRest(t *testing.T) {
+	for name, edits := range map[string][]func(*engine.Container){"with a health check": {checked}, "without one": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := rolling(t, 0, 0, edits...)
+				w.onStart(func(_ context.Context, c *engine.Container) error {
+					time.Sleep(2 * time.Second)
+					w.runs(c.ID) // and is healthy at once
+					if c.Name == "db-1" {
+						time.AfterFunc(500*time.Millisecond, func() { w.dies(c.ID) })
+					}
+					return nil
+				})
+				a := firing("container", "shop/db")
+				<-post(t, h, a).done // db-2 is on its way when db-1 dies
+				pass(10 * time.Minute)
+				<-post(t, h, a).done
+				if got, _ := w.begun(); strings.Contains(fmt.Sprint(got), "db-3") {
+					t.Errorf("%v: db-3 was restarted though db-1 is not well", got)
+				}
+			})
+		})
+	}
+}
+
+// A Defib that was restarted does not know whose doing that is.
+func TestAReplicaThatIsStartingHoldsTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := rolling(t, 2*time.Second, time.Second, checked)
+		w.edit("c3", func(c *engine.Container) { c.Health, c.StartSeenAt = engine.Starting, time.Now().Add(-time.Second) })
+		synctest.Wait()
+		c := post(t, h, firing("container", "shop/db"))
+		time.Sleep(4 * time.Second)
+		w.wantHeld("db-2", InServiceRestart)
+		w.edit("c3", func(c *engine.Container) { c.Health = engine.Healthy })
+		<-c.done
+		w.wantStarts("4s db-2", "7s db-3")
+	})
+}
+
 func TestAnAlertThatNamesOneReplicaIsNotHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := rolling(t, 2*time.Second, time.Hour, checked)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -23,9 +25,21 @@ const annotationStateReason = "grafana_state_reason"
 // Sources: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config,
 // https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
 type payload struct {
-	Version   string    `json:"version"`
-	Alerts    alertList `json:"alerts"`
-	Truncated int64     `json:"truncatedAlerts"` // that the sender left out, by its max_alerts
+	Version string    `json:"version"`
+	Alerts  alertList `json:"alerts"`
+
+	// How many alerts the sender left out, by its max_alerts. A templated payload may
+	// hold a text: that must not cost the alerts that are there.
+	Truncated json.RawMessage `json:"truncatedAlerts"`
+}
+
+// truncated is how many alerts the sender left out; 0 if it does not say.
+func (p payload) truncated() float64 {
+	n, err := strconv.ParseFloat(strings.Trim(string(p.Truncated), `" `), 64)
+	if err != nil || !(n > 0) || math.IsInf(n, 1) {
+		return 0
+	}
+	return n
 }
 
 // maxAlerts is how many alerts a request may hold.

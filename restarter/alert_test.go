@@ -62,6 +62,18 @@ func TestDecodeRefusesWhatIsNoPayload(t *testing.T) {
 	}
 }
 
+func TestTheNumberOfAlertsLeftOutMayBeWrittenAnyhow(t *testing.T) {
+	for text, want := range map[string]float64{
+		`0`: 0, `3`: 3, `3.0`: 3, `"3"`: 3, `" 3 "`: 3, `-1`: 0, `null`: 0, `""`: 0, `"many"`: 0, `[]`: 0, `{}`: 0, `true`: 0,
+		`18446744073709551615`: 1 << 64, `1e999`: 0, `"Inf"`: 0, `"NaN"`: 0,
+	} {
+		p, err := decode([]byte(`{"version":"4","truncatedAlerts":` + text + `,"alerts":[{}]}`))
+		if got := p.truncated(); err != nil || got != want || len(p.Alerts) != 1 {
+			t.Errorf("%s: %v, %v, %d alerts; want %v", text, got, err, len(p.Alerts), want)
+		}
+	}
+}
+
 var (
 	sixtyFour = strings.Repeat("0123456789abcdef", 4)
 	another   = strings.Repeat("ab", 32)

@@ -133,7 +133,7 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	if err != nil {
 		return h.refuse(r, http.StatusBadRequest, err)
 	}
-	h.warnOfTruncated(r, p.Truncated)
+	h.warnOfTruncated(r, p.truncated())
 	return h.answer(r, p.Alerts)
 }
 
@@ -167,11 +167,11 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 }
 
 // warnOfTruncated warns of alerts that never arrive: what they ask for is not done.
-func (h *Webhook) warnOfTruncated(r *http.Request, n int64) {
+func (h *Webhook) warnOfTruncated(r *http.Request, n float64) {
 	if n <= 0 {
 		return
 	}
-	h.truncated.Add(float64(n))
+	h.truncated.Add(n)
 	h.logger.Warn("the sender left alerts out of its request: set max_alerts of its receiver to 0, and group_by to ['...']", "peer", r.RemoteAddr, "count", n)
 }
 

@@ -44,6 +44,20 @@ func TestStartReturnsAfterTheSnapshotShowsIt(t *testing.T) {
 	}
 }
 
+// missing has a call for the container answered by 404 with this text, and one for any
+// other as given.
+func missing(what string, status int, other string) func(*fakeEngine, string) http.HandlerFunc {
+	return func(_ *fakeEngine, id string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, id) {
+				answers(status, other)(w, r)
+				return
+			}
+			answers(http.StatusNotFound, what)(w, r)
+		}
+	}
+}
+
 func TestStart(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -52,6 +66,7 @@ func TestStart(t *testing.T) {
 		says  string // "": no error
 
 		counted bool // as a failed request
+		fails   bool // and neither refused nor gone
 	}{
 		{name: "somebody else was faster (304)", fault: func(f *fakeEngine, id string) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) {
@@ -68,15 +83,10 @@ func TestStart(t *testing.T) {
 		{name: "its network parent is gone", says: "No such container: parent", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return answers(http.StatusNotFound, "No such container: parent")
 		}},
-		{name: "its network is gone", counted: true, says: "network shop_default not found", fault: func(_ *fakeEngine, id string) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) {
-				if !strings.Contains(r.URL.Path, id) {
-					answers(http.StatusNotFound, "No such container: made-up")(w, r)
-					return
-				}
-				answers(http.StatusNotFound, "network shop_default not found")(w, r)
-			}
-		}},
+		{name: "its network is gone", counted: true, fails: true, says: "network shop_default not found", fault: missing("network shop_default not found", http.StatusNotFound, "No such container: made-up")},
+		{name: "its network is gone, and a proxy hides other containers", counted: true, fails: true, says: "network shop_default not found", fault: missing("network shop_default not found", http.StatusNotFound, "page not found")},
+		{name: "its network is gone, and a proxy refuses other containers", counted: true, fails: true, says: "network 0a1b not found", fault: missing("network 0a1b not found", http.StatusForbidden, "Forbidden")},
+		{name: "something else is gone", counted: true, fails: true, says: "volume", fault: missing("get data: no such volume", http.StatusNotFound, "No such container: made-up")},
 		{name: "a proxy hides the path", counted: true, want: engine.ErrRefused, says: "page not found", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return answers(http.StatusNotFound, "page not found")
 		}},
@@ -137,6 +147,9 @@ func TestStart(t *testing.T) {
 				t.Errorf("%v, want one that says %q", err, tc.says)
 			case tc.want != nil && !errors.Is(err, tc.want):
 				t.Errorf("%v, want %v", err, tc.want)
+			}
+			if tc.fails && (errors.Is(err, engine.ErrRefused) || errors.Is(err, engine.ErrGone)) {
+				t.Errorf("%v, want a plain failure", err)
 			}
 			if tc.counted && metricFailures(t, w.Engine, callStart) != 1 {
 				t.Error("it is not counted as a failed request")

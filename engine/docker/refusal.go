@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -46,11 +47,16 @@ func absent(err error) bool {
 	return errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container")
 }
 
+// noNetwork matches what an engine says of a network that a container needs.
+// Source: https://github.com/moby/moby/issues/25503
+var noNetwork = regexp.MustCompile(`(?i)\bnetwork \S+ not found\b`)
+
 // revealed tells a 404 for something else that a start or restart needs, such as the
-// container's network, from one that hides the path: only the engine itself knows
-// that a made-up ID is no container's.
+// container's network, from one that hides the path: only the engine itself speaks of a
+// network, and knows that a made-up ID is no container's. A proxy that lets only certain
+// containers through hides that ID, too.
 func revealed(err error, act func(id string) error) error {
-	if errdefs.IsNotFound(err) && !absent(err) && absent(act(strangeID())) {
+	if errdefs.IsNotFound(err) && !absent(err) && (noNetwork.MatchString(err.Error()) || absent(act(strangeID()))) {
 		return errors.New(err.Error()) // and no longer a 404
 	}
 	return err

@@ -57,6 +57,25 @@ func TestAnyNumberOfAlertsIsReadInLittleMemory(t *testing.T) {
 	}
 }
 
+func TestFewLargeBodiesAreReadAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h := webhookHarness(t, usual(), up("a1", "web"))
+		for range maxLarge {
+			h.large <- struct{}{} // one is being read
+		}
+		large := post(t, h, firing("container", "web", "padding", strings.Repeat("x", largeBody)))
+		synctest.Wait()
+		select {
+		case <-large.done:
+			t.Error("one more is read meanwhile")
+		default:
+		}
+		post(t, h, firing("container", "web")).want(200, Restarted) // a small one does not wait
+		<-h.large
+		large.want(200, Outcome(TooYoung))
+	})
+}
+
 func TestWhatASenderChoseIsRepeatedOnlyInPart(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	text := func(s string) string { b, _ := json.Marshal(s); return string(b) }

@@ -20,6 +20,8 @@ const (
 	maxBody        = 1 << 20
 	maxIgnored     = 8 << 20 // of a body that is refused unread
 	maxRequests    = 64      // under way at a time
+	largeBody      = 64 << 10
+	maxLarge       = 2 // larger bodies that are read at a time: one takes up to 15 MB
 )
 
 var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts of the receiver")
@@ -31,6 +33,7 @@ type Webhook struct {
 	guard   Guard
 	matches []Match
 	slots   chan struct{}
+	large   chan struct{} // as slots, for large bodies that are being read
 
 	outcomes  *prometheus.CounterVec
 	requests  *prometheus.CounterVec
@@ -46,7 +49,7 @@ type Webhook struct {
 // label of matches are another host's.
 func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 	h := &Webhook{
-		Restarter: r, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), refused: map[int]time.Time{},
+		Restarter: r, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge), refused: map[int]time.Time{},
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by what became of them.",
 		}, []string{"outcome"}),
@@ -119,22 +122,37 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 		h.outcomes.WithLabelValues(string(Busy)).Inc()
 		return Busy.Status(), refusal{Busy.Sentence()}
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return h.refuse(r, http.StatusRequestEntityTooLarge, errTooLarge)
-	}
+	p, status, err := h.read(w, r)
 	if err != nil {
-		return h.refuse(r, http.StatusBadRequest, fmt.Errorf("the body ended early: %w", err))
-	}
-	p, err := decode(text)
-	if errors.Is(err, errTooMany) {
-		return h.refuse(r, http.StatusRequestEntityTooLarge, err)
-	}
-	if err != nil {
-		return h.refuse(r, http.StatusBadRequest, err)
+		return h.refuse(r, status, err)
 	}
 	h.warnOfTruncated(r, p.truncated())
 	return h.answer(r, p.Alerts)
+}
+
+// read reads the body; an error comes with the status to answer with. Few large bodies
+// are read at a time, since that takes a multiple of their size in memory.
+func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (p payload, status int, err error) {
+	if r.ContentLength < 0 || r.ContentLength > largeBody { // its size is not known, or large
+		select {
+		case h.large <- struct{}{}:
+			defer func() { <-h.large }()
+		case <-r.Context().Done():
+			return p, http.StatusServiceUnavailable, errors.New("the caller has left")
+		}
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return p, http.StatusRequestEntityTooLarge, errTooLarge
+	}
+	if err != nil {
+		return p, http.StatusBadRequest, fmt.Errorf("the body ended early: %w", err)
+	}
+	p, err = decode(text)
+	if errors.Is(err, errTooMany) {
+		return p, http.StatusRequestEntityTooLarge, err
+	}
+	return p, http.StatusBadRequest, err
 }
 
 // refuse turns a request away. That is logged once a minute for each status:

@@ -94,9 +94,11 @@ func (fs firings) forget(now time.Time) {
 func (q *request) alreadyHandled(now, began time.Time, cooldown time.Duration, c *engine.Container) bool {
 	f := q.firing
 	switch {
+	case !c.Up():
+		return false // whatever was done for it, it has ended since
 	case !f.acted.IsZero() && now.Sub(f.acted) < cooldown:
 		return true
-	case !c.Up() || now.Sub(c.StartSeenAt) >= cooldown:
+	case now.Sub(c.StartSeenAt) >= cooldown:
 		return false
 	case c.StartSeenAt.Before(began):
 		return !q.since.IsZero() && c.StartSeenAt.After(q.since)

@@ -129,6 +129,22 @@ func TestAFiringThatArrivesWhileTheEngineIsUnavailableIsRemembered(t *testing.T)
 	})
 }
 
+func TestAContainerThatHasEndedSinceIsStartedForTheSameFiring(t *testing.T) {
+	for _, heal := range []string{"start", "restart"} {
+		t.Run(heal, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := webhookHarness(t, usual(), ended(engine.CauseSelf, named("a1", "batch-1"), labelled(policy.LabelTriggers, "alert")))
+				a := firing("container", "batch-1", "heal", heal)
+				post(t, h, a).want(200, Started)
+				pass(2 * time.Minute)
+				w.dies("a1") // which nothing but an alert heals
+				post(t, h, a).want(200, Started)
+				w.wantStarts("0s batch-1", "2m4s batch-1") // after the back-off
+			})
+		})
+	}
+}
+
 func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := webhookHarness(t, usual(eager), up("a1", "web"))

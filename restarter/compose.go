@@ -80,13 +80,19 @@ func (f *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
 	return until.After(f.now), until
 }
 
-// replaced is until when another container of the instance, which compose has
-// created and not started yet, may be about to be started; zero: there is none.
+// replaced is until when another container of the instance may be about to be
+// started: one that compose has created and not started yet, or one that was stopped
+// a moment ago, as anybody's docker restart does; zero: there is none.
 func (f *evaluator) replaced(c *engine.Container) time.Time {
 	var until time.Time
 	for _, t := range f.twins(c) {
-		if t.State == engine.Created && !t.FailedStart() {
+		switch {
+		case t.State == engine.Created && !t.FailedStart():
 			until = later(until, t.CreatedSeenAt.Add(startWithin))
+		case t.State == engine.Exited:
+			if cause, seen := f.resolveUnknown(t); cause == engine.CauseStopped || !seen {
+				until = later(until, t.ExitSeenAt.Add(max(f.policy.StoppedDelay, transientTimeout)))
+			}
 		}
 	}
 	return until

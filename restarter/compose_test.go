@@ -68,12 +68,25 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"the twin is about to be started":                     {c: old(), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
 		"the twin was never started":                          {c: old(), twin: twin(created(2 * time.Minute)), want: "start"},
 		"the twin is about to be started, and it was stopped": {c: old(endedAgo(time.Minute), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(created(30 * time.Second)), want: "stopped_delay 1m30s"},
-		"its own first start failed":                          {c: old(unstarted), twin: twin(), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
-		"its own first start failed, twin runs":               {c: old(unstarted), twin: twin(state(engine.Running)), want: "superseded"},
-		"its own failed, the twin's is under way":             {c: old(unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
-		"it was never started":                                {c: old(state(engine.Created)), twin: twin(state(engine.Running)), want: "created"},
-		"somebody stopped it":                                 {c: old(func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(state(engine.Running)), want: "superseded"},
-		"deaths are left to alerts":                           {c: old(), twin: twin(state(engine.Running)), policy: []func(*policy.Policy){triggers()}, want: "superseded"},
+		"the twin was stopped a moment ago, or is being restarted": {
+			c: old(unstarted, endedAgo(time.Hour)), twin: twin(endedAgo(time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), want: "stopped_delay 9s",
+		},
+		"the same, without a delay for what is stopped": {
+			c: old(unstarted, endedAgo(time.Hour)), twin: twin(endedAgo(time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }),
+			policy: []func(*policy.Policy){func(p *policy.Policy) { p.StoppedDelay = 0 }}, want: "stopped_delay 1s",
+		},
+		"the twin was stopped longer ago": {
+			c: old(unstarted, endedAgo(time.Hour)), twin: twin(endedAgo(10*time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), want: "start",
+		},
+		"nobody saw how the twin ended a moment ago": {
+			c: old(), twin: twin(startedAgo(2*time.Hour), endedAgo(time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseUnknown }), want: "stopped_delay 9s",
+		},
+		"its own first start failed":              {c: old(unstarted), twin: twin(), record: &record{attempts: 9, lastEnd: noon}, want: "start"},
+		"its own first start failed, twin runs":   {c: old(unstarted), twin: twin(state(engine.Running)), want: "superseded"},
+		"its own failed, the twin's is under way": {c: old(unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
+		"it was never started":                    {c: old(state(engine.Created)), twin: twin(state(engine.Running)), want: "created"},
+		"somebody stopped it":                     {c: old(func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(state(engine.Running)), want: "superseded"},
+		"deaths are left to alerts":               {c: old(), twin: twin(state(engine.Running)), policy: []func(*policy.Policy){triggers()}, want: "superseded"},
 
 		"it runs, and so does the twin":   {c: old(state(engine.Running), sickFor(0)), twin: twin(state(engine.Running)), want: "restart unhealthy"},
 		"another number":                  {c: old(), twin: twin(state(engine.Running), labelled(labelNumber, "2")), want: "start"},

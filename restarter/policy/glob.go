@@ -104,11 +104,13 @@ const (
 	alphanumeric = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 )
 
+// A project of docker-compose 1.x may begin with - or _, as one in a directory _site does.
 // Sources: https://github.com/moby/moby/blob/master/daemon/names/names.go,
-// https://github.com/compose-spec/compose-go/blob/main/loader/loader.go
+// https://github.com/compose-spec/compose-go/blob/main/loader/loader.go,
+// https://github.com/docker/compose/blob/1.29.2/compose/cli/command.py
 var (
 	containerNames = alphabet{"container", alphanumeric, alphanumeric + "_.-"}
-	projectNames   = alphabet{"project", lower + "0123456789", lower + "0123456789_-"}
+	projectNames   = alphabet{"project", lower + "0123456789_-", lower + "0123456789_-"}
 	serviceNames   = alphabet{"service", alphanumeric + "_.-", alphanumeric + "_.-"}
 )
 

@@ -98,7 +98,7 @@ func TestEntriesThatMatchNoNameAreRefusedWithTheRightForm(t *testing.T) {
 			t.Errorf("%q: error %v, want %s", text, err, want)
 		}
 	}
-	for _, text := range []string{"web", "a", "0", "web.1", "web_1-", "web.*", "[a-z]*", "[!-]x", "*", "?", "shop/*", "*/db", "shop/Db.1", "shop/_db", "s_h-o/[!a]", "/web", "*-x", "?-x"} {
+	for _, text := range []string{"web", "a", "0", "web.1", "web_1-", "web.*", "[a-z]*", "[!-]x", "*", "?", "shop/*", "*/db", "shop/Db.1", "shop/_db", "_site/web", "-site/*", "[_-]*/db", "s_h-o/[!a]", "/web", "*-x", "?-x"} {
 		if _, err := ParsePatterns([]string{text}); err != nil {
 			t.Errorf("%q is refused: %v", text, err)
 		}

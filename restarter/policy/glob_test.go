@@ -59,6 +59,11 @@ func TestEntriesThatMatchNoNameAreRefusedWithTheRightForm(t *testing.T) {
 	for text, want := range map[string]string{
 		"^web$":              `"^web$": no container's name has '^': names are matched whole: write web`,
 		"!web":               `"!web": no container's name has '!': to leave containers out write --restart.exclude=web`,
+		"!^web$":             "to leave containers out write --restart.exclude=web",
+		"! web":              "to leave containers out write --restart.exclude=web",
+		"!(web|db)":          "to leave containers out write --restart.exclude=web,db",
+		"!web-{a,b}":         "to leave containers out write --restart.exclude=web-a,web-b",
+		"!":                  "to leave containers out there is --restart.exclude",
 		"web-{a,b}":          `"web-{a,b}": no container's name has '{': names are matched whole: write web-a,web-b`,
 		"{web,db}":           "write web,db",
 		"web{":               "'{'",

@@ -97,8 +97,19 @@ var foreignForms = strings.NewReplacer(".*", "*", "^", "", "$", "", "(", "", ")"
 // rightForm says how an entry that was refused is written; "" if that is not clear.
 func rightForm(text string) string {
 	if name, ok := strings.CutPrefix(text, "!"); ok {
-		return ": to leave containers out write --restart.exclude=" + name
+		if form := plainForm(name); form != "" {
+			return ": to leave containers out write --restart.exclude=" + form
+		}
+		return ": to leave containers out there is --restart.exclude"
 	}
+	if form := plainForm(text); form != "" {
+		return ": names are matched whole: write " + form
+	}
+	return ""
+}
+
+// plainForm is an entry without what is foreign; "" if nothing can be made of it.
+func plainForm(text string) string {
 	var forms []string
 	for _, form := range expandBraces(text) {
 		forms = append(forms, strings.Fields(foreignForms.Replace(form))...)
@@ -119,7 +130,7 @@ func rightForm(text string) string {
 			return ""
 		}
 	}
-	return ": names are matched whole: write " + form
+	return form
 }
 
 // expandBraces returns what a shell makes of a pair of braces.

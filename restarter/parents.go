@@ -80,26 +80,35 @@ func (f *evaluator) worstTie(c *engine.Container) Tie {
 }
 
 // parent names what the container has to wait for before it can be started or
-// restarted. One that has lost what it shared waits until its parent is healthy,
-// too: what the parent offers may not work before.
+// restarted. One that has lost what it shared, or was killed with its parent, waits
+// until that is healthy, too: what the parent offers may not work before.
 func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 	t := f.worstTie(c)
 	if t.Reason != "" {
 		return t.Reason, time.Time{}
 	}
 	var until time.Time
-	switch p := t.parent; {
-	case t.Lost && p.HealthCheck && p.Health != engine.Healthy:
-		until = p.StartSeenAt.Add(parentSettles)
+	switch {
+	case t.Lost:
+		until = settles(t.parent)
 	case f.killedWithParent(c):
-		if p := f.pidParent(c); !p.Started.After(c.Started) {
-			until = c.ExitSeenAt.Add(pidLag)
+		if until = c.ExitSeenAt.Add(pidLag); f.pidParent(c).Started.After(c.Started) {
+			until = settles(f.pidParent(c))
 		}
 	}
 	if until.After(f.now) {
 		return ParentDown, until
 	}
 	return "", time.Time{}
+}
+
+// settles is until when a parent that runs may take to become healthy; zero: it is, or
+// has no health check.
+func settles(p *engine.Container) time.Time {
+	if !p.HealthCheck || p.Health == engine.Healthy {
+		return time.Time{}
+	}
+	return p.StartSeenAt.Add(parentSettles)
 }
 
 // pidParent returns the container whose process namespace this one shares; nil if

@@ -173,6 +173,33 @@ func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
 	}
 }
 
+// The engine's own policy restarts it, mostly in vain, as long as its parent is down.
+func TestWhatTheEngineTriesWithAChildThatWasKilledWithItsParentDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := family("web", "vpn")
+		cs[0].Parents = []engine.Parent{{Namespace: engine.PID, Container: "b2"}}
+		cs[0].RestartPolicy = "always"
+		w := newWorld(t, usual(), cs...)
+		for range 6 {
+			pass(25 * time.Second)
+			w.edit("a1", func(c *engine.Container) {
+				c.State, c.RestartCount, c.Finished, c.ExitSeenAt, c.ExitCause = engine.Restarting, 1, time.Now(), time.Now(), engine.CauseSelf
+				c.Exit = engine.Exit{Known: true, Code: 137}
+			})
+			w.dies("b2")
+			w.edit("a1", func(c *engine.Container) {
+				c.State, c.Error = engine.Exited, "cannot join PID of a non running container"
+			})
+			w.runs("b2")
+			w.edit("a1", func(c *engine.Container) { c.RestartCount = 0 })
+		}
+		pass(5 * time.Minute)
+		if s := w.standing("web"); s.Streak != 0 || !s.Container.Up() {
+			t.Errorf("streak %d, %s; want 0, and that it runs", s.Streak, s.Container.State)
+		}
+	})
+}
+
 // A child may share several namespaces, with different parents.
 func TestAChildOfTwoParentsFollowsEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

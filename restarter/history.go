@@ -142,9 +142,11 @@ func (r *record) observe(now time.Time, c *engine.Container, reset time.Duration
 	if last == nil {
 		last = c
 	}
-	if c.RestartCount >= last.RestartCount {
+	switch {
+	case mayBeKilledWithParent(c): // what its engine tries then says nothing of it
+	case c.RestartCount >= last.RestartCount:
 		r.streak += c.RestartCount - last.RestartCount
-	} else {
+	default:
 		r.streak += c.RestartCount // it went back to 0 at a start through the API
 	}
 	if c.ExitCause == engine.CauseStopped {

@@ -123,9 +123,15 @@ func (f *evaluator) pidParent(c *engine.Container) *engine.Container {
 // killedWithParent reports whether a container seems to have been ended by the end
 // of the one whose process namespace it shares: that is no fault of its own.
 func (f *evaluator) killedWithParent(c *engine.Container) bool {
-	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || c.Exit.Code != killed || c.Exit.OOMKilled {
+	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || !mayBeKilledWithParent(c) {
 		return false
 	}
 	p := f.pidParent(c)
 	return p != nil && (!p.Up() || p.Started.After(c.Started) || f.now.Before(c.ExitSeenAt.Add(pidLag)))
+}
+
+// mayBeKilledWithParent reports whether the last exit of a container was such as the
+// end of the one whose process namespace it shares causes.
+func mayBeKilledWithParent(c *engine.Container) bool {
+	return c.Shares(engine.PID) != "" && c.Exit.Code == killed && !c.Exit.OOMKilled
 }

@@ -80,8 +80,8 @@ func (f *evaluator) worstTie(c *engine.Container) Tie {
 }
 
 // parent names what the container has to wait for before it can be started or
-// restarted. One that has lost what it shared, or was killed with its parent, waits
-// until that is healthy, too: what the parent offers may not work before.
+// restarted: its parents run, and those that were started since it last was are healthy,
+// since what they offer may not work before.
 func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 	t := f.worstTie(c)
 	if t.Reason != "" {
@@ -91,15 +91,28 @@ func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 	switch {
 	case t.Lost:
 		until = settles(t.parent)
-	case f.killedWithParent(c):
-		if until = c.ExitSeenAt.Add(pidLag); f.pidParent(c).Started.After(c.Started) {
-			until = settles(f.pidParent(c))
-		}
+	case !c.Up():
+		until = f.parentsSettle(c)
 	}
 	if until.After(f.now) {
 		return ParentDown, until
 	}
 	return "", time.Time{}
+}
+
+// parentsSettle is until when the parents of a container that is down, all of which run,
+// may take to become healthy, or the engine to tell that one has ended; zero: they are.
+func (f *evaluator) parentsSettle(c *engine.Container) time.Time {
+	var until time.Time
+	if f.killedWithParent(c) && !f.pidParent(c).Started.After(c.Started) {
+		until = c.ExitSeenAt.Add(pidLag)
+	}
+	for _, of := range c.Parents {
+		if p := f.snapshot.Parent(of); p.Started.After(c.Started) {
+			until = later(until, settles(p))
+		}
+	}
+	return until
 }
 
 // settles is until when a parent that runs may take to become healthy; zero: it is, or

@@ -255,5 +255,8 @@ func writeHolds(folder *os.File, file, text string) error {
 	if err := os.Rename(fresh.Name(), file); err != nil {
 		return err
 	}
-	return folder.Sync()
+	if err := folder.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
+		return err // but some network file systems know no such thing
+	}
+	return nil
 }

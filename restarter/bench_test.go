@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
-
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

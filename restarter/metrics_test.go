@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

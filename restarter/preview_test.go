@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

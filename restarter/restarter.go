@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )

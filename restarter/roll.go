@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

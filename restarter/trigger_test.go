@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-
 	"defib/restarter/policy"
 )
 

@@ -6,7 +6,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-
 	"defib/restarter/policy"
 )
 

@@ -16,7 +16,6 @@ import (
 	"defib/e2e/browser"
 	"defib/engine"
 	"defib/restarter"
-
 	"defib/restarter/policy"
 )
 

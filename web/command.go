@@ -8,7 +8,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-
 	"defib/restarter/policy"
 )
 

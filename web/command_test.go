@@ -12,7 +12,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-
 	"defib/restarter/policy"
 )
 

@@ -14,7 +14,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-
 	"defib/restarter/policy"
 )
 

@@ -7,7 +7,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-
 	"defib/restarter/policy"
 )
 

@@ -13,10 +13,8 @@ import (
 	"unicode"
 
 	"defib/engine"
-	"defib/restarter"
-
 	"defib/engine/docker"
-
+	"defib/restarter"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )

@@ -14,7 +14,6 @@ import (
 	"defib/alerts"
 	"defib/engine"
 	"defib/engine/docker"
-
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )

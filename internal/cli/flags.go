@@ -20,12 +20,10 @@ import (
 	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"defib/collector"
-	"defib/restarter"
-	"defib/web"
-
 	"defib/engine/docker"
-
+	"defib/restarter"
 	"defib/restarter/policy"
+	"defib/web"
 )
 
 // flags are what the user asked for, checked.

@@ -12,10 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"defib/restarter"
-
 	"defib/engine/docker"
-
+	"defib/restarter"
 	"defib/restarter/policy"
 )
 

@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"defib/engine"
+	"defib/engine/docker"
 	"defib/restarter"
 	"defib/web"
-
-	"defib/engine/docker"
 )
 
 // serve wires everything together and runs it until the context ends.

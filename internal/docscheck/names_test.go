@@ -11,7 +11,6 @@ import (
 
 	"defib/alerts"
 	"defib/internal/cli"
-
 	"defib/restarter/policy"
 )
 

@@ -16,11 +16,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
+	"defib/engine/docker"
 	"defib/internal/cli"
 	"defib/restarter"
 	"defib/restarter/policy"
-
-	"defib/engine/docker"
 )
 
 // TestMain runs the tests at the root of the repository, which their paths begin at.

@@ -111,9 +111,11 @@ func (j *judge) oneActionAtATime() {
 
 // hostLimitsHeld is law 2 for the host: how many at a time, how many in a minute.
 func (j *judge) hostLimitsHeld() {
+	exempt := make([]bool, len(j.orders))
 	for i, o := range j.orders {
+		exempt[i] = j.followsParent(o)
 		at, lately := 0, 0
-		for _, b := range j.orders[:i+1] {
+		for k, b := range j.orders[:i+1] {
 			if b.life != o.life || b.kind != o.kind {
 				continue
 			}
@@ -121,17 +123,44 @@ func (j *judge) hostLimitsHeld() {
 				at++
 			}
 			// They are counted when they are decided, and may be a little late here.
-			if o.begun.Sub(b.begun) < time.Minute-2*time.Second-j.slowest {
+			if !exempt[k] && o.begun.Sub(b.begun) < time.Minute-2*time.Second-j.slowest {
 				lately++
 			}
 		}
 		if at > j.concurrency {
 			j.violation(o.id, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.kind, j.concurrency)
 		}
-		if o.kind == "restart" && lately > j.perMinute {
+		if o.kind == "restart" && !exempt[i] && lately > j.perMinute {
 			j.violation(o.id, "law 2: %d restarts within a minute, %d are allowed", lately, j.perMinute)
 		}
 	}
+}
+
+// followsParent reports whether a child is restarted that has not been started since its
+// parent was: that counts for no limit but the places. Once it has been, it does not
+// follow any more, so that this is once per run of the parent.
+func (j *judge) followsParent(o order) bool {
+	r := j.book.owner(o.id)
+	if o.kind != "restart" || r == nil || r.parent == nil {
+		return false
+	}
+	own := j.lastStart(o.id, o.begun)
+	for id := range j.seen {
+		if j.book.owner(id) == r.parent && j.lastStart(id, o.begun).After(own) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastStart is when a container was last started before a moment; zero: never.
+func (j *judge) lastStart(id string, before time.Time) (at time.Time) {
+	for _, e := range j.seen[id] {
+		if e.action == "start" && e.at.Before(before) {
+			at = e.at
+		}
+	}
+	return at
 }
 
 // backOffHeld is law 2 for one container, and law 4: the waits double whatever
@@ -187,7 +216,7 @@ func (j *judge) restartsGivenUp() {
 			if i == 0 || o.life != orders[i-1].life || j.apart(orders[i-1], o) || j.helped(id, orders[i-1], o) {
 				restarts = 0
 			}
-			if o.kind == "restart" && o.status == 204 {
+			if o.kind == "restart" && o.status == 204 && !j.followsParent(o) {
 				restarts++
 			}
 			if restarts > j.attempts {

@@ -62,6 +62,23 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 			orders: []order{act("mine", "restart", 10, 11), act("mine", "restart", 12, 13), act("mine", "restart", 14, 15), act("mine", "restart", 18, 19)},
 			events: []event{happens("mine", "start", 17)},
 		},
+		"a child's restarts, each after its parent's": {
+			orders: []order{act("kid", "restart", 10, 11), act("kid", "restart", 12, 13), act("kid", "restart", 14, 15), act("kid", "restart", 18, 19)},
+			events: []event{
+				happens("dad", "start", 9.9), happens("kid", "start", 10.9), happens("dad", "start", 11.9), happens("kid", "start", 12.9),
+				happens("dad", "start", 13.9), happens("kid", "start", 14.9), happens("dad", "start", 17.9), happens("kid", "start", 18.9),
+			},
+		},
+		"a child's restarts after one of its parent's": {
+			orders: []order{
+				act("kid", "restart", 10, 11), act("kid", "restart", 12, 13), act("kid", "restart", 14, 15), act("kid", "restart", 18, 19), act("kid", "restart", 23, 24),
+			},
+			events: []event{
+				happens("dad", "start", 9.9), happens("kid", "start", 10.9), happens("kid", "start", 12.9),
+				happens("kid", "start", 14.9), happens("kid", "start", 18.9), happens("kid", "start", 23.9),
+			},
+			want: "law 2: restart 4",
+		},
 		"a restart of what is down":    {orders: []order{act("mine", "restart", 20, 21)}, events: []event{happens("mine", "die", 1)}, want: "a restart of what has been down"},
 		"a start of what runs":         {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "start", 1)}, want: "a start of what has been up"},
 		"a start of what is paused":    {orders: []order{act("mine", "start", 20, 21)}, events: []event{happens("mine", "pause", 1)}, want: "has been paused"},
@@ -82,6 +99,9 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 			} {
 				book.owns(id, r)
 			}
+			dad := &role{listed: true}
+			book.owns("dad", dad)
+			book.owns("kid", &role{listed: true, parent: dad})
 			for i := range 13 {
 				book.owns(fmt.Sprint("mine", i), &role{listed: true})
 			}

@@ -8,18 +8,21 @@ import (
 	"time"
 )
 
-var seedFlag = flag.Uint64("seed", 0, "play this seed only in the property tests of the snapshot")
+var (
+	seedFlag   = flag.Uint64("seed", 0, "play this seed only in the property tests of the snapshot")
+	randomFlag = flag.Int("random", 0, "how many random seeds to play beside the fixed ones")
+)
 
-// seeds are the same in each run but for the last ones.
+// seeds are the same in each run, but for the random ones that were asked for.
 func seeds() []uint64 {
 	if *seedFlag != 0 {
 		return []uint64{*seedFlag}
 	}
 	var all []uint64
-	for i := range uint64(40) {
+	for i := range uint64(50) {
 		all = append(all, i+1)
 	}
-	for range 10 {
+	for range *randomFlag {
 		all = append(all, rand.Uint64())
 	}
 	return all

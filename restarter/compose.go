@@ -153,7 +153,7 @@ func (f *evaluator) addToProject(c *engine.Container) {
 
 // alive reports whether the program of a container is there, or will be in a moment.
 func alive(c *engine.Container) bool {
-	return c.Up() || c.State == engine.Paused || c.State == engine.Restarting
+	return c.Alive() || c.State == engine.Restarting
 }
 
 // startedLater reports whether t was started after c. One whose first start failed

@@ -25,8 +25,8 @@ type Holds []Hold
 func (hs Holds) Until(c *engine.Container) time.Time {
 	var until time.Time
 	for _, h := range hs {
-		if h.Matches(c) {
-			until = latest(until, h.Until)
+		if h.Matches(c) && h.Until.After(until) {
+			until = h.Until
 		}
 	}
 	return until
@@ -63,8 +63,8 @@ func (hs Holds) Merge(others Holds) Holds {
 	for _, h := range others {
 		if i := slices.IndexFunc(hs, func(own Hold) bool { return own.text == h.text }); i < 0 {
 			hs = append(hs, h)
-		} else {
-			hs[i].Until = latest(hs[i].Until, h.Until)
+		} else if h.Until.After(hs[i].Until) {
+			hs[i].Until = h.Until
 		}
 	}
 	return hs
@@ -87,11 +87,4 @@ func (hs Holds) Without(now time.Time, names []Pattern) Holds {
 	return slices.DeleteFunc(hs.Current(now), func(h Hold) bool {
 		return slices.ContainsFunc(names, func(n Pattern) bool { return n.text == h.text })
 	})
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

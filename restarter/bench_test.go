@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
+	"defib/restarter/decision"
+	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
 
@@ -30,14 +32,14 @@ func (s *still) Restart(context.Context, *engine.Container) error { return nil }
 func BenchmarkRound(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 5000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := crowd(n, usual())
+			r := crowd(n, Usual())
 			status := prometheus.NewRegistry()
-			status.MustRegister(Status{r})
-			r.reconcile(b.Context(), noon)
+			status.MustRegister(r.Status())
+			r.reconcile(b.Context(), Noon)
 			b.Run("round", func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					r.reconcile(b.Context(), noon.Add(time.Minute))
+					r.reconcile(b.Context(), Noon.Add(time.Minute))
 				}
 			})
 			// What the next scrape has to gather anew.
@@ -58,10 +60,10 @@ func BenchmarkRoundGlobs(b *testing.B) {
 	for _, globs := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint(globs), func(b *testing.B) {
 			r := crowd(1000, globbed(b, globs))
-			r.reconcile(b.Context(), noon)
+			r.reconcile(b.Context(), Noon)
 			b.ReportAllocs()
 			for b.Loop() {
-				r.reconcile(b.Context(), noon.Add(time.Minute))
+				r.reconcile(b.Context(), Noon.Add(time.Minute))
 			}
 		})
 	}
@@ -70,11 +72,11 @@ func BenchmarkRoundGlobs(b *testing.B) {
 // crowd returns a Restarter over this many containers, one in ten of which is down and
 // held by a dry run.
 func crowd(n int, pol policy.Policy) *Restarter {
-	s := &still{snapshotOf()}
+	s := &still{SnapshotOf()}
 	for i := range n {
-		c := ended(engine.CauseSelf, named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), in("shop", fmt.Sprint(i)))
+		c := Ended(engine.CauseSelf, Named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), In("shop", fmt.Sprint(i)))
 		if i%10 != 0 {
-			state(engine.Running)(c)
+			State(engine.Running)(c)
 		}
 		s.snapshot.Containers = append(s.snapshot.Containers, c)
 	}
@@ -97,39 +99,39 @@ func globbed(tb testing.TB, n int) policy.Policy {
 	if err := os.WriteFile(path, []byte(holds.String()), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	return usual(func(p *policy.Policy) { p.Whitelist, p.HoldFile = patterns(whitelist.String()), path })
+	return Usual(func(p *policy.Policy) { p.Whitelist, p.HoldFile = Patterns(whitelist.String()), path })
 }
 
 // A round that finds nothing new looks at no entry, of which there may be many.
 func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 	r := crowd(20, globbed(t, 10))
-	r.reconcile(t.Context(), noon)
+	r.reconcile(t.Context(), Noon)
 	// An entry that matches all would be seen wherever it is looked at.
 	last := len(r.policy.Whitelist) - 1
-	r.policy.Whitelist[last] = patterns("*-1")[0]
+	r.policy.Whitelist[last] = Patterns("*-1")[0]
 	for i := range r.policy.Holds {
-		r.policy.Holds[i].Pattern = patterns("*")[0]
+		r.policy.Holds[i].Pattern = Patterns("*")[0]
 	}
 	fresh := *r.engine.Snapshot().Containers[19]
 	r.policy.HoldFile = "" // so that the holds stay as they are
-	r.reconcile(t.Context(), noon.Add(time.Minute))
+	r.reconcile(t.Context(), Noon.Add(time.Minute))
 	if got := r.Report().Matches["*-1"]; got != 20 {
 		t.Errorf("%d containers match after a reconcile without news, want 20: they were compared again", got)
 	}
 	for _, s := range r.Report().Containers {
-		if s.Reason == OnHold {
+		if s.Reason == decision.OnHold {
 			t.Errorf("%s was compared with the holds again", s.Container.Name)
 		}
 	}
 	containers := slices.Clone(r.engine.Snapshot().Containers)
 	containers[19] = &fresh // which is another value of the same
-	r.engine.(*still).snapshot = snapshotOf(containers...)
-	r.reconcile(t.Context(), noon.Add(2*time.Minute))
+	r.engine.(*still).snapshot = SnapshotOf(containers...)
+	r.reconcile(t.Context(), Noon.Add(2*time.Minute))
 	if got := r.Report().Matches["*-1"]; got != 19 {
 		t.Errorf("%d containers match after one has changed, want 19", got)
 	}
-	r.history.forgetRules()
-	r.reconcile(t.Context(), noon.Add(3*time.Minute))
+	r.history.ForgetRules()
+	r.reconcile(t.Context(), Noon.Add(3*time.Minute))
 	if got := r.Report().Matches["*-1"]; got != 1 {
 		t.Errorf("%d containers match after the policy has changed", got)
 	}
@@ -141,7 +143,7 @@ func BenchmarkPrune(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				m := newMetrics(usual())
+				m := newMetrics(Usual())
 				for i := range n {
 					m.expect(fmt.Sprint(i), policy.AllTriggers)
 				}

@@ -1,4 +1,4 @@
-package restarter
+package restarter_test
 
 import (
 	"context"
@@ -9,28 +9,29 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"defib/engine"
+	"defib/restarter/decision"
+	. "defib/restarter/internal/fixture"
+	. "defib/restarter/internal/world"
 )
 
 // A parent that was killed six times, 25 s apart, whatever brings it back: each run
 // of it is a new cause, and says nothing of its child.
 func TestLaw2AChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(), family("web", "vpn")...)
+		w := NewWorld(t, Usual(), Family("web", "vpn")...)
 		for range 12 {
-			pass(25 * time.Second)
-			w.dies("b2")
-			w.runs("b2")
+			Pass(25 * time.Second)
+			w.Dies("b2")
+			w.Runs("b2")
 		}
-		pass(5 * time.Minute)
-		w.wantHeld("web", "")
+		Pass(5 * time.Minute)
+		w.WantHeld("web", "")
 		p := w.Snapshot()
 		if !p.Get("a1").Started.After(p.Get("b2").Started) {
 			t.Error("the child has not joined its parent's network")
 		}
-		if s := w.standing("web"); s.GaveUp || s.Streak != 0 {
+		if s := w.Standing("web"); s.GaveUp || s.Streak != 0 {
 			t.Errorf("given up: %t, streak %d; want neither", s.GaveUp, s.Streak)
 		}
 	})
@@ -38,24 +39,24 @@ func TestLaw2AChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
 
 func TestLaw2AllChildrenOfOneParentAreRestartedWithinTheConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cs := family("batch-00", "vpn")
+		cs := Family("batch-00", "vpn")
 		for i := range 13 {
-			c := up(fmt.Sprintf("c%02d", i), fmt.Sprintf("batch-%02d", i+1))
+			c := Up(fmt.Sprintf("c%02d", i), fmt.Sprintf("batch-%02d", i+1))
 			c.Started, c.StartSeenAt = time.Now(), time.Now()
-			childOf("vpn")(c)
+			ChildOf("vpn")(c)
 			cs = append(cs, c)
 		}
-		w := newWorld(t, usual(), append(cs, up("d1", "web"))...)
-		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
-		pass(time.Hour)
-		w.runs("b2")
-		pass(10 * time.Second)
-		if starts, most := w.begun(); len(starts) != 14 || most != 4 {
+		w := NewWorld(t, Usual(), append(cs, Up("d1", "web"))...)
+		w.OnStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.Runs(c.ID); return nil })
+		Pass(time.Hour)
+		w.Runs("b2")
+		Pass(10 * time.Second)
+		if starts, most := w.Begun(); len(starts) != 14 || most != 4 {
 			t.Errorf("%d restarts, %d at a time; want 14 and 4", len(starts), most)
 		}
-		w.sickens("d1") // the limit is for others
-		pass(10 * time.Second)
-		w.wantHeld("web", "")
+		w.Sickens("d1") // the limit is for others
+		Pass(10 * time.Second)
+		w.WantHeld("web", "")
 	})
 }
 
@@ -69,19 +70,19 @@ func TestAChildIsRestartedOnceItsParentIsHealthy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cs := family("web", "vpn")
+				cs := Family("web", "vpn")
 				cs[1].HealthCheck, cs[1].Health = true, engine.Healthy
-				w := newWorld(t, usual(), cs...)
-				pass(time.Hour)
-				w.edit("b2", func(c *engine.Container) {
+				w := NewWorld(t, Usual(), cs...)
+				Pass(time.Hour)
+				w.Edit("b2", func(c *engine.Container) {
 					c.Started, c.StartSeenAt, c.Health = time.Now(), time.Now(), engine.Starting
 				})
 				synctest.Wait()
-				w.wantHeld("web", ParentDown)
-				pass(row.after)
-				w.edit("b2", func(c *engine.Container) { c.Health = engine.Healthy })
-				pass(time.Hour)
-				w.wantStarts(row.want)
+				w.WantHeld("web", decision.ParentDown)
+				Pass(row.after)
+				w.Edit("b2", func(c *engine.Container) { c.Health = engine.Healthy })
+				Pass(time.Hour)
+				w.WantStarts(row.want)
 			})
 		})
 	}
@@ -93,18 +94,18 @@ func TestARestartAfterTheParentThatFailsIsRepeatedForEver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, usual(), family("web", "vpn")...)
-				w.onStart(func(context.Context, *engine.Container) error { return fault })
-				pass(time.Minute)
-				w.runs("b2")
-				pass(24 * time.Hour)
-				if s := w.standing("web"); s.GaveUp || s.Streak != 0 {
+				w := NewWorld(t, Usual(), Family("web", "vpn")...)
+				w.OnStart(func(context.Context, *engine.Container) error { return fault })
+				Pass(time.Minute)
+				w.Runs("b2")
+				Pass(24 * time.Hour)
+				if s := w.Standing("web"); s.GaveUp || s.Streak != 0 {
 					t.Errorf("given up: %t, streak %d; want neither", s.GaveUp, s.Streak)
 				}
-				if starts, _ := w.begun(); len(starts) < 280 {
+				if starts, _ := w.Begun(); len(starts) < 280 {
 					t.Errorf("%d attempts in a day, want one in 5 minutes", len(starts))
 				}
-				if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "dependency")); got < 280 {
+				if got := w.Count("defib_restarts_total", "web", "dependency"); got < 280 {
 					t.Errorf("defib_restarts_total %v, want every attempt", got)
 				}
 			})
@@ -114,16 +115,16 @@ func TestARestartAfterTheParentThatFailsIsRepeatedForEver(t *testing.T) {
 
 func TestAnAlertForAChildWithoutNetworkGetsTheRestartThatItNeedsAnyway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(), family("web", "vpn")...)
-		w.onStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.runs(c.ID); return nil })
-		pass(time.Hour)
-		w.dies("b2")
-		post(t, h, firing("container", "web")).want(200, Outcome(ParentDown))
-		w.runs("b2")
-		post(t, h, firing("container", "web", "again", "yes")).want(200, Restarted)
-		w.wantStarts("1h0m0s web")
-		if !strings.Contains(w.log.String(), "trigger=dependency") {
-			t.Errorf("it was restarted for another reason:\n%s", w.log.String())
+		w, h := NewWebhook(t, Usual(), Family("web", "vpn")...)
+		w.OnStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.Runs(c.ID); return nil })
+		Pass(time.Hour)
+		w.Dies("b2")
+		Post(t, h, Firing("container", "web")).Want(200, decision.Outcome(decision.ParentDown))
+		w.Runs("b2")
+		Post(t, h, Firing("container", "web", "again", "yes")).Want(200, decision.Restarted)
+		w.WantStarts("1h0m0s web")
+		if !strings.Contains(w.Log.String(), "trigger=dependency") {
+			t.Errorf("it was restarted for another reason:\n%s", w.Log.String())
 		}
 	})
 }
@@ -134,39 +135,39 @@ func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
 	for shares, dies := range map[engine.Namespace]bool{engine.Network: false, engine.PID: true, engine.IPC: false} {
 		t.Run(string(shares), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cs := family("web", "vpn")
+				cs := Family("web", "vpn")
 				cs[0].Parents = []engine.Parent{{Namespace: shares, Container: "b2"}}
-				w := newWorld(t, usual(), cs...)
+				w := NewWorld(t, Usual(), cs...)
 				for range 6 {
-					pass(20 * time.Minute)
+					Pass(20 * time.Minute)
 					if dies { // a moment before its parent, as far as the engine tells
-						w.edit("a1", func(c *engine.Container) {
+						w.Edit("a1", func(c *engine.Container) {
 							c.State, c.Finished, c.ExitSeenAt, c.ExitCause = engine.Exited, time.Now(), time.Now(), engine.CauseSelf
 							c.Exit = engine.Exit{Known: true, Code: 137}
 						})
-						pass(10 * time.Millisecond)
+						Pass(10 * time.Millisecond)
 					}
-					w.dies("b2")
-					w.wantHeld("web", ParentDown)
-					pass(20 * time.Minute)
-					w.runs("b2")
-					pass(time.Second)
+					w.Dies("b2")
+					w.WantHeld("web", decision.ParentDown)
+					Pass(20 * time.Minute)
+					w.Runs("b2")
+					Pass(time.Second)
 				}
-				if starts, _ := w.begun(); len(starts) != 6 {
+				if starts, _ := w.Begun(); len(starts) != 6 {
 					t.Errorf("%v, want one for each run of the parent", starts)
 				}
-				if s := w.standing("web"); s.Streak != 0 || s.Reason != "" {
+				if s := w.Standing("web"); s.Streak != 0 || s.Reason != "" {
 					t.Errorf("streak %d, held for %q; want neither", s.Streak, s.Reason)
 				}
-				if got := testutil.ToFloat64(w.metrics.restarts.vec.WithLabelValues("web", "dependency")); got != 6 {
+				if got := w.Count("defib_restarts_total", "web", "dependency"); got != 6 {
 					t.Errorf("defib_restarts_total %v, want 6", got)
 				}
 				want := "namespace=" + string(shares)
 				if dies {
 					want = "reason=parent_down " + want
 				}
-				if !strings.Contains(w.log.String(), want) {
-					t.Errorf("the log does not say %q:\n%s", want, w.log.String())
+				if !strings.Contains(w.Log.String(), want) {
+					t.Errorf("the log does not say %q:\n%s", want, w.Log.String())
 				}
 			})
 		})
@@ -176,25 +177,25 @@ func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
 // The engine's own policy restarts it, mostly in vain, as long as its parent is down.
 func TestWhatTheEngineTriesWithAChildThatWasKilledWithItsParentDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cs := family("web", "vpn")
+		cs := Family("web", "vpn")
 		cs[0].Parents = []engine.Parent{{Namespace: engine.PID, Container: "b2"}}
 		cs[0].RestartPolicy = "always"
-		w := newWorld(t, usual(), cs...)
+		w := NewWorld(t, Usual(), cs...)
 		for range 6 {
-			pass(25 * time.Second)
-			w.edit("a1", func(c *engine.Container) {
+			Pass(25 * time.Second)
+			w.Edit("a1", func(c *engine.Container) {
 				c.State, c.RestartCount, c.Finished, c.ExitSeenAt, c.ExitCause = engine.Restarting, 1, time.Now(), time.Now(), engine.CauseSelf
 				c.Exit = engine.Exit{Known: true, Code: 137}
 			})
-			w.dies("b2")
-			w.edit("a1", func(c *engine.Container) {
+			w.Dies("b2")
+			w.Edit("a1", func(c *engine.Container) {
 				c.State, c.Error = engine.Exited, "cannot join PID of a non running container"
 			})
-			w.runs("b2")
-			w.edit("a1", func(c *engine.Container) { c.RestartCount = 0 })
+			w.Runs("b2")
+			w.Edit("a1", func(c *engine.Container) { c.RestartCount = 0 })
 		}
-		pass(5 * time.Minute)
-		if s := w.standing("web"); s.Streak != 0 || !s.Container.Up() {
+		Pass(5 * time.Minute)
+		if s := w.Standing("web"); s.Streak != 0 || !s.Container.Up() {
 			t.Errorf("streak %d, %s; want 0, and that it runs", s.Streak, s.Container.State)
 		}
 	})
@@ -203,20 +204,20 @@ func TestWhatTheEngineTriesWithAChildThatWasKilledWithItsParentDoesNotCount(t *t
 // A child may share several namespaces, with different parents.
 func TestAChildOfTwoParentsFollowsEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cs := append(family("web", "vpn"), up("c3", "db"))
+		cs := append(Family("web", "vpn"), Up("c3", "db"))
 		cs[2].Started, cs[2].StartSeenAt = time.Now(), time.Now()
-		sharing(engine.IPC, "db")(cs[0])
-		w := newWorld(t, usual(), cs...)
-		pass(time.Hour)
-		w.runs("b2")
-		pass(time.Hour)
-		w.runs("c3")
-		pass(time.Hour)
-		w.dies("b2")
-		w.runs("c3")
-		pass(time.Hour)
-		w.runs("b2")
-		pass(time.Hour)
-		w.wantStarts("1h0m0s web", "2h0m0s web", "4h0m0s web")
+		Sharing(engine.IPC, "db")(cs[0])
+		w := NewWorld(t, Usual(), cs...)
+		Pass(time.Hour)
+		w.Runs("b2")
+		Pass(time.Hour)
+		w.Runs("c3")
+		Pass(time.Hour)
+		w.Dies("b2")
+		w.Runs("c3")
+		Pass(time.Hour)
+		w.Runs("b2")
+		Pass(time.Hour)
+		w.WantStarts("1h0m0s web", "2h0m0s web", "4h0m0s web")
 	})
 }

@@ -34,7 +34,7 @@ func (r *Restarter) readHolds(now time.Time, p *engine.Snapshot) (again time.Tim
 	r.warnOfUnmatched(now, p, holds)
 	if !slices.Equal(holds, r.policy.Holds) {
 		r.policy.Holds = holds
-		r.history.forgetRules()
+		r.history.ForgetRules()
 	}
 	r.metrics.onHold.Set(float64(holds.Active(now)))
 	r.noteHoldFault(fault)

@@ -5,14 +5,15 @@ import (
 	"sync"
 	"time"
 
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
 // journalSize is how many of the newest entries are kept.
 const journalSize = 100
 
-// maxAskers is how many alerts are kept of those that waited for one action.
-const maxAskers = 20
+// maxSources is how many alerts are kept of those that waited for one action.
+const maxSources = 20
 
 // Action is a start or a restart that has ended.
 type Action struct {
@@ -20,10 +21,10 @@ type Action struct {
 	Container string    // name
 	ID        string
 	Trigger   policy.Trigger
-	Sources   []AlertSource // whose alerts waited for it, maxAskers at most
+	Sources   []AlertSource // whose alerts waited for it, maxSources at most
 	Attempt   int           // since the container last stayed up and well
 	Took      time.Duration
-	Outcome   Outcome
+	Outcome   decision.Outcome
 	Err       string // why it failed
 }
 
@@ -36,7 +37,7 @@ type AlertRecord struct {
 	ReceivedAt time.Time // on our clock
 	Container  string    // name; "" if it means none
 	Took       time.Duration
-	Outcome    Outcome
+	Outcome    decision.Outcome
 	Message    string // the sentence of the answer
 }
 
@@ -45,6 +46,9 @@ type journal[T any] struct {
 	mu      sync.Mutex
 	entries []T
 }
+
+// Record puts an alert that was answered into the report. It may be called from anywhere.
+func (r *Restarter) Record(a AlertRecord) { r.alerts.add(a) }
 
 // add appends an entry. What was handed out before does not change.
 func (j *journal[T]) add(e T) {
@@ -64,17 +68,18 @@ func (j *journal[T]) all() []T {
 }
 
 // recordAction puts an action that has ended into the journal.
-func (r *Restarter) recordAction(now time.Time, res result) {
+func (r *Restarter) recordAction(now time.Time, res decision.Result) {
 	a := Action{
-		Began: now.Add(-res.took), Container: res.container.Name, ID: res.container.ID,
-		Trigger: res.trigger, Attempt: res.attempt, Took: res.took, Outcome: res.answer().outcome,
+		Began: now.Add(-res.Took), Container: res.Container.Name, ID: res.Container.ID,
+		Trigger: res.Trigger, Attempt: res.Attempt, Took: res.Took, Outcome: res.Answer().Outcome,
 	}
-	if res.err != nil {
-		a.Err = res.err.Error()
+	if res.Err != nil {
+		a.Err = res.Err.Error()
 	}
-	for _, q := range r.pending {
-		if len(a.Sources) < maxAskers && q.container == a.ID && !slices.Contains(a.Sources, q.source) {
-			a.Sources = append(a.Sources, q.source)
+	for _, one := range r.queue.requests {
+		source := r.queue.owners[one].source
+		if len(a.Sources) < maxSources && one.Container == a.ID && !slices.Contains(a.Sources, source) {
+			a.Sources = append(a.Sources, source)
 		}
 	}
 	r.actions.add(a)

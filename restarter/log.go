@@ -6,45 +6,46 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
 // logResult logs what came of an action.
-func (r *Restarter) logResult(now time.Time, res result) {
-	c := res.container
+func (r *Restarter) logResult(now time.Time, res decision.Result) {
+	c := res.Container
 	attrs := []any{
-		"container", c.Name, "id", c.ID, "trigger", res.trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.took)),
-		"attempt", res.attempt, "took", res.took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.attempt),
+		"container", c.Name, "id", c.ID, "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
+		"attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt),
 	}
-	if res.trigger == policy.TriggerDependency {
-		attrs = append(attrs, "namespace", res.namespace)
+	if res.Trigger == policy.TriggerDependency {
+		attrs = append(attrs, "namespace", res.Namespace)
 	}
 	if c.HealthOutput != "" {
 		attrs = append(attrs, "health_output", c.HealthOutput)
 	}
-	left := errors.Is(res.err, context.Canceled) // nothing is known of what came of it
+	left := errors.Is(res.Err, context.Canceled) // nothing is known of what came of it
 	switch {
-	case errors.Is(res.err, engine.ErrGone):
+	case errors.Is(res.Err, engine.ErrGone):
 		r.logger.Info("container removed meanwhile", attrs...)
-	case left && res.restarts():
+	case left && res.Restarts():
 		r.logger.Info("restart left to the engine", attrs...)
 	case left:
 		r.logger.Info("start left to the engine", attrs...)
-	case res.err != nil:
-		r.failed(res, append(attrs, "err", res.err))
-	case res.restarts():
+	case res.Err != nil:
+		r.failed(res, append(attrs, "err", res.Err))
+	case res.Restarts():
 		r.logger.Info("container restarted", attrs...)
 	default:
 		r.logger.Info("container started", attrs...)
 	}
 }
 
-func (r *Restarter) failed(res result, attrs []any) {
-	if errors.Is(res.err, engine.ErrRefused) {
+func (r *Restarter) failed(res decision.Result, attrs []any) {
+	if errors.Is(res.Err, engine.ErrRefused) {
 		r.logger.Debug("start or restart refused", attrs...) // the engine warns of it once
 		return
 	}
-	if res.restarts() {
+	if res.Restarts() {
 		r.logger.Warn("restart failed", attrs...)
 		return
 	}
@@ -63,63 +64,74 @@ func ranFor(c *engine.Container, now time.Time) time.Duration {
 	return c.Finished.Sub(c.Started).Round(time.Millisecond)
 }
 
+// logState is what was last logged of a container.
+type logState struct {
+	what     logged
+	occasion map[policy.Trigger]time.Time // of which a dry run has spoken
+}
+
+// logged is what a log line says of a container: a new one is written when it
+// changes.
+type logged struct {
+	name   string
+	state  engine.State
+	reason decision.Reason
+}
+
 // logDryRun logs and counts what is not done, once for each occasion.
-func (r *Restarter) logDryRun(rec *record, v verdict) {
-	c, at := v.container, r.occasion(v)
-	if !at.After(rec.dryRunAt[v.trigger]) {
+func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
+	c := v.Container
+	if !v.Occasion.After(last.occasion[v.Trigger]) {
 		return
 	}
-	if rec.dryRunAt == nil {
-		rec.dryRunAt = map[policy.Trigger]time.Time{}
+	if last.occasion == nil {
+		last.occasion = map[policy.Trigger]time.Time{}
 	}
-	rec.dryRunAt[v.trigger] = at
-	r.metrics.dryRuns.add(1, c.Name, v.trigger)
-	if v.restarts() {
-		r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.trigger)
+	last.occasion[v.Trigger] = v.Occasion
+	r.metrics.dryRuns.add(1, c.Name, v.Trigger)
+	if v.Restarts() {
+		r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.Trigger)
 	} else {
-		r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.trigger, "exit_code", c.Exit.Code)
+		r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.Trigger, "exit_code", c.Exit.Code)
 	}
 }
 
-// occasion is what a cause is told from others by. That of an alert is when it first
-// arrived, so that its repeats are no new ones.
-func (r *Restarter) occasion(v verdict) time.Time {
-	if v.trigger != policy.TriggerAlert {
-		return v.cause
+// logRemoved logs that a container is gone, if it was ever spoken of.
+func (r *Restarter) logRemoved(id string) {
+	if last := r.logged[id]; last != nil {
+		r.logger.Info("container state", "container", last.what.name, "id", id, "state", "removed")
 	}
-	var newest time.Time
-	for _, q := range r.pending {
-		if q.container == v.container.ID && !q.answered {
-			newest = later(newest, q.firing.heard)
-		}
-	}
-	return newest
+	delete(r.logged, id)
 }
 
 // logChanges logs what began or ended for each whitelisted container.
-func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, held judged) {
+func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts) {
 	for _, c := range p.Containers {
-		rec, v := r.history.records[c.ID], held.of(c.ID)
-		if !rec.rule.Whitelisted {
+		if !r.history.Rule(r.policy, c).Whitelisted {
 			continue
 		}
-		if v.reason == DryRun {
-			r.logDryRun(rec, v)
+		last, v := r.logged[c.ID], found[c.ID]
+		if last == nil {
+			last = &logState{}
+			r.logged[c.ID] = last
 		}
-		before := rec.logged
-		rec.logged = loggedState{name: c.Name, state: c.State, reason: v.reason}
-		if rec.logged == before {
+		if v.Reason == decision.DryRun {
+			r.logDryRun(last, v)
+		}
+		before := last.what
+		last.what = logged{name: c.Name, state: c.State, reason: v.Reason}
+		if last.what == before {
 			continue
 		}
 		attrs := []any{"container", c.Name, "id", c.ID, "state", c.State}
-		if v.reason != "" {
-			attrs = append(attrs, "reason", v.reason)
+		if v.Reason != "" {
+			attrs = append(attrs, "reason", v.Reason)
 		}
-		if v.reason == ParentDown || v.reason == ParentGone {
-			attrs = append(attrs, "namespace", v.namespace)
+		if v.Reason == decision.ParentDown || v.Reason == decision.ParentGone {
+			attrs = append(attrs, "namespace", v.Namespace)
 		}
-		if !v.until.IsZero() {
-			attrs = append(attrs, "delay", v.until.Sub(now).Round(time.Millisecond))
+		if !v.Until.IsZero() {
+			attrs = append(attrs, "delay", v.Until.Sub(now).Round(time.Millisecond))
 		}
 		if c.State == before.state && c.Name == before.name {
 			r.logger.Debug("container held", attrs...)

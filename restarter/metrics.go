@@ -123,7 +123,10 @@ func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
 
 // Counts collects what was done, by container, whether or not the snapshot is
 // current.
-type Counts struct{ *Restarter }
+type Counts struct{ metrics *metrics }
+
+// Counts returns what this Restarter counts.
+func (r *Restarter) Counts() Counts { return Counts{r.metrics} }
 
 // Version changes with any of the counts.
 func (c Counts) Version() uint64 { return c.metrics.changes.Load() }
@@ -145,7 +148,10 @@ func (c Counts) Collect(ch chan<- prometheus.Metric) {
 // Status collects what the last reconcile found, by container. It belongs beside
 // the containers' own metrics, and like them is exposed only while the snapshot
 // is current.
-type Status struct{ *Restarter }
+type Status struct{ newest *atomic.Pointer[Report] }
+
+// Status returns what this Restarter found.
+func (r *Restarter) Status() Status { return Status{&r.status} }
 
 var (
 	matchesDesc     = prometheus.NewDesc("defib_whitelist_matches", "Containers that the whitelist entry matches; 0: one that should exist does not.", []string{"entry"}, nil)
@@ -164,14 +170,14 @@ func (Status) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Version changes with each reconcile.
-func (s Status) Version() uint64 { return uint64(s.status.Load().Round) }
+func (s Status) Version() uint64 { return uint64(s.newest.Load().Round) }
 
 // Collect implements prometheus.Collector.
 func (s Status) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	now := s.status.Load()
+	now := s.newest.Load()
 	for entry, n := range now.Matches {
 		gauge(matchesDesc, float64(n), entry)
 	}

@@ -1,4 +1,4 @@
-package restarter
+package restarter_test
 
 import (
 	"context"
@@ -8,21 +8,22 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 
 	"defib/engine"
+	. "defib/restarter/internal/fixture"
+	. "defib/restarter/internal/world"
 	"defib/restarter/policy"
 )
 
 func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(func(p *policy.Policy) { p.Whitelist = patterns("web,batch-*,missing") }),
-			up("a1", "web"), up("b2", "other"), up("c3", "batch-1"), up("d4", "batch-2"))
-		w.onStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
-		w.dies("a1")
-		w.edit("c3", func(c *engine.Container) { c.State = engine.Paused })
+		w := NewWorld(t, Usual(func(p *policy.Policy) { p.Whitelist = Patterns("web,batch-*,missing") }),
+			Up("a1", "web"), Up("b2", "other"), Up("c3", "batch-1"), Up("d4", "batch-2"))
+		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
+		w.Dies("a1")
+		w.Edit("c3", func(c *engine.Container) { c.State = engine.Paused })
 		synctest.Wait()
 		// The bubble's clock begins at midnight, 2000-01-01.
 		want := `
@@ -56,7 +57,7 @@ defib_whitelist_matches{entry="batch-*"} 2
 defib_whitelist_matches{entry="missing"} 0
 defib_whitelist_matches{entry="web"} 1
 `
-		if err := testutil.CollectAndCompare(Status{w.Restarter}, strings.NewReader(want)); err != nil {
+		if err := testutil.CollectAndCompare(w.Status(), strings.NewReader(want)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -64,21 +65,23 @@ defib_whitelist_matches{entry="web"} 1
 
 func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(), up("a1", "web"), up("b2", "other"))
-		series := func() int { return testutil.CollectAndCount(w.metrics.restarts.vec) / len(policy.AllTriggers) }
+		w := NewWorld(t, Usual(), Up("a1", "web"), Up("b2", "other"))
+		series := func() int {
+			return testutil.CollectAndCount(w.Counts(), "defib_restarts_total") / len(policy.AllTriggers)
+		}
 		if got := series(); got != 1 {
 			t.Errorf("%d names in defib_restarts_total, want web", got)
 		}
 		gone := func(departed ...engine.Departed) {
-			w.publish(&engine.Snapshot{Connected: true, First: w.began, Listed: time.Now(), Departed: departed})
+			w.Publish(&engine.Snapshot{Connected: true, First: w.BeganAt, Listed: time.Now(), Departed: departed})
 			synctest.Wait()
 		}
-		pass(time.Second)
+		Pass(time.Second)
 		gone(engine.Departed{Name: "web"})
 		if got := series(); got != 1 {
 			t.Errorf("%d names while the name has just gone, want 1", got)
 		}
-		pass(time.Second)
+		Pass(time.Second)
 		gone()
 		if got := series(); got != 0 {
 			t.Errorf("%d names after the name was forgotten, want 0", got)
@@ -88,27 +91,27 @@ func TestCountersExistBeforeTheFirstDeathAndGoWithTheName(t *testing.T) {
 
 func TestCountersExistForTheTriggersThatAreOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(triggers(policy.TriggerExited)), up("a1", "web"), ended("", named("b2", "batch-1"), state(engine.Running), labelled(policy.LabelTriggers, "alert,unhealthy")))
-		if got := testutil.CollectAndCount(w.metrics.failures.vec); got != 3 {
+		w := NewWorld(t, Usual(Triggers(policy.TriggerExited)), Up("a1", "web"), Ended("", Named("b2", "batch-1"), State(engine.Running), Labelled(policy.LabelTriggers, "alert,unhealthy")))
+		if got := testutil.CollectAndCount(w.Counts(), "defib_restart_failures_total"); got != 3 {
 			t.Errorf("%d counters, want one for web and two for batch-1", got)
 		}
 	})
 }
 
 func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
-	for name, pol := range map[string]policy.Policy{"in earnest": usual(), "dry run": usual(func(p *policy.Policy) { p.DryRun = true })} {
+	for name, pol := range map[string]policy.Policy{"in earnest": Usual(), "dry run": Usual(func(p *policy.Policy) { p.DryRun = true })} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, pol, up("a1", "web"))
+				w := NewWorld(t, pol, Up("a1", "web"))
 				text := func() string {
-					got, err := testutil.CollectAndFormat(Counts{w.Restarter}, expfmt.TypeTextPlain,
+					got, err := testutil.CollectAndFormat(w.Counts(), expfmt.TypeTextPlain,
 						"defib_restarts_total", "defib_restart_failures_total", "defib_dry_run_actions_total")
 					if err != nil {
 						t.Fatal(err)
 					}
 					return string(got)
 				}
-				before, version := text(), Counts{w.Restarter}.Version()
+				before, version := text(), w.Counts().Version()
 				if got := strings.Contains(before, "defib_dry_run_actions_total"); got != pol.DryRun {
 					t.Errorf("what a dry run does is exposed: %v", got)
 				}
@@ -116,7 +119,7 @@ func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
 				look := func(what string) {
 					t.Helper()
 					synctest.Wait()
-					now, newest := text(), Counts{w.Restarter}.Version()
+					now, newest := text(), w.Counts().Version()
 					if now != before {
 						changes++
 						if newest == version {
@@ -125,10 +128,10 @@ func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
 					}
 					before, version = now, newest
 				}
-				w.onStart(func(context.Context, *engine.Container) error { return errors.New("no") })
-				w.dies("a1")
+				w.OnStart(func(context.Context, *engine.Container) error { return errors.New("no") })
+				w.Dies("a1")
 				look("a start that failed, or would have been")
-				w.publish(&engine.Snapshot{Connected: true, First: w.began, Listed: time.Now().Add(time.Second)})
+				w.Publish(&engine.Snapshot{Connected: true, First: w.BeganAt, Listed: time.Now().Add(time.Second)})
 				look("a name that went")
 				if changes != 2 {
 					t.Errorf("%d changes, want 2", changes)
@@ -140,52 +143,33 @@ func TestWhatIsCountedNeverChangesWithoutItsVersion(t *testing.T) {
 
 func TestRecoveryIsMeasuredFromTheDeathUntilHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := up("a1", "web")
+		c := Up("a1", "web")
 		c.HealthCheck, c.Health = true, engine.Healthy
-		w := newWorld(t, usual(), c)
-		w.onStart(func(_ context.Context, c *engine.Container) error {
+		w := NewWorld(t, Usual(), c)
+		w.OnStart(func(_ context.Context, c *engine.Container) error {
 			time.Sleep(300 * time.Millisecond)
-			w.runs(c.ID)
-			w.edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
+			w.Runs(c.ID)
+			w.Edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
 			return nil
 		})
-		w.dies("a1")
-		pass(2 * time.Second)
-		w.dies("a1") // before it was healthy: the first cause still waits
-		pass(2 * time.Second)
-		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
-		pass(time.Hour)
+		w.Dies("a1")
+		Pass(2 * time.Second)
+		w.Dies("a1") // before it was healthy: the first cause still waits
+		Pass(2 * time.Second)
+		w.Edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
+		Pass(time.Hour)
 
-		if count, sum := w.recoveries(t, policy.TriggerExited); count != 1 || sum != 4 {
+		if count, sum := w.Recoveries(t, policy.TriggerExited); count != 1 || sum != 4 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 4 s", count, sum)
 		}
 	})
 }
 
-// recoveries returns what defib_recovery_seconds says of a trigger.
-func (w *world) recoveries(t *testing.T, trigger policy.Trigger) (count uint64, sum float64) {
-	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(w.metrics.recovery)
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range families[0].GetMetric() {
-		if m.GetLabel()[0].GetValue() == string(trigger) {
-			h := m.GetHistogram()
-			return h.GetSampleCount(), h.GetSampleSum()
-		}
-	}
-	t.Fatalf("no histogram for the trigger %s", trigger)
-	return 0, 0
-}
-
 func TestRecoveryIsNotMeasuredFromBeforeDefibStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, usual(), ended(engine.CauseSelf, func(c *engine.Container) { c.ExitSeenAt = time.Now().Add(-20 * 24 * time.Hour) }))
-		pass(time.Second)
-		if count, sum := w.recoveries(t, policy.TriggerExited); count != 1 || sum != 0 {
+		w := NewWorld(t, Usual(), Ended(engine.CauseSelf, func(c *engine.Container) { c.ExitSeenAt = time.Now().Add(-20 * 24 * time.Hour) }))
+		Pass(time.Second)
+		if count, sum := w.Recoveries(t, policy.TriggerExited); count != 1 || sum != 0 {
 			t.Errorf("%d recoveries, %v s in all; want 1 and 0 s", count, sum)
 		}
 	})
@@ -193,24 +177,24 @@ func TestRecoveryIsNotMeasuredFromBeforeDefibStarted(t *testing.T) {
 
 func TestAStopEndsTheWaitForARecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := up("a1", "web")
+		c := Up("a1", "web")
 		c.HealthCheck, c.Health = true, engine.Healthy
-		w := newWorld(t, usual(mode(policy.UnlessStopped)), c)
-		w.onStart(func(_ context.Context, c *engine.Container) error {
-			w.runs(c.ID)
-			w.edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
+		w := NewWorld(t, Usual(Mode(policy.UnlessStopped)), c)
+		w.OnStart(func(_ context.Context, c *engine.Container) error {
+			w.Runs(c.ID)
+			w.Edit(c.ID, func(c *engine.Container) { c.Health = engine.Starting })
 			return nil
 		})
-		w.dies("a1")
-		pass(time.Second)
-		w.edit("a1", func(c *engine.Container) {
+		w.Dies("a1")
+		Pass(time.Second)
+		w.Edit("a1", func(c *engine.Container) {
 			c.State, c.ExitCause, c.ExitSeenAt = engine.Exited, engine.CauseStopped, time.Now()
 		})
-		pass(24 * time.Hour)
-		w.runs("a1") // its owner
-		w.edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
-		pass(time.Second)
-		if count, sum := w.recoveries(t, policy.TriggerExited); count != 0 {
+		Pass(24 * time.Hour)
+		w.Runs("a1") // its owner
+		w.Edit("a1", func(c *engine.Container) { c.Health = engine.Healthy })
+		Pass(time.Second)
+		if count, sum := w.Recoveries(t, policy.TriggerExited); count != 0 {
 			t.Errorf("%d recoveries, %v s in all; want none", count, sum)
 		}
 	})
@@ -218,22 +202,22 @@ func TestAStopEndsTheWaitForARecovery(t *testing.T) {
 
 func TestTheStreakCountsTheEnginesRestartsToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := up("a1", "other")
+		c := Up("a1", "other")
 		c.RestartCount = 7 // before Defib's time
-		w := newWorld(t, usual(), c)
+		w := NewWorld(t, Usual(), c)
 		restarts := func(n int) {
-			w.edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = n, time.Now() })
-			pass(time.Second)
+			w.Edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = n, time.Now() })
+			Pass(time.Second)
 		}
 		restarts(8)
 		restarts(10)
 		restarts(0) // started through the API
 		restarts(1)
-		if got := w.streak("other"); got != 4 {
+		if got := w.Streak("other"); got != 4 {
 			t.Errorf("streak %d, want 4", got)
 		}
-		pass(15 * time.Minute)
-		if got := w.streak("other"); got != 0 {
+		Pass(15 * time.Minute)
+		if got := w.Streak("other"); got != 0 {
 			t.Errorf("streak %d after a stay of 15 minutes, want 0", got)
 		}
 	})

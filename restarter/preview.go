@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -11,27 +12,27 @@ import (
 type Planned struct {
 	Container   *engine.Container
 	Whitelisted bool
-	Acts        bool           // it would be started, or restarted if it is up
-	Trigger     policy.Trigger // what asks for it; "": nothing does
-	Reason      Reason         // why it would be left alone; "": it would not, or nothing asks for it
-	Until       time.Time      // when it would be looked at again; zero: on news only
-	Mislabelled []string       // its labels that are not understood
+	Acts        bool            // it would be started, or restarted if it is up
+	Trigger     policy.Trigger  // what asks for it; "": nothing does
+	Reason      decision.Reason // why it would be left alone; "": it would not, or nothing asks for it
+	Until       time.Time       // when it would be looked at again; zero: on news only
+	Mislabelled []string        // its labels that are not understood
 }
 
 // Preview tells what a Defib that has just been started would do, sorted by the
 // containers' names. It does nothing. The policy's holds must have been read.
 func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planned {
-	verdicts := map[string]verdict{}
-	for _, v := range decide(now, p, snapshot, history{}, nil).verdicts {
-		verdicts[v.container.ID] = v
+	found := verdicts{}
+	for _, v := range decision.Decide(now, p, snapshot, decision.History{}, nil).Verdicts {
+		found[v.Container.ID] = v
 	}
-	prospects := make([]Planned, 0, len(snapshot.Containers))
+	planned := make([]Planned, 0, len(snapshot.Containers))
 	for _, c := range snapshot.Named() {
-		v := verdicts[c.ID]
-		prospects = append(prospects, Planned{
+		v := found[c.ID]
+		planned = append(planned, Planned{
 			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: policy.ReadLabels(c).Mislabelled(),
-			Acts: v.act, Trigger: v.trigger, Reason: v.reason, Until: v.until,
+			Acts: v.Act, Trigger: v.Trigger, Reason: v.Reason, Until: v.Until,
 		})
 	}
-	return prospects
+	return planned
 }

@@ -1,4 +1,4 @@
-package restarter
+package restarter_test
 
 import (
 	"fmt"
@@ -8,20 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/restarter"
+	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
 
 func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
-	p := &engine.Snapshot{Connected: true, First: noon, Containers: []*engine.Container{
-		ended(engine.CauseSelf),
-		running(named("b1", "batch-up")),
-		running(named("b2", "batch-sick"), sickFor(time.Minute)),
-		ended(engine.CauseStopped, named("c1", "batch-stopped"), labelled(policy.LabelPolicy, "sometimes")),
-		ended(engine.CauseSelf, named("d1", "other")),
+	p := &engine.Snapshot{Connected: true, First: Noon, Containers: []*engine.Container{
+		Ended(engine.CauseSelf),
+		Running(Named("b1", "batch-up")),
+		Running(Named("b2", "batch-sick"), SickFor(time.Minute)),
+		Ended(engine.CauseStopped, Named("c1", "batch-stopped"), Labelled(policy.LabelPolicy, "sometimes")),
+		Ended(engine.CauseSelf, Named("d1", "other")),
 	}}
 	var got []string
-	for _, x := range Preview(noon, usual(), p) {
-		got = append(got, fmt.Sprintf("%s %v %v %s %s %v %d", x.Container.Name, x.Whitelisted, x.Acts, x.Trigger, x.Reason, max(0, x.Until.Sub(noon)), len(x.Mislabelled)))
+	for _, x := range restarter.Preview(Noon, Usual(), p) {
+		got = append(got, fmt.Sprintf("%s %v %v %s %s %v %d", x.Container.Name, x.Whitelisted, x.Acts, x.Trigger, x.Reason, max(0, x.Until.Sub(Noon)), len(x.Mislabelled)))
 	}
 	want := []string{
 		"batch-sick true true unhealthy  0s 0",

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -33,11 +34,11 @@ type Report struct {
 type ContainerStatus struct {
 	Container   *engine.Container
 	Rule        policy.Rule
-	Veto        Reason         // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
-	Reason      Reason         // "" unless whitelisted, and held or acted upon
-	Trigger     policy.Trigger // that asks for it; "" if Reason is
-	Until       time.Time      // when it is looked at again, on our clock; zero: not held for a time
-	Streak      int            // starts and restarts since then, ours and the engine's
+	Veto        decision.Reason // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
+	Reason      decision.Reason // "" unless whitelisted, and held or acted upon
+	Trigger     policy.Trigger  // that asks for it; "" if Reason is
+	Until       time.Time       // when it is looked at again, on our clock; zero: not held for a time
+	Streak      int             // starts and restarts since then, ours and the engine's
 	GaveUp      bool
 	Predecessor *engine.Container // that had the name before this one was created; nil: none that Defib saw
 }
@@ -50,9 +51,9 @@ func (r *Restarter) Report() Report {
 }
 
 // publish makes what this reconcile found the newest status.
-func (r *Restarter) publish(now time.Time, p *engine.Snapshot, held judged) {
+func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 	report := &Report{
-		Round: r.status.Load().Round + 1, Began: r.began, Snapshot: p,
+		Round: r.status.Load().Round + 1, Began: r.history.Began(), Snapshot: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.Current(now),
 		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault,
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
@@ -60,17 +61,17 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, held judged) {
 	}
 	matches := make([]int, len(r.policy.Whitelist))
 	for _, c := range p.Named() {
-		rule := r.history.rule(r.policy, c)
+		rule := r.history.Rule(r.policy, c)
 		for _, i := range rule.Matches {
 			matches[i]++
 		}
 		if rule.Whitelisted {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
-		v, past := held.of(c.ID), r.history.at(c.ID)
+		v := found[c.ID]
 		report.Containers = append(report.Containers, ContainerStatus{
-			Container: c, Rule: rule, Veto: veto(p, c), Reason: v.reason, Trigger: v.trigger, Until: v.until,
-			Streak: past.streak, GaveUp: past.restarts >= r.policy.MaxAttempts,
+			Container: c, Rule: rule, Veto: decision.Veto(p, c), Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
+			Streak: r.history.Streak(c.ID), GaveUp: r.history.GaveUp(r.policy, c.ID),
 			Predecessor: r.names.predecessor(c),
 		})
 	}
@@ -82,18 +83,18 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, held judged) {
 
 // names remembers which container has had each name, to tell one that was
 // created anew from one that was there all along.
-type names map[string]*owner
+type names map[string]*holder
 
-// owner is who has a name, and who had it before.
-type owner struct{ now, before *engine.Container }
+// holder is who has a name, and who had it before.
+type holder struct{ now, before *engine.Container }
 
 // predecessor notes that the container has its name, and returns who had it before.
 func (n names) predecessor(c *engine.Container) *engine.Container {
 	switch o := n[c.Name]; {
 	case o == nil:
-		n[c.Name] = &owner{now: c}
+		n[c.Name] = &holder{now: c}
 	case o.now.ID != c.ID:
-		n[c.Name] = &owner{now: c, before: o.now}
+		n[c.Name] = &holder{now: c, before: o.now}
 	default:
 		o.now = c
 	}

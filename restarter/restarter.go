@@ -1,5 +1,6 @@
-// Package restarter brings whitelisted containers back: policy, history, the
-// pure decision, and the one loop that acts on it.
+// Package restarter brings whitelisted containers back. It is the loop around the
+// decision: it watches the engine's snapshot, has package decision decide, and acts, logs
+// and counts.
 package restarter
 
 import (
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/decision"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )
@@ -17,10 +19,6 @@ import (
 // shutdownGrace is how long starts under way may take after SIGTERM: docker stop
 // kills after 10 s, and Docker 29 cancels a start whose caller leaves.
 const shutdownGrace = 8 * time.Second
-
-// slotTimeout is how long an action takes a place of --restart.concurrency, a restart
-// beyond its stop timeout. No engine needs so long.
-const slotTimeout = 2 * time.Minute
 
 // Engine is what the restarter needs of an engine.
 type Engine interface {
@@ -42,42 +40,35 @@ type Restarter struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	requests chan []*request
-	results  chan result
+	incoming chan []*waiter
+	results  chan decision.Result
 	closed   chan struct{}          // once Run has ended
 	status   atomic.Pointer[Report] // the newest
 	actions  journal[Action]
 	alerts   journal[AlertRecord]
 
 	// Owned by Run:
-	history history
-	pending []*request // whose callers wait, or whose action is under way
-	firings firings
-	began   time.Time // when Run did
-	listed  time.Time // the list at which counters were last pruned
+	history decision.History
+	queue   queue
+	logged  map[string]*logState // by container ID
 	names   names
-	warned  map[string]bool // compose projects of which warnOfDirectories has warned
+	listed  time.Time       // the list at which counters were last pruned
+	warned  map[string]bool // compose projects of which warnOfCollisions has warned
 
 	holdFile  *hold.Reader
 	holdFault string // what was last said about the hold file
 }
 
-// result is what came of an action.
-type result struct {
-	verdict
-	parents map[string]time.Time // by its parents' IDs: their StartedAt when the action began
-	attempt int
-	took    time.Duration
-	err     error
-}
+// verdicts are by container ID.
+type verdicts map[string]decision.Verdict
 
 // New returns a Restarter that does nothing until Run.
 func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	p.HoldAll = p.HoldFile != "" // until it has been read
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
-		requests: make(chan []*request), results: make(chan result), closed: make(chan struct{}),
-		history: history{records: map[string]*record{}}, firings: firings{}, names: names{}, warned: map[string]bool{},
+		incoming: make(chan []*waiter), results: make(chan decision.Result), closed: make(chan struct{}),
+		history: decision.NewHistory(time.Now()), queue: newQueue(), logged: map[string]*logState{}, names: names{}, warned: map[string]bool{},
 		holdFile: hold.NewReader(hold.FileReader(p.HoldFile)),
 	}
 	r.status.Store(&Report{})
@@ -90,7 +81,6 @@ func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 func (r *Restarter) Run(ctx context.Context) error {
 	actions, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	r.began = time.Now()
 	for ctx.Err() == nil {
 		var timer <-chan time.Time
 		if next := r.reconcile(actions, time.Now()); !next.IsZero() {
@@ -100,8 +90,8 @@ func (r *Restarter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-r.engine.Changed():
 		case <-timer:
-		case qs := <-r.requests:
-			r.enqueue(time.Now(), qs)
+		case ws := <-r.incoming:
+			r.queue.add(ws)
 		case res := <-r.results:
 			r.finish(time.Now(), res)
 		}
@@ -113,16 +103,14 @@ func (r *Restarter) Run(ctx context.Context) error {
 // shutDown turns callers away, waits for the starts under way and leaves the
 // restarts: the engine carries on with those.
 func (r *Restarter) shutDown(leave context.CancelFunc) {
-	for _, q := range r.pending {
-		q.reply(answer{outcome: ShuttingDown})
-	}
+	r.queue.turnAway()
 	close(r.closed)
 	grace := time.AfterFunc(shutdownGrace, leave)
 	defer grace.Stop()
-	starts, restarts := r.history.underway()
+	starts, restarts := r.history.UnderWay()
 	for starts > 0 {
 		r.finish(time.Now(), <-r.results)
-		starts, restarts = r.history.underway()
+		starts, restarts = r.history.UnderWay()
 	}
 	leave()
 	for range restarts {
@@ -134,73 +122,61 @@ func (r *Restarter) shutDown(leave context.CancelFunc) {
 // is not. It returns when to look again without news; zero is never.
 func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 	snapshot := r.engine.Snapshot()
-	if !snapshot.Connected {
-		return r.expire(now, false, nil) // what is not current is nothing to act on
+	requests := r.queue.take(now, snapshot, &r.history)
+	var again time.Time
+	if snapshot.Connected {
+		again = r.readHolds(now, snapshot)
+		r.sync(now, snapshot, requests)
 	}
-	again := r.readHolds(now, snapshot)
-	r.syncHistory(now, snapshot)
-	p := decide(now, r.policy, snapshot, r.history, r.precheck(now, snapshot))
-	held := make(judged, len(p.verdicts))
-	for i := range p.verdicts {
-		v := &p.verdicts[i]
-		if v.act {
-			r.begin(ctx, now, *v)
-			v.reason = InProgress
-		}
-		held[v.container.ID] = v
+	plan := decision.Decide(now, r.policy, snapshot, r.history, requests)
+	if snapshot.Connected {
+		r.carryOut(ctx, now, snapshot, plan)
 	}
-	r.logChanges(now, snapshot, held)
-	r.publish(now, snapshot, held)
-	p.look(r.expire(now, true, held))
-	p.look(again)
-	return p.next
+	r.queue.answer(plan.Answers, r.history)
+	return earliest(plan.Next, again)
 }
 
-// syncHistory brings the records up to date with the snapshot.
-func (r *Restarter) syncHistory(now time.Time, p *engine.Snapshot) {
-	fresh := false // some container is
-	for _, c := range p.Containers {
-		rec := r.history.records[c.ID]
-		if rec == nil {
-			rec, fresh = &record{}, true
-			r.history.records[c.ID] = rec
-			r.warnOfLabels(c)
+// carryOut begins the actions of a plan, and makes known what it says.
+func (r *Restarter) carryOut(ctx context.Context, now time.Time, snapshot *engine.Snapshot, plan decision.Plan) {
+	found := make(verdicts, len(plan.Verdicts))
+	for _, v := range plan.Verdicts {
+		if v.Act {
+			r.begin(ctx, now, snapshot, v)
+			v.Reason = decision.InProgress
 		}
-		if rec.ruled != c {
-			rec.rule, rec.ruled = r.policy.For(c), c
-		}
-		if c == rec.last && rec.attempts == 0 && rec.streak == 0 || !c.Inspected {
-			continue
-		}
-		rec.observe(now, c, r.policy.Backoff.Reset)
-		if rec.recovered(c) {
-			r.metrics.recovery.WithLabelValues(string(rec.healing)).Observe(now.Sub(rec.cause).Seconds())
-			rec.healing = ""
-		}
+		found[v.Container.ID] = v
 	}
-	r.history.trim(now)
-	if len(r.history.records) > len(p.Containers) { // each container has one by now
-		r.dropRecords(p)
+	r.logChanges(now, snapshot, found)
+	r.publish(now, snapshot, found)
+}
+
+// earliest returns the earlier of two times, of which zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// sync brings the history up to date with the snapshot, and makes known what that shows.
+func (r *Restarter) sync(now time.Time, p *engine.Snapshot, requests []*decision.Request) {
+	found := r.history.Sync(now, r.policy, p, requests)
+	for _, c := range found.New {
+		r.warnOfLabels(c)
+	}
+	for _, id := range found.Removed {
+		r.logRemoved(id)
+	}
+	for _, one := range found.Recovered {
+		r.metrics.recovery.WithLabelValues(string(one.Trigger)).Observe(one.Took.Seconds())
 	}
 	if !p.Listed.Equal(r.listed) {
 		r.listed = p.Listed
 		r.metrics.prune(p)
 		r.names.forget(p)
 	}
-	if fresh {
-		r.warnOfDirectories(p)
-	}
-}
-
-// dropRecords forgets what happened to containers that are gone.
-func (r *Restarter) dropRecords(p *engine.Snapshot) {
-	for id, rec := range r.history.records {
-		if p.Get(id) == nil && !rec.acting {
-			delete(r.history.records, id)
-			if rec.logged.name != "" {
-				r.logger.Info("container state", "container", rec.logged.name, "id", id, "state", "removed")
-			}
-		}
+	if len(found.New) > 0 {
+		r.warnOfCollisions(p)
 	}
 }
 
@@ -215,81 +191,41 @@ func (r *Restarter) warnOfLabels(c *engine.Container) {
 	}
 }
 
+// warnOfCollisions warns once of each compose project whose containers are of one
+// instance but from different directories: they are not taken for twins.
+func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
+	for _, one := range decision.Collisions(p) {
+		if r.warned[one.Project] || !r.policy.For(one.A).Whitelisted && !r.policy.For(one.B).Whitelisted {
+			continue
+		}
+		r.warned[one.Project] = true
+		a, b := one.Directories()
+		r.logger.Warn("two directories use the same compose project name: their containers count as different services",
+			"project", one.Project, "container", one.A.Name, "id", one.A.ID, "directory", a, "other_directory", b)
+	}
+}
+
 // begin starts or restarts a container beside the loop. The result comes back by channel.
-func (r *Restarter) begin(ctx context.Context, now time.Time, v verdict) {
-	rec := r.history.records[v.container.ID]
-	rec.acting, rec.restarting, rec.slotUntil = true, v.restarts(), now.Add(slotTimeout)
-	rec.attempts++
-	if v.counts() {
-		rec.streak++
-	}
+func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot, v decision.Verdict) {
+	a := r.history.Begin(now, p, v)
 	act := r.engine.Start
-	if v.restarts() {
-		rec.slotUntil = rec.slotUntil.Add(max(0, v.container.StopTimeout))
+	if v.Restarts() {
 		act = r.engine.Restart
-		if v.counts() {
-			rec.restarts++
-			r.history.recentRestarts = append(r.history.recentRestarts, now)
-		}
 	}
-	if rec.healing == "" {
-		rec.healing, rec.cause, rec.from = v.trigger, later(v.cause, r.began), v.container.Started
-	}
-	parents := map[string]time.Time{}
-	snapshot := r.engine.Snapshot()
-	for _, of := range v.container.Parents {
-		if p := snapshot.Parent(of); p != nil {
-			parents[p.ID] = p.Started
-		}
-	}
-	attempt := rec.attempts
-	r.metrics.restarts.add(1, v.container.Name, v.trigger)
+	r.metrics.restarts.add(1, v.Container.Name, v.Trigger)
 	go func() {
 		began := time.Now()
-		err := act(ctx, v.container)
-		r.results <- result{verdict: v, parents: parents, attempt: attempt, took: time.Since(began), err: err}
+		err := act(ctx, v.Container)
+		r.results <- decision.Result{Action: a, Took: time.Since(began), Err: err}
 	}()
 }
 
-// finish notes what came of an action.
-func (r *Restarter) finish(now time.Time, res result) {
-	c := res.container
-	rec := r.history.records[c.ID]
-	if fresh := r.engine.Snapshot().Get(c.ID); fresh != nil && fresh.Inspected {
-		rec.observe(now, fresh, r.policy.Backoff.Reset) // as long as it is known whose doing it is
-	}
-	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.err, engine.ErrRefused)
-	rec.failed = res.err != nil && !rec.refused
-	rec.late = errors.Is(res.err, engine.ErrNoAnswer)
-	if res.err == nil {
-		rec.joined = res.parents
-	}
-	if rec.refused && res.counts() {
-		rec.streak-- // there was none
-	}
-	if res.restarts() {
-		rec.notHealthy(now) // also if it goes on as it was: it was not well
-		if res.err != nil {
-			r.noRestart(rec, res)
-		}
-	}
-	r.replyWaiters(now, res)
+// finish takes note of what came of an action.
+func (r *Restarter) finish(now time.Time, res decision.Result) {
+	r.history.Finish(now, r.policy, r.engine.Snapshot(), res, r.queue.requests)
 	r.recordAction(now, res)
-	if res.err != nil && !errors.Is(res.err, engine.ErrGone) && !errors.Is(res.err, context.Canceled) {
-		r.metrics.failures.add(1, c.Name, res.trigger)
+	if res.Err != nil && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
+		r.metrics.failures.add(1, res.Container.Name, res.Trigger)
 	}
 	r.logResult(now, res)
-}
-
-// noRestart takes note of a restart that failed. That has not shown that restarts do
-// not help, so it does not count towards giving up before the waits have come to their
-// longest: until then the fault may pass. One without an answer may yet be carried out.
-func (r *Restarter) noRestart(rec *record, res result) {
-	rec.healing = ""
-	if !res.counts() {
-		return
-	}
-	if rec.refused || !rec.late && r.policy.Backoff.After(res.attempt) < r.policy.Backoff.Max {
-		rec.restarts--
-	}
 }

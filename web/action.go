@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"defib/engine"
-	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -31,33 +31,33 @@ func (p view) actionText() Sentence {
 		verb = "restarts"
 	}
 	switch p.Reason {
-	case restarter.InProgress:
+	case decision.InProgress:
 		if p.leaving() {
 			return say("Defib leaves it alone: somebody is stopping it.")
 		}
 		return say("Defib is at it now.")
-	case restarter.BackOff:
+	case decision.BackOff:
 		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
-	case restarter.StoppedDelay:
+	case decision.StoppedDelay:
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody does so before: it may be in the middle of a deploy.")
-	case restarter.Refused:
+	case decision.Refused:
 		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy before it, refuses to start or restart containers.")
-	case restarter.OnHold:
+	case decision.OnHold:
 		return p.held()
-	case restarter.RateLimited:
+	case decision.RateLimited:
 		if p.Until.IsZero() {
 			return say("Defib ", verb, " it as soon as it is through with others.")
 		}
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
-	case restarter.InServiceRestart:
+	case decision.InServiceRestart:
 		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
-	case restarter.NotStarted:
+	case decision.NotStarted:
 		return say("Defib leaves it alone: others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.")
-	case restarter.TriggerDisabled:
+	case decision.TriggerDisabled:
 		return p.off(p.Trigger)
-	case restarter.BadLabel:
+	case decision.BadLabel:
 		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct it, and create the container anew.")
-	case restarter.Stopped:
+	case decision.Stopped:
 		if c.ExitCause == engine.CauseUnknown {
 			return say("Defib leaves it alone: it counts as stopped, since nobody saw it end", p.whyStopped(), ", and stays down until somebody starts it.")
 		}
@@ -68,7 +68,7 @@ func (p view) actionText() Sentence {
 }
 
 // alone says why it is left alone, in the words of the reason.
-func (p view) alone(why restarter.Reason) Sentence {
+func (p view) alone(why decision.Reason) Sentence {
 	s := say("Defib leaves it alone: ", p.sentence(why))
 	if !p.Until.IsZero() {
 		s = append(s, say(", until it is looked at again ", in(p.now, p.Until))...)
@@ -93,8 +93,8 @@ func (p view) shared() string {
 }
 
 // sentence is that of a reason, for this container.
-func (p view) sentence(r restarter.Reason) string {
-	return strings.Replace(restarter.Reasons[r], anything, p.shared(), 1)
+func (p view) sentence(r decision.Reason) string {
+	return strings.Replace(decision.Reasons[r], anything, p.shared(), 1)
 }
 
 // held says until when it is on hold, and how to end that.
@@ -131,9 +131,9 @@ func (p view) whyStopped() string {
 func (p view) unasked() Sentence {
 	c := p.Container
 	switch {
-	case p.Veto == restarter.SwarmTask:
+	case p.Veto == decision.SwarmTask:
 		return say("That is left to Swarm.")
-	case !p.Rule.Whitelisted && (p.Veto == restarter.EngineRestarting || p.engineReturns()):
+	case !p.Rule.Whitelisted && (p.Veto == decision.EngineRestarting || p.engineReturns()):
 		return say("That is left to the engine.")
 	case !p.Rule.Whitelisted && p.kind() != Need:
 		return nil
@@ -144,7 +144,7 @@ func (p view) unasked() Sentence {
 	case p.Veto != "":
 		return p.alone(p.Veto)
 	case p.GaveUp && c.Up():
-		return say("Defib has given up: ", restarter.Reasons[restarter.GaveUp], ".")
+		return say("Defib has given up: ", decision.Reasons[decision.GaveUp], ".")
 	case !p.dueForHealth().IsZero():
 		return say("Defib restarts it ", in(p.now, p.dueForHealth()), ", unless it is well again by then.")
 	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(policy.TriggerUnhealthy):
@@ -156,14 +156,14 @@ func (p view) unasked() Sentence {
 }
 
 // beyond names what no whitelist would help against; "" if there is no such thing.
-func (p view) beyond() restarter.Reason {
+func (p view) beyond() decision.Reason {
 	switch c := p.Container; {
 	case !c.Inspected:
-		return restarter.NotInspected
+		return decision.NotInspected
 	case c.State == engine.Dead:
-		return restarter.Dead
+		return decision.Dead
 	}
-	if p.tie.Reason == restarter.ParentGone {
+	if p.tie.Reason == decision.ParentGone {
 		return p.tie.Reason
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -25,16 +26,16 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 	}{
 		"unhealthy for a moment, its trigger is off": {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(policy.TriggerExited))}, off("unhealthy") + "."},
 		"the same, but an alert may ask":             {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(policy.TriggerAlert))}, off("unhealthy") + ", unless an alert asks for it."},
-		"down, only alerts ask":                      {view{ContainerStatus: died("web", minAgo, 1, triggers(policy.TriggerAlert), held(restarter.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
-		"down, nothing asks":                         {view{ContainerStatus: died("web", minAgo, 1, triggers(), held(restarter.TriggerDisabled, 0))}, off("exited") + "."},
-		"an alert asks, and may not":                 {view{ContainerStatus: but(runs("web", hour), triggers(policy.TriggerExited), held(restarter.TriggerDisabled, 0), asked(policy.TriggerAlert))}, off("alert") + "."},
-		"Defib itself is restarting it":              {view{ContainerStatus: but(runs("web", hour), held(restarter.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is at it now."},
-		"nobody saw it end, long ago":                {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
-		"nobody saw it end, its policy left it down": {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(restarter.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
-		"nobody saw it end, its policy failed":       {view{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(restarter.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
-		"not inspected, not whitelisted":             {view{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + restarter.Reasons[restarter.NotInspected] + "."},
-		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare), tie: restarter.Tie{Namespace: engine.PID, Reason: restarter.ParentGone}}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
-		"to be created anew by compose":              {view{ContainerStatus: died("web", minAgo, 128, held(restarter.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
+		"down, only alerts ask":                      {view{ContainerStatus: died("web", minAgo, 1, triggers(policy.TriggerAlert), held(decision.TriggerDisabled, 0))}, off("exited") + ", unless an alert asks for it."},
+		"down, nothing asks":                         {view{ContainerStatus: died("web", minAgo, 1, triggers(), held(decision.TriggerDisabled, 0))}, off("exited") + "."},
+		"an alert asks, and may not":                 {view{ContainerStatus: but(runs("web", hour), triggers(policy.TriggerExited), held(decision.TriggerDisabled, 0), asked(policy.TriggerAlert))}, off("alert") + "."},
+		"Defib itself is restarting it":              {view{ContainerStatus: but(runs("web", hour), held(decision.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is at it now."},
+		"nobody saw it end, long ago":                {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), held(decision.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"nobody saw it end, its policy left it down": {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(decision.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
+		"nobody saw it end, its policy failed":       {view{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(decision.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
+		"not inspected, not whitelisted":             {view{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + decision.Reasons[decision.NotInspected] + "."},
+		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare), tie: decision.Tie{Namespace: engine.PID, Reason: decision.ParentGone}}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
+		"to be created anew by compose":              {view{ContainerStatus: died("web", minAgo, 128, held(decision.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset, row.p.unhealthy = night, 15*time.Minute, 5*time.Minute
 		if _, _, next := toldOf(row.p); next != row.next {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -30,7 +30,7 @@ var (
 // can make them do anything else.
 func (p view) commands() []string {
 	c := p.Container
-	if p.Veto == restarter.SwarmTask {
+	if p.Veto == decision.SwarmTask {
 		return nil // Swarm would undo it
 	}
 	switch p.kind() {
@@ -45,7 +45,7 @@ func (p view) commands() []string {
 		return nil
 	}
 	var commands []string
-	if fine := p.Reason == restarter.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
+	if fine := p.Reason == decision.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
 		commands = append(commands, p.logs())
 	}
 	if c.Up() && c.Health == engine.Unhealthy {
@@ -73,8 +73,8 @@ func (p view) logs() string {
 }
 
 // startedByHand are reasons for which Defib leaves a container alone that may be started.
-var startedByHand = []restarter.Reason{
-	restarter.TriggerDisabled, restarter.DryRun, restarter.OnHold, restarter.BadLabel, restarter.NotStarted,
+var startedByHand = []decision.Reason{
+	decision.TriggerDisabled, decision.DryRun, decision.OnHold, decision.BadLabel, decision.NotStarted,
 }
 
 // fix does what Defib does not do.
@@ -85,7 +85,7 @@ func (p view) fix() []string {
 		return []string{recreate(c)}
 	case c.State == engine.Dead:
 		return []string{"docker rm --force " + target(c)}
-	case p.kind() != Need, p.Reason == restarter.BadLabel && c.Well():
+	case p.kind() != Need, p.Reason == decision.BadLabel && c.Well():
 		return nil
 	case c.Up() && p.tie.Reason == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
@@ -109,7 +109,7 @@ func (p view) anew() bool {
 	if k := p.kind(); k != Need && k != Healing {
 		return false
 	}
-	hopeless := c.State == engine.Dead || p.Reason == restarter.ParentGone || p.tie.Reason == restarter.ParentGone || c.Error != "" || p.Reason == restarter.BadLabel
+	hopeless := c.State == engine.Dead || p.Reason == decision.ParentGone || p.tie.Reason == decision.ParentGone || c.Error != "" || p.Reason == decision.BadLabel
 	return hopeless && recreate(c) != ""
 }
 

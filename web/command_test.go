@@ -12,6 +12,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -40,14 +41,14 @@ func TestCommandsToCopy(t *testing.T) {
 		want []string
 	}{
 		"fine":                       {runs("web", hour), nil},
-		"it is being healed":         {died("web", minAgo, 1, held(restarter.BackOff, hour)), []string{logs}},
-		"in a loop":                  {died("web", minAgo, 1, held(restarter.BackOff, hour), streak(9)), []string{logs}},
+		"it is being healed":         {died("web", minAgo, 1, held(decision.BackOff, hour)), []string{logs}},
+		"in a loop":                  {died("web", minAgo, 1, held(decision.BackOff, hour), streak(9)), []string{logs}},
 		"not whitelisted":            {died("web", minAgo, 1, bare), []string{logs, "docker start web"}},
-		"its trigger is off":         {died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), []string{logs, "docker start web"}},
+		"its trigger is off":         {died("web", minAgo, 1, held(decision.TriggerDisabled, 0)), []string{logs, "docker start web"}},
 		"stopped by hand":            {died("web", minAgo, 1, bare, ending(engine.CauseStopped)), []string{"docker start web"}},
-		"paused":                     {but(runs("web", hour), state(engine.Paused), vetoed(restarter.Paused), bare), []string{"docker unpause web"}},
+		"paused":                     {but(runs("web", hour), state(engine.Paused), vetoed(decision.Paused), bare), []string{"docker unpause web"}},
 		"finished":                   {died("web", minAgo, 0, bare), nil},
-		"dead":                       {died("web", minAgo, 1, held(restarter.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
+		"dead":                       {died("web", minAgo, 1, held(decision.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
 		"unhealthy, not whitelisted": {but(runs("web", hour), unhealthy, bare), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"}},
 		"unhealthy, on an engine whose clock is far off": {
 			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Started = engineTime })),
@@ -56,41 +57,41 @@ func TestCommandsToCopy(t *testing.T) {
 				"docker inspect --format '{{json .State.Health}}' web", "docker restart web",
 			},
 		},
-		"its label is not understood, down":    {died("web", minAgo, 1, held(restarter.BadLabel, 0)), []string{logs, "docker start web"}},
-		"its label is not understood, up":      {but(runs("web", hour), held(restarter.BadLabel, 0)), nil},
-		"its label is not understood, compose": {but(runs("web", hour), held(restarter.BadLabel, 0), compose("shop", "front", "")), []string{"docker compose --project-name shop up --detach --force-recreate front"}},
-		"its network is gone, no compose":      {died("web", minAgo, 1, held(restarter.ParentGone, 0)), []string{logs}},
+		"its label is not understood, down":    {died("web", minAgo, 1, held(decision.BadLabel, 0)), []string{logs, "docker start web"}},
+		"its label is not understood, up":      {but(runs("web", hour), held(decision.BadLabel, 0)), nil},
+		"its label is not understood, compose": {but(runs("web", hour), held(decision.BadLabel, 0), compose("shop", "front", "")), []string{"docker compose --project-name shop up --detach --force-recreate front"}},
+		"its network is gone, no compose":      {died("web", minAgo, 1, held(decision.ParentGone, 0)), []string{logs}},
 		"its network is gone, compose": {
-			died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "front", "")),
+			died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", "front", "")),
 			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},
 		},
 		"it cannot start, compose": {
-			died("web", minAgo, 128, held(restarter.BackOff, hour), compose("shop", "front", "/srv/a.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
+			died("web", minAgo, 128, held(decision.BackOff, hour), compose("shop", "front", "/srv/a.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
 			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},
 		},
 		"unhealthy, in a loop that Defib has not given up": {
-			but(runs("web", hour), unhealthy, held(restarter.BackOff, hour), streak(5)),
+			but(runs("web", hour), unhealthy, held(decision.BackOff, hour), streak(5)),
 			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"},
 		},
 		"unhealthy, in a loop that Defib has given up": {
-			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), streak(5), func(s *restarter.ContainerStatus) { s.GaveUp = true }),
+			but(runs("web", hour), unhealthy, held(decision.GaveUp, 0), streak(5), func(s *restarter.ContainerStatus) { s.GaveUp = true }),
 			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"},
 		},
 		"its own policy loops": {
-			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), []string{logs},
+			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), []string{logs},
 		},
 		"a deploy left it behind": {
-			died("web", minAgo, 1, state(engine.Created), held(restarter.NotStarted, 0), compose("shop", "web", ""), as(func(c *engine.Container) { c.Started = time.Time{} })), []string{"docker start web"},
+			died("web", minAgo, 1, state(engine.Created), held(decision.NotStarted, 0), compose("shop", "web", ""), as(func(c *engine.Container) { c.Started = time.Time{} })), []string{"docker start web"},
 		},
-		"on hold, down":             {died("web", minAgo, 1, held(restarter.OnHold, hour)), []string{"docker start web"}},
-		"on hold, up and unhealthy": {but(runs("web", hour), unhealthy, held(restarter.OnHold, hour)), nil},
-		"on hold, paused":           {but(runs("web", hour), state(engine.Paused), held(restarter.OnHold, hour)), nil},
-		"Swarm's, unhealthy":        {but(runs("web", hour), unhealthy, held(restarter.SwarmTask, 0), vetoed(restarter.SwarmTask)), nil},
+		"on hold, down":             {died("web", minAgo, 1, held(decision.OnHold, hour)), []string{"docker start web"}},
+		"on hold, up and unhealthy": {but(runs("web", hour), unhealthy, held(decision.OnHold, hour)), nil},
+		"on hold, paused":           {but(runs("web", hour), state(engine.Paused), held(decision.OnHold, hour)), nil},
+		"Swarm's, unhealthy":        {but(runs("web", hour), unhealthy, held(decision.SwarmTask, 0), vetoed(decision.SwarmTask)), nil},
 		"Swarm's, not inspected": {
-			but(runs("web", hour), bare, vetoed(restarter.SwarmTask), as(func(c *engine.Container) { c.Inspected = false })), nil,
+			but(runs("web", hour), bare, vetoed(decision.SwarmTask), as(func(c *engine.Container) { c.Inspected = false })), nil,
 		},
 		"Swarm's, unhealthy, not whitelisted": {
-			but(runs("web", hour), unhealthy, bare, vetoed(restarter.SwarmTask)), nil,
+			but(runs("web", hour), unhealthy, bare, vetoed(decision.SwarmTask)), nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +156,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 			until = until.Add(hour)
 			p.holds = append(p.holds, policy.Hold{Pattern: e, Until: until})
 		}
-		s.Reason, s.Until = restarter.OnHold, p.holds.Until(s.Container)
+		s.Reason, s.Until = decision.OnHold, p.holds.Until(s.Container)
 		p.ContainerStatus = s
 		var want []string
 		if row.command != "" {
@@ -178,10 +179,10 @@ func TestNoLabelGetsIntoAShell(t *testing.T) {
 		"x; rm -rf /", "$(reboot)", "`reboot`", "a\nreboot", "a b", "--privileged", "-v/:/host", "a'b", `a"b`, "a|b", "a&b", "a>b", "../x", "/home/mallory/compose.yml", "", "\u202ecod", "x\x00",
 	} {
 		for name, s := range map[string]restarter.ContainerStatus{
-			"service": died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", evil, "/srv/a.yml")),
-			"project": died("web", minAgo, 1, held(restarter.ParentGone, 0), compose(evil, "web", "/srv/a.yml")),
-			"file":    died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "web", evil)),
-			"files":   died("web", minAgo, 1, held(restarter.ParentGone, 0), compose("shop", "web", "/srv/"+evil+","+evil)),
+			"service": died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", evil, "/srv/a.yml")),
+			"project": died("web", minAgo, 1, held(decision.ParentGone, 0), compose(evil, "web", "/srv/a.yml")),
+			"file":    died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", "web", evil)),
+			"files":   died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", "web", "/srv/"+evil+","+evil)),
 			"name":    but(runs(evil, hour), unhealthy, bare),
 		} {
 			for _, command := range commandsOf(s) {

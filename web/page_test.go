@@ -12,6 +12,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/decision"
 )
 
 func TestThePageBeginsWithWhatNeedsSomebody(t *testing.T) {
@@ -187,8 +188,8 @@ func stranger() *host {
 	sick := but(runs("sick", hour), unhealthy, as(func(c *engine.Container) { c.HealthOutput, c.Image = hostile, hostile }))
 	h := newHost(s, sick)
 	h.report.Snapshot.Host, h.report.Snapshot.Version = hostile, hostile
-	h.report.Actions = []restarter.Action{{Began: night, Container: hostile, Outcome: restarter.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
-	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: restarter.Failed, Message: hostile}}
+	h.report.Actions = []restarter.Action{{Began: night, Container: hostile, Outcome: decision.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
+	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: decision.Failed, Message: hostile}}
 	return h
 }
 

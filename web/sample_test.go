@@ -14,6 +14,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -131,7 +132,7 @@ func died(name string, ago time.Duration, code int, edits ...func(s *restarter.C
 }
 
 // held says why it is left alone, and for how much longer.
-func held(reason restarter.Reason, d time.Duration) func(s *restarter.ContainerStatus) {
+func held(reason decision.Reason, d time.Duration) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) {
 		s.Reason, s.Trigger = reason, policy.TriggerExited
 		if d > 0 {
@@ -151,7 +152,7 @@ func as(f func(c *engine.Container)) func(s *restarter.ContainerStatus) {
 func ill() *host {
 	now := night
 	standings := []restarter.ContainerStatus{
-		died("explorer", 40*time.Second, 137, held(restarter.BackOff, 134*time.Second), as(func(c *engine.Container) {
+		died("explorer", 40*time.Second, 137, held(decision.BackOff, 134*time.Second), as(func(c *engine.Container) {
 			c.Exit.OOMKilled = true
 			c.Started = c.Finished.Add(-31 * time.Second)
 		}), func(s *restarter.ContainerStatus) {
@@ -161,14 +162,14 @@ func ill() *host {
 			s.Predecessor = &before
 			s.Container.Created = now.Add(-26 * time.Minute)
 		}),
-		died("ledger", 11*time.Minute, 128, held(restarter.ParentGone, 0), as(func(c *engine.Container) {
+		died("ledger", 11*time.Minute, 128, held(decision.ParentGone, 0), as(func(c *engine.Container) {
 			c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}
 			c.Error = "cannot join network of a non running container: 5b1d"
 			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ledger", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml"}
 		})),
 		died("importer", 3*time.Hour, 1, unlist),
-		died("token", 4*time.Second, 1, held(restarter.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
-		died("reports", 2*time.Hour, 0, held(restarter.Finished, 0)),
+		died("token", 4*time.Second, 1, held(decision.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
+		died("reports", 2*time.Hour, 0, held(decision.Finished, 0)),
 		died("backup", 9*time.Hour, 143, unlist, as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
 	}
 	gateway := runs("gateway", 50*time.Minute)
@@ -187,14 +188,14 @@ func ill() *host {
 	h.report.HoldFile = "/var/lib/defib/holds"
 	h.report.Holds = policy.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
 	h.report.Actions = []restarter.Action{
-		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: restarter.Started},
-		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: restarter.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
-		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: policy.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: restarter.Failed, Err: "cannot join network of a non running container: 5b1d"},
-		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: policy.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: restarter.Started},
+		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: decision.Started},
+		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: decision.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
+		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: policy.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: decision.Failed, Err: "cannot join network of a non running container: 5b1d"},
+		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: policy.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: decision.Started},
 	}
 	h.report.Alerts = []restarter.AlertRecord{
-		{AlertSource: restarter.AlertSource{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: restarter.Restarted, Message: restarter.Outcomes[restarter.Restarted]},
-		{AlertSource: restarter.AlertSource{Alert: "ApiErrors", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: restarter.NotFound, Message: restarter.Outcomes[restarter.NotFound]},
+		{AlertSource: restarter.AlertSource{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: decision.Restarted, Message: decision.Outcomes[decision.Restarted]},
+		{AlertSource: restarter.AlertSource{Alert: "ApiErrors", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: decision.NotFound, Message: decision.Outcomes[decision.NotFound]},
 	}
 	return h
 }
@@ -205,7 +206,7 @@ func many(n int) *host {
 	for i := range n {
 		name := fmt.Sprintf("node-%04d", i)
 		if i%50 == 7 {
-			standings = append(standings, died(name, time.Duration(i)*time.Second, 1, held(restarter.BackOff, time.Minute)))
+			standings = append(standings, died(name, time.Duration(i)*time.Second, 1, held(decision.BackOff, time.Minute)))
 			continue
 		}
 		s := runs(name, time.Duration(i)*time.Hour)

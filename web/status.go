@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"defib/restarter"
+	"defib/restarter/decision"
 )
 
 // Status is all that the page shows, and the answer of /api/v1/status.
@@ -159,7 +160,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	for _, standing := range r.Containers {
 		c := newContainer(view{
 			ContainerStatus: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
-			tie: restarter.WorstTie(r.Snapshot, standing.Container),
+			tie: decision.WorstTie(r.Snapshot, standing.Container),
 		})
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)

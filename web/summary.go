@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter"
+	"defib/restarter/decision"
 )
 
 // summary tells what has happened to a container that is not fine, and how often. It
@@ -59,7 +59,7 @@ func (p view) whatRuns() Sentence {
 	switch {
 	case p.leaving():
 		return say("It came up ", up, ", and somebody has told it to stop.")
-	case p.Reason == restarter.InProgress:
+	case p.Reason == decision.InProgress:
 		return say("It came up ", up, " and is being restarted.")
 	case p.adrift():
 		shared, lacks := p.shared(), "the "+p.shared()+" that it shares"
@@ -71,7 +71,7 @@ func (p view) whatRuns() Sentence {
 		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.UnhealthySince), ".")
 	case c.Health == engine.Unhealthy:
 		return say("It runs, came up ", up, ", and is unhealthy.")
-	case p.Reason != "" && p.Reason != restarter.BadLabel:
+	case p.Reason != "" && p.Reason != decision.BadLabel:
 		return say("It runs, came up ", up, ", and an alert asks for it.")
 	case p.Reason != "":
 		return say("It runs, and came up ", up, ".")
@@ -136,7 +136,7 @@ func (p view) created() any {
 
 // leaving reports whether somebody else than Defib is stopping it.
 func (p view) leaving() bool {
-	return p.Reason == restarter.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
+	return p.Reason == decision.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
 }
 
 // cause hands on what the engine or the health check has said.

@@ -8,6 +8,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -15,7 +16,7 @@ import (
 func told(s restarter.ContainerStatus, orphaned bool) (k Kind, story, next string) {
 	p := view{ContainerStatus: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
 	if orphaned {
-		p.tie = restarter.Tie{Namespace: engine.Network, Lost: true}
+		p.tie = decision.Tie{Namespace: engine.Network, Lost: true}
 	}
 	return toldOf(p)
 }
@@ -52,7 +53,7 @@ func asked(trigger policy.Trigger) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Trigger = trigger }
 }
 
-func vetoed(r restarter.Reason) func(s *restarter.ContainerStatus) {
+func vetoed(r decision.Reason) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Veto = r }
 }
 
@@ -79,7 +80,7 @@ const (
 
 // Nothing is healed until somebody corrects the file.
 func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
-	p := view{ContainerStatus: died("web", minAgo, 1, held(restarter.OnHold, 0)), now: night, holdAll: true}
+	p := view{ContainerStatus: died("web", minAgo, 1, held(decision.OnHold, 0)), now: night, holdAll: true}
 	k, _, next := toldOf(p)
 	if want := "It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page."; k != Need || next != want {
 		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)
@@ -87,7 +88,7 @@ func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
 		t.Errorf("commands %q", got)
 	}
-	p.ContainerStatus = but(runs("web", hour), held(restarter.OnHold, 0), asked(policy.TriggerAlert))
+	p.ContainerStatus = but(runs("web", hour), held(decision.OnHold, 0), asked(policy.TriggerAlert))
 	if k, _, _ := toldOf(p); k != Fine {
 		t.Errorf("one that runs well is %s, want %s", k, Fine)
 	}
@@ -122,137 +123,137 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It exited 0 s ago, exit code 1; it had run for 1 h.", "Defib is looking at it.",
 		},
 		"it is being started": {
-			died("web", 0, 139, held(restarter.InProgress, 0)), Healing,
+			died("web", 0, 139, held(decision.InProgress, 0)), Healing,
 			"It exited 0 s ago, exit code 139: it crashed: segmentation fault; it had run for 1 h.", "Defib is at it now.",
 		},
 		"it waits in a back-off": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), streak(1)), Healing,
+			died("web", minAgo, 1, held(decision.BackOff, halfMin), streak(1)), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
 		},
 		"it waits in a back-off, in a loop": {
-			died("web", minAgo, 127, held(restarter.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
+			died("web", minAgo, 127, held(decision.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
 			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. That does not help: mend the cause.",
 			"Defib starts it again in 5 min 30 s.",
 		},
 		"its start fails": {
-			died("web", minAgo, 128, held(restarter.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
+			died("web", minAgo, 128, held(decision.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
 			"It exited 1 min ago after 1 h; since then it could not be started. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"its first start fails": {
-			died("web", minAgo, 128, held(restarter.BackOff, halfMin), as(func(c *engine.Container) {
+			died("web", minAgo, 128, held(decision.BackOff, halfMin), as(func(c *engine.Container) {
 				c.State, c.Error, c.Exit, c.Started, c.Finished = engine.Created, "port is already allocated", engine.Exit{}, time.Time{}, time.Time{}
 			})), Healing,
 			"It could not be started 1 min ago. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"somebody stopped it": {
-			died("web", minAgo, 143, held(restarter.StoppedDelay, halfMin), ending(engine.CauseStopped)), Healing,
+			died("web", minAgo, 143, held(decision.StoppedDelay, halfMin), ending(engine.CauseStopped)), Healing,
 			"Somebody stopped it 1 min ago, exit code 143: asked to end; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
 		},
 		"somebody stopped it, and it stays so": {
-			died("web", hour, 0, held(restarter.Stopped, 0), ending(engine.CauseStopped)), Stopped,
-			"Somebody stopped it 1 h ago, exit code 0: no error; it had run for 1 h.", leaves + restarter.Reasons[restarter.Stopped] + ".",
+			died("web", hour, 0, held(decision.Stopped, 0), ending(engine.CauseStopped)), Stopped,
+			"Somebody stopped it 1 h ago, exit code 0: no error; it had run for 1 h.", leaves + decision.Reasons[decision.Stopped] + ".",
 		},
 		"the engine was shut down": {
-			died("web", minAgo, 0, held(restarter.RateLimited, 0), ending(engine.CauseEngine)), Healing,
+			died("web", minAgo, 0, held(decision.RateLimited, 0), ending(engine.CauseEngine)), Healing,
 			"The engine was shut down, and stopped it 1 min ago, exit code 0: no error; it had run for 1 h.", "Defib starts it as soon as it is through with others.",
 		},
 		"nobody watched": {
-			died("web", minAgo, 1, held(restarter.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
+			died("web", minAgo, 1, held(decision.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
 			"It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
 		},
 		"it ended as it was meant to": {
-			died("web", minAgo, 0, held(restarter.Finished, 0)), Finished,
-			"It exited 1 min ago, exit code 0: no error; it had run for 1 h.", leaves + restarter.Reasons[restarter.Finished] + ".",
+			died("web", minAgo, 0, held(decision.Finished, 0)), Finished,
+			"It exited 1 min ago, exit code 0: no error; it had run for 1 h.", leaves + decision.Reasons[decision.Finished] + ".",
 		},
 		"it is on hold": {
-			died("web", minAgo, 1, held(restarter.OnHold, 2*hour+halfMin)), OnHold,
+			died("web", minAgo, 1, held(decision.OnHold, 2*hour+halfMin)), OnHold,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it sooner: defib release, in the container of Defib if it has one.",
 		},
-		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(restarter.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
+		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(decision.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {
-			died("web", minAgo, 1, held(restarter.Refused, halfMin)), Need,
+			died("web", minAgo, 1, held(decision.Refused, halfMin)), Need,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", "Defib tries again in 30 s: the engine, or a proxy before it, refuses to start or restart containers.",
 		},
 		"a dry run": {
-			died("web", minAgo, 1, held(restarter.DryRun, 0)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.DryRun] + ".",
+			died("web", minAgo, 1, held(decision.DryRun, 0)), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.DryRun] + ".",
 		},
 		"its trigger is off": {
-			died("web", minAgo, 1, held(restarter.TriggerDisabled, 0)), Need,
+			died("web", minAgo, 1, held(decision.TriggerDisabled, 0)), Need,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + "exited is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
 		},
 		"its label is not understood": {
-			died("web", minAgo, 1, held(restarter.BadLabel, 0), mislabelled), Need,
+			died("web", minAgo, 1, held(decision.BadLabel, 0), mislabelled), Need,
 			"It exited 1 min ago, exit code 1; it had run for 1 h.", notUnderstood,
 		},
 		"it runs, and its label is not understood": {
-			but(runs("web", hour), held(restarter.BadLabel, 0), mislabelled, asked("")), Need,
+			but(runs("web", hour), held(decision.BadLabel, 0), mislabelled, asked("")), Need,
 			"It runs, and came up 1 h ago.", notUnderstood,
 		},
 		"its network is gone": {
-			died("web", minAgo, 1, held(restarter.ParentGone, 0)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.ParentGone] + ".",
+			died("web", minAgo, 1, held(decision.ParentGone, 0)), Need,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.ParentGone] + ".",
 		},
 		"it waits for its network": {
-			died("web", minAgo, 1, held(restarter.ParentDown, 0)), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.ParentDown] + ".",
+			died("web", minAgo, 1, held(decision.ParentDown, 0)), Healing,
+			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.ParentDown] + ".",
 		},
 		"the engine could not remove it": {
-			died("web", minAgo, 1, held(restarter.Dead, 0), state(engine.Dead)), Need,
-			"The engine tried to remove it and failed; it can never run again.", leaves + restarter.Reasons[restarter.Dead] + ".",
+			died("web", minAgo, 1, held(decision.Dead, 0), state(engine.Dead)), Need,
+			"The engine tried to remove it and failed; it can never run again.", leaves + decision.Reasons[decision.Dead] + ".",
 		},
 		"it is being removed": {
-			died("web", minAgo, 1, held(restarter.Removing, 0), state(engine.Removing)), Itself,
-			"It is being removed.", leaves + restarter.Reasons[restarter.Removing] + ".",
+			died("web", minAgo, 1, held(decision.Removing, 0), state(engine.Removing)), Itself,
+			"It is being removed.", leaves + decision.Reasons[decision.Removing] + ".",
 		},
 		"it is paused": {
-			but(runs("web", hour), state(engine.Paused), held(restarter.Paused, 0)), Paused,
-			"Somebody has paused it.", leaves + restarter.Reasons[restarter.Paused] + ".",
+			but(runs("web", hour), state(engine.Paused), held(decision.Paused, 0)), Paused,
+			"Somebody has paused it.", leaves + decision.Reasons[decision.Paused] + ".",
 		},
 		"it was never started": {
-			died("web", minAgo, 0, held(restarter.Created, 0), as(func(c *engine.Container) {
+			died("web", minAgo, 0, held(decision.Created, 0), as(func(c *engine.Container) {
 				c.State, c.Exit, c.Created = engine.Created, engine.Exit{}, engineTime
 				c.Started, c.Finished, c.ExitSeenAt, c.ExitCause = time.Time{}, time.Time{}, time.Time{}, engine.CauseNone
 			})), Created,
-			"It was created on 2026-01-02 at 03:04:05 UTC by the engine's clock and never started.", leaves + restarter.Reasons[restarter.Created] + ".",
+			"It was created on 2026-01-02 at 03:04:05 UTC by the engine's clock and never started.", leaves + decision.Reasons[decision.Created] + ".",
 		},
 		"its own policy restarts it": {
-			died("web", minAgo, 1, held(restarter.EngineRestarting, 0), state(engine.Restarting)), Healing,
-			"Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", leaves + restarter.Reasons[restarter.EngineRestarting] + ".",
+			died("web", minAgo, 1, held(decision.EngineRestarting, 0), state(engine.Restarting)), Healing,
+			"Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.EngineRestarting] + ".",
 		},
 		"the engine does not tell": {
-			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(restarter.NotInspected, 0)), Need,
-			"The engine lists it as running and does not answer when asked about it.", leaves + restarter.Reasons[restarter.NotInspected] + ".",
+			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(decision.NotInspected, 0)), Need,
+			"The engine lists it as running and does not answer when asked about it.", leaves + decision.Reasons[decision.NotInspected] + ".",
 		},
 		"it was created anew from another image": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: "web:1"}
 			}), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”; the one before was made from “web:1”.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same name, which means another image": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image, ImageID: "sha256:1"}
 			}), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, which is another image now than the one before.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same image": {
-			died("web", minAgo, 1, held(restarter.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image}
 			}), Healing,
 			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, the same image as before.", "Defib starts it again in 30 s.",
 		},
 
 		"an alert asks for it": {
-			but(runs("web", minAgo), held(restarter.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
-			"It runs, came up 1 min ago, and an alert asks for it.", leaves + restarter.Reasons[restarter.TooYoung] + ", until it is looked at again in 30 s.",
+			but(runs("web", minAgo), held(decision.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
+			"It runs, came up 1 min ago, and an alert asks for it.", leaves + decision.Reasons[decision.TooYoung] + ", until it is looked at again in 30 s.",
 		},
 		"it is being restarted": {
-			but(runs("web", minAgo), held(restarter.InProgress, 0), asked(policy.TriggerAlert)), Healing,
+			but(runs("web", minAgo), held(decision.InProgress, 0), asked(policy.TriggerAlert)), Healing,
 			"It came up 1 min ago and is being restarted.", "Defib is at it now.",
 		},
 		"somebody else is stopping it": {
-			but(runs("web", minAgo), held(restarter.InProgress, hour), as(func(c *engine.Container) { c.StopSeenAt = night })), Healing,
+			but(runs("web", minAgo), held(decision.InProgress, hour), as(func(c *engine.Container) { c.StopSeenAt = night })), Healing,
 			"It came up 1 min ago, and somebody has told it to stop.", "Defib leaves it alone: somebody is stopping it.",
 		},
 		"it is unhealthy, and will be restarted": {
@@ -260,7 +261,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is well again by then.",
 		},
 		"it is unhealthy, and its trigger is off": {
-			but(runs("web", hour), unhealthy, held(restarter.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
+			but(runs("web", hour), unhealthy, held(decision.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
 		},
 		"it is unhealthy and not whitelisted": {
@@ -268,16 +269,16 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
 		},
 		"restarts do not help": {
-			but(runs("web", hour), unhealthy, held(restarter.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
-			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + restarter.Reasons[restarter.GaveUp] + ".",
+			but(runs("web", hour), unhealthy, held(decision.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
+			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + decision.Reasons[decision.GaveUp] + ".",
 		},
 		"restarts did not help, and it runs for now": {
 			but(runs("web", minAgo), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
-			"It runs for now: it came up 1 min ago.", "Defib has given up: " + restarter.Reasons[restarter.GaveUp] + ".",
+			"It runs for now: it came up 1 min ago.", "Defib has given up: " + decision.Reasons[decision.GaveUp] + ".",
 		},
 
 		"a deploy left it behind": {
-			died("web", minAgo, 0, state(engine.Created), held(restarter.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
+			died("web", minAgo, 0, state(engine.Created), held(decision.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
 			"It was created 1 h ago and never started.", leaves + "others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.",
 		},
 		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago, exit code 1; it had run for 1 h.", unlisted},
@@ -286,10 +287,10 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago, exit code 137: killed; it had run for 1 h.", ""},
 		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
 		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
-		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
-		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(restarter.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "That is left to the engine."},
-		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(restarter.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},
-		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(restarter.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib can do nothing about it: " + restarter.Reasons[restarter.Dead] + "."},
+		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "That is left to the engine."},
+		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(decision.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},
+		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(decision.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib can do nothing about it: " + decision.Reasons[decision.Dead] + "."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, story, next := told(row.s, false)
@@ -310,8 +311,8 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 		next string
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
-		"its trigger is off":      {but(runs("web", hour), held(restarter.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
-		"it waits for its parent": {but(runs("web", hour), held(restarter.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or has just been started and is not healthy yet."},
+		"its trigger is off":      {but(runs("web", hour), held(decision.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
+		"it waits for its parent": {but(runs("web", hour), held(decision.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or has just been started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
 		if k != row.kind || got != story || next != row.next {
@@ -327,7 +328,7 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 		engine.IPC:     "It runs without the IPC that it shares: the container whose IPC it shares is down or gone, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
 		engine.PID:     "It runs without the processes that it shares: the container whose processes it shares is down or gone, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
 	} {
-		s := but(runs("web", hour), held(restarter.ParentGone, 0), asked(policy.TriggerDependency))
+		s := but(runs("web", hour), held(decision.ParentGone, 0), asked(policy.TriggerDependency))
 		s.Container.Parents = []engine.Parent{{Namespace: shares, Container: "vpn"}}
 		c := newStatus(night, newHost(s).report, nil).Containers[0]
 		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {
@@ -338,7 +339,7 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 
 // Every reason for which a container is left alone has a kind and a sentence.
 func TestEveryReasonIsTold(t *testing.T) {
-	for reason := range restarter.Reasons {
+	for reason := range decision.Reasons {
 		k, story, next := told(died("web", minAgo, 1, held(reason, 0)), false)
 		if !slices.Contains(Kinds, k) || k == Fine || story == "" || next == "" {
 			t.Errorf("%s is told as %q: %q, next %q", reason, k, story, next)

@@ -6,6 +6,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
 )
 
@@ -73,15 +74,15 @@ const (
 
 // kindOfReason says what a container that is left alone, or acted upon, for this
 // reason means to the reader. What is not in it needs a person.
-var kindOfReason = map[restarter.Reason]Kind{
-	restarter.StoppedDelay: Healing, restarter.BackOff: Healing, restarter.RateLimited: Healing, restarter.InServiceRestart: Healing, restarter.TooYoung: Healing,
-	restarter.EngineRestarting: Healing, restarter.InProgress: Healing, restarter.ParentDown: Healing,
-	restarter.OnHold: OnHold, restarter.Stopped: Stopped, restarter.Paused: Paused, restarter.Created: Created,
-	restarter.Finished: Finished, restarter.Removing: Itself, restarter.AutoRemove: Itself, restarter.OneOff: Itself,
-	restarter.Superseded: Itself, restarter.Old: Old, restarter.SwarmTask: Swarm,
+var kindOfReason = map[decision.Reason]Kind{
+	decision.StoppedDelay: Healing, decision.BackOff: Healing, decision.RateLimited: Healing, decision.InServiceRestart: Healing, decision.TooYoung: Healing,
+	decision.EngineRestarting: Healing, decision.InProgress: Healing, decision.ParentDown: Healing,
+	decision.OnHold: OnHold, decision.Stopped: Stopped, decision.Paused: Paused, decision.Created: Created,
+	decision.Finished: Finished, decision.Removing: Itself, decision.AutoRemove: Itself, decision.OneOff: Itself,
+	decision.Superseded: Itself, decision.Old: Old, decision.SwarmTask: Swarm,
 }
 
-func kind(r restarter.Reason) Kind {
+func kind(r decision.Reason) Kind {
 	if k, ok := kindOfReason[r]; ok {
 		return k
 	}
@@ -94,7 +95,7 @@ type view struct {
 	now       time.Time
 	reset     time.Duration // --restart.backoff-reset
 	unhealthy time.Duration // --restart.unhealthy-for
-	tie       restarter.Tie // to the container whose namespace it shares
+	tie       decision.Tie  // to the container whose namespace it shares
 	holdFile  string
 	holds     policy.Holds
 	holdAll   bool // since the hold file cannot be read
@@ -102,7 +103,7 @@ type view struct {
 
 // orphaned reports whether it lives in a namespace of a container that was restarted
 // after it, or is gone.
-func (p view) orphaned() bool { return p.tie.Lost && p.tie.Reason != restarter.ParentDown }
+func (p view) orphaned() bool { return p.tie.Lost && p.tie.Reason != decision.ParentDown }
 
 // adrift reports whether it runs without what it shares with another.
 func (p view) adrift() bool {
@@ -124,13 +125,13 @@ func (p view) dueForHealth() time.Time {
 func (p view) kind() Kind {
 	c := p.Container
 	k := p.stateKind()
-	if p.Veto == restarter.SwarmTask {
+	if p.Veto == decision.SwarmTask {
 		return k // what to do about it is Swarm's to know
 	}
-	if left := p.Veto == restarter.OneOff || p.Veto == restarter.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
+	if left := p.Veto == decision.OneOff || p.Veto == decision.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
 		return Itself
 	}
-	if k == Healing && p.Streak >= looping && p.Reason != restarter.TooYoung {
+	if k == Healing && p.Streak >= looping && p.Reason != decision.TooYoung {
 		return Need
 	}
 	if k == Fine && (p.Streak >= looping || p.Rule.Whitelisted && p.GaveUp || c.Health == engine.Unhealthy || p.orphaned()) {
@@ -142,11 +143,11 @@ func (p view) kind() Kind {
 func (p view) stateKind() Kind {
 	c := p.Container
 	switch {
-	case p.Veto == restarter.SwarmTask && (!c.Well() || p.adrift()):
+	case p.Veto == decision.SwarmTask && (!c.Well() || p.adrift()):
 		return Swarm
 	case !c.Inspected:
 		return Need
-	case c.Well() && !p.adrift() && p.Reason == restarter.OnHold:
+	case c.Well() && !p.adrift() && p.Reason == decision.OnHold:
 		return Fine
 	case p.Reason != "":
 		return p.kindOf(p.Reason)
@@ -164,11 +165,11 @@ func (p view) stateKind() Kind {
 
 // kindOf is what a reason means for this container: what is left to itself may
 // have finished, unless another took its place.
-func (p view) kindOf(r restarter.Reason) Kind {
-	if r == restarter.OnHold && p.holdAll {
+func (p view) kindOf(r decision.Reason) Kind {
+	if r == decision.OnHold && p.holdAll {
 		return Need
 	}
-	if k := kind(r); k != Itself || r == restarter.Superseded || p.Container.Up() || !p.succeeded() {
+	if k := kind(r); k != Itself || r == decision.Superseded || p.Container.Up() || !p.succeeded() {
 		return k
 	}
 	return Finished

@@ -15,6 +15,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )
@@ -276,8 +277,8 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 	case p.Acts:
 		then = "would be started: " + wants[p.Trigger]
 	case p.Reason != "":
-		then = fmt.Sprintf("left alone (%s): %s", p.Reason, restarter.Reasons[p.Reason])
-		if p.Reason == restarter.TriggerDisabled {
+		then = fmt.Sprintf("left alone (%s): %s", p.Reason, decision.Reasons[p.Reason])
+		if p.Reason == decision.TriggerDisabled {
 			then += ": " + string(p.Trigger)
 		}
 	default:

@@ -9,6 +9,7 @@ import (
 	"defib/collector"
 	"defib/engine"
 	"defib/restarter"
+	"defib/restarter/webhook"
 )
 
 // Exposition is every metric that Defib exposes. It implements prometheus.Gatherer.
@@ -20,8 +21,8 @@ type Exposition struct {
 
 // NewExposition returns the metrics of these parts. Up is asked at each scrape; labels
 // are the container labels to expose.
-func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collector, healer *restarter.Webhook, labels []string) (*Exposition, error) {
-	containers, err := collector.New(up, labels, restarter.Status{Restarter: healer.Restarter})
+func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collector, healer *restarter.Restarter, receiver *webhook.Webhook, labels []string) (*Exposition, error) {
+	containers, err := collector.New(up, labels, healer.Status())
 	if err != nil {
 		return nil, err
 	}
@@ -30,9 +31,9 @@ func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collect
 		versioncollector.NewCollector("defib"),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		watch, healer.Restarter, healer,
+		watch, healer, receiver,
 	)
-	return &Exposition{registry, collector.Cache(restarter.Counts{Restarter: healer.Restarter}), containers}, nil
+	return &Exposition{registry, collector.Cache(healer.Counts()), containers}, nil
 }
 
 // Gather implements prometheus.Gatherer.

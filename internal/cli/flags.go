@@ -21,8 +21,8 @@ import (
 
 	"defib/collector"
 	"defib/engine/docker"
-	"defib/restarter"
 	"defib/restarter/policy"
+	"defib/restarter/webhook"
 	"defib/web"
 )
 
@@ -36,8 +36,8 @@ type flags struct {
 	web             *toolkit.FlagConfig
 	log             *promslog.Config
 
-	guard   restarter.Guard
-	matches []restarter.Match
+	guard   webhook.Guard
+	matches []webhook.Match
 
 	whitelist, exclude, labelLists, matchTexts []string
 	mode, triggers, tokenFile                  string
@@ -223,10 +223,10 @@ func (f *flags) check() error {
 	m.of("--restart.triggers", err)
 	m = append(m, f.policy.Check())
 
-	f.guard = restarter.Guard{TokenFile: f.tokenFile, WebConfig: *f.web.WebConfigFile}
+	f.guard = webhook.Guard{TokenFile: f.tokenFile, WebConfig: *f.web.WebConfigFile}
 	m.of("--webhook.token-file", f.guard.Check())
 	for _, text := range f.matchTexts {
-		match, err := restarter.ParseMatch(text)
+		match, err := webhook.ParseMatch(text)
 		m.of("--webhook.match", err)
 		f.matches = append(f.matches, match)
 	}

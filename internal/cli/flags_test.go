@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine/docker"
-	"defib/restarter"
 	"defib/restarter/policy"
+	"defib/restarter/webhook"
 )
 
 // meaning is what the command line and the environment come to.
@@ -28,7 +28,7 @@ type meaning struct {
 	Systemd         bool
 	Level, Format   string
 	Token           string
-	Matches         []restarter.Match
+	Matches         []webhook.Match
 }
 
 func meant(t *testing.T, args ...string) meaning {

@@ -14,6 +14,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/restarter"
+	"defib/restarter/webhook"
 	"defib/web"
 )
 
@@ -29,8 +30,8 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	// While starts under way end, the engine is still there.
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
-	webhook := restarter.NewWebhook(healer, f.guard, f.matches)
-	exposed, err := NewExposition(up, watch, webhook, f.labels)
+	receiver := webhook.New(healer, f.guard, f.matches, logger)
+	exposed, err := NewExposition(up, watch, healer, receiver, f.labels)
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		return err
 	}
 	server := &http.Server{
-		Handler:           web.New(f.metricsPath, metrics, webhook, ready, healer.Report),
+		Handler:           web.New(f.metricsPath, metrics, receiver, ready, healer.Report),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,

@@ -122,7 +122,7 @@ func TestDockerfileCopiesWhatIsThere(t *testing.T) {
 func TestDockerignoreLeavesWhatTheBuildNeeds(t *testing.T) {
 	for _, needed := range []string{
 		"go.mod", "go.sum", "VERSION", "LICENSE", "main.go", "scripts/build.sh", "engine/docker/engine.go",
-		"alerts/containers.yml", "alerts/healing.yml", "web/assets/page.js", "restarter/decide.go",
+		"alerts/containers.yml", "alerts/healing.yml", "web/assets/page.js", "restarter/decision/decide.go",
 	} {
 		if _, err := os.Stat(needed); err != nil {
 			t.Errorf("%s is not there any more: %v", needed, err)

@@ -19,7 +19,9 @@ import (
 	"defib/engine/docker"
 	"defib/internal/cli"
 	"defib/restarter"
+	"defib/restarter/decision"
 	"defib/restarter/policy"
+	"defib/restarter/webhook"
 )
 
 // TestMain runs the tests at the root of the repository, which their paths begin at.
@@ -151,7 +153,7 @@ func fullExposition(t *testing.T) *cli.Exposition {
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, watch, restarter.NewWebhook(healer, restarter.Guard{}, nil), []string{"team"})
+	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, watch, healer, webhook.New(healer, webhook.Guard{}, nil, slog.New(slog.DiscardHandler)), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,8 +280,8 @@ func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
 
 func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 	program, written := map[string]string{}, map[string]string{}
-	for o := range restarter.Outcomes {
-		program[string(o)] = strconv.Itoa(o.Status())
+	for o := range decision.Outcomes {
+		program[string(o)] = strconv.Itoa(webhook.Status(o))
 	}
 	for name, cells := range table(t, "Outcomes") {
 		written[name] = strings.TrimSpace(cells[0])
@@ -290,10 +292,10 @@ func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 }
 
 func TestDocsHaveEveryReasonAndNoOther(t *testing.T) {
-	program := slices.Sorted(maps.Keys(restarter.Reasons))
-	var written []restarter.Reason
+	program := slices.Sorted(maps.Keys(decision.Reasons))
+	var written []decision.Reason
 	for name := range table(t, "Reasons") {
-		written = append(written, restarter.Reason(name))
+		written = append(written, decision.Reason(name))
 	}
 	slices.Sort(written)
 	if d := diff(program, written); d != "" {

@@ -1,4 +1,4 @@
-package restarter
+package decision
 
 // Reason says why a whitelisted container that is down or sick, or that an alert
 // asks for, is left alone now. BadLabel is that of one in any state. The list is closed: reasons are values of a metric's

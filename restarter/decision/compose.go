@@ -1,4 +1,4 @@
-package restarter
+package decision
 
 import (
 	"cmp"
@@ -50,13 +50,13 @@ func sameDirectory(a, b *engine.Container) bool {
 }
 
 // twins returns the other containers of the same instance.
-func (f *evaluator) twins(c *engine.Container) []*engine.Container {
+func (e *evaluator) twins(c *engine.Container) []*engine.Container {
 	i, ok := instanceOf(c)
 	if !ok {
 		return nil
 	}
 	var twins []*engine.Container
-	for _, t := range f.instances[i] {
+	for _, t := range e.instances[i] {
 		if t != c && sameDirectory(c, t) {
 			twins = append(twins, t)
 		}
@@ -67,9 +67,9 @@ func (f *evaluator) twins(c *engine.Container) []*engine.Container {
 // superseded reports whether a container that is down must stay so, since another
 // of its instance runs, is being started, or was started later; and until when, if
 // that is only because the engine may yet carry out a start that it has not answered.
-func (f *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
-	for _, t := range f.twins(c) {
-		past := f.history.at(t.ID)
+func (e *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
+	for _, t := range e.twins(c) {
+		past := e.history.at(t.ID)
 		if alive(t) || past.acting || startedLater(t, c) {
 			return true, time.Time{}
 		}
@@ -77,21 +77,21 @@ func (f *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
 			until = later(until, past.lastEnd.Add(startWithin))
 		}
 	}
-	return until.After(f.now), until
+	return until.After(e.now), until
 }
 
 // replaced is until when another container of the instance may be about to be
 // started: one that compose has created and not started yet, or one that was stopped
 // a moment ago, as anybody's docker restart does; zero: there is none.
-func (f *evaluator) replaced(c *engine.Container) time.Time {
+func (e *evaluator) replaced(c *engine.Container) time.Time {
 	var until time.Time
-	for _, t := range f.twins(c) {
+	for _, t := range e.twins(c) {
 		switch {
 		case t.State == engine.Created && !t.FailedStart():
 			until = later(until, t.CreatedSeenAt.Add(startWithin))
 		case t.State == engine.Exited:
-			if cause, seen := f.resolveUnknown(t); cause == engine.CauseStopped || !seen {
-				until = later(until, t.ExitSeenAt.Add(max(f.policy.StoppedDelay, transientTimeout)))
+			if cause, seen := e.resolveUnknown(t); cause == engine.CauseStopped || !seen {
+				until = later(until, t.ExitSeenAt.Add(max(e.policy.StoppedDelay, transientTimeout)))
 			}
 		}
 	}
@@ -100,11 +100,11 @@ func (f *evaluator) replaced(c *engine.Container) time.Time {
 
 // neverStarted tells a container that a deploy has left behind from one that nobody
 // wants to run yet. The first needs somebody once no deploy will come back to it.
-func (f *evaluator) neverStarted(c *engine.Container) (Reason, time.Time) {
-	if !f.leftBehind(c) {
+func (e *evaluator) neverStarted(c *engine.Container) (Reason, time.Time) {
+	if !e.leftBehind(c) {
 		return Created, time.Time{}
 	}
-	if until := c.CreatedSeenAt.Add(deployWithin); until.After(f.now) {
+	if until := c.CreatedSeenAt.Add(deployWithin); until.After(e.now) {
 		return Created, until
 	}
 	return NotStarted, time.Time{}
@@ -112,19 +112,19 @@ func (f *evaluator) neverStarted(c *engine.Container) (Reason, time.Time) {
 
 // leftBehind reports whether others of the container's compose project were started
 // since it was created, but neither it nor another one of its instance.
-func (f *evaluator) leftBehind(c *engine.Container) bool {
+func (e *evaluator) leftBehind(c *engine.Container) bool {
 	p := directoryOf(c)
 	if p.project == "" {
 		return false
 	}
-	newest := later(f.newest[p], f.newest[directory{p.project, ""}])
+	newest := later(e.newest[p], e.newest[directory{p.project, ""}])
 	if p.dir == "" {
-		newest = f.newest[directory{p.project, anyDir}]
+		newest = e.newest[directory{p.project, anyDir}]
 	}
 	if !newest.After(c.Created) {
 		return false
 	}
-	return !slices.ContainsFunc(f.twins(c), alive)
+	return !slices.ContainsFunc(e.twins(c), alive)
 }
 
 // directory is a compose project in one directory, which may not be known, or in any.
@@ -138,16 +138,16 @@ func directoryOf(c *engine.Container) directory {
 
 // addToProject takes note of one that belongs to a compose project. One-off commands
 // are run beside a project, not deployed with it.
-func (f *evaluator) addToProject(c *engine.Container) {
+func (e *evaluator) addToProject(c *engine.Container) {
 	if i, ok := instanceOf(c); ok {
-		f.instances[i] = append(f.instances[i], c)
+		e.instances[i] = append(e.instances[i], c)
 	}
 	if oneOff(c) {
 		return
 	}
 	p := directoryOf(c)
 	for _, d := range []directory{p, {p.project, anyDir}} {
-		f.newest[d] = later(f.newest[d], c.Started)
+		e.newest[d] = later(e.newest[d], c.Started)
 	}
 }
 
@@ -165,30 +165,33 @@ func startedLater(t, c *engine.Container) bool {
 	return cmp.Or(t.Started.Compare(c.Started), t.Created.Compare(c.Created), cmp.Compare(t.ID, c.ID)) > 0
 }
 
-// warnOfDirectories warns once of each compose project whose containers are of one
-// instance but from different directories: they are not taken for twins.
-func (r *Restarter) warnOfDirectories(p *engine.Snapshot) {
-	projects := map[string]bool{}
+// Collision is two containers of one compose project, service and number, but from
+// different directories: two projects bear the same name, and are taken for two.
+type Collision struct {
+	Project string
+	A, B    *engine.Container
+}
+
+// Directories are the directories of both.
+func (c Collision) Directories() (a, b string) {
+	return c.A.Labels[labelWorkingDir], c.B.Labels[labelWorkingDir]
+}
+
+// Collisions finds compose projects of one name from different directories.
+func Collisions(p *engine.Snapshot) []Collision {
+	var found []Collision
 	first := map[instance]*engine.Container{}
 	for _, c := range p.Containers {
 		i, ok := instanceOf(c)
 		if !ok {
 			continue
 		}
-		projects[i.project] = true
 		t := first[i]
 		if t == nil {
 			first[i] = c
-		} else if !sameDirectory(c, t) && !r.warned[i.project] && (r.policy.For(c).Whitelisted || r.policy.For(t).Whitelisted) {
-			r.warned[i.project] = true
-			r.logger.Warn("two directories use the same compose project name: their containers count as different services",
-				"project", i.project, "container", c.Name, "id", c.ID,
-				"directory", c.Labels[labelWorkingDir], "other_directory", t.Labels[labelWorkingDir])
+		} else if !sameDirectory(c, t) {
+			found = append(found, Collision{Project: i.project, A: c, B: t})
 		}
 	}
-	for project := range r.warned {
-		if !projects[project] {
-			delete(r.warned, project)
-		}
-	}
+	return found
 }

@@ -1,7 +1,6 @@
-package restarter
+package decision
 
 import (
-	"slices"
 	"time"
 
 	"defib/engine"
@@ -28,84 +27,14 @@ type record struct {
 
 	joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
 
+	ended  int    // actions of ours that have ended
+	answer Answer // what those who waited for the last of them are answered
+
 	late bool // our last action was not answered: a start that is seen now is its doing
 
 	healing policy.Trigger // of an attempt whose recovery is still awaited; "" if none
 	cause   time.Time      // of that attempt, on our clock
 	from    time.Time      // StartedAt before that attempt, on the engine's clock
-
-	logged   loggedState                  // what was last said about it
-	dryRunAt map[policy.Trigger]time.Time // what a dry run has counted last, see occasion
-}
-
-// loggedState is what a log line says of a container: a new one is written when it
-// changes.
-type loggedState struct {
-	name   string
-	state  engine.State
-	reason Reason
-}
-
-// history is what Defib did. It lives as long as Defib does, and one goroutine
-// owns it.
-type history struct {
-	records        map[string]*record // by container ID: one that is created anew starts afresh
-	recentRestarts []time.Time        // when running containers were restarted in the last minute, oldest first
-
-	// By container ID: those that are asked for now as replicas of a service and by
-	// no alert of their own, with when they were last acted upon for that; zero: never.
-	replicas map[string]time.Time
-}
-
-var blank = &record{}
-
-// at returns the record of a container, to be read only; it is blank if there
-// is none.
-func (h history) at(id string) *record {
-	if r := h.records[id]; r != nil {
-		return r
-	}
-	return blank
-}
-
-// rule is what the policy means for a container. It is worked out once, since it costs
-// as much as there are entries in the whitelist.
-func (h history) rule(p policy.Policy, c *engine.Container) policy.Rule {
-	if r := h.at(c.ID); r.ruled == c {
-		return r.rule
-	}
-	return p.For(c)
-}
-
-// forgetRules has the rules worked out anew: the policy has changed.
-func (h history) forgetRules() {
-	for _, r := range h.records {
-		r.ruled = nil
-	}
-}
-
-// active counts the starts and the restarts under way that take a place. One that
-// hangs keeps its container, but not its place: a few of them must not keep all
-// others down.
-func (h history) active(now time.Time) (starts, restarts int) {
-	for _, r := range h.records {
-		switch {
-		case !r.acting || !r.slotUntil.After(now):
-		case r.restarting:
-			restarts++
-		default:
-			starts++
-		}
-	}
-	return starts, restarts
-}
-
-// underway counts all actions under way.
-func (h history) underway() (starts, restarts int) { return h.active(time.Time{}) }
-
-// trim forgets restarts that no longer count against the host's limit.
-func (h *history) trim(now time.Time) {
-	h.recentRestarts = slices.DeleteFunc(h.recentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
 }
 
 // retryAt is when the back-off ends: it counts from the later of the death and

@@ -1,4 +1,4 @@
-package restarter
+package decision
 
 import (
 	"time"
@@ -75,15 +75,15 @@ func worstTie(p *engine.Snapshot, c *engine.Container, past *record) Tie {
 	return worst
 }
 
-func (f *evaluator) worstTie(c *engine.Container) Tie {
-	return worstTie(f.snapshot, c, f.history.at(c.ID))
+func (e *evaluator) worstTie(c *engine.Container) Tie {
+	return worstTie(e.snapshot, c, e.history.at(c.ID))
 }
 
 // parent names what the container has to wait for before it can be started or
 // restarted: its parents run, and those that were started since it last was are healthy,
 // since what they offer may not work before.
-func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
-	t := f.worstTie(c)
+func (e *evaluator) parent(c *engine.Container) (Reason, time.Time) {
+	t := e.worstTie(c)
 	if t.Reason != "" {
 		return t.Reason, time.Time{}
 	}
@@ -92,9 +92,9 @@ func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 	case t.Lost:
 		until = settles(t.parent)
 	case !c.Up():
-		until = f.parentsSettle(c)
+		until = e.parentsSettle(c)
 	}
-	if until.After(f.now) {
+	if until.After(e.now) {
 		return ParentDown, until
 	}
 	return "", time.Time{}
@@ -102,13 +102,13 @@ func (f *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 
 // parentsSettle is until when the parents of a container that is down, all of which run,
 // may take to become healthy, or the engine to tell that one has ended; zero: they are.
-func (f *evaluator) parentsSettle(c *engine.Container) time.Time {
+func (e *evaluator) parentsSettle(c *engine.Container) time.Time {
 	var until time.Time
-	if f.killedWithParent(c) && !f.pidParent(c).Started.After(c.Started) {
+	if e.killedWithParent(c) && !e.pidParent(c).Started.After(c.Started) {
 		until = c.ExitSeenAt.Add(pidLag)
 	}
 	for _, of := range c.Parents {
-		if p := f.snapshot.Parent(of); p.Started.After(c.Started) {
+		if p := e.snapshot.Parent(of); p.Started.After(c.Started) {
 			until = later(until, settles(p))
 		}
 	}
@@ -126,21 +126,21 @@ func settles(p *engine.Container) time.Time {
 
 // pidParent returns the container whose process namespace this one shares; nil if
 // it shares none, or that one is gone.
-func (f *evaluator) pidParent(c *engine.Container) *engine.Container {
+func (e *evaluator) pidParent(c *engine.Container) *engine.Container {
 	if of := c.Shares(engine.PID); of != "" {
-		return f.snapshot.Parent(engine.Parent{Namespace: engine.PID, Container: of})
+		return e.snapshot.Parent(engine.Parent{Namespace: engine.PID, Container: of})
 	}
 	return nil
 }
 
 // killedWithParent reports whether a container seems to have been ended by the end
 // of the one whose process namespace it shares: that is no fault of its own.
-func (f *evaluator) killedWithParent(c *engine.Container) bool {
+func (e *evaluator) killedWithParent(c *engine.Container) bool {
 	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || !mayBeKilledWithParent(c) {
 		return false
 	}
-	p := f.pidParent(c)
-	return p != nil && (!p.Up() || p.Started.After(c.Started) || f.now.Before(c.ExitSeenAt.Add(pidLag)))
+	p := e.pidParent(c)
+	return p != nil && (!p.Up() || p.Started.After(c.Started) || e.now.Before(c.ExitSeenAt.Add(pidLag)))
 }
 
 // mayBeKilledWithParent reports whether the last exit of a container was such as the

@@ -1,4 +1,4 @@
-package restarter
+package webhook
 
 import (
 	"crypto/subtle"

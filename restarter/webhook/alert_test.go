@@ -1,18 +1,20 @@
-package restarter
+package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+	"defib/restarter/decision"
+	. "defib/restarter/internal/fixture"
 )
 
 func TestDecodeReadsWhatAlertmanagerSends(t *testing.T) {
@@ -80,7 +82,7 @@ var (
 )
 
 func TestTarget(t *testing.T) {
-	p := snapshotOf(up(sixtyFour, "web"), up(another, "batch-1"), up("0123456789ab"+strings.Repeat("f", 52), "twin"))
+	p := SnapshotOf(Up(sixtyFour, "web"), Up(another, "batch-1"), Up("0123456789ab"+strings.Repeat("f", 52), "twin"))
 	for _, row := range []struct {
 		name   string
 		labels map[string]string
@@ -124,8 +126,8 @@ func TestTarget(t *testing.T) {
 		{"odd text", map[string]string{"name": "w\x00eb\xff\u202e"}, "not_found"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			cs, o := Alert{Labels: row.labels}.targets(p)
-			got := string(o.outcome)
+			cs, o := Alert{Labels: row.labels}.target().Find(p)
+			got := string(o.Outcome)
 			for _, c := range cs {
 				got += c.Name
 			}
@@ -140,50 +142,39 @@ func TestTarget(t *testing.T) {
 func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
 	for _, row := range []struct {
 		name, alertname, reason string
-		want                    Outcome
+		want                    decision.Outcome
 	}{
-		{"an error, as Grafana sends it", "DatasourceError", "Error", NotEvaluated},
-		{"no data, as Grafana sends it", "DatasourceNoData", "NoData", NotEvaluated},
-		{"by its name alone", "DatasourceError", "", NotEvaluated},
-		{"by the annotation alone", "Slow", "NoData", NotEvaluated},
-		{"an error, by the annotation alone", "Slow", "Error", NotEvaluated},
-		{"with another reason after it", "Slow", "NoData, KeepLast", NotEvaluated},
-		{"with another reason before it", "Slow", "KeepLast,Error", NotEvaluated},
-		{"with blanks and in other letters", " datasourcenodata ", "", NotEvaluated},
-		{"the annotation with blanks and in other letters", "Slow", " no data ", NotEvaluated},
-		{"the annotation with underscores", "Slow", "NO_DATA", NotEvaluated},
+		{"an error, as Grafana sends it", "DatasourceError", "Error", decision.NotEvaluated},
+		{"no data, as Grafana sends it", "DatasourceNoData", "NoData", decision.NotEvaluated},
+		{"by its name alone", "DatasourceError", "", decision.NotEvaluated},
+		{"by the annotation alone", "Slow", "NoData", decision.NotEvaluated},
+		{"an error, by the annotation alone", "Slow", "Error", decision.NotEvaluated},
+		{"with another reason after it", "Slow", "NoData, KeepLast", decision.NotEvaluated},
+		{"with another reason before it", "Slow", "KeepLast,Error", decision.NotEvaluated},
+		{"with blanks and in other letters", " datasourcenodata ", "", decision.NotEvaluated},
+		{"the annotation with blanks and in other letters", "Slow", " no data ", decision.NotEvaluated},
+		{"the annotation with underscores", "Slow", "NO_DATA", decision.NotEvaluated},
 		{"a rule that was evaluated", "Slow", "", ""},
 		{"a rule that was updated", "Slow", "Updated", ""},
 		{"a name that only begins so", "DatasourceErrorRate", "", ""},
 		{"KeepLast alone", "Slow", "KeepLast", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := firing("alertname", row.alertname, "container", "web")
+			a := Alert{Status: "firing", Labels: map[string]string{"alertname": row.alertname, LabelHeal: "restart", "container": "web"}}
 			a.Annotations = map[string]string{"grafana_state_reason": row.reason}
 			if _, got := a.action(nil); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 			a.Labels[LabelHeal] = ""
-			if _, got := a.action(nil); got != NoAction {
-				t.Errorf("without heal: got %q, want %q", got, NoAction)
+			if _, got := a.action(nil); got != decision.NoAction {
+				t.Errorf("without heal: got %q, want %q", got, decision.NoAction)
 			}
 		})
 	}
 }
 
-func TestAWarningNamesTheRuleThatGrafanaCouldNotEvaluate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(), up("a1", "web"))
-		post(t, h, firing("alertname", "DatasourceError", "rulename", "Slow", "container", "web")).want(200, NotEvaluated)
-		if want := `level=WARN msg="alert answered" alert=DatasourceError container="" outcome=not_evaluated peer=127.0.0.1:1234 detail="rulename=\"Slow\", container=\"web\""`; !strings.Contains(w.log.String(), want) {
-			t.Errorf("the log does not say %s:\n%s", want, &w.log)
-		}
-		w.wantStarts()
-	})
-}
-
 func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
-	p := snapshotOf(up(sixtyFour, "web"))
+	p := SnapshotOf(Up(sixtyFour, "web"))
 	nine := strings.Repeat("9", 64)
 	for _, row := range []struct {
 		name   string
@@ -198,72 +189,13 @@ func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
 		{"a name, and one that Prometheus renamed", map[string]string{"name": "exporter", "exported_name": "web"}, []string{`name="exporter"`, `exported_name="web"`, "honor_labels"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			cs, none := Alert{Labels: row.labels}.targets(p)
+			cs, none := Alert{Labels: row.labels}.target().Find(p)
 			for _, want := range row.want {
-				if cs != nil || !strings.Contains(none.detail, want) {
+				if cs != nil || !strings.Contains(none.Detail, want) {
 					t.Errorf("%v, %+v: want %s", cs, none, want)
 				}
 			}
 		})
-	}
-}
-
-func TestWhatWasSoughtIsInTheAnswerTheLogAndTheReport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(), up("a1", "web"))
-		c := post(t, h, firing("container", "nobody", "exported_container", "web"))
-		c.want(200, NotFound)
-		for place, text := range map[string]string{"answer": c.rec.Body.String(), "log": w.log.String(), "report": fmt.Sprint(w.Report().Alerts)} {
-			text = strings.ReplaceAll(text, `\`, "")
-			for _, want := range []string{`container="nobody"`, `exported_container="web"`, "honor_labels"} {
-				if !strings.Contains(text, want) {
-					t.Errorf("the %s does not say %s: %s", place, want, text)
-				}
-			}
-		}
-	})
-}
-
-func TestBlanksAroundLabelsAreHarmless(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, h := webhookHarness(t, usual(), up("a1", "web"))
-		h.matches = []Match{{"docker_host", "alpha"}}
-		post(t, h, firing("container", " web ", "heal", " restart\n", "docker_host", " alpha")).want(200, Restarted)
-	})
-}
-
-func TestAlertsThatTheSenderLeftOutAreToldOf(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, h := webhookHarness(t, usual(), up("a1", "web"))
-		for text, want := range map[string]float64{"0": 0, "-1": 0, "7": 7} {
-			before := testutil.ToFloat64(h.truncated)
-			if rec := ask(h, `{"version":"4","alerts":[],"truncatedAlerts":`+text+`}`); rec.Code != 200 {
-				t.Errorf("%s: status %d", text, rec.Code)
-			}
-			if got := testutil.ToFloat64(h.truncated) - before; got != want {
-				t.Errorf("%s: counted %v, want %v", text, got, want)
-			}
-		}
-		if got := w.log.String(); strings.Count(got, "max_alerts") != 1 || !strings.Contains(got, "count=7") {
-			t.Errorf("want one line on max_alerts with count=7:\n%s", got)
-		}
-	})
-}
-
-func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
-	m, err := ParseMatch("docker_host=alpha=1")
-	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
-		t.Errorf("got %v, %v", m, err)
-	}
-	for host, want := range map[string]Outcome{"alpha=1": "", "beta": OtherHost, "": OtherHost} {
-		if _, got := firing("docker_host", host).action([]Match{m}); got != want {
-			t.Errorf("docker_host %q: %q, want %q", host, got, want)
-		}
-	}
-	for _, bad := range []string{"", "x", "=x", "x="} {
-		if _, err := ParseMatch(bad); err == nil {
-			t.Errorf("%q was accepted", bad)
-		}
 	}
 }
 
@@ -276,7 +208,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(body)
 	}
-	p := snapshotOf(up(sixtyFour, "web"))
+	p := SnapshotOf(Up(sixtyFour, "web"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sent, err := decode(body)
 		if err != nil {
@@ -295,7 +227,7 @@ func FuzzTarget(f *testing.F) {
 	f.Add("/system.slice/docker-"+sixtyFour+".scope", "\xff\xfe")
 	f.Add(sixtyFour[:11], "w\x00eb")
 	f.Add(sixtyFour[:12]+"\xc3", "")
-	p := snapshotOf(up(sixtyFour, "web"))
+	p := SnapshotOf(Up(sixtyFour, "web"))
 	f.Fuzz(func(t *testing.T, id, name string) {
 		checkTarget(t, p, Alert{Status: "firing", Labels: map[string]string{"id": id, "name": name, LabelHeal: "restart"}})
 	})
@@ -304,9 +236,9 @@ func FuzzTarget(f *testing.F) {
 // checkTarget checks that a container is chosen only if the labels hold its name
 // or the beginning of its ID.
 func checkTarget(t *testing.T, p *engine.Snapshot, a Alert) {
-	cs, o := a.targets(p)
-	if (len(cs) == 0) == (o.outcome == "") {
-		t.Fatalf("containers %v and outcome %q", cs, o.outcome)
+	cs, o := a.target().Find(p)
+	if (len(cs) == 0) == (o.Outcome == "") {
+		t.Fatalf("containers %v and outcome %q", cs, o.Outcome)
 	}
 	if len(cs) == 0 {
 		return
@@ -333,7 +265,38 @@ func TestAnAlertWithTenThousandLabelsIsJudgedLikeAnyOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cs, _ := sent.Alerts[0].targets(snapshotOf(up("a1", "web"))); len(cs) != 1 || cs[0].Name != "web" {
+	if cs, _ := sent.Alerts[0].target().Find(SnapshotOf(Up("a1", "web"))); len(cs) != 1 || cs[0].Name != "web" {
 		t.Errorf("got %v", cs)
+	}
+}
+
+func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
+	m, err := ParseMatch("docker_host=alpha=1")
+	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
+		t.Errorf("got %v, %v", m, err)
+	}
+	for host, want := range map[string]decision.Outcome{"alpha=1": "", "beta": decision.OtherHost, "": decision.OtherHost} {
+		if _, got := (Alert{Status: "firing", Labels: map[string]string{LabelHeal: "restart", "docker_host": host}}).action([]Match{m}); got != want {
+			t.Errorf("docker_host %q: %q, want %q", host, got, want)
+		}
+	}
+	for _, bad := range []string{"", "x", "=x", "x="} {
+		if _, err := ParseMatch(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestAnyNumberOfAlertsIsReadInLittleMemory(t *testing.T) {
+	body := []byte(`{"version":"4","alerts":[` + strings.Repeat("{},", 339_999) + "{}]}")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := decode(body)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, errTooMany) {
+		t.Errorf("got %v", err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 2<<20 {
+		t.Errorf("reading it took %d bytes, want 2 MiB at most", used)
 	}
 }

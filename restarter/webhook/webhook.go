@@ -1,10 +1,14 @@
-package restarter
+// Package webhook receives alerts from Alertmanager: it admits and decodes a request,
+// hands its alerts over, waits, and answers with what really became of each.
+package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
@@ -12,28 +16,41 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"defib/restarter"
+	"defib/restarter/decision"
 )
 
 const (
 	// Alertmanager hangs up after group_interval, which is 10 s at least.
-	webhookTimeout = 9 * time.Second
-	maxBody        = 1 << 20
-	maxIgnored     = 8 << 20 // of a body that is refused unread
-	maxRequests    = 64      // under way at a time
-	largeBody      = 64 << 10
-	maxLarge       = 2 // larger bodies that are read at a time: one takes up to 15 MB
+	timeout     = 9 * time.Second
+	maxBody     = 1 << 20
+	maxIgnored  = 8 << 20 // of a body that is refused unread
+	maxRequests = 64      // under way at a time
+	largeBody   = 64 << 10
+	maxLarge    = 2 // larger bodies that are read at a time: one takes up to 15 MB
 )
 
 var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts of the receiver")
 
+// Restarter is what the webhook asks of a restarter.
+type Restarter interface {
+	// Heal has alerts carried out or declined, and returns what became of each, in
+	// their order, by their deadlines at the latest.
+	Heal(ctx context.Context, peer string, alerts []decision.Alert) []restarter.Answer
+	// Record keeps what was answered to an alert, for people to read.
+	Record(restarter.AlertRecord)
+}
+
 // Webhook receives alerts from Alertmanager and answers with what really became
 // of each. It implements http.Handler and prometheus.Collector.
 type Webhook struct {
-	*Restarter
-	guard   Guard
-	matches []Match
-	slots   chan struct{}
-	large   chan struct{} // as slots, for large bodies that are being read
+	restarter Restarter
+	logger    *slog.Logger
+	guard     Guard
+	matches   []Match
+	slots     chan struct{}
+	large     chan struct{} // as slots, for large bodies that are being read
 
 	outcomes  *prometheus.CounterVec
 	requests  *prometheus.CounterVec
@@ -45,11 +62,11 @@ type Webhook struct {
 	warned   bool
 }
 
-// NewWebhook returns the webhook of a Restarter. Alerts that do not bear every
+// New returns the webhook of a Restarter. Alerts that do not bear every
 // label of matches are another host's.
-func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
+func New(r Restarter, g Guard, matches []Match, logger *slog.Logger) *Webhook {
 	h := &Webhook{
-		Restarter: r, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge), refused: map[int]time.Time{},
+		restarter: r, logger: logger, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge), refused: map[int]time.Time{},
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by what became of them.",
 		}, []string{"outcome"}),
@@ -60,10 +77,10 @@ func NewWebhook(r *Restarter, g Guard, matches []Match) *Webhook {
 			Name: "defib_webhook_truncated_alerts_total", Help: "Alerts that their sender left out of a request, by max_alerts of its receiver.",
 		}),
 	}
-	for o := range Outcomes {
+	for o := range decision.Outcomes {
 		h.outcomes.WithLabelValues(string(o))
 	}
-	for reason := range Reasons {
+	for reason := range decision.Reasons {
 		h.outcomes.WithLabelValues(string(reason))
 	}
 	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
@@ -119,8 +136,8 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default: // its alerts are not even read: counted as one
-		h.outcomes.WithLabelValues(string(Busy)).Inc()
-		return Busy.Status(), refusal{Busy.Sentence()}
+		h.outcomes.WithLabelValues(string(decision.Busy)).Inc()
+		return Status(decision.Busy), refusal{decision.Busy.Sentence()}
 	}
 	p, status, err := h.read(w, r)
 	if err != nil {

@@ -1,4 +1,4 @@
-package restarter
+package decision
 
 import (
 	"strings"
@@ -25,13 +25,13 @@ const (
 	labelSwarmService = "com.docker.swarm.service.name"
 )
 
-// evaluator are what a decision rests on.
+// evaluator is what one decision rests on.
 type evaluator struct {
 	now      time.Time
 	policy   policy.Policy
 	snapshot *engine.Snapshot
-	history  history
-	asked    map[string]time.Time
+	history  History
+	asked    map[string]asked // by container ID
 
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
 	awaited  map[string]bool      // project/service whose completion another container waits for
@@ -40,9 +40,9 @@ type evaluator struct {
 	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
-func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history, asked map[string]time.Time) *evaluator {
-	f := &evaluator{
-		now: now, policy: pol, snapshot: snapshot, history: past, asked: asked,
+func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past History) *evaluator {
+	e := &evaluator{
+		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{},
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
 	for _, c := range snapshot.Containers {
@@ -50,9 +50,9 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		if project == "" {
 			continue
 		}
-		f.addToProject(c)
-		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(f.stopping[project]) {
-			f.stopping[project] = until
+		e.addToProject(c)
+		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(e.stopping[project]) {
+			e.stopping[project] = until
 		}
 		waits, ok := c.Labels[labelDependsOn]
 		if !ok {
@@ -61,11 +61,11 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		// The label reads service:condition:restart,….
 		for dependency := range strings.SplitSeq(waits, ",") {
 			if service, condition, _ := strings.Cut(dependency, ":"); strings.HasPrefix(condition, "service_completed_successfully") {
-				f.awaited[project+"/"+service] = true
+				e.awaited[project+"/"+service] = true
 			}
 		}
 	}
-	return f
+	return e
 }
 
 // cause is one thing that there is to heal about a container.
@@ -78,25 +78,28 @@ type cause struct {
 // whitelisted, or nothing is wrong with it; with one whose labels are not understood
 // something is. Of several causes the first that may be acted upon counts, else the
 // last that is to be healed at all.
-func (f *evaluator) judge(c *engine.Container) (v verdict, matters bool) {
-	rule := f.history.rule(f.policy, c)
+func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
+	rule := e.history.Rule(e.policy, c)
 	if !rule.Whitelisted {
-		return verdict{}, false
+		return Verdict{}, false
 	}
 	if len(rule.BadLabels) > 0 {
-		return verdict{container: c, reason: BadLabel}, true
+		return Verdict{Container: c, Reason: BadLabel}, true
 	}
 	var again time.Time
-	for _, one := range f.causes(c, rule) {
-		reason, until := f.held(c, rule, one.trigger)
+	for _, one := range e.causes(c, rule) {
+		reason, until := e.held(c, rule, one.trigger)
 		if again.IsZero() || !until.IsZero() && until.Before(again) {
 			again = until
 		}
 		if reason == "" || !matters || rule.Heals(one.trigger) {
-			due := later(one.since, f.history.at(c.ID).retryAt(c, f.policy.Backoff))
-			v, matters = verdict{container: c, namespace: f.worstTie(c).Namespace, act: reason == "", trigger: one.trigger, cause: one.since, due: due, reason: reason, until: until}, true
+			v, matters = Verdict{
+				Container: c, Act: reason == "", Trigger: one.trigger, Namespace: e.worstTie(c).Namespace,
+				Cause: one.since, Occasion: e.occasion(c, one), Reason: reason, Until: until,
+				due: later(one.since, e.history.at(c.ID).retryAt(c, e.policy.Backoff)),
+			}, true
 		}
-		if v.act {
+		if v.Act {
 			break
 		}
 	}
@@ -104,27 +107,36 @@ func (f *evaluator) judge(c *engine.Container) (v verdict, matters bool) {
 	return v, matters
 }
 
+// occasion is what a cause is told from others of its trigger by. That of an alert is when
+// it first arrived, so that its repeats are no new ones.
+func (e *evaluator) occasion(c *engine.Container, one cause) time.Time {
+	if one.trigger == policy.TriggerAlert {
+		return e.asked[c.ID].heard
+	}
+	return one.since
+}
+
 // causes lists what there is to heal; none for a container that is up and well
 // and that nobody asks for.
-func (f *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
-	asked := f.asked[c.ID]
+func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
+	asked := e.asked[c.ID].since
 	if !c.Up() {
 		if !rule.Heals(policy.TriggerExited) && !asked.IsZero() {
 			return []cause{{policy.TriggerAlert, asked}}
 		}
-		if rule.Heals(policy.TriggerDependency) && f.killedWithParent(c) {
+		if rule.Heals(policy.TriggerDependency) && e.killedWithParent(c) {
 			return []cause{{policy.TriggerDependency, c.ExitSeenAt}}
 		}
 		return []cause{{policy.TriggerExited, c.ExitSeenAt}}
 	}
 	var cs []cause
-	if t := f.worstTie(c); t.Lost {
+	if t := e.worstTie(c); t.Lost {
 		cs = append(cs, cause{policy.TriggerDependency, t.since()})
 		if rule.Heals(policy.TriggerDependency) {
 			return cs // whatever else is wrong may come of it, and must not count against it
 		}
 	}
-	if !c.UnhealthySince.IsZero() && !c.UnhealthySince.Add(f.policy.UnhealthyFor).After(f.now) {
+	if !c.UnhealthySince.IsZero() && !c.UnhealthySince.Add(e.policy.UnhealthyFor).After(e.now) {
 		cs = append(cs, cause{policy.TriggerUnhealthy, c.UnhealthySince})
 	}
 	if !asked.IsZero() {
@@ -135,46 +147,46 @@ func (f *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 
 // held names the first of all reasons to leave the container alone now, and when
 // to look again; "" if there is none.
-func (f *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
-	past := f.history.at(c.ID)
+func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
+	past := e.history.at(c.ID)
 	if past.acting {
 		return InProgress, time.Time{}
 	}
-	if f.policy.HoldAll {
+	if e.policy.HoldAll {
 		return OnHold, time.Time{}
 	}
-	if rule.HeldUntil.After(f.now) {
+	if rule.HeldUntil.After(e.now) {
 		return OnHold, rule.HeldUntil
 	}
-	switch r := veto(f.snapshot, c); r {
+	switch r := Veto(e.snapshot, c); r {
 	case "":
 	case Created:
-		return f.neverStarted(c)
+		return e.neverStarted(c)
 	default:
 		return r, time.Time{}
 	}
 	if c.Up() {
-		if r, until := f.restartBlocked(c, past, t); r != "" {
+		if r, until := e.restartBlocked(c, past, t); r != "" {
 			return r, until
 		}
-	} else if is, until := f.superseded(c); is {
+	} else if is, until := e.superseded(c); is {
 		return Superseded, until
-	} else if r, until := f.ending(c, rule); r != "" {
+	} else if r, until := e.ending(c, rule); r != "" {
 		return r, until
 	}
 	if !rule.Heals(t) {
 		return TriggerDisabled, time.Time{}
 	}
-	if r, until := f.parent(c); r != "" {
+	if r, until := e.parent(c); r != "" {
 		return r, until
 	}
-	if until := past.retryAt(c, f.policy.Backoff); until.After(f.now) {
+	if until := past.retryAt(c, e.policy.Backoff); until.After(e.now) {
 		if past.refused {
 			return Refused, until
 		}
 		return BackOff, until
 	}
-	if f.policy.DryRun {
+	if e.policy.DryRun {
 		return DryRun, time.Time{}
 	}
 	return "", time.Time{}
@@ -182,17 +194,17 @@ func (f *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
-func (f *evaluator) restartBlocked(c *engine.Container, past *record, t policy.Trigger) (Reason, time.Time) {
-	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(f.now) {
+func (e *evaluator) restartBlocked(c *engine.Container, past *record, t policy.Trigger) (Reason, time.Time) {
+	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(e.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
-	if t != policy.TriggerDependency && past.restarts >= f.policy.MaxAttempts {
+	if t != policy.TriggerDependency && past.restarts >= e.policy.MaxAttempts {
 		return GaveUp, time.Time{}
 	}
 	if t != policy.TriggerAlert {
 		return "", time.Time{}
 	}
-	if until := c.StartSeenAt.Add(f.policy.MinUptime); until.After(f.now) {
+	if until := c.StartSeenAt.Add(e.policy.MinUptime); until.After(e.now) {
 		return TooYoung, until
 	}
 	if c.Health == engine.Starting {
@@ -210,8 +222,8 @@ func stopping(c *engine.Container) time.Duration {
 	return min(c.StopTimeout+stopSlack, engine.StopWindow)
 }
 
-// veto names what forbids to act whatever happened.
-func veto(p *engine.Snapshot, c *engine.Container) Reason {
+// Veto names what forbids to act whatever happened.
+func Veto(p *engine.Snapshot, c *engine.Container) Reason {
 	switch {
 	case c.ID == p.Self:
 		return Self
@@ -242,22 +254,22 @@ func veto(p *engine.Snapshot, c *engine.Container) Reason {
 }
 
 // ending judges how the last run ended: whether that is to be healed, and when.
-func (f *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.Time) {
-	ending, seen := f.resolveUnknown(c)
+func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.Time) {
+	ending, seen := e.resolveUnknown(c)
 	if ending == engine.CauseStopped && (rule.Mode != policy.Always || !rule.Heals(policy.TriggerExited)) {
 		return Stopped, time.Time{}
 	}
-	if f.finished(c, rule) {
+	if e.finished(c, rule) {
 		return Finished, time.Time{}
 	}
-	if rule.GlobOnly && !c.Finished.IsZero() && f.snapshot.First.Sub(c.Finished) > oldWindow {
+	if rule.GlobOnly && !c.Finished.IsZero() && e.snapshot.First.Sub(c.Finished) > oldWindow {
 		return Old, time.Time{}
 	}
-	until := f.replaced(c)
+	until := e.replaced(c)
 	if ending == engine.CauseStopped || !seen {
-		until = later(until, f.stopDelayEnd(c))
+		until = later(until, e.stopDelayEnd(c))
 	}
-	if until.After(f.now) {
+	if until.After(e.now) {
 		return StoppedDelay, until
 	}
 	return "", time.Time{}
@@ -266,12 +278,12 @@ func (f *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.
 // resolveUnknown resolves an end that nobody saw: it counts as a stop if it lies far
 // back, or if the engine would have restarted the container itself, had it not
 // been stopped. Seen is false when it still is a guess.
-func (f *evaluator) resolveUnknown(c *engine.Container) (e engine.ExitCause, seen bool) {
+func (e *evaluator) resolveUnknown(c *engine.Container) (cause engine.ExitCause, seen bool) {
 	if c.ExitCause != engine.CauseUnknown {
 		return c.ExitCause, true
 	}
 	restarts := c.RestartPolicy == string(policy.Always) || c.RestartPolicy == string(policy.UnlessStopped)
-	if f.snapshot.First.Sub(c.Finished) > unknownWindow || restarts && c.Error == "" {
+	if e.snapshot.First.Sub(c.Finished) > unknownWindow || restarts && c.Error == "" {
 		return engine.CauseStopped, true
 	}
 	return engine.CauseSelf, false
@@ -279,19 +291,19 @@ func (f *evaluator) resolveUnknown(c *engine.Container) (e engine.ExitCause, see
 
 // stopDelayEnd is when a container that was stopped has been left alone for long
 // enough, and its compose project with it.
-func (f *evaluator) stopDelayEnd(c *engine.Container) time.Time {
-	until := c.ExitSeenAt.Add(f.policy.StoppedDelay)
+func (e *evaluator) stopDelayEnd(c *engine.Container) time.Time {
+	until := c.ExitSeenAt.Add(e.policy.StoppedDelay)
 	if project := c.Project(); project != "" {
-		until = later(until, f.snapshot.Projects[project].Add(f.policy.StoppedDelay))
-		until = later(until, f.stopping[project])
+		until = later(until, e.snapshot.Projects[project].Add(e.policy.StoppedDelay))
+		until = later(until, e.stopping[project])
 	}
 	return until
 }
 
 // finished reports whether the container ended well, as it was meant to.
-func (f *evaluator) finished(c *engine.Container, rule policy.Rule) bool {
+func (e *evaluator) finished(c *engine.Container, rule policy.Rule) bool {
 	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
 		return false
 	}
-	return rule.Mode == policy.OnFailure || c.RestartPolicy == string(policy.OnFailure) || f.awaited[c.Project()+"/"+c.Service()]
+	return rule.Mode == policy.OnFailure || c.RestartPolicy == string(policy.OnFailure) || e.awaited[c.Project()+"/"+c.Service()]
 }

@@ -1,16 +1,20 @@
-package restarter
+package webhook
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"defib/restarter/decision"
 )
 
 // LabelHeal is the alert label that says what to do: restart or start.
@@ -98,6 +102,23 @@ func decode(body []byte) (p payload, err error) {
 	return p, nil
 }
 
+// id tells the alert from others: a digest of its labels.
+func (a Alert) id() decision.AlertID {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
+		fmt.Fprintf(h, "%q=%q,", name, a.Labels[name])
+	}
+	return decision.AlertID(h.Sum(nil))
+}
+
+// since is when the alert began to fire, on its sender's clock; zero: it does not say.
+func (a Alert) since() time.Time {
+	if a.StartsAt.Year() <= 1 {
+		return time.Time{}
+	}
+	return a.StartsAt
+}
+
 // label returns the value of a label without the blanks around it, which people and
 // templates leave there.
 func (a Alert) label(name string) string { return strings.TrimSpace(a.Labels[name]) }
@@ -125,22 +146,22 @@ func (a Alert) fits(matches []Match) bool {
 }
 
 // action says what a firing alert wants; an outcome if that is nothing.
-func (a Alert) action(matches []Match) (start bool, o Outcome) {
+func (a Alert) action(matches []Match) (start bool, o decision.Outcome) {
 	switch heal := a.label(LabelHeal); {
 	case a.Status != "firing":
-		return false, Resolved
+		return false, decision.Resolved
 	case !a.fits(matches):
-		return false, OtherHost
+		return false, decision.OtherHost
 	case heal == "":
-		return false, NoAction
+		return false, decision.NoAction
 	case a.notEvaluated():
-		return false, NotEvaluated
+		return false, decision.NotEvaluated
 	case heal == "restart":
 		return false, ""
 	case heal == "start":
 		return true, ""
 	}
-	return false, UnknownAction
+	return false, decision.UnknownAction
 }
 
 // notEvaluated reports whether Grafana sent the alert because it could not evaluate
@@ -162,8 +183,8 @@ func (a Alert) notEvaluated() bool {
 // about says beside the outcome's sentence what a person needs to find the rule: of one
 // that Grafana could not evaluate, its own name and the container that it is about. The
 // alert itself may be called DatasourceError, as of all such rules.
-func (a Alert) about(o Outcome) string {
-	if o != NotEvaluated {
+func (a Alert) about(o decision.Outcome) string {
+	if o != decision.NotEvaluated {
 		return ""
 	}
 	var labels []string

@@ -1,4 +1,4 @@
-package restarter
+package decision
 
 import (
 	"cmp"
@@ -15,51 +15,61 @@ import (
 // does not matter who has started or restarted one that is on its way up: none is taken
 // down beside it.
 // Those come first that the alert has not had restarted yet, so that none starves.
-func (p *plan) roll(snapshot *engine.Snapshot, past history, b policy.Backoff) {
-	waiting := map[string][]*verdict{}
-	for i := range p.verdicts {
-		v := &p.verdicts[i]
-		if _, is := past.replicas[v.container.ID]; is && v.act && v.restarts() && v.trigger == policy.TriggerAlert {
-			key := service(v.container)
-			waiting[key] = append(waiting[key], v)
-		}
-	}
+func (p *Plan) roll(e *evaluator) {
+	waiting := e.waiting(p.Verdicts)
 	if len(waiting) == 0 {
 		return
 	}
-	acting, unsettled := map[string]int{}, map[string]int{}
-	own := map[string]int{} // by container ID: what it adds to the unsettled
-	for _, c := range snapshot.Containers {
+	acting, unsettled := map[string]int{}, map[string]int{} // replicas by service
+	own := map[string]int{}                                 // by container ID: what it adds to the unsettled
+	for _, c := range e.snapshot.Containers {
 		if key := service(c); waiting[key] != nil && !oneOff(c) {
-			rec := past.at(c.ID)
-			proven := rec.provenAt(c, b)
+			rec := e.history.at(c.ID)
+			proven := rec.provenAt(c, e.policy.Backoff)
 			p.look(proven)
 			acting[key] += count(rec.acting)
 			own[c.ID] = count(rec.unwell() || c.Health == engine.Starting || proven.After(p.now))
 			unsettled[key] += own[c.ID]
 		}
 	}
-	for _, v := range p.verdicts {
-		if key := service(v.container); waiting[key] != nil && v.comesUp() {
+	for _, v := range p.Verdicts {
+		if key := service(v.Container); waiting[key] != nil && v.comesUp() {
 			unsettled[key]++
 		}
 	}
 	for key, vs := range waiting {
-		slices.SortFunc(vs, func(a, b *verdict) int {
-			x, y := past.at(a.container.ID), past.at(b.container.ID)
-			return cmp.Or(
-				count(y.unwell())-count(x.unwell()),
-				past.replicas[a.container.ID].Compare(past.replicas[b.container.ID]),
-				x.lastEnd.Compare(y.lastEnd),
-				cmp.Compare(a.container.Name, b.container.Name),
-			)
-		})
+		slices.SortFunc(vs, e.compareReplicas)
 		for i, v := range vs {
-			if i > 0 || acting[key] > 0 || unsettled[key] > own[v.container.ID] && !past.at(v.container.ID).unwell() {
-				v.act, v.reason = false, InServiceRestart
+			if i > 0 || acting[key] > 0 || unsettled[key] > own[v.Container.ID] && !e.history.at(v.Container.ID).unwell() {
+				v.Act, v.Reason = false, InServiceRestart
 			}
 		}
 	}
+}
+
+// waiting are the verdicts by which replicas would be restarted as parts of their service,
+// by service.
+func (e *evaluator) waiting(verdicts []Verdict) map[string][]*Verdict {
+	waiting := map[string][]*Verdict{}
+	for i := range verdicts {
+		v := &verdicts[i]
+		if v.Act && v.Restarts() && v.Trigger == policy.TriggerAlert && e.asked[v.Container.ID].replica() {
+			key := service(v.Container)
+			waiting[key] = append(waiting[key], v)
+		}
+	}
+	return waiting
+}
+
+// compareReplicas puts first what is to be restarted first.
+func (e *evaluator) compareReplicas(a, b *Verdict) int {
+	x, y := e.history.at(a.Container.ID), e.history.at(b.Container.ID)
+	return cmp.Or(
+		count(y.unwell())-count(x.unwell()),
+		e.asked[a.Container.ID].acted.Compare(e.asked[b.Container.ID].acted),
+		x.lastEnd.Compare(y.lastEnd),
+		cmp.Compare(a.Container.Name, b.Container.Name),
+	)
 }
 
 // unwell reports whether the last attempt has not brought the container up well so far.
@@ -77,8 +87,8 @@ func (r *record) provenAt(c *engine.Container, b policy.Backoff) time.Time {
 
 // comesUp reports whether the container is down, and is to be started again, by Defib or by
 // the engine.
-func (v verdict) comesUp() bool {
-	return !v.container.Up() && (v.act || v.reason == BackOff || v.reason == EngineRestarting)
+func (v Verdict) comesUp() bool {
+	return !v.Container.Up() && (v.Act || v.Reason == BackOff || v.Reason == EngineRestarting)
 }
 
 // service is the compose service of a container, as a whitelist has it.

@@ -1,0 +1,126 @@
+// Package decision says what is to be done about every container, and what is answered
+// to every alert, at one moment: facts in, a plan out. It is pure: it does no I/O, has no
+// goroutines, and is told the time.
+package decision
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"defib/engine"
+	"defib/restarter/policy"
+)
+
+// perMinute is the time per which restarts of running containers are limited.
+const perMinute = time.Minute
+
+// Verdict is what is to be done about one container.
+type Verdict struct {
+	Container *engine.Container
+	Act       bool // start it, or restart it if it is up
+	Trigger   policy.Trigger
+	Namespace engine.Namespace // that it shares with a parent, if that is why it is acted upon or left alone
+	Cause     time.Time        // since when there is something to heal, on our clock
+	Occasion  time.Time        // what tells the cause from later ones of the same trigger, on our clock
+	Reason    Reason           // why it is left alone; "" if Act
+	Until     time.Time        // when that ends; zero: on news only
+
+	due   time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
+	again time.Time // when to look again: another cause may be ripe before; zero: on news only
+}
+
+// Restarts reports whether acting means to restart what runs.
+func (v Verdict) Restarts() bool { return v.Container.Up() }
+
+// Counts reports whether the attempt counts for the limits of restarts and for the
+// streak. What a child needs because its parent was restarted does not: that
+// happens once per run of the parent, and says nothing of the child.
+func (v Verdict) Counts() bool { return v.Trigger != policy.TriggerDependency }
+
+// Plan is what is to be done at a moment.
+type Plan struct {
+	Verdicts []Verdict // one per container that matters, those to act upon first, the longest due first, then by ID
+	Answers  []Answered
+	Next     time.Time // when to decide again without news, after now; zero: never
+
+	now time.Time
+}
+
+// Answered is a request and what it is answered.
+type Answered struct {
+	Request *Request
+	Answer
+}
+
+// Decide judges every container, and every request of an alert. It changes none of its
+// arguments, and the same facts give the same plan. What of the history and the requests
+// is not in the snapshot is ignored. Without a current snapshot nothing is done: what is
+// not current is nothing to act on.
+func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past History, requests []*Request) Plan {
+	p := Plan{now: now}
+	if !snapshot.Connected {
+		p.answer(past, requests, nil, false)
+		return p
+	}
+	e := newEvaluator(now, pol, snapshot, past)
+	settled := e.ask(requests)
+	for _, c := range snapshot.Containers {
+		if v, matters := e.judge(c); matters {
+			p.Verdicts = append(p.Verdicts, v)
+		}
+	}
+	slices.SortFunc(p.Verdicts, func(a, b Verdict) int {
+		if a.Act != b.Act {
+			return count(b.Act) - count(a.Act)
+		}
+		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.Container.ID, b.Container.ID))
+	})
+	p.roll(e)
+	p.limit(e)
+	p.answer(past, requests, settled, true)
+	for _, v := range p.Verdicts {
+		p.look(v.Until)
+		p.look(v.again)
+	}
+	for _, c := range snapshot.Containers {
+		rec := past.at(c.ID)
+		p.look(c.UnhealthySince.Add(pol.UnhealthyFor))
+		p.look(rec.backoffResetAt(pol.Backoff.Reset))
+		p.look(rec.slotUntil)
+	}
+	return p
+}
+
+// limit holds what would be one action too many, in the order of the verdicts.
+func (p *Plan) limit(e *evaluator) {
+	starts, restarts := e.history.active(p.now)
+	spent := slices.Clone(e.history.recentRestarts)
+	started := map[string]bool{} // IDs of those that are started by this plan
+	for i := range p.Verdicts {
+		v := &p.Verdicts[i]
+		switch {
+		case !v.Act:
+		case !v.Restarts() && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
+			v.Act, v.Reason = false, Superseded
+		case !v.Restarts() && starts >= e.policy.Concurrency, v.Restarts() && restarts >= e.policy.Concurrency:
+			v.Act, v.Reason = false, RateLimited
+		case !v.Restarts():
+			starts++
+			started[v.Container.ID] = true
+		case !v.Counts():
+			restarts++
+		case len(spent) >= e.policy.MaxPerMinute:
+			v.Act, v.Reason, v.Until = false, RateLimited, spent[len(spent)-e.policy.MaxPerMinute].Add(perMinute)
+		default:
+			restarts++
+			spent = append(spent, p.now)
+		}
+	}
+}
+
+func (p *Plan) look(at time.Time) {
+	if at.After(p.now) && (p.Next.IsZero() || at.Before(p.Next)) {
+		p.Next = at
+	}
+}

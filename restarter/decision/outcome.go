@@ -1,0 +1,83 @@
+package decision
+
+// Outcome is what became of an alert: a Reason, or one of these. The list is
+// closed: outcomes are values of a metric's label and part of the answer.
+type Outcome string
+
+// The outcomes beside the reasons.
+const (
+	Restarted         Outcome = "restarted"
+	Started           Outcome = "started"
+	AlreadyRunning    Outcome = "already_running"
+	AlreadyRestarted  Outcome = "already_restarted"
+	Resolved          Outcome = "resolved"
+	NoAction          Outcome = "no_action"
+	UnknownAction     Outcome = "unknown_action"
+	NotEvaluated      Outcome = "not_evaluated"
+	NoTarget          Outcome = "no_target"
+	NotFound          Outcome = "not_found"
+	Gone              Outcome = "gone"
+	OtherHost         Outcome = "other_host"
+	NotWhitelisted    Outcome = "not_whitelisted"
+	Failed            Outcome = "failed"
+	EngineUnavailable Outcome = "engine_unavailable"
+	ShuttingDown      Outcome = "shutting_down"
+	Busy              Outcome = "busy"
+)
+
+// Outcomes holds every outcome that is not a reason, with a sentence for people.
+var Outcomes = map[Outcome]string{
+	Restarted:         "it was restarted",
+	Started:           "it was down and has been started",
+	AlreadyRunning:    "it runs, and heal: start does not restart what runs",
+	AlreadyRestarted:  "it has been restarted for this alert already",
+	Resolved:          "the alert is resolved: nothing to do",
+	NoAction:          "the alert has no label heal: nothing to do",
+	UnknownAction:     "the label heal is neither restart nor start",
+	NotEvaluated:      "Grafana could not evaluate the rule (no data, or an error): that says nothing about the container",
+	NoTarget:          "no label names a container: set container, name or id in the rule",
+	NotFound:          "no container of this engine has that name",
+	Gone:              "no container of this engine has that id: it was removed, or is on another host",
+	OtherHost:         "a label differs from what --webhook.match asks for: another host's",
+	NotWhitelisted:    "the whitelist does not name it: see --restart.whitelist",
+	Failed:            "the engine could not start or restart it",
+	EngineUnavailable: "the engine is unavailable, or its containers are not known yet",
+	ShuttingDown:      "Defib is shutting down",
+	Busy:              "too many requests are under way",
+}
+
+// retried holds the outcomes that Alertmanager's own retry should carry on with. Every
+// other is an answer for good.
+var retried = map[Outcome]bool{
+	Outcome(InProgress): true, Failed: true, EngineUnavailable: true, ShuttingDown: true, Busy: true,
+}
+
+// Retry reports whether whoever asks is to ask again soon.
+func (o Outcome) Retry() bool { return retried[o] }
+
+// Sentence explains the outcome to people.
+func (o Outcome) Sentence() string {
+	if s, ok := Outcomes[o]; ok {
+		return s
+	}
+	return Reasons[Reason(o)]
+}
+
+// weight is how much an outcome matters among those of one alert: first what has to be
+// tried again, then what has yet to be done, then what was done, then why something was
+// not, and last that nothing was needed.
+func (o Outcome) weight() int {
+	switch {
+	case o.Retry():
+		return 5
+	case o == Outcome(InServiceRestart):
+		return 4
+	case o == Restarted || o == Started:
+		return 3
+	case o == NotWhitelisted:
+		return 0
+	case o == AlreadyRestarted || o == AlreadyRunning:
+		return 1
+	}
+	return 2
+}

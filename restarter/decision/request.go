@@ -1,0 +1,240 @@
+package decision
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"defib/engine"
+)
+
+// Alert is a firing alert that asks for a start or a restart.
+type Alert struct {
+	Name     string    // its alertname, for people
+	ID       AlertID   // tells it from other alerts
+	Since    time.Time // when it began to fire, on its sender's clock; zero: it does not say
+	Target   Target
+	Start    bool // have the container up; what runs is not restarted
+	Asked    time.Time
+	Deadline time.Time // when its caller is answered at the latest
+}
+
+// Request is what an alert asks of one container. It lives while its caller waits, and
+// while an action on the container goes on.
+type Request struct {
+	Container string // ID
+	Name      string // of the container
+	Replica   bool   // the alert names a service, of which this is one of several containers
+	Alert
+
+	Answered  bool // by an answer of a plan
+	Withdrawn bool // nobody waits for the answer any more
+
+	firing *firing
+	ended  int // how many actions on the container had ended when it came
+}
+
+// Same reports whether the request is of the same firing of the same alert.
+func (q *Request) Same(a Alert) bool { return q.ID == a.ID && q.Since.Equal(a.Since) }
+
+// Answer is what an alert is answered.
+type Answer struct {
+	Outcome Outcome
+	Until   time.Time // when a repeat of the alert may find it otherwise; zero: not known
+	Detail  string    // what is to be said beside the outcome's sentence
+}
+
+// Receive works out which containers an alert is about, one request for each, and
+// remembers that it came. If there is none, the answer says why. While the engine is
+// unavailable the requests are due at once, but remembered: what starts from then on
+// answers the alert.
+func (h *History) Receive(now time.Time, p *engine.Snapshot, a Alert) ([]*Request, Answer) {
+	cs, none := a.Target.Find(p)
+	if !p.Connected {
+		none, a.Deadline = Answer{Outcome: EngineUnavailable}, now
+	}
+	if len(cs) == 0 {
+		return nil, none
+	}
+	requests := make([]*Request, len(cs))
+	for i, c := range cs {
+		requests[i] = &Request{
+			Container: c.ID, Name: c.Name, Replica: len(cs) > 1, Alert: a,
+			firing: h.firings.hear(now, a, c.Name), ended: h.at(c.ID).ended,
+		}
+	}
+	return requests, Answer{}
+}
+
+// asked is what requests ask of a container. The zero value is that of one that nobody
+// asks for.
+type asked struct {
+	since time.Time // when the first of them came
+	heard time.Time // when the newest of their firings first arrived
+	named bool      // an alert names the container itself, not its service
+	acted time.Time // when the container was acted upon for the service's alert that has had least; zero: never
+}
+
+// replica reports whether the container is asked for only as one of a service's.
+func (a asked) replica() bool { return !a.since.IsZero() && !a.named }
+
+// ask works out what is asked of each container, and returns the answers to the requests
+// that need no verdict.
+func (e *evaluator) ask(requests []*Request) map[*Request]Answer {
+	settled := map[*Request]Answer{}
+	for _, q := range requests {
+		rec := e.history.at(q.Container)
+		if rec.acting || q.Answered || q.Withdrawn || rec.ended > q.ended {
+			continue // an action is the answer
+		}
+		if o := e.settle(q); o != "" {
+			settled[q] = Answer{Outcome: o}
+			continue
+		}
+		a := e.asked[q.Container]
+		if q.Replica && (!a.replica() || q.firing.acted.Before(a.acted)) {
+			a.acted = q.firing.acted
+		}
+		if a.since.IsZero() || q.Asked.Before(a.since) {
+			a.since = q.Asked
+		}
+		a.named = a.named || !q.Replica
+		a.heard = later(a.heard, q.firing.heard)
+		e.asked[q.Container] = a
+	}
+	return settled
+}
+
+// settle returns the outcome of a request that needs no verdict on its container; "" if it
+// does.
+func (e *evaluator) settle(q *Request) Outcome {
+	c := e.snapshot.Get(q.Container)
+	if c == nil {
+		return Gone
+	}
+	switch rule := e.history.Rule(e.policy, c); {
+	case !rule.Whitelisted:
+		return NotWhitelisted
+	case len(rule.BadLabels) > 0:
+		return Outcome(BadLabel)
+	case e.alreadyHandled(q, c):
+		return AlreadyRestarted
+	case q.Start && c.Up():
+		return AlreadyRunning
+	}
+	return ""
+}
+
+// transientReasons holds the reasons that may be gone in a moment: during anybody's docker
+// restart a container is down as if it had been stopped. They are an answer only
+// once they have lasted for transientTimeout.
+var transientReasons = map[Reason]bool{StoppedDelay: true, Stopped: true, Created: true, EngineRestarting: true, NotInspected: true}
+
+const transientTimeout = 2 * time.Second
+
+// holdAfterAnswer is how long a container that runs is still held for a request that was
+// declined, once nobody waits for it any more.
+const holdAfterAnswer = time.Second
+
+// answer answers the requests that are settled, whose action has ended, whose wait has no
+// prospect, or whose wait is over. The others are looked at again by their deadline.
+func (p *Plan) answer(past History, requests []*Request, settled map[*Request]Answer, connected bool) {
+	verdicts := map[string]Verdict{}
+	if len(requests) > 0 {
+		for _, v := range p.Verdicts {
+			verdicts[v.Container.ID] = v
+		}
+	}
+	for _, q := range requests {
+		rec, v := past.at(q.Container), verdicts[q.Container]
+		acting := rec.acting || v.Act
+		a, wake := settled[q], time.Time{}
+		switch {
+		case q.Answered || q.Withdrawn && !acting:
+		case rec.ended > q.ended:
+			a = rec.answer
+		case a.Outcome != "":
+		case !connected:
+			a, wake = q.unavailable(p.now, acting)
+		default:
+			a, wake = q.waits(p.now, v, acting)
+		}
+		if a.Outcome != "" {
+			p.Answers = append(p.Answers, Answered{q, a})
+		}
+		if wake.IsZero() && !acting { // the end of an action is news
+			wake = p.now.Add(holdAfterAnswer)
+		}
+		p.look(wake)
+	}
+}
+
+// unavailable answers a request without a current snapshot; else it returns when to look
+// again.
+func (q *Request) unavailable(now time.Time, acting bool) (Answer, time.Time) {
+	switch {
+	case now.Before(q.Deadline):
+		return Answer{}, q.Deadline
+	case acting:
+		return Answer{Outcome: Outcome(InProgress)}, time.Time{}
+	}
+	return Answer{Outcome: EngineUnavailable}, time.Time{}
+}
+
+// waits answers a request whose container has this verdict; else it returns when to look
+// again.
+func (q *Request) waits(now time.Time, v Verdict, acting bool) (Answer, time.Time) {
+	late, lasting := !now.Before(q.Deadline), q.Asked.Add(transientTimeout)
+	switch {
+	case acting && late:
+		return Answer{Outcome: Outcome(InProgress)}, time.Time{}
+	case acting:
+		return Answer{}, q.Deadline
+	case transientReasons[v.Reason] && now.Before(lasting):
+		return Answer{}, lasting
+	case late || !v.soon(q.Deadline):
+		return Answer{Outcome: Outcome(v.Reason), Until: v.Until}, time.Time{}
+	}
+	return Answer{}, q.Deadline
+}
+
+// soon reports whether what holds the container may be over by the deadline.
+func (v Verdict) soon(deadline time.Time) bool {
+	if v.Reason == InProgress || v.Reason == InServiceRestart || v.Reason == RateLimited && v.Until.IsZero() {
+		return true
+	}
+	return !v.Until.IsZero() && !v.Until.After(deadline)
+}
+
+// Merge makes one answer of those about the containers of one alert: the outcome that
+// matters most, and what became of each. Replicas that are not whitelisted are not
+// spoken of, unless none is.
+func Merge(requests []*Request, answers []Answer) Answer {
+	if len(answers) == 1 {
+		return answers[0]
+	}
+	most := slices.MaxFunc(answers, func(a, b Answer) int { return a.Outcome.weight() - b.Outcome.weight() })
+	if most.Outcome == NotWhitelisted {
+		return most
+	}
+	var parts []string
+	names := map[string][]string{}
+	for i, a := range answers {
+		if a.Outcome == NotWhitelisted {
+			continue
+		}
+		part := string(a.Outcome)
+		if a.Detail != "" {
+			part += " (" + a.Detail + ")"
+		}
+		if names[part] == nil {
+			parts = append(parts, part)
+		}
+		names[part] = append(names[part], requests[i].Name)
+	}
+	for i, part := range parts {
+		parts[i] = strings.Join(names[part], ", ") + ": " + part
+	}
+	most.Detail = strings.Join(parts, "; ")
+	return most
+}

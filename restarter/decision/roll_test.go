@@ -1,0 +1,90 @@
+package decision
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
+	. "defib/restarter/internal/fixture"
+	"defib/restarter/policy"
+)
+
+func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
+	for _, row := range [][]Outcome{ // the first wins
+		{Outcome(InProgress), Outcome(InServiceRestart)},
+		{Failed, Restarted},
+		{Outcome(InServiceRestart), Restarted, Outcome(GaveUp)},
+		{Restarted, Outcome(Paused), AlreadyRestarted, NotWhitelisted},
+		{Started, AlreadyRunning},
+		{Outcome(Paused), AlreadyRestarted},
+		{AlreadyRestarted, NotWhitelisted},
+		{NotWhitelisted, NotWhitelisted},
+	} {
+		for first := range row {
+			var requests []*Request
+			var answers []Answer
+			for i := range row {
+				requests = append(requests, &Request{Name: fmt.Sprint(i)})
+				answers = append(answers, Answer{Outcome: row[(first+i)%len(row)]})
+			}
+			if got := Merge(requests, answers); cmp.Diff(row[0], got.Outcome) != "" {
+				t.Errorf("%v: got %s", row, got.Outcome)
+			}
+		}
+	}
+}
+
+// What one decision does about three replicas that an alert asks for, by what is known of
+// each.
+func TestOneReplicaAtATime(t *testing.T) {
+	long := Ago(time.Hour)
+	for name, row := range map[string]struct {
+		records [3]record
+		acted   [3]time.Time
+		want    string
+	}{
+		"nothing was done yet: by name":            {want: "db-1"},
+		"one is being acted upon":                  {records: [3]record{{}, {acting: true, healing: policy.TriggerAlert}}, want: ""},
+		"one is not well yet: it may be again":     {records: [3]record{{}, {healing: policy.TriggerAlert}}, want: "db-2"},
+		"one could not be restarted":               {records: [3]record{{}, {}, {failed: true}}, want: "db-3"},
+		"two are not well: no deadlock":            {records: [3]record{{}, {failed: true}, {healing: policy.TriggerExited}}, want: "db-2"},
+		"one is not well, and is given up":         {records: [3]record{{}, {failed: true, restarts: 5}}, want: ""},
+		"some were restarted for it":               {acted: [3]time.Time{long, {}, long}, want: "db-2"},
+		"all were restarted for it":                {acted: [3]time.Time{long, long.Add(time.Second), long.Add(-time.Second)}, want: "db-3"},
+		"one that was restarted for something":     {records: [3]record{{lastEnd: long}}, want: "db-2"},
+		"the next is given up: the one after that": {records: [3]record{{restarts: 5}}, want: "db-2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			past := History{records: map[string]*record{}}
+			var requests []*Request
+			var cs []*engine.Container
+			for i := range 3 {
+				c := Running(Named(fmt.Sprint(9-i), fmt.Sprintf("db-%d", i+1)), In("shop", "db"))
+				cs = append(cs, c)
+				past.records[c.ID] = &row.records[i]
+				requests = append(requests, &Request{
+					Container: c.ID, Replica: true, Alert: Alert{Asked: Ago(time.Second), Deadline: Noon.Add(9 * time.Second)},
+					firing: &firing{heard: Ago(time.Second), acted: row.acted[i]},
+				})
+			}
+			cs = append(cs, Running(Named("z", "other-db"), In("other", "db"))) // of another project
+			past.records["z"] = &record{acting: true}
+			var acts, held []string
+			for _, v := range Decide(Noon, Usual(), SnapshotOf(cs...), past, requests).Verdicts {
+				switch {
+				case v.Act:
+					acts = append(acts, v.Container.Name)
+				case v.Reason == InServiceRestart:
+					held = append(held, v.Container.Name)
+				}
+			}
+			if got := strings.Join(acts, " "); got != row.want {
+				t.Errorf("acts on %q, want %q; held %v", got, row.want, held)
+			}
+		})
+	}
+}

@@ -1,0 +1,311 @@
+// Package world is a fake engine in a synctest bubble, and a Restarter that runs over it.
+package world
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"defib/engine"
+	"defib/restarter"
+	"defib/restarter/decision"
+	"defib/restarter/policy"
+)
+
+// World is a fake engine with a Restarter over it: it holds a snapshot, and OnStart says
+// what a start does to it.
+type World struct {
+	*restarter.Restarter
+	BeganAt time.Time
+	Log     strings.Builder
+	Logger  *slog.Logger // writes to Log
+	Stop    context.CancelFunc
+	Stopped chan error // what Run returned
+
+	t       *testing.T
+	news    chan struct{}
+	editing sync.Mutex
+
+	mu       sync.Mutex // of all below
+	snapshot *engine.Snapshot
+	start    func(ctx context.Context, c *engine.Container) error
+	starts   []string // "after name", in order
+	underway int
+	most     int // starts at a time
+}
+
+// NewWorld runs a Restarter over these containers until the test ends. A start
+// makes a container run at once, unless the test says otherwise.
+func NewWorld(t *testing.T, p policy.Policy, cs ...*engine.Container) *World {
+	return NewWorldOf(t, p, func(*restarter.Restarter) {}, cs...)
+}
+
+// NewWorldOf is newWorld with a Restarter that is edited before it runs.
+func NewWorldOf(t *testing.T, p policy.Policy, edit func(*restarter.Restarter), cs ...*engine.Container) *World {
+	w := &World{t: t, BeganAt: time.Now(), snapshot: &engine.Snapshot{}, news: make(chan struct{}, 1), Stopped: make(chan error, 1)}
+	w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
+	w.Set(cs...)
+	w.Logger = slog.New(slog.NewTextHandler(&w.Log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "id" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	w.Restarter = restarter.New(w, p, w.Logger)
+	edit(w.Restarter)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Stop = cancel
+	go func() { w.Stopped <- w.Run(ctx) }()
+	synctest.Wait()
+	return w
+}
+
+// End stops the Restarter and waits for it.
+func (w *World) End() {
+	w.Stop()
+	if err := <-w.Stopped; err != nil {
+		w.t.Error(err)
+	}
+}
+
+// Changed implements restarter.Engine, as Snapshot, Start and Restart do.
+func (w *World) Changed() <-chan struct{} { return w.news }
+
+func (w *World) Snapshot() *engine.Snapshot {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.snapshot
+}
+
+// Start does what OnStart says.
+func (w *World) Start(ctx context.Context, c *engine.Container) error {
+	w.mu.Lock()
+	w.starts = append(w.starts, fmt.Sprintf("%s %s", time.Since(w.BeganAt), c.Name))
+	w.underway++
+	w.most = max(w.most, w.underway)
+	start := w.start
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.underway--
+		w.mu.Unlock()
+	}()
+	return start(ctx, c)
+}
+
+// Restart does what a start does.
+func (w *World) Restart(ctx context.Context, c *engine.Container) error { return w.Start(ctx, c) }
+
+// OnStart says what a start does from now on.
+func (w *World) OnStart(f func(ctx context.Context, c *engine.Container) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.start = f
+}
+
+// Begun returns the starts so far, and how many were under way at most at a time.
+func (w *World) Begun() (starts []string, most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.starts), w.most
+}
+
+// WantStarts compares the starts and restarts so far, "after name" in their order.
+func (w *World) WantStarts(want ...string) {
+	w.t.Helper()
+	synctest.Wait()
+	starts, _ := w.Begun()
+	if diff := cmp.Diff(want, starts); diff != "" {
+		w.t.Errorf("starts (-want +got):\n%s", diff)
+	}
+}
+
+// Set publishes a snapshot of these containers.
+func (w *World) Set(cs ...*engine.Container) { w.Publish(w.snapshotOf(cs)) }
+
+// Publish makes a snapshot the newest.
+func (w *World) Publish(p *engine.Snapshot) {
+	w.mu.Lock()
+	w.snapshot = p
+	w.mu.Unlock()
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// Replace makes a snapshot of these containers the newest without telling of it.
+func (w *World) Replace(cs ...*engine.Container) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.snapshot = w.snapshotOf(cs)
+}
+
+func (w *World) snapshotOf(cs []*engine.Container) *engine.Snapshot {
+	slices.SortFunc(cs, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) })
+	return &engine.Snapshot{Connected: true, First: w.BeganAt, Listed: time.Now(), Containers: cs}
+}
+
+// Edit publishes a snapshot in which one container has changed. What changes at the
+// same time is not lost.
+func (w *World) Edit(id string, f func(*engine.Container)) {
+	w.editing.Lock()
+	defer w.editing.Unlock()
+	cs := slices.Clone(w.Snapshot().Containers)
+	for i, c := range cs {
+		if c.ID == id {
+			fresh := *c
+			f(&fresh)
+			cs[i] = &fresh
+		}
+	}
+	w.Set(cs...)
+}
+
+// Runs makes a container run from now on.
+func (w *World) Runs(id string) {
+	w.Edit(id, func(c *engine.Container) {
+		c.State, c.Started, c.StartSeenAt, c.ExitCause, c.ExitSeenAt = engine.Running, time.Now(), time.Now(), engine.CauseNone, time.Time{}
+		if c.Health == engine.Unhealthy {
+			c.Health, c.HealthOutput, c.UnhealthySince = engine.Starting, "", time.Time{}
+		}
+	})
+}
+
+// Dies has a container exit by itself now, and waits for what comes of it.
+func (w *World) Dies(id string) {
+	w.Edit(id, func(c *engine.Container) {
+		c.State, c.Finished, c.ExitCause, c.ExitSeenAt = engine.Exited, time.Now(), engine.CauseSelf, time.Now()
+	})
+	synctest.Wait()
+}
+
+// Sickens makes a container that runs unhealthy.
+func (w *World) Sickens(id string) {
+	w.Edit(id, func(c *engine.Container) {
+		c.HealthCheck, c.Health, c.HealthOutput, c.UnhealthySince = true, engine.Unhealthy, "connection refused", time.Now()
+	})
+	synctest.Wait()
+}
+
+// Recovers makes it healthy.
+func (w *World) Recovers(id string) {
+	w.Edit(id, func(c *engine.Container) {
+		c.Health, c.HealthOutput, c.UnhealthySince = engine.Healthy, "", time.Time{}
+	})
+	synctest.Wait()
+}
+
+// StartedAgo says that the container came up so long ago on our clock, and that the
+// engine's clock is ahead of it.
+func (w *World) StartedAgo(id string, d, ahead time.Duration) {
+	w.Edit(id, func(c *engine.Container) {
+		c.StartSeenAt = time.Now().Add(-d)
+		c.Started = c.StartSeenAt.Add(ahead)
+	})
+	synctest.Wait()
+}
+
+// Standing is what the newest report says of a name.
+func (w *World) Standing(name string) restarter.ContainerStatus {
+	w.t.Helper()
+	for _, s := range w.Report().Containers {
+		if s.Container.Name == name {
+			return s
+		}
+	}
+	w.t.Fatalf("the report does not speak of %s", name)
+	return restarter.ContainerStatus{}
+}
+
+// Streak is what the metric says of a name; -1 if nothing.
+func (w *World) Streak(name string) int {
+	for _, s := range w.Report().Containers {
+		if s.Container.Name == name {
+			return s.Streak
+		}
+	}
+	return -1
+}
+
+// WantHeld checks the reason why a container is left alone; "" is none.
+func (w *World) WantHeld(name string, want decision.Reason) {
+	w.t.Helper()
+	if got := w.Standing(name).Reason; got != want {
+		w.t.Errorf("%s is held for %q, want %q", name, got, want)
+	}
+}
+
+// Recoveries returns what defib_recovery_seconds says of a trigger.
+func (w *World) Recoveries(t *testing.T, trigger policy.Trigger) (count uint64, sum float64) {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(w.Restarter)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "defib_recovery_seconds" })
+	for _, m := range families[i].GetMetric() {
+		if m.GetLabel()[0].GetValue() == string(trigger) {
+			h := m.GetHistogram()
+			return h.GetSampleCount(), h.GetSampleSum()
+		}
+	}
+	t.Fatalf("no histogram for the trigger %s", trigger)
+	return 0, 0
+}
+
+// Value is what one of the Restarter's own metrics says, such as defib_hold_file_broken.
+func (w *World) Value(metric string) float64 {
+	w.t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(w.Restarter)
+	families, err := reg.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == metric {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	w.t.Fatalf("there is no metric %s", metric)
+	return 0
+}
+
+// Count is what a counter says of a container and a trigger, such as
+// defib_restarts_total; 0 if it says nothing.
+func (w *World) Count(metric, name string, trigger policy.Trigger) float64 {
+	w.t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(w.Counts())
+	families, err := reg.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if l := m.GetLabel(); f.GetName() == metric && l[0].GetValue() == name && l[1].GetValue() == string(trigger) {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+// Pass lets time go by.
+func Pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

@@ -106,16 +106,8 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot, req
 			h.records[c.ID] = rec
 			found.New = append(found.New, c)
 		}
-		if rec.ruled != c {
-			rec.rule, rec.ruled = pol.For(c), c
-		}
-		if c == rec.last && rec.attempts == 0 && rec.streak == 0 || !c.Inspected {
-			continue
-		}
-		rec.observe(now, c, pol.Backoff.Reset)
-		if rec.recovered(c) {
-			found.Recovered = append(found.Recovered, Recovery{rec.healing, now.Sub(rec.cause)})
-			rec.healing = ""
+		if one, ok := rec.sync(now, pol, c); ok {
+			found.Recovered = append(found.Recovered, one)
 		}
 	}
 	for _, q := range requests {
@@ -124,15 +116,39 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot, req
 		}
 	}
 	h.recentRestarts = slices.DeleteFunc(h.recentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
-	if len(h.records) > len(p.Containers) { // each container has one by now
-		for id, rec := range h.records {
-			if p.Get(id) == nil && !rec.acting {
-				delete(h.records, id)
-				found.Removed = append(found.Removed, id)
-			}
+	found.Removed = h.drop(p)
+	return found
+}
+
+// sync brings the record up to date with its container, and reports a recovery.
+func (r *record) sync(now time.Time, pol policy.Policy, c *engine.Container) (one Recovery, ok bool) {
+	if r.ruled != c {
+		r.rule, r.ruled = pol.For(c), c
+	}
+	if c == r.last && r.attempts == 0 && r.streak == 0 || !c.Inspected {
+		return Recovery{}, false
+	}
+	r.observe(now, c, pol.Backoff.Reset)
+	if !r.recovered(c) {
+		return Recovery{}, false
+	}
+	one = Recovery{r.healing, now.Sub(r.cause)}
+	r.healing = ""
+	return one, true
+}
+
+// drop forgets the containers that are gone, and returns their IDs.
+func (h *History) drop(p *engine.Snapshot) (ids []string) {
+	if len(h.records) == len(p.Containers) { // each of these has one
+		return nil
+	}
+	for id, rec := range h.records {
+		if p.Get(id) == nil && !rec.acting {
+			delete(h.records, id)
+			ids = append(ids, id)
 		}
 	}
-	return found
+	return ids
 }
 
 // Forget drops what is no longer worth remembering of the alerts that came.

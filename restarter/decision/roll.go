@@ -20,31 +20,49 @@ func (p *Plan) roll(e *evaluator) {
 	if len(waiting) == 0 {
 		return
 	}
-	acting, unsettled := map[string]int{}, map[string]int{} // replicas by service
-	own := map[string]int{}                                 // by container ID: what it adds to the unsettled
-	for _, c := range e.snapshot.Containers {
-		if key := service(c); waiting[key] != nil && !oneOff(c) {
-			rec := e.history.at(c.ID)
-			proven := rec.provenAt(c, e.policy.Backoff)
-			p.look(proven)
-			acting[key] += count(rec.acting)
-			own[c.ID] = count(rec.unwell() || c.Health == engine.Starting || proven.After(p.now))
-			unsettled[key] += own[c.ID]
-		}
-	}
-	for _, v := range p.Verdicts {
-		if key := service(v.Container); waiting[key] != nil && v.comesUp() {
-			unsettled[key]++
-		}
-	}
+	services := p.rollingServices(e, waiting)
 	for key, vs := range waiting {
+		s := services[key]
 		slices.SortFunc(vs, e.compareReplicas)
 		for i, v := range vs {
-			if i > 0 || acting[key] > 0 || unsettled[key] > own[v.Container.ID] && !e.history.at(v.Container.ID).unwell() {
+			if i > 0 || s.acting > 0 || s.unsettled > s.own[v.Container.ID] && !e.history.at(v.Container.ID).unwell() {
 				v.Act, v.Reason = false, InServiceRestart
 			}
 		}
 	}
+}
+
+// rollingService is a service whose replicas are restarted one after the other.
+type rollingService struct {
+	acting    int            // how many of its replicas are being acted upon
+	unsettled int            // how many have not come up well, or are about to be started
+	own       map[string]int // by container ID: what it adds to the unsettled
+}
+
+// rollingServices looks at all replicas of those services of which some wait.
+func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[string]*rollingService {
+	services := map[string]*rollingService{}
+	for key := range waiting {
+		services[key] = &rollingService{own: map[string]int{}}
+	}
+	for _, c := range e.snapshot.Containers {
+		s := services[service(c)]
+		if s == nil || oneOff(c) {
+			continue
+		}
+		rec := e.history.at(c.ID)
+		proven := rec.provenAt(c, e.policy.Backoff)
+		p.look(proven)
+		s.acting += count(rec.acting)
+		s.own[c.ID] = count(rec.unwell() || c.Health == engine.Starting || proven.After(p.now))
+		s.unsettled += s.own[c.ID]
+	}
+	for _, v := range p.Verdicts {
+		if s := services[service(v.Container)]; s != nil {
+			s.unsettled += count(v.comesUp())
+		}
+	}
+	return services
 }
 
 // waiting are the verdicts by which replicas would be restarted as parts of their service,

@@ -1,0 +1,100 @@
+package decision
+
+import (
+	"testing"
+	"time"
+
+	"defib/engine"
+	. "defib/restarter/internal/fixture"
+	"defib/restarter/policy"
+)
+
+// What becomes of one request for container a1, which came a second ago and whose caller
+// waits for eight more.
+func TestEveryRequestGetsItsAnswer(t *testing.T) {
+	late := func(q *Request) { q.Asked, q.Deadline = Ago(9*time.Second), Noon }
+	start := func(q *Request) { q.Start = true }
+	restarted := Answer{Outcome: Restarted}
+	for _, row := range []struct {
+		name   string
+		policy policy.Policy
+		c      *engine.Container // nil: there is none
+		others []*engine.Container
+		record record
+		edit   []func(*Request)
+		away   bool // the engine is unavailable
+		acts   bool
+		want   Outcome // "": it waits, or gets none
+		until  time.Duration
+		next   time.Duration // when the plan is to be made again, after Noon
+	}{
+		{name: "the container has gone", want: Gone, next: time.Second},
+		{name: "it is not whitelisted", c: Running(Named("a1", "other")), want: NotWhitelisted, next: time.Second},
+		{name: "its labels are not understood", c: Running(Labelled(policy.LabelEnable, "si")), want: Outcome(BadLabel), next: time.Second},
+		{name: "it runs and is to be up", c: Running(), edit: []func(*Request){start}, want: AlreadyRunning, next: time.Second},
+		{name: "it was acted upon for the firing", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.acted = Ago(time.Minute) }}, want: AlreadyRestarted, next: time.Second},
+		{name: "that was longer ago than the cooldown", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.acted = Ago(5 * time.Minute) }}, acts: true, next: 8 * time.Second},
+		{name: "somebody started it since the firing came", c: Running(BegunAgo(2 * time.Minute)), edit: []func(*Request){func(q *Request) { q.firing.heard = Ago(3 * time.Minute) }}, want: AlreadyRestarted, next: time.Second},
+		{name: "it ended after it was acted upon", c: Ended(engine.CauseSelf), edit: []func(*Request){func(q *Request) { q.firing.acted = Ago(time.Minute) }}, acts: true, next: 8 * time.Second},
+		{name: "it is restarted", c: Running(), acts: true, next: 8 * time.Second},
+		{name: "it is started for another cause", c: Ended(engine.CauseSelf), edit: []func(*Request){start}, acts: true, next: 8 * time.Second},
+		{name: "an action is under way", c: Running(), record: record{acting: true}, next: 8 * time.Second},
+		{name: "an action is under way for too long", c: Running(), record: record{acting: true}, edit: []func(*Request){late}, want: Outcome(InProgress)},
+		{name: "an action is under way, and it was answered", c: Running(), record: record{acting: true}, edit: []func(*Request){late, func(q *Request) { q.Answered = true }}},
+		{name: "an action has ended since", c: Running(), record: record{ended: 2, answer: restarted}, edit: []func(*Request){func(q *Request) { q.ended = 1 }}, want: Restarted, next: time.Second},
+		{name: "an action had ended before", c: Running(), record: record{ended: 2, answer: restarted}, edit: []func(*Request){func(q *Request) { q.ended = 2 }}, acts: true, next: 8 * time.Second},
+		{name: "an action has ended, and the container has gone", record: record{ended: 1, answer: restarted}, want: Restarted, next: time.Second},
+		{name: "its caller has left", c: Running(), edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: time.Second},
+		{name: "its caller has left while an action is under way", c: Running(), record: record{acting: true}, edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: 8 * time.Second},
+		{name: "it is paused", c: Ended("", State(engine.Paused)), want: Outcome(Paused), next: time.Second},
+		{name: "it is too young for longer than the caller waits", c: Running(BegunAgo(20 * time.Second)), want: Outcome(TooYoung), until: 40 * time.Second, next: time.Second},
+		{name: "it is too young for less than that", c: Running(BegunAgo(55 * time.Second)), next: 5 * time.Second},
+		{name: "it may have been stopped for a moment", policy: Usual(Mode(policy.UnlessStopped)), c: Ended(engine.CauseStopped), next: time.Second},
+		{name: "it has been stopped for longer", policy: Usual(Mode(policy.UnlessStopped)), c: Ended(engine.CauseStopped), edit: []func(*Request){func(q *Request) { q.Asked = Ago(2 * time.Second) }}, want: Outcome(Stopped), next: time.Second},
+		{name: "others are acted upon first", policy: Usual(func(p *policy.Policy) { p.Concurrency = 1 }), c: Running(), others: []*engine.Container{Running(Named("b2", "batch-1"), SickFor(time.Minute))}, next: 8 * time.Second},
+		{name: "others are acted upon for too long", policy: Usual(func(p *policy.Policy) { p.Concurrency = 1 }), c: Running(), others: []*engine.Container{Running(Named("b2", "batch-1"), SickFor(time.Minute))}, edit: []func(*Request){late}, want: Outcome(RateLimited), next: time.Second},
+		{name: "the engine is unavailable", c: Running(), away: true, next: 8 * time.Second},
+		{name: "the engine is unavailable for too long", c: Running(), away: true, edit: []func(*Request){late}, want: EngineUnavailable, next: time.Second},
+		{name: "the engine is unavailable for too long, and an action under way", c: Running(), record: record{acting: true}, away: true, edit: []func(*Request){late}, want: Outcome(InProgress)},
+		{name: "the engine is unavailable, and an action has ended", c: Running(), record: record{ended: 1, answer: restarted}, away: true, want: Restarted, next: time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			pol := row.policy
+			if pol.Whitelist == nil {
+				pol = Usual()
+			}
+			var cs []*engine.Container
+			if row.c != nil {
+				cs = append(cs, row.c)
+			}
+			p := SnapshotOf(append(cs, row.others...)...)
+			p.Connected = !row.away
+			q := &Request{Container: "a1", Name: "web", Alert: Alert{Asked: Ago(time.Second), Deadline: Noon.Add(8 * time.Second)}, firing: &firing{heard: Ago(time.Second)}}
+			for _, edit := range row.edit {
+				edit(q)
+			}
+			before := *q
+			plan := Decide(Noon, pol, p, History{records: map[string]*record{"a1": &row.record}}, []*Request{q})
+			if *q != before {
+				t.Errorf("the decision has changed the request: %+v", q)
+			}
+			var got Answer
+			for _, a := range plan.Answers {
+				got = a.Answer
+			}
+			if got.Outcome != row.want || !got.Until.IsZero() && got.Until.Sub(Noon) != row.until || got.Until.IsZero() && row.until != 0 || len(plan.Answers) > 1 {
+				t.Errorf("answers %+v, want %q until %s", plan.Answers, row.want, row.until)
+			}
+			acts := false
+			for _, v := range plan.Verdicts {
+				acts = acts || v.Container.ID == "a1" && v.Act
+			}
+			if acts != row.acts {
+				t.Errorf("acts: %t, want %t; %+v", acts, row.acts, plan.Verdicts)
+			}
+			if look := max(0, plan.Next.Sub(Noon)); look != row.next {
+				t.Errorf("looks again after %s, want %s", look, row.next)
+			}
+		})
+	}
+}

@@ -98,6 +98,7 @@ func (q *queue) add(call []*waiter) { q.fresh = append(q.fresh, call) }
 // take has the fresh alerts received, and returns the requests to decide about.
 func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*decision.Request {
 	for _, call := range q.fresh {
+		q.dropRepeated(call)
 		asked := 0
 		for _, w := range call {
 			asked += q.receive(now, p, h, w, maxAsked-asked)
@@ -115,9 +116,32 @@ func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*
 	return q.requests
 }
 
-// receive makes requests of an alert, limit at most, and returns how many. One that was answered while its action goes on
-// stays for what comes of that, until its caller asks again, or too many do: then it
-// costs a repeat.
+// repeat is the same for each call of one caller for the same firing of an alert.
+type repeat struct {
+	alert  decision.AlertID
+	since  int64
+	source AlertSource
+}
+
+func repeatOf(a decision.Alert, source AlertSource) repeat {
+	return repeat{a.ID, a.Since.UnixNano(), source}
+}
+
+// dropRepeated drops what a call asks again. A request that was answered while its action
+// goes on stays for what comes of that, until its caller asks again, or too many do: then
+// it costs a repeat.
+func (q *queue) dropRepeated(call []*waiter) {
+	again := map[repeat]bool{}
+	for _, w := range call {
+		again[repeatOf(w.alert, w.source)] = true
+	}
+	crowded := len(q.requests) > decision.MaxFirings
+	q.drop(func(old *decision.Request) bool {
+		return old.Answered && (crowded || again[repeatOf(old.Alert, q.owners[old].source)])
+	})
+}
+
+// receive makes requests of an alert, limit at most, and returns how many it asks for.
 func (q *queue) receive(now time.Time, p *engine.Snapshot, h *decision.History, w *waiter, limit int) int {
 	requests, none := h.Receive(now, p, w.alert)
 	if len(requests) == 0 {
@@ -132,10 +156,6 @@ func (q *queue) receive(now time.Time, p *engine.Snapshot, h *decision.History, 
 		w.finish(decision.Answer{Outcome: decision.Busy})
 		return len(requests)
 	}
-	crowded := len(q.requests) > decision.MaxFirings
-	q.drop(func(old *decision.Request) bool {
-		return old.Answered && (crowded || old.Same(w.alert) && q.owners[old].source == w.source)
-	})
 	w.requests, w.answers, w.open = requests, make([]decision.Answer, len(requests)), len(requests)
 	for i, one := range requests {
 		q.requests = append(q.requests, one)

@@ -1,7 +1,6 @@
 package decision
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"maps"
 	"slices"
@@ -66,11 +65,17 @@ func (fs firings) forget(now time.Time) {
 	if extra <= 0 {
 		return
 	}
-	keys := slices.SortedFunc(maps.Keys(fs), func(a, b firingKey) int {
-		return cmp.Or(fs[a].last.Compare(fs[b].last), slices.Compare(a.alert[:], b.alert[:]), cmp.Compare(a.container, b.container), cmp.Compare(a.since, b.since))
-	})
-	for _, key := range keys[:extra] {
-		delete(fs, key)
+	type entry struct {
+		key  firingKey
+		last time.Time
+	}
+	entries := make([]entry, 0, len(fs))
+	for key, f := range fs {
+		entries = append(entries, entry{key, f.last})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return a.last.Compare(b.last) })
+	for _, e := range entries[:extra] {
+		delete(fs, e.key)
 	}
 }
 

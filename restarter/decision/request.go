@@ -34,9 +34,6 @@ type Request struct {
 	ended  int // how many actions on the container had ended when it came
 }
 
-// Same reports whether the request is of the same firing of the same alert.
-func (q *Request) Same(a Alert) bool { return q.ID == a.ID && q.Since.Equal(a.Since) }
-
 // Answer is what an alert is answered.
 type Answer struct {
 	Outcome Outcome

@@ -69,7 +69,8 @@ func (h *History) Begin(now time.Time, p *engine.Snapshot, v Verdict) Action {
 	return a
 }
 
-// Finish takes note of what came of an action, by a snapshot that shows it.
+// Finish takes note of what came of an action, by a snapshot that shows it. It is the
+// answer to all requests for the container.
 func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, res Result, requests []*Request) {
 	id := res.Container.ID
 	rec := h.records[id]
@@ -77,15 +78,17 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 		rec.observe(now, fresh, pol.Backoff.Reset) // as long as it is known whose doing it is
 	}
 	rec.acting, rec.lastEnd, rec.refused = false, now, errors.Is(res.Err, engine.ErrRefused)
-	rec.ended, rec.answer = rec.ended+1, res.Answer()
 	rec.failed = res.Err != nil && !rec.refused
 	rec.late = errors.Is(res.Err, engine.ErrNoAnswer)
 	if res.Err == nil {
 		rec.joined = res.parents
-		for _, q := range requests {
-			if q.Container == id {
-				q.firing.acted = now // its repeats need nothing more
-			}
+	}
+	for _, q := range requests {
+		if q.Container != id {
+			continue
+		}
+		if q.result = res.Answer(); res.Err == nil {
+			q.firing.acted = now // its repeats need nothing more
 		}
 	}
 	if rec.refused && res.Counts() {

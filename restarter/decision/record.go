@@ -27,9 +27,6 @@ type record struct {
 
 	joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
 
-	ended  int    // actions of ours that have ended
-	answer Answer // what those who waited for the last of them are answered
-
 	late bool // our last action was not answered: a start that is seen now is its doing
 
 	healing policy.Trigger // of an attempt whose recovery is still awaited; "" if none

@@ -31,7 +31,7 @@ type Request struct {
 	Withdrawn bool // nobody waits for the answer any more
 
 	firing *firing
-	ended  int // how many actions on the container had ended when it came
+	result Answer // what came of an action that has ended since it came; zero: none has
 }
 
 // Answer is what an alert is answered.
@@ -57,7 +57,7 @@ func (h *History) Receive(now time.Time, p *engine.Snapshot, a Alert) ([]*Reques
 	for i, c := range cs {
 		requests[i] = &Request{
 			Container: c.ID, Name: c.Name, Replica: len(cs) > 1, Alert: a,
-			firing: h.firings.hear(now, a, c.Name), ended: h.at(c.ID).ended,
+			firing: h.firings.hear(now, a, c.Name),
 		}
 	}
 	return requests, Answer{}
@@ -75,17 +75,16 @@ type asked struct {
 // replica reports whether the container is asked for only as one of a service's.
 func (a asked) replica() bool { return !a.since.IsZero() && !a.named }
 
-// ask works out what is asked of each container, and returns the answers to the requests
+// ask works out what is asked of each container, and returns the outcomes of the requests
 // that need no verdict.
-func (e *evaluator) ask(requests []*Request) map[*Request]Answer {
-	settled := map[*Request]Answer{}
+func (e *evaluator) ask(requests []*Request) map[*Request]Outcome {
+	settled := map[*Request]Outcome{}
 	for _, q := range requests {
-		rec := e.history.at(q.Container)
-		if rec.acting || q.Answered || q.Withdrawn || rec.ended > q.ended {
-			continue // an action is the answer
+		if q.Answered || q.Withdrawn || q.result.Outcome != "" || e.history.Acting(q.Container) {
+			continue
 		}
 		if o := e.settle(q); o != "" {
-			settled[q] = Answer{Outcome: o}
+			settled[q] = o
 			continue
 		}
 		a := e.asked[q.Container]
@@ -135,7 +134,7 @@ const holdAfterAnswer = time.Second
 
 // answer answers the requests that are settled, whose action has ended, whose wait has no
 // prospect, or whose wait is over. The others are looked at again by their deadline.
-func (p *Plan) answer(past History, requests []*Request, settled map[*Request]Answer, connected bool) {
+func (p *Plan) answer(past History, requests []*Request, settled map[*Request]Outcome, connected bool) {
 	verdicts := map[string]Verdict{}
 	if len(requests) > 0 {
 		for _, v := range p.Verdicts {
@@ -143,13 +142,13 @@ func (p *Plan) answer(past History, requests []*Request, settled map[*Request]An
 		}
 	}
 	for _, q := range requests {
-		rec, v := past.at(q.Container), verdicts[q.Container]
-		acting := rec.acting || v.Act
-		a, wake := settled[q], time.Time{}
+		v := verdicts[q.Container]
+		acting := v.Act || past.Acting(q.Container)
+		a, wake := Answer{Outcome: settled[q]}, time.Time{}
 		switch {
 		case q.Answered || q.Withdrawn && !acting:
-		case rec.ended > q.ended:
-			a = rec.answer
+		case q.result.Outcome != "":
+			a = q.result
 		case a.Outcome != "":
 		case !connected:
 			a, wake = q.unavailable(p.now, acting)

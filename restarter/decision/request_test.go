@@ -14,7 +14,7 @@ import (
 func TestEveryRequestGetsItsAnswer(t *testing.T) {
 	late := func(q *Request) { q.Asked, q.Deadline = Ago(9*time.Second), Noon }
 	start := func(q *Request) { q.Start = true }
-	restarted := Answer{Outcome: Restarted}
+	ended := func(q *Request) { q.result = Answer{Outcome: Restarted} }
 	for _, row := range []struct {
 		name   string
 		policy policy.Policy
@@ -41,9 +41,8 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		{name: "an action is under way", c: Running(), record: record{acting: true}, next: 8 * time.Second},
 		{name: "an action is under way for too long", c: Running(), record: record{acting: true}, edit: []func(*Request){late}, want: Outcome(InProgress)},
 		{name: "an action is under way, and it was answered", c: Running(), record: record{acting: true}, edit: []func(*Request){late, func(q *Request) { q.Answered = true }}},
-		{name: "an action has ended since", c: Running(), record: record{ended: 2, answer: restarted}, edit: []func(*Request){func(q *Request) { q.ended = 1 }}, want: Restarted, next: time.Second},
-		{name: "an action had ended before", c: Running(), record: record{ended: 2, answer: restarted}, edit: []func(*Request){func(q *Request) { q.ended = 2 }}, acts: true, next: 8 * time.Second},
-		{name: "an action has ended, and the container has gone", record: record{ended: 1, answer: restarted}, want: Restarted, next: time.Second},
+		{name: "an action has ended since", c: Running(), edit: []func(*Request){ended}, want: Restarted, next: time.Second},
+		{name: "an action has ended, and the container has gone", edit: []func(*Request){ended}, want: Restarted, next: time.Second},
 		{name: "its caller has left", c: Running(), edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: time.Second},
 		{name: "its caller has left while an action is under way", c: Running(), record: record{acting: true}, edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: 8 * time.Second},
 		{name: "it is paused", c: Ended("", State(engine.Paused)), want: Outcome(Paused), next: time.Second},
@@ -56,7 +55,7 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		{name: "the engine is unavailable", c: Running(), away: true, next: 8 * time.Second},
 		{name: "the engine is unavailable for too long", c: Running(), away: true, edit: []func(*Request){late}, want: EngineUnavailable, next: time.Second},
 		{name: "the engine is unavailable for too long, and an action under way", c: Running(), record: record{acting: true}, away: true, edit: []func(*Request){late}, want: Outcome(InProgress)},
-		{name: "the engine is unavailable, and an action has ended", c: Running(), record: record{ended: 1, answer: restarted}, away: true, want: Restarted, next: time.Second},
+		{name: "the engine is unavailable, and an action has ended", c: Running(), edit: []func(*Request){ended}, away: true, want: Restarted, next: time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			pol := row.policy

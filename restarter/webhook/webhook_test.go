@@ -116,6 +116,19 @@ func TestASlowRestartIsAnsweredInTimeAndJoinedByTheRetry(t *testing.T) {
 	})
 }
 
+func TestTheAnswerIsWhatCameOfTheActionThoughTheContainerHasGone(t *testing.T) {
+	for want, err := range map[decision.Outcome]error{decision.Restarted: nil, decision.Failed: errors.New("driver failed")} {
+		synctest.Test(t, func(t *testing.T) {
+			w, h := NewWebhook(t, Usual(), Up("a1", "web"))
+			w.OnStart(func(context.Context, *engine.Container) error {
+				w.Set()
+				return err
+			})
+			Post(t, h, Firing("container", "web")).Want(webhook.Status(want), want)
+		})
+	}
+}
+
 func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))

@@ -109,3 +109,53 @@ func answerTo(t *testing.T, g Guard, r *http.Request) (status int, body string) 
 	New(nobody{}, g, nil, slog.New(slog.DiscardHandler)).ServeHTTP(rec, r)
 	return rec.Code, rec.Body.String()
 }
+
+func TestRequestsAreCheckedInOrderWhoMethodTypeSizeBody(t *testing.T) {
+	huge := func(r *http.Request) {
+		*r = *httptest.NewRequestWithContext(r.Context(), r.Method, "http://localhost/webhook", strings.NewReader(strings.Repeat("x", maxBody+1)))
+		r.RemoteAddr = "127.0.0.1:1"
+		r.Header.Set("Content-Type", "application/json")
+	}
+	chunked := func(r *http.Request) { huge(r); r.ContentLength = -1 }
+	get := func(r *http.Request) { r.Method = http.MethodGet }
+	text := header("Content-Type", "text/plain")
+	for _, row := range []struct {
+		name string
+		r    *http.Request
+		want int
+	}{
+		{"all wrong", caller(huge, text, get, from("192.0.2.1:1")), 403},
+		{"all but who", caller(huge, text, get), 405},
+		{"all but who and method", caller(huge, text), 415},
+		{"no type", caller(func(r *http.Request) { r.Header.Del("Content-Type") }), 415},
+		{"size and body", caller(huge), 413},
+		{"size, unannounced", caller(chunked), 413},
+		{"body", caller(func(r *http.Request) { r.Body = http.NoBody }), 400},
+		{"nothing", caller(), 200},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got, body := answerTo(t, Guard{}, row.r); got != row.want {
+				t.Errorf("status %d, want %d: %s", got, row.want, body)
+			}
+		})
+	}
+}
+
+func TestGuardRefusesAtStartWhatCannotWork(t *testing.T) {
+	for _, row := range []struct {
+		guard Guard
+		want  string
+	}{
+		{Guard{}, ""},
+		{Guard{TokenFile: file(t, secret)}, ""},
+		{Guard{TokenFile: file(t, secret), WebConfig: file(t, "tls_server_config: {}\n")}, ""},
+		{Guard{TokenFile: "/nonexistent"}, "no such file"},
+		{Guard{TokenFile: file(t, "  short  ")}, "5 characters"},
+		{Guard{TokenFile: file(t, secret), WebConfig: file(t, "basic_auth_users:\n  am: x\n")}, "one Authorization header"},
+	} {
+		err := row.guard.Check()
+		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%+v: %v, want %q", row.guard, err, row.want)
+		}
+	}
+}

@@ -77,8 +77,10 @@ func (r *Restarter) recordAction(now time.Time, res decision.Result) {
 		a.Err = res.Err.Error()
 	}
 	for _, one := range r.queue.requests {
-		source := r.queue.owners[one].source
-		if len(a.Sources) < maxSources && one.Container == a.ID && !slices.Contains(a.Sources, source) {
+		if one.Container != a.ID || len(a.Sources) == maxSources {
+			continue
+		}
+		if source := r.queue.owners[one].source; !slices.Contains(a.Sources, source) {
 			a.Sources = append(a.Sources, source)
 		}
 	}

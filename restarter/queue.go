@@ -3,6 +3,7 @@ package restarter
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"defib/engine"
@@ -15,7 +16,8 @@ const maxAsked = 10_000
 // Answer is what one alert is answered.
 type Answer struct {
 	decision.Answer
-	Container string // name of the container that it means, or project/service; "": none
+	Container string        // name of the container that it means, or of the service; "": none
+	Took      time.Duration // since it was asked for
 }
 
 // waiter is an alert whose caller waits.
@@ -25,17 +27,21 @@ type waiter struct {
 	left   <-chan struct{} // closed when the caller has left
 	reply  chan Answer     // buffered: the loop never waits for a caller
 
+	container atomic.Pointer[string] // name of what the alert means; nil until that is known
+
 	// Owned by the loop:
-	container string
-	requests  []*decision.Request
-	answers   []decision.Answer // of the requests, in their order
-	open      int               // how many requests have none yet
+	requests []*decision.Request
+	answers  []decision.Answer // of the requests, in their order
+	open     int               // how many requests have none yet
 }
 
-// finish replies.
-func (w *waiter) finish(a decision.Answer) {
-	w.open = 0
-	w.reply <- Answer{Answer: a, Container: w.container}
+// answer is what the caller gets.
+func (w *waiter) answer(a decision.Answer) Answer {
+	name := ""
+	if known := w.container.Load(); known != nil {
+		name = *known
+	}
+	return Answer{Answer: a, Container: name, Took: time.Since(w.alert.Asked)}
 }
 
 // Heal has alerts carried out or declined, each by itself, and returns what became of
@@ -67,13 +73,13 @@ func (r *Restarter) wait(ctx context.Context, w *waiter) Answer {
 		return a
 	case <-r.closed:
 	case <-ctx.Done():
-		return Answer{Answer: decision.Answer{Outcome: decision.Outcome(decision.InProgress)}} // nobody hears it
+		return w.answer(decision.Answer{Outcome: decision.Outcome(decision.InProgress)}) // for the log and the report
 	}
 	select {
 	case a := <-w.reply:
 		return a
 	default:
-		return Answer{Answer: decision.Answer{Outcome: decision.ShuttingDown}}
+		return w.answer(decision.Answer{Outcome: decision.ShuttingDown})
 	}
 }
 
@@ -141,20 +147,13 @@ func (q *queue) dropRepeated(call []*waiter) {
 	})
 }
 
-// receive makes requests of an alert, limit at most, and returns how many it asks for.
+// receive makes requests of an alert, limit at most, and returns how many.
 func (q *queue) receive(now time.Time, p *engine.Snapshot, h *decision.History, w *waiter, limit int) int {
-	requests, none := h.Receive(now, p, w.alert)
+	requests, container, none := h.Receive(now, p, w.alert, limit)
+	w.container.Store(&container)
 	if len(requests) == 0 {
-		w.finish(none)
+		w.reply <- w.answer(none)
 		return 0
-	}
-	w.container = requests[0].Name
-	if len(requests) > 1 {
-		w.container = decision.ServiceName(p.Get(requests[0].Container))
-	}
-	if len(requests) > limit {
-		w.finish(decision.Answer{Outcome: decision.Busy})
-		return len(requests)
 	}
 	w.requests, w.answers, w.open = requests, make([]decision.Answer, len(requests)), len(requests)
 	for i, one := range requests {
@@ -167,18 +166,24 @@ func (q *queue) receive(now time.Time, p *engine.Snapshot, h *decision.History, 
 // answer passes the answers of a plan on, and drops the requests that are through.
 func (q *queue) answer(answers []decision.Answered, h decision.History) {
 	for _, a := range answers {
-		a.Request.Answered = true
-		w := q.owners[a.Request]
-		w.answers[w.index] = a.Answer
-		if w.open--; w.open == 0 {
-			w.finish(decision.Merge(w.requests, w.answers))
-		}
+		q.give(a.Request, a.Answer)
 	}
 	q.drop(func(one *decision.Request) bool {
 		return (one.Answered || one.Withdrawn) && !h.Acting(one.Container)
 	})
 }
 
+// give has a request answered, and replies to its caller if it was the last.
+func (q *queue) give(one *decision.Request, a decision.Answer) {
+	one.Answered = true
+	w := q.owners[one]
+	w.answers[w.index] = a
+	if w.open--; w.open == 0 {
+		w.reply <- w.answer(decision.Merge(w.requests, w.answers))
+	}
+}
+
+// drop forgets the requests that are done.
 func (q *queue) drop(done func(*decision.Request) bool) {
 	q.requests = slices.DeleteFunc(q.requests, func(one *decision.Request) bool {
 		if !done(one) {
@@ -191,13 +196,14 @@ func (q *queue) drop(done func(*decision.Request) bool) {
 
 // turnAway answers all who wait that Defib is shutting down.
 func (q *queue) turnAway() {
+	none := decision.Answer{Outcome: decision.ShuttingDown}
 	for _, w := range slices.Concat(q.fresh...) {
-		w.finish(decision.Answer{Outcome: decision.ShuttingDown})
-	}
-	for _, one := range q.requests {
-		if w := q.owners[one]; w.open > 0 {
-			w.finish(decision.Answer{Outcome: decision.ShuttingDown})
-		}
+		w.reply <- w.answer(none)
 	}
 	q.fresh = nil
+	for _, one := range q.requests {
+		if !one.Answered {
+			q.give(one, none)
+		}
+	}
 }

@@ -42,25 +42,33 @@ type Answer struct {
 }
 
 // Receive works out which containers an alert is about, one request for each, and
-// remembers that it came. If there is none, the answer says why. While the engine is
-// unavailable the requests are due at once, but remembered: what starts from then on
-// answers the alert.
-func (h *History) Receive(now time.Time, p *engine.Snapshot, a Alert) ([]*Request, Answer) {
+// remembers that it came. Container names what it is about. If there are no requests, the
+// answer says why; more than limit are not made. While the engine is unavailable the
+// requests are due at once, but remembered: what starts from then on answers the alert.
+func (h *History) Receive(now time.Time, p *engine.Snapshot, a Alert, limit int) (requests []*Request, container string, none Answer) {
 	cs, none := a.Target.Find(p)
 	if !p.Connected {
 		none, a.Deadline = Answer{Outcome: EngineUnavailable}, now
 	}
-	if len(cs) == 0 {
-		return nil, none
+	switch len(cs) {
+	case 0:
+		return nil, "", none
+	case 1:
+		container = cs[0].Name
+	default:
+		container = serviceName(cs[0])
 	}
-	requests := make([]*Request, len(cs))
+	if len(cs) > limit {
+		return nil, container, Answer{Outcome: Busy}
+	}
+	requests = make([]*Request, len(cs))
 	for i, c := range cs {
 		requests[i] = &Request{
 			Container: c.ID, Name: c.Name, Replica: len(cs) > 1, Alert: a,
 			firing: h.firings.hear(now, a, c.Name),
 		}
 	}
-	return requests, Answer{}
+	return requests, container, Answer{}
 }
 
 // asked is what requests ask of a container. The zero value is that of one that nobody

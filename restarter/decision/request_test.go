@@ -97,3 +97,14 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		})
 	}
 }
+
+func TestLaw10WhatIsTooMuchIsNotRemembered(t *testing.T) {
+	p, h := SnapshotOf(Replica("a1", "db-1"), Replica("b2", "db-2")), NewHistory(Noon)
+	a := Alert{Since: Ago(time.Minute), Target: Target{Project: "shop", Service: "db"}, Asked: Noon, Deadline: Noon.Add(time.Second)}
+	if requests, container, none := h.Receive(Noon, p, a, 1); len(requests) != 0 || container != "shop/db" || none.Outcome != Busy || len(h.firings) != 0 {
+		t.Errorf("%d requests for %s, %+v, %d firings remembered", len(requests), container, none, len(h.firings))
+	}
+	if requests, container, _ := h.Receive(Noon, p, a, 2); len(requests) != 2 || container != "shop/db" || len(h.firings) != 2 {
+		t.Errorf("%d requests for %s, %d firings remembered", len(requests), container, len(h.firings))
+	}
+}

@@ -74,8 +74,8 @@ func (t Target) notFound(what string) Answer {
 	return Answer{Outcome: NotFound, Detail: detail}
 }
 
-// ServiceName names the service of a container to people.
-func ServiceName(c *engine.Container) string {
+// serviceName names the service of a container to people.
+func serviceName(c *engine.Container) string {
 	if c.Service() == "" {
 		return c.Labels[labelSwarmService]
 	}

@@ -21,10 +21,11 @@ type alertResult struct {
 	Until       *time.Time       `json:"until,omitempty"` // when it may be otherwise
 
 	detail string
+	took   time.Duration
 }
 
 func (s *alertResult) set(a restarter.Answer) {
-	s.Container, s.Outcome, s.Message = a.Container, a.Outcome, a.Outcome.Sentence()
+	s.Container, s.Outcome, s.Message, s.took = a.Container, a.Outcome, a.Outcome.Sentence(), a.Took
 	if s.detail = a.Detail; a.Detail != "" {
 		s.Message += ": " + a.Detail
 	}
@@ -65,7 +66,7 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 		h.outcomes.WithLabelValues(string(s.Outcome)).Inc()
 		h.restarter.Record(restarter.AlertRecord{
 			AlertSource: restarter.AlertSource{Alert: s.Alertname, Peer: peer(r)}, ReceivedAt: came, Container: s.Container,
-			Took: time.Since(came), Outcome: s.Outcome, Message: s.Message,
+			Took: s.took, Outcome: s.Outcome, Message: s.Message,
 		})
 		status = max(status, Status(s.Outcome))
 	}

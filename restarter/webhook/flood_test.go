@@ -10,9 +10,13 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
 	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
 
@@ -142,6 +146,39 @@ func TestTheJournalNamesSomeOfManyAskers(t *testing.T) {
 		<-Post(t, h, alerts...).Done
 		if got := w.Report().Actions; len(got) != 1 || len(got[0].Sources) != 20 {
 			t.Errorf("want one action with 20 askers")
+		}
+	})
+}
+
+func TestACallAsksForABoundedNumberOfContainers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cs []*engine.Container
+		for i := range 11 {
+			cs = append(cs, Replica(fmt.Sprintf("a%02d", i), fmt.Sprintf("db-%02d", i)))
+		}
+		w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.DryRun = true }), cs...)
+		var alerts []webhook.Alert
+		for i := range webhook.MaxAlerts {
+			alerts = append(alerts, Firing("alertname", fmt.Sprint(i), "container", "shop/db"))
+		}
+		c := Post(t, h, alerts...)
+		<-c.Done
+		want := map[decision.Outcome]int{decision.Busy: webhook.MaxAlerts - 10_000/11, decision.Outcome(decision.DryRun): 10_000 / 11}
+		got := map[decision.Outcome]int{}
+		var body struct {
+			Alerts []struct{ Outcome decision.Outcome }
+		}
+		if err := json.Unmarshal(c.Rec.Body.Bytes(), &body); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range body.Alerts {
+			got[a.Outcome]++
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("outcomes (-want +got):\n%s", diff)
+		}
+		if a := w.Report().Alerts[99]; a.Outcome != decision.Busy || a.Container != "shop/db" {
+			t.Errorf("the last is %+v", a)
 		}
 	})
 }

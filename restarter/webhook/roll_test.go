@@ -242,3 +242,17 @@ func TestTasksOfSwarmAreLeftToIt(t *testing.T) {
 		w.WantStarts()
 	})
 }
+
+func TestLaw9AtTheShutdownTheAnswerSaysWhichReplicasWereRestarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := rolling(t, 2*time.Second, time.Second, Checked)
+		c := Post(t, h, Firing("container", "shop/db"))
+		Pass(4 * time.Second)
+		w.Stop()
+		c.Want(503, decision.ShuttingDown)
+		c.Says("db-1: restarted; db-2, db-3: shutting_down")
+		if err := <-w.Stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -138,6 +138,9 @@ func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
 		time.Sleep(time.Second)
 		leave()
 		<-c.Done
+		if got := w.Report().Alerts[0]; got.Container != "web" || got.Took != time.Second {
+			t.Errorf("the report says of who left: %+v", got)
+		}
 		Pass(5 * time.Second)
 		Post(t, h, a).Want(200, decision.AlreadyRestarted)
 		w.WantStarts("0s web")
@@ -426,6 +429,20 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 		}
 		Post(t, h, a).Want(200, decision.AlreadyRestarted)
 		w.WantStarts("0s web")
+	})
+}
+
+func TestEachAlertTakesItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
+		Post(t, h, Firing("container", "web"), Firing("container", "nobody"), Firing("heal", "")).Want(200, decision.Restarted, decision.NotFound, decision.NoAction)
+		var got []time.Duration
+		for _, a := range w.Report().Alerts {
+			got = append(got, a.Took)
+		}
+		if diff := cmp.Diff([]time.Duration{3 * time.Second, 0, 0}, got); diff != "" {
+			t.Errorf("took (-want +got):\n%s", diff)
+		}
 	})
 }
 

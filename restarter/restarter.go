@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -192,7 +194,8 @@ func (r *Restarter) warnOfLabels(c *engine.Container) {
 }
 
 // warnOfCollisions warns once of each compose project whose containers are of one
-// instance but from different directories: they are not taken for twins.
+// instance but from different directories: they are not taken for twins. One that is gone
+// is forgotten.
 func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 	for _, one := range decision.Collisions(p) {
 		if r.warned[one.Project] || !r.policy.For(one.A).Whitelisted && !r.policy.For(one.B).Whitelisted {
@@ -203,6 +206,9 @@ func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 		r.logger.Warn("two directories use the same compose project name: their containers count as different services",
 			"project", one.Project, "container", one.A.Name, "id", one.A.ID, "directory", a, "other_directory", b)
 	}
+	maps.DeleteFunc(r.warned, func(project string, _ bool) bool {
+		return !slices.ContainsFunc(p.Containers, func(c *engine.Container) bool { return c.Project() == project })
+	})
 }
 
 // begin starts or restarts a container beside the loop. The result comes back by channel.

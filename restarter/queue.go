@@ -85,7 +85,7 @@ func (r *Restarter) wait(ctx context.Context, w *waiter) Answer {
 
 // queue holds the alerts whose callers wait, and the requests whose action is under way.
 type queue struct {
-	fresh    [][]*waiter // by call; not looked at yet
+	fresh    []*waiter // of one call; not looked at yet
 	requests []*decision.Request
 	owners   map[*decision.Request]owner
 }
@@ -98,20 +98,17 @@ type owner struct {
 
 func newQueue() queue { return queue{owners: map[*decision.Request]owner{}} }
 
-// add adds the alerts of one call.
-func (q *queue) add(call []*waiter) { q.fresh = append(q.fresh, call) }
-
 // take has the fresh alerts received, and returns the requests to decide about.
 func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*decision.Request {
-	for _, call := range q.fresh {
-		q.dropRepeated(call)
-		asked := 0
-		for _, w := range call {
-			asked += q.receive(now, p, h, w, maxAsked-asked)
+	if len(q.fresh) > 0 {
+		limit := maxAsked
+		for _, w := range q.fresh {
+			limit -= q.receive(now, p, h, w, limit)
 		}
+		q.fresh = nil
 		h.Forget(now)
+		q.dropRepeated()
 	}
-	q.fresh = nil
 	for _, one := range q.requests {
 		select {
 		case <-q.owners[one].left:
@@ -122,29 +119,31 @@ func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*
 	return q.requests
 }
 
-// repeat is the same for each call of one caller for the same firing of an alert.
+// repeat is the same for each call of one caller that the same firing of an alert asks for
+// the same container by.
 type repeat struct {
-	alert  decision.AlertID
-	since  int64
-	source AlertSource
+	alert     decision.AlertID
+	since     int64
+	container string // ID
+	source    AlertSource
 }
 
-func repeatOf(a decision.Alert, source AlertSource) repeat {
-	return repeat{a.ID, a.Since.UnixNano(), source}
+func (q *queue) repeatOf(one *decision.Request) repeat {
+	return repeat{one.ID, one.Since.UnixNano(), one.Container, q.owners[one].source}
 }
 
-// dropRepeated drops what a call asks again. A request that was answered while its action
+// dropRepeated drops what is asked again. A request that was answered while its action
 // goes on stays for what comes of that, until its caller asks again, or too many do: then
 // it costs a repeat.
-func (q *queue) dropRepeated(call []*waiter) {
+func (q *queue) dropRepeated() {
 	again := map[repeat]bool{}
-	for _, w := range call {
-		again[repeatOf(w.alert, w.source)] = true
+	for _, one := range q.requests {
+		if !one.Answered {
+			again[q.repeatOf(one)] = true
+		}
 	}
 	crowded := len(q.requests) > decision.MaxFirings
-	q.drop(func(old *decision.Request) bool {
-		return old.Answered && (crowded || again[repeatOf(old.Alert, q.owners[old].source)])
-	})
+	q.drop(func(one *decision.Request) bool { return one.Answered && (crowded || again[q.repeatOf(one)]) })
 }
 
 // receive makes requests of an alert, limit at most, and returns how many.
@@ -197,7 +196,7 @@ func (q *queue) drop(done func(*decision.Request) bool) {
 // turnAway answers all who wait that Defib is shutting down.
 func (q *queue) turnAway() {
 	none := decision.Answer{Outcome: decision.ShuttingDown}
-	for _, w := range slices.Concat(q.fresh...) {
+	for _, w := range q.fresh {
 		w.reply <- w.answer(none)
 	}
 	q.fresh = nil

@@ -19,7 +19,7 @@ type queueHarness struct {
 
 func newQueueHarness() *queueHarness {
 	c := Running()
-	h := &queueHarness{queue: newQueue(), snapshot: SnapshotOf(c), history: decision.NewHistory(Noon)}
+	h := &queueHarness{queue: newQueue(), snapshot: SnapshotOf(c, Running(Named("b2", "batch-1"))), history: decision.NewHistory(Noon)}
 	h.history.Sync(Noon, Usual(), h.snapshot, nil)
 	h.history.Begin(Noon, h.snapshot, decision.Verdict{Container: c, Act: true, Trigger: policy.TriggerAlert})
 	return h
@@ -28,14 +28,18 @@ func newQueueHarness() *queueHarness {
 // ask has alerts of one caller ask for the container; answered have been answered before
 // the action ends.
 func (h *queueHarness) ask(peer string, answered bool, ids ...decision.AlertID) {
+	h.askFor("web", peer, answered, ids...)
+}
+
+func (h *queueHarness) askFor(name, peer string, answered bool, ids ...decision.AlertID) {
 	var call []*waiter
 	for _, id := range ids {
 		call = append(call, &waiter{
-			alert:  decision.Alert{ID: id, Since: Ago(time.Minute), Target: decision.Target{Name: "web"}, Asked: Noon, Deadline: Noon.Add(time.Second)},
+			alert:  decision.Alert{ID: id, Since: Ago(time.Minute), Target: decision.Target{Name: name}, Asked: Noon, Deadline: Noon.Add(time.Second)},
 			source: AlertSource{Peer: peer}, reply: make(chan Answer, 1),
 		})
 	}
-	h.add(call)
+	h.fresh = call
 	var answers []decision.Answered
 	for _, one := range h.take(Noon, h.snapshot, &h.history) {
 		if answered && !one.Answered {
@@ -53,6 +57,15 @@ func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
 	h.ask("one", false, id)
 	if n := len(h.requests); n != 3 {
 		t.Errorf("%d requests, want 3: two that wait, and one of another caller", n)
+	}
+}
+
+func TestARequestIsKeptThoughItsAlertMeansAnotherContainerNow(t *testing.T) {
+	h, id := newQueueHarness(), decision.AlertID{1}
+	h.ask("one", true, id)
+	h.askFor("batch-1", "one", false, id)
+	if n := len(h.requests); n != 2 {
+		t.Errorf("%d requests, want 2: the action on the first container goes on", n)
 	}
 }
 

@@ -92,8 +92,7 @@ func (r *Restarter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-r.engine.Changed():
 		case <-timer:
-		case ws := <-r.incoming:
-			r.queue.add(ws)
+		case r.queue.fresh = <-r.incoming: // the last call's have been taken
 		case res := <-r.results:
 			r.finish(time.Now(), res)
 		}

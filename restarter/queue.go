@@ -10,8 +10,9 @@ import (
 	"defib/restarter/decision"
 )
 
-// maxAsked is how many containers the alerts of one call may ask for.
-const maxAsked = 10_000
+// maxRequests is how many requests the alerts of one call may make, and how many are kept
+// before those that were answered are dropped.
+const maxRequests = 10_000
 
 // Answer is what one alert is answered.
 type Answer struct {
@@ -101,7 +102,7 @@ func newQueue() queue { return queue{owners: map[*decision.Request]owner{}} }
 // take has the fresh alerts received, and returns the requests to decide about.
 func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*decision.Request {
 	if len(q.fresh) > 0 {
-		limit := maxAsked
+		limit := maxRequests
 		for _, w := range q.fresh {
 			limit -= q.receive(now, p, h, w, limit)
 		}
@@ -142,7 +143,7 @@ func (q *queue) dropRepeated() {
 			again[q.repeatOf(one)] = true
 		}
 	}
-	crowded := len(q.requests) > decision.MaxFirings
+	crowded := len(q.requests) > maxRequests
 	q.drop(func(one *decision.Request) bool { return one.Answered && (crowded || again[q.repeatOf(one)]) })
 }
 

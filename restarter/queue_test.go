@@ -81,14 +81,14 @@ func TestLaw10WhoAsksAgainAndAgainIsKeptOnce(t *testing.T) {
 
 func TestLaw10AlertsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 	h := newQueueHarness()
-	for i := range 3 * decision.MaxFirings / 100 {
+	for i := range 3 * maxRequests / 100 {
 		var ids []decision.AlertID
 		for j := range 100 {
 			ids = append(ids, decision.AlertID{byte(i), byte(i >> 8), byte(j)})
 		}
 		h.ask("one", true, ids...)
 	}
-	if n := len(h.requests); n > decision.MaxFirings+200 || len(h.owners) != n {
+	if n := len(h.requests); n > maxRequests+200 || len(h.owners) != n {
 		t.Errorf("%d requests of %d callers are kept, who have left", n, len(h.owners))
 	}
 }

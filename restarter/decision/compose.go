@@ -166,13 +166,13 @@ func startedLater(t, c *engine.Container) bool {
 }
 
 // Collision is two containers of one compose project, service and number, but from
-// different directories: two projects bear the same name, and are taken for two.
+// different directories: two projects have the same name. Their containers are not twins.
 type Collision struct {
 	Project string
 	A, B    *engine.Container
 }
 
-// Directories are the directories of both.
+// Directories returns the working directories of both projects.
 func (c Collision) Directories() (a, b string) {
 	return c.A.Labels[labelWorkingDir], c.B.Labels[labelWorkingDir]
 }

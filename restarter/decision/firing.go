@@ -14,8 +14,8 @@ const (
 	// longer than any repeat_interval that Alertmanager's own memory bears (120 h,
 	// its --data.retention).
 	firingWindow = 120 * time.Hour
-	// MaxFirings is how many are remembered: those last heard of.
-	MaxFirings = 10_000
+	// maxFirings is how many are remembered: those last heard of.
+	maxFirings = 10_000
 )
 
 // AlertID tells alerts apart: a digest of all their labels. The fingerprint of one that was
@@ -61,7 +61,7 @@ func (fs firings) hear(now time.Time, a Alert, container string) *firing {
 // forget drops what was last heard of too long ago, and what is too much.
 func (fs firings) forget(now time.Time) {
 	maps.DeleteFunc(fs, func(_ firingKey, f *firing) bool { return now.Sub(f.last) >= firingWindow })
-	extra := len(fs) - MaxFirings
+	extra := len(fs) - maxFirings
 	if extra <= 0 {
 		return
 	}

@@ -15,14 +15,14 @@ func TestLaw10WhatIsRememberedOfFiringsIsBounded(t *testing.T) {
 		return firingKey{a.ID, Noon.UnixNano(), "web"}
 	}
 	oldest, newest := ask(0, Noon), firingKey{}
-	for i := range MaxFirings {
+	for i := range maxFirings {
 		newest = ask(i+1, Noon.Add(time.Duration(i+1)*time.Second))
 	}
 	fs.forget(Noon)
-	if len(fs) != MaxFirings || fs[oldest] != nil || fs[newest] == nil {
-		t.Errorf("%d firings, want the %d that were last heard of", len(fs), MaxFirings)
+	if len(fs) != maxFirings || fs[oldest] != nil || fs[newest] == nil {
+		t.Errorf("%d firings, want the %d that were last heard of", len(fs), maxFirings)
 	}
-	fs.forget(Noon.Add(MaxFirings*time.Second + firingWindow))
+	fs.forget(Noon.Add(maxFirings*time.Second + firingWindow))
 	if len(fs) != 0 {
 		t.Errorf("%d firings, want none: nobody has spoken of them for days", len(fs))
 	}

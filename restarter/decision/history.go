@@ -22,7 +22,7 @@ func NewHistory(now time.Time) History {
 	return History{began: now, records: map[string]*record{}, firings: firings{}}
 }
 
-// Began is when the history did, on our clock.
+// Began returns when the history did, on our clock.
 func (h History) Began() time.Time { return h.began }
 
 var blank = &record{}
@@ -83,14 +83,14 @@ func (h History) active(now time.Time) (starts, restarts int) {
 // UnderWay counts all actions under way.
 func (h History) UnderWay() (starts, restarts int) { return h.active(time.Time{}) }
 
-// Changes is what a look at a snapshot has brought to light.
+// Changes is what Sync found.
 type Changes struct {
 	New       []*engine.Container // seen for the first time
 	Removed   []string            // IDs of those that are gone
 	Recovered []Recovery
 }
 
-// Recovery is an attempt that has healed what it set out to.
+// Recovery is a container that an attempt has brought back.
 type Recovery struct {
 	Trigger policy.Trigger
 	Took    time.Duration // since there was something to heal

@@ -1,8 +1,8 @@
 package decision
 
-// Reason says why a whitelisted container that is down or sick, or that an alert
-// asks for, is left alone now. BadLabel is that of one in any state. The list is closed: reasons are values of a metric's
-// label.
+// Reason says why a whitelisted container that is down or unhealthy, or that an alert asks
+// for, is left alone now; BadLabel is that of one in any state. The list is closed: reasons
+// are values of a metric's label.
 type Reason string
 
 // The reasons.

@@ -17,7 +17,7 @@ import (
 	"defib/restarter/webhook"
 )
 
-// rolling is a clinic of three replicas, whose restarts take so long, and with a health
+// rolling runs a webhook over three replicas, whose restarts take so long, and with a health
 // check as long again to be healthy after it; negative: they never are.
 func rolling(t *testing.T, restart, healthy time.Duration, edits ...func(*engine.Container)) (*World, *webhook.Webhook) {
 	w, h := NewWebhook(t, Usual(), Replica("c3", "db-1", edits...), Replica("b2", "db-2", edits...), Replica("a1", "db-3", edits...), Up("d4", "web"))

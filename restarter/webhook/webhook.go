@@ -212,7 +212,7 @@ func (h *Webhook) warnOfTruncated(r *http.Request, n float64) {
 
 // warnOfHosts warns once if alerts of several hosts come in and nothing tells
 // which are this host's: a container of the same name may be restarted here for
-// another one's sickness.
+// a fault of the other.
 func (h *Webhook) warnOfHosts(alerts []Alert) {
 	if len(h.matches) > 0 {
 		return

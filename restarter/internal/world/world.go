@@ -50,7 +50,7 @@ func NewWorld(t *testing.T, p policy.Policy, cs ...*engine.Container) *World {
 	return NewWorldOf(t, p, func(*restarter.Restarter) {}, cs...)
 }
 
-// NewWorldOf is newWorld with a Restarter that is edited before it runs.
+// NewWorldOf is NewWorld with a Restarter that is edited before it runs.
 func NewWorldOf(t *testing.T, p policy.Policy, edit func(*restarter.Restarter), cs ...*engine.Container) *World {
 	w := &World{t: t, BeganAt: time.Now(), snapshot: &engine.Snapshot{}, news: make(chan struct{}, 1), Stopped: make(chan error, 1)}
 	w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })

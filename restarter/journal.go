@@ -15,8 +15,8 @@ const journalSize = 100
 // maxSources is how many alerts are kept of those that waited for one action.
 const maxSources = 20
 
-// Action is a start or a restart that has ended.
-type Action struct {
+// ActionRecord is a start or a restart that has ended.
+type ActionRecord struct {
 	Began     time.Time // on our clock
 	Container string    // name
 	ID        string
@@ -69,7 +69,7 @@ func (j *journal[T]) all() []T {
 
 // recordAction puts an action that has ended into the journal.
 func (r *Restarter) recordAction(now time.Time, res decision.Result) {
-	a := Action{
+	a := ActionRecord{
 		Began: now.Add(-res.Took), Container: res.Container.Name, ID: res.Container.ID,
 		Trigger: res.Trigger, Attempt: res.Attempt, Took: res.Took, Outcome: res.Answer().Outcome,
 	}

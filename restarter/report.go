@@ -26,8 +26,8 @@ type Report struct {
 	DryRun     bool
 	Containers []ContainerStatus // one per name, in the order of Snapshot.Named
 
-	Actions []Action      // the newest is the last
-	Alerts  []AlertRecord // the same
+	Actions []ActionRecord // the newest is the last
+	Alerts  []AlertRecord  // the same
 }
 
 // ContainerStatus is what is to be said of one container.

@@ -86,7 +86,7 @@ func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 		began := w.BeganAt
 		asker := restarter.AlertSource{Alert: "Sick", Peer: "127.0.0.1"}
 		report := w.Report()
-		wantActions := []restarter.Action{
+		wantActions := []restarter.ActionRecord{
 			{Began: began, Container: "web", ID: "a1", Trigger: policy.TriggerAlert, Sources: []restarter.AlertSource{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: decision.Restarted},
 			{Began: began.Add(3 * time.Second), Container: "batch-1", ID: "b2", Trigger: policy.TriggerExited, Attempt: 1, Outcome: decision.Failed, Err: "port taken"},
 		}

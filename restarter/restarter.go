@@ -46,7 +46,7 @@ type Restarter struct {
 	results  chan decision.Result
 	closed   chan struct{}          // once Run has ended
 	status   atomic.Pointer[Report] // the newest
-	actions  journal[Action]
+	actions  journal[ActionRecord]
 	alerts   journal[AlertRecord]
 
 	// Owned by Run:

@@ -53,7 +53,7 @@ func TestAContainerIsHealedBeforeTheReadersEyes(t *testing.T) {
 	h.change(func(r *restarter.Report) {
 		heals(r, "token")
 		heals(r, "importer")
-		r.Actions = append(r.Actions, restarter.Action{Began: time.Now(), Container: "token", ID: "t", Trigger: policy.TriggerExited, Attempt: 1, Took: 302 * time.Millisecond, Outcome: decision.Started})
+		r.Actions = append(r.Actions, restarter.ActionRecord{Began: time.Now(), Container: "token", ID: "t", Trigger: policy.TriggerExited, Attempt: 1, Took: 302 * time.Millisecond, Outcome: decision.Started})
 	})
 	p.Until("the summary to change", summaryText+` === "4 need you · 29 fine · 1 stopped by hand · 1 finished"`)
 

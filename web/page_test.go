@@ -93,7 +93,7 @@ func TestThePageIsAskedForAgainOnlyWhenItDiffers(t *testing.T) {
 	for name, change := range map[string]func(){
 		"a decision": func() { h.change(func(*restarter.Report) {}) },
 		"an action": func() {
-			h.report.Actions = append(h.report.Actions, restarter.Action{Began: time.Now(), Container: "x"})
+			h.report.Actions = append(h.report.Actions, restarter.ActionRecord{Began: time.Now(), Container: "x"})
 		},
 		"an alert": func() { h.report.Alerts = append(h.report.Alerts, restarter.AlertRecord{ReceivedAt: time.Now()}) },
 		"the engine goes away": func() {
@@ -188,7 +188,7 @@ func stranger() *host {
 	sick := but(runs("sick", hour), unhealthy, as(func(c *engine.Container) { c.HealthOutput, c.Image = hostile, hostile }))
 	h := newHost(s, sick)
 	h.report.Snapshot.Host, h.report.Snapshot.Version = hostile, hostile
-	h.report.Actions = []restarter.Action{{Began: night, Container: hostile, Outcome: decision.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
+	h.report.Actions = []restarter.ActionRecord{{Began: night, Container: hostile, Outcome: decision.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
 	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: decision.Failed, Message: hostile}}
 	return h
 }

@@ -187,7 +187,7 @@ func ill() *host {
 	h.report.Whitelist, h.report.Matches = patterns("*,payments"), map[string]int{"*": len(standings)}
 	h.report.HoldFile = "/var/lib/defib/holds"
 	h.report.Holds = policy.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
-	h.report.Actions = []restarter.Action{
+	h.report.Actions = []restarter.ActionRecord{
 		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: decision.Started},
 		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: decision.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
 		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: policy.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: decision.Failed, Err: "cannot join network of a non running container: 5b1d"},

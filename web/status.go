@@ -184,7 +184,7 @@ func newContainer(p view) Container {
 	return t
 }
 
-func newActions(now time.Time, actions []restarter.Action) []Action {
+func newActions(now time.Time, actions []restarter.ActionRecord) []Action {
 	told := make([]Action, 0, len(actions))
 	for _, a := range slices.Backward(actions) {
 		t := Action{

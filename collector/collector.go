@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"defib/engine"
+	"defib/internal/exposition"
 )
 
-// Collector exposes the containers of one engine. It implements
-// prometheus.Collector and, sooner done, prometheus.Gatherer.
+// Collector exposes the containers of one engine. It implements exposition.Source.
 type Collector struct {
 	up     func() (*engine.Snapshot, error)
-	parts  []*Cached
+	parts  exposition.All
 	labels []string // container labels to expose
 	descs  descs
 
@@ -28,23 +29,19 @@ type Collector struct {
 // cacheEntry are the metrics of a container, valid as long as its pointer is the same.
 type cacheEntry struct {
 	c       *engine.Container
-	metrics []prometheus.Metric
+	metrics []*exposition.Metric
 }
 
 // New returns a Collector of the snapshot that up returns if it is current.
 // Labels are the container labels exposed by docker_container_labels; names
 // that become the same label of a metric are an error. Parts are exposed with
 // the containers, and only while the snapshot is current; they share no name.
-func New(up func() (*engine.Snapshot, error), labels []string, parts ...Versioned) (*Collector, error) {
+func New(up func() (*engine.Snapshot, error), labels []string, parts ...exposition.Source) (*Collector, error) {
 	names, err := labelNames(labels)
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{up: up, labels: labels, descs: newDescs(names), kept: map[string]cacheEntry{}}
-	for _, part := range parts {
-		c.parts = append(c.parts, Cache(part))
-	}
-	return c, nil
+	return &Collector{up: up, parts: parts, labels: labels, descs: newDescs(names), kept: map[string]cacheEntry{}}, nil
 }
 
 // labelNames turns names of container labels into names of metric labels.
@@ -70,62 +67,72 @@ func labelNames(labels []string) ([]string, error) {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all() {
-		ch <- d
+		d.Describe(ch)
 	}
-	for _, part := range c.parts {
-		part.Describe(ch)
-	}
+	c.parts.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	if !c.each(func(m prometheus.Metric) { ch <- m }) {
-		return
+	all, current := c.all()
+	for _, metrics := range all {
+		for _, m := range metrics {
+			ch <- m
+		}
 	}
-	for _, part := range c.parts {
-		part.Collect(ch)
+	if current {
+		for _, part := range c.parts {
+			part.Collect(ch)
+		}
 	}
 }
 
-// each passes on every metric but those of the parts. While the snapshot is not
+// Gather implements prometheus.Gatherer. It gives what a registry of this Collector
+// gives, in the containers' order. That no two metrics are the same follows from their
+// names: there is one container per name in Snapshot.Named.
+func (c *Collector) Gather() ([]*dto.MetricFamily, error) {
+	all, current := c.all()
+	families := exposition.Families(all...)
+	if !current {
+		return families, nil
+	}
+	parts, err := c.parts.Gather()
+	return exposition.Merge(families, parts), err
+}
+
+// all returns every metric but those of the parts. While the snapshot is not
 // current that is docker_up 0 and no container: a stale "up 1" is a lie.
-func (c *Collector) each(pass func(prometheus.Metric)) (current bool) {
+func (c *Collector) all() (metrics [][]*exposition.Metric, current bool) {
 	p, err := c.up()
 	if err != nil {
-		pass(gauge(c.descs.up, 0))
-		return false
+		return [][]*exposition.Metric{{c.descs.up.Metric(0)}}, false
 	}
-	pass(gauge(c.descs.up, 1))
-	pass(gauge(c.descs.engineInfo, 1, p.Host, p.Version, p.APIVersion, p.OS, p.Arch))
-	for _, metrics := range c.refresh(p) {
-		for _, m := range metrics {
-			pass(m)
-		}
+	rest := []*exposition.Metric{
+		c.descs.up.Metric(1),
+		c.descs.engineInfo.Metric(1, p.Host, p.Version, p.APIVersion, p.OS, p.Arch),
 	}
 	for _, con := range p.Named() {
 		if of := con.Shares(engine.Network); of != "" {
-			pass(gauge(c.descs.orphaned, bit(p.Orphaned(con, engine.Parent{Namespace: engine.Network, Container: of})), con.Name))
+			rest = append(rest, c.descs.orphaned.Metric(bit(p.Orphaned(con, engine.Parent{Namespace: engine.Network, Container: of})), con.Name))
 		}
 	}
 	for _, d := range p.Departed {
-		for _, m := range c.descs.ofEvents(nil, d.Name, d.Events) {
-			pass(m)
-		}
+		rest = append(rest, c.descs.ofEvents(d.Name, d.Events)...)
 	}
-	return true
+	return append(c.refresh(p), rest), true
 }
 
 // refresh builds the metrics of each container anew that has changed since the
 // last scrape, and returns those of all.
-func (c *Collector) refresh(p *engine.Snapshot) [][]prometheus.Metric {
+func (c *Collector) refresh(p *engine.Snapshot) [][]*exposition.Metric {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([][]prometheus.Metric, 0, len(p.Containers))
+	all := make([][]*exposition.Metric, 0, len(p.Containers)+1)
 	for _, con := range p.Named() {
 		k := c.kept[con.ID]
 		if k.c != con {
 			k = cacheEntry{c: con, metrics: c.descs.of(con, c.labels)}
-			internLabels(k.metrics)
+			exposition.Intern(k.metrics)
 			c.kept[con.ID] = k
 		}
 		all = append(all, k.metrics)
@@ -138,22 +145,6 @@ func (c *Collector) refresh(p *engine.Snapshot) [][]prometheus.Metric {
 		}
 	}
 	return all
-}
-
-func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
-	return write(prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, valid(labels)...))
-}
-
-func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
-	return write(prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, valid(labels)...))
-}
-
-// valid replaces what is no UTF-8, which would fail the scrape.
-func valid(labels []string) []string {
-	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "\uFFFD")
-	}
-	return labels
 }
 
 func bit(b bool) float64 {

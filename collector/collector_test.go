@@ -13,6 +13,7 @@ import (
 
 	"defib/collector"
 	"defib/engine"
+	"defib/internal/exposition"
 )
 
 // token is a container of which everything is known.
@@ -47,7 +48,7 @@ func showing(p *engine.Snapshot) func() (*engine.Snapshot, error) {
 	return func() (*engine.Snapshot, error) { return p, nil }
 }
 
-func newCollector(t testing.TB, up func() (*engine.Snapshot, error), labels []string, parts ...collector.Versioned) *collector.Collector {
+func newCollector(t testing.TB, up func() (*engine.Snapshot, error), labels []string, parts ...exposition.Source) *collector.Collector {
 	t.Helper()
 	c, err := collector.New(up, labels, parts...)
 	if err != nil {

@@ -2,7 +2,6 @@ package collector_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
 	"defib/engine"
@@ -79,69 +77,4 @@ func TestScrapesAtOnceGetTheSame(t *testing.T) {
 		})
 	}
 	scrapes.Wait()
-}
-
-func TestWhatIsCachedIsCollectedAnewForANewVersion(t *testing.T) {
-	p := part()
-	p.fault = errAway
-	c := newCollector(t, showing(snapshot()), nil, p)
-	scrape := func() string {
-		families, err := c.Gather()
-		if err != nil {
-			return err.Error()
-		}
-		for _, f := range families {
-			if f.GetName() == "defib_container_whitelisted" {
-				return fmt.Sprint(f.GetMetric()[0].GetGauge().GetValue())
-			}
-		}
-		return "nothing"
-	}
-	if got := scrape(); !strings.Contains(got, errAway.Error()) {
-		t.Errorf("%s, want the fault", got)
-	}
-	p.fault = nil
-	if got := scrape(); got != "1" {
-		t.Errorf("%s after a fault, want 1: a fault is not cached", got)
-	}
-	p.WithLabelValues("token").Set(2)
-	if got := scrape(); got != "1" {
-		t.Errorf("%s of the same version, want 1: it is collected each time", got)
-	}
-	p.version.Add(1)
-	if got := scrape(); got != "2" {
-		t.Errorf("%s of a new version, want 2", got)
-	}
-}
-
-// others are metrics beside the containers'.
-func others() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	for _, name := range []string{"docker_zoo", "build"} {
-		registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "Any."}))
-	}
-	return registry
-}
-
-func TestOtherMetricsStandBesideTheContainersInOrder(t *testing.T) {
-	c := newCollector(t, showing(snapshot()), nil)
-	families, err := c.GatherWith(others())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, f := range families {
-		names = append(names, f.GetName())
-	}
-	if diff := cmp.Diff([]string{"build", "docker_engine_info", "docker_up", "docker_zoo"}, names); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestWhatFailsBesideTheContainersCostsThemNothing(t *testing.T) {
-	c := newCollector(t, showing(snapshot()), nil)
-	families, err := c.GatherWith(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, errAway }))
-	if err == nil || len(families) != 2 {
-		t.Errorf("%d families, %v", len(families), err)
-	}
 }

@@ -19,30 +19,20 @@ import (
 
 	"defib/collector"
 	"defib/engine"
+	"defib/internal/exposition"
 )
 
 // part is what the restarter would have exposed beside the containers.
-func part() *versioned {
+func part() exposition.Source {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "defib_container_whitelisted", Help: "h"}, []string{"name"})
 	g.WithLabelValues("token").Set(1)
-	return &versioned{GaugeVec: g}
+	return exposition.Cache(versioned{g})
 }
 
-type versioned struct {
-	*prometheus.GaugeVec
-	version atomic.Uint64
-	fault   error // of collecting
-}
+// versioned stays the same.
+type versioned struct{ prometheus.Collector }
 
-func (v *versioned) Version() uint64 { return v.version.Load() }
-
-func (v *versioned) Collect(ch chan<- prometheus.Metric) {
-	if v.fault != nil {
-		ch <- prometheus.NewInvalidMetric(prometheus.NewDesc("fault", "h", nil, nil), v.fault)
-		return
-	}
-	v.GaugeVec.Collect(ch)
-}
+func (versioned) Version() uint64 { return 0 }
 
 func TestPartsAreExposedWithTheContainers(t *testing.T) {
 	got := expose(t, newCollector(t, showing(snapshot(token())), nil, part()), "defib_container_whitelisted", "docker_container_up")

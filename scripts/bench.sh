@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin # where dockerd lives; not on every user's PATH
 scripts/install.sh dockerd
 {
-	go test -run '^$' -bench . -benchmem -benchtime 0.3s -count 5 ./collector ./engine ./restarter ./web
+	go test -run '^$' -bench . -benchmem -benchtime 0.3s -count 5 $(go list ./... | grep -v /e2e)
 	go test -run '^$' -bench . -benchtime 1x -timeout 60m ./e2e
 } | tee bench.txt

@@ -18,6 +18,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/internal/cli"
+	"defib/internal/exposition"
 	"defib/restarter"
 	"defib/restarter/decision"
 	"defib/restarter/policy"
@@ -124,7 +125,7 @@ func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { re
 
 // fullExposition is that of the program, over a snapshot in which there is
 // something for every metric to say.
-func fullExposition(t *testing.T) *cli.Exposition {
+func fullExposition(t *testing.T) exposition.All {
 	t.Helper()
 	now := time.Now()
 	p := &engine.Snapshot{

@@ -58,10 +58,9 @@ func (r *Restarter) noteHoldFault(err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	if text == r.holdFault {
+	if !r.holdFault.Changed(r.policy.HoldFile, text) {
 		return
 	}
-	r.holdFault = text
 	r.metrics.holdFileBroken.Set(bit(err != nil))
 	switch {
 	case err == nil:

@@ -55,7 +55,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 	report := &Report{
 		Round: r.status.Load().Round + 1, Began: r.history.Began(), Snapshot: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.Current(now),
-		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault,
+		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault.Last(r.policy.HoldFile),
 		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
 		Containers: make([]ContainerStatus, 0, len(p.Containers)),
 	}

@@ -7,12 +7,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"defib/engine"
+	"defib/internal/transition"
 	"defib/restarter/decision"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
@@ -54,11 +53,11 @@ type Restarter struct {
 	queue   queue
 	logged  map[string]*logState // by container ID
 	names   names
-	listed  time.Time       // the list at which counters were last pruned
-	warned  map[string]bool // compose projects of which warnOfCollisions has warned
+	listed  time.Time // the list at which counters were last pruned
 
-	holdFile  *hold.Reader
-	holdFault string // what was last said about the hold file
+	holdFile    *hold.Reader
+	holdFault   transition.States // of the hold file: what is wrong with it
+	directories transition.States // by compose project, see warnOfCollisions
 }
 
 // verdicts are by container ID.
@@ -70,7 +69,7 @@ func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		incoming: make(chan []*waiter), results: make(chan decision.Result), closed: make(chan struct{}),
-		history: decision.NewHistory(time.Now()), queue: newQueue(), logged: map[string]*logState{}, names: names{}, warned: map[string]bool{},
+		history: decision.NewHistory(time.Now()), queue: newQueue(), logged: map[string]*logState{}, names: names{},
 		holdFile: hold.NewReader(hold.FileReader(p.HoldFile)),
 	}
 	r.status.Store(&Report{})
@@ -197,17 +196,19 @@ func (r *Restarter) warnOfLabels(c *engine.Container) {
 // is forgotten.
 func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 	for _, one := range decision.Collisions(p) {
-		if r.warned[one.Project] || !r.policy.For(one.A).Whitelisted && !r.policy.For(one.B).Whitelisted {
+		whitelisted := r.policy.For(one.A).Whitelisted || r.policy.For(one.B).Whitelisted
+		if !whitelisted || !r.directories.Changed(one.Project, "warned") {
 			continue
 		}
-		r.warned[one.Project] = true
 		a, b := one.Directories()
 		r.logger.Warn("two directories use the same compose project name: their containers count as different services",
 			"project", one.Project, "container", one.A.Name, "id", one.A.ID, "directory", a, "other_directory", b)
 	}
-	maps.DeleteFunc(r.warned, func(project string, _ bool) bool {
-		return !slices.ContainsFunc(p.Containers, func(c *engine.Container) bool { return c.Project() == project })
-	})
+	projects := map[string]bool{}
+	for _, c := range p.Containers {
+		projects[c.Project()] = true
+	}
+	r.directories.Keep(projects)
 }
 
 // begin starts or restarts a container beside the loop. The result comes back by channel.

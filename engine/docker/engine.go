@@ -16,6 +16,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/internal/store"
+	"defib/internal/transition"
 )
 
 const (
@@ -48,15 +49,12 @@ type Engine struct {
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
-	self     self
-	refusals refusals
+	self   self
+	states transition.States // of what is logged when it begins and when it ends
 
 	inbox inbox
 	store *store.Store // owned by Run
 	info  engineInfo   // owned by Run
-
-	imagesFault string // what was last said about listing images; owned by Run
-	vague       bool   // owned by Run: it was said what the engine does not tell
 }
 
 // New returns an Engine that does nothing until Run. It fails on a host that
@@ -66,13 +64,12 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		Options:  o,
-		metrics:  newMetrics(),
-		self:     detectSelf(),
-		changed:  make(chan struct{}, 1),
-		inbox:    inbox{wake: make(chan struct{}, 1)},
-		store:    store.New(),
-		refusals: refusals{calls: map[string]bool{}},
+		Options: o,
+		metrics: newMetrics(),
+		self:    detectSelf(),
+		changed: make(chan struct{}, 1),
+		inbox:   inbox{wake: make(chan struct{}, 1)},
+		store:   store.New(),
 	}
 	e.snapshot.Store(&engine.Snapshot{})
 	return e, nil

@@ -70,10 +70,9 @@ func (c *connection) tellImages(err, refusal error) {
 			fault = e.Error()
 		}
 	}
-	if fault == c.imagesFault {
+	if !c.states.Changed(callImages, fault) {
 		return
 	}
-	c.imagesFault = fault
 	switch {
 	case refusal != nil:
 		c.Logger.Info("images may not be listed: docker_container_image_outdated is left out", "err", refusal)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/containerd/errdefs"
 )
@@ -75,12 +74,6 @@ func withHint(call string, err error) error {
 // are not listed at all where somebody wants it so.
 var dispensable = map[string]bool{callInfo: true, callInspect: true, callStart: true, callRestart: true}
 
-// refusals are the dispensable calls that are refused now.
-type refusals struct {
-	mu    sync.Mutex
-	calls map[string]bool
-}
-
 // answered explains the error of a refused call. It says so when a dispensable
 // call begins to be refused, and when it is allowed again. An error that came of
 // the context's end is no answer: it may tell why another call was refused.
@@ -92,16 +85,15 @@ func (e *Engine) answered(ctx context.Context, call string, err error) error {
 	if !dispensable[call] {
 		return err
 	}
-	e.refusals.mu.Lock()
-	defer e.refusals.mu.Unlock()
-	before := e.refusals.calls[call]
 	switch {
-	case refused(err) && !before:
-		e.refusals.calls[call] = true
-		e.Logger.Warn("call refused", "call", call, "err", err)
-	case err == nil && before:
-		delete(e.refusals.calls, call)
-		e.Logger.Info("call allowed again", "call", call)
+	case refused(err):
+		if e.states.Changed(call, "refused") {
+			e.Logger.Warn("call refused", "call", call, "err", err)
+		}
+	case err == nil:
+		if e.states.Changed(call, "") {
+			e.Logger.Info("call allowed again", "call", call)
+		}
 	}
 	return err
 }

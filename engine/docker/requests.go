@@ -156,8 +156,7 @@ func (c *connection) list(ctx context.Context) {
 				c.listFailed(err)
 				return
 			}
-			if c.listFail != "" {
-				c.listFail = ""
+			if c.states.Changed(callList, "") {
 				c.Logger.Info("the engine lists its containers again")
 			}
 			c.metrics.resyncs.Inc()
@@ -175,8 +174,7 @@ func (c *connection) listFailed(err error) {
 		c.cancel(err)
 		return
 	}
-	if c.listFail != err.Error() {
-		c.listFail = err.Error()
+	if c.states.Changed(callList, err.Error()) {
 		c.Logger.Warn("the engine does not list its containers", "err", err)
 	}
 }

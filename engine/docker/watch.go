@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine/internal/store"
+	"defib/internal/transition"
 )
 
 const (
@@ -34,7 +35,7 @@ var errDrift = errors.New("the snapshot had drifted from the engine's list")
 // Run watches the engine until the context ends, and returns nil. An engine
 // that is away never ends it: it tries again for ever.
 func (e *Engine) Run(ctx context.Context) error {
-	said := map[string]bool{} // since the engine was last there
+	said := &transition.States{} // by text, since the engine was last there
 	wait := reconnectFirst
 	for {
 		began := time.Now()
@@ -48,7 +49,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil //nolint:nilerr // whatever err is, it was asked for
 		}
 		if came { // the next attempt will tell whether there is more to say
-			clear(said)
+			said = &transition.States{}
 			wait = min(wait, reconnectSoon) // a stream that is cut again and again is not opened in a hot loop
 			if time.Since(began) > reconnectSoon {
 				wait = reconnectFirst
@@ -60,8 +61,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		} else {
 			err = e.explain(ctx, err)
 			e.cause.Store(new(err.Error()))
-			if text := passing.ReplaceAllString(err.Error(), ""); !said[text] {
-				said[text] = true
+			if said.Changed(passing.ReplaceAllString(err.Error(), ""), "said") {
 				e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
 			}
 		}
@@ -120,10 +120,9 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 
 // warnOfPodman says once, and not at each connection, what cannot be known.
 func (c *connection) warnOfPodman() {
-	if !c.podman || c.vague {
+	if !c.podman || !c.states.Changed("podman", "said") {
 		return
 	}
-	c.vague = true
 	c.Logger.Warn("podman does not tell a stop from a death: unless its own restart policy tells, whatever ends counts as dead, "+
 		"and is started after --restart.stopped-delay under every policy; put on hold what is to stay down (defib hold)",
 		"version", c.info.version)
@@ -132,12 +131,11 @@ func (c *connection) warnOfPodman() {
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
 type connection struct {
 	*Engine
-	podman   bool
-	api      *client.Client
-	cancel   context.CancelCauseFunc
-	wg       *sync.WaitGroup
-	current  bool
-	listFail string
+	podman  bool
+	api     *client.Client
+	cancel  context.CancelCauseFunc
+	wg      *sync.WaitGroup
+	current bool
 }
 
 // post hands an answer to the loop. It is void once the connection has ended.

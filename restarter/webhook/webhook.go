@@ -12,11 +12,11 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"defib/internal/transition"
 	"defib/restarter"
 	"defib/restarter/decision"
 )
@@ -56,17 +56,14 @@ type Webhook struct {
 	requests  *prometheus.CounterVec
 	truncated prometheus.Counter
 
-	mu       sync.Mutex
-	refused  map[int]time.Time // by status: when a refusal was last logged
-	instance string            // of the first alert; several are warned about once
-	warned   bool
+	said transition.States // by status code: the minute in which a refusal was logged; and of instances
 }
 
 // New returns the webhook of a Restarter. Alerts that do not bear every
 // label of matches are another host's.
 func New(r Restarter, g Guard, matches []Match, logger *slog.Logger) *Webhook {
 	h := &Webhook{
-		restarter: r, logger: logger, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge), refused: map[int]time.Time{},
+		restarter: r, logger: logger, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by what became of them.",
 		}, []string{"outcome"}),
@@ -175,10 +172,7 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (p payload, statu
 // refuse turns a request away. That is logged once a minute for each status:
 // anybody can make it happen.
 func (h *Webhook) refuse(r *http.Request, status int, err error) (int, any) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if now := time.Now(); now.Sub(h.refused[status]) >= time.Minute {
-		h.refused[status] = now
+	if minute := time.Now().Truncate(time.Minute); h.said.Changed(strconv.Itoa(status), minute.String()) {
 		h.logger.Warn("webhook request refused", "peer", r.RemoteAddr, "code", status, "err", err)
 	}
 	return status, refusal{err.Error()}
@@ -217,18 +211,15 @@ func (h *Webhook) warnOfHosts(alerts []Alert) {
 	if len(h.matches) > 0 {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	for _, a := range alerts {
-		instance := echo(a.Labels["instance"])
+		instance, first := echo(a.Labels["instance"]), h.said.Last("instance")
 		switch {
-		case instance == "" || h.warned:
-		case h.instance == "":
-			h.instance = instance
-		case h.instance != instance:
-			h.warned = true
+		case instance == "":
+		case first == "":
+			h.said.Changed("instance", instance)
+		case instance != first && h.said.Changed("instances", "several"):
 			h.logger.Warn("alerts of several instances arrive: set --webhook.match, else one host's alert may restart another's container of the same name",
-				"instance", instance, "other", h.instance)
+				"instance", instance, "other", first)
 		}
 	}
 }

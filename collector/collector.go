@@ -112,8 +112,8 @@ func (c *Collector) all() (metrics [][]*exposition.Metric, current bool) {
 		c.descs.engineInfo.Metric(1, p.Host, p.Version, p.APIVersion, p.OS, p.Arch),
 	}
 	for _, con := range p.Named() {
-		if of := con.Shares(engine.Network); of != "" {
-			rest = append(rest, c.descs.orphaned.Metric(bit(p.Orphaned(con, engine.Parent{Namespace: engine.Network, Container: of})), con.Name))
+		if parent, shares := p.ParentOf(con, engine.Network); shares {
+			rest = append(rest, c.descs.orphaned.Metric(bit(con.Orphaned(parent)), con.Name))
 		}
 	}
 	for _, d := range p.Departed {

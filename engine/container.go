@@ -235,10 +235,7 @@ func (p *Snapshot) Named() []*Container {
 		if p.named != nil {
 			return
 		}
-		p.named = slices.Clone(p.Containers)
-		slices.SortStableFunc(p.named, ByName)
-		p.named = slices.CompactFunc(p.named, func(x, y *Container) bool { return x.Name == y.Name })
-		p.named = slices.DeleteFunc(p.named, func(c *Container) bool { return c.Name == "" })
+		p.named = OnePerName(p.Containers, func(c *Container) *Container { return c })
 	})
 	return p.named
 }
@@ -256,9 +253,15 @@ func (p *Snapshot) Names() map[string]bool {
 	return names
 }
 
-// ByName sorts by name, of one name the youngest first.
-func ByName(x, y *Container) int {
-	return cmp.Or(cmp.Compare(x.Name, y.Name), y.Created.Compare(x.Created))
+// OnePerName returns those whose containers have a name, one per name, sorted by it: of
+// several the one whose container is the youngest.
+func OnePerName[E any](all []E, container func(E) *Container) []E {
+	named := slices.DeleteFunc(slices.Clone(all), func(e E) bool { return container(e).Name == "" })
+	slices.SortStableFunc(named, func(a, b E) int {
+		x, y := container(a), container(b)
+		return cmp.Or(cmp.Compare(x.Name, y.Name), y.Created.Compare(x.Created))
+	})
+	return slices.CompactFunc(named, func(a, b E) bool { return container(a).Name == container(b).Name })
 }
 
 // ImageStatus tells whether the image name that a container was created from still

@@ -33,6 +33,16 @@ func (c *Container) Shares(n Namespace) string {
 	return ""
 }
 
+// ParentOf returns the container whose namespace of this kind a container shares; nil if
+// that is gone. Shares is false if it shares none.
+func (p *Snapshot) ParentOf(c *Container, n Namespace) (parent *Container, shares bool) {
+	of := c.Shares(n)
+	if of == "" {
+		return nil, false
+	}
+	return p.Parent(Parent{Namespace: n, Container: of}), true
+}
+
 // Parent returns the container that is meant, as Docker finds it; nil if it is gone.
 func (p *Snapshot) Parent(of Parent) *Container {
 	if c := p.Find(of.Container); c != nil {
@@ -49,12 +59,8 @@ func (p *Snapshot) Parent(of Parent) *Container {
 }
 
 // Orphaned reports whether a container that runs has outlived the namespace that it
-// shares: its parent was restarted after it, or is gone. The engine calls it running
-// all the same.
-func (p *Snapshot) Orphaned(c *Container, of Parent) bool {
-	if !c.Up() {
-		return false
-	}
-	parent := p.Parent(of)
-	return parent == nil || parent.Started.After(c.Started)
+// shares with this parent: that was restarted after it, or is nil, since it is gone. The
+// engine calls it running all the same.
+func (c *Container) Orphaned(parent *Container) bool {
+	return c.Up() && (parent == nil || parent.Started.After(c.Started))
 }

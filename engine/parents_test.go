@@ -31,7 +31,7 @@ func TestWhatOutlivedItsParentIsOrphaned(t *testing.T) {
 		"it is down":                {&Container{ID: "bb", State: Exited}, nil, false},
 	} {
 		p := &Snapshot{Containers: append(row.with, row.c)}
-		if got := p.Orphaned(row.c, Parent{IPC, "aa"}); got != row.want {
+		if got := row.c.Orphaned(p.Parent(Parent{IPC, "aa"})); got != row.want {
 			t.Errorf("%s: orphaned %t", name, got)
 		}
 	}

@@ -66,7 +66,7 @@ func worstTie(p *engine.Snapshot, c *engine.Container, past *record) Tie {
 			t.Reason = ParentDown
 			t.Lost = c.Up() && t.parent.State != engine.Paused // then the namespace is still there
 		default:
-			t.Lost = p.Orphaned(c, of) && !past.joins(t.parent)
+			t.Lost = c.Orphaned(t.parent) && !past.joins(t.parent)
 		}
 		if worst.Namespace == "" || t.rank() > worst.rank() {
 			worst = t
@@ -127,10 +127,8 @@ func settles(p *engine.Container) time.Time {
 // pidParent returns the container whose process namespace this one shares; nil if
 // it shares none, or that one is gone.
 func (e *evaluator) pidParent(c *engine.Container) *engine.Container {
-	if of := c.Shares(engine.PID); of != "" {
-		return e.snapshot.Parent(engine.Parent{Namespace: engine.PID, Container: of})
-	}
-	return nil
+	parent, _ := e.snapshot.ParentOf(c, engine.PID)
+	return parent
 }
 
 // killedWithParent reports whether a container seems to have been ended by the end

@@ -330,10 +330,7 @@ func (b *Store) arrange() {
 		}
 	}
 	slices.SortFunc(b.order, func(x, y *entry) int { return cmp.Compare(x.c.ID, y.c.ID) })
-	b.named = slices.Clone(b.order)
-	slices.SortStableFunc(b.named, func(x, y *entry) int { return engine.ByName(x.c, y.c) })
-	b.named = slices.CompactFunc(b.named, func(x, y *entry) bool { return x.c.Name == y.c.Name })
-	b.named = slices.DeleteFunc(b.named, func(e *entry) bool { return e.c.Name == "" })
+	b.named = engine.OnePerName(b.order, func(e *entry) *engine.Container { return e.c })
 }
 
 func containers(es []*entry) []*engine.Container {

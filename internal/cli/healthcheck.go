@@ -10,15 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	toolkit "github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v2"
+	"defib/internal/webconfig"
 )
 
 // healthTimeout is how long a Defib that is alive may take to answer. Docker
@@ -33,13 +31,13 @@ func (f *flags) healthcheck(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	encrypted, err := servesTLS(*f.web.WebConfigFile)
+	config, err := webconfig.Read(*f.web.WebConfigFile)
 	if err != nil {
 		return fmt.Errorf("--web.config.file: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	answer, err := probe(ctx, address, encrypted)
+	answer, err := probe(ctx, address, config.TLSConfig.IsEnabled())
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer within %s", address, healthTimeout)
@@ -78,22 +76,6 @@ func (f *flags) askable(ctx context.Context) (string, error) {
 		host = ""
 	}
 	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), strconv.Itoa(port)), nil
-}
-
-// servesTLS reports whether the web configuration asks for TLS.
-func servesTLS(file string) (bool, error) {
-	if file == "" {
-		return false, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return false, err
-	}
-	var config toolkit.Config
-	if err := yaml.Unmarshal(text, &config); err != nil {
-		return false, fmt.Errorf("%s: %w", file, err)
-	}
-	return config.TLSConfig.IsEnabled(), nil
 }
 
 // probe makes one request and describes the answer. The certificate is not

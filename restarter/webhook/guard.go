@@ -10,7 +10,7 @@ import (
 	"os"
 	"strings"
 
-	"go.yaml.in/yaml/v2"
+	"defib/internal/webconfig"
 )
 
 // minToken is the fewest characters of a webhook token.
@@ -52,20 +52,8 @@ func (g Guard) token() (string, error) {
 // users reports whether the web configuration, as it is now, names users. The
 // toolkit lets everybody in if it does not.
 func (g Guard) users() (bool, error) {
-	if g.WebConfig == "" {
-		return false, nil
-	}
-	text, err := os.ReadFile(g.WebConfig)
-	if err != nil {
-		return false, err
-	}
-	var config struct {
-		Users map[string]string `yaml:"basic_auth_users"`
-	}
-	if err := yaml.Unmarshal(text, &config); err != nil {
-		return false, err
-	}
-	return len(config.Users) > 0, nil
+	config, err := webconfig.Read(g.WebConfig)
+	return len(config.Users) > 0, err
 }
 
 // admit returns the status and the sentence that turn a caller away; 0 admits

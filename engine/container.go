@@ -151,6 +151,12 @@ func (c *Container) Up() bool { return c.State == Running }
 // Alive reports whether its program is there, running or paused.
 func (c *Container) Alive() bool { return c.Up() || c.State == Paused }
 
+// AlwaysRestarts reports whether the engine's own restart policy brings the container
+// back whatever its exit code, unless somebody stops it.
+func (c *Container) AlwaysRestarts() bool {
+	return c.RestartPolicy == "always" || c.RestartPolicy == "unless-stopped"
+}
+
 // Well reports whether the container runs and its health check, if it has
 // one, does not say that it is unhealthy.
 func (c *Container) Well() bool { return c.Up() && c.Health != Unhealthy }

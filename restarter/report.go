@@ -22,7 +22,6 @@ type Report struct {
 	HoldAll    bool             // everything is on hold, since the file has never been understood
 	HoldFault  string           // what is wrong with the file; "": nothing
 	Reset      time.Duration    // how long a container must stay up and well for its streak to end
-	Unhealthy  time.Duration    // how long it must be unhealthy to be restarted for that
 	DryRun     bool
 	Containers []ContainerStatus // one per name, in the order of Snapshot.Named
 
@@ -34,12 +33,14 @@ type Report struct {
 type ContainerStatus struct {
 	Container   *engine.Container
 	Rule        policy.Rule
-	Veto        decision.Reason // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
-	Reason      decision.Reason // "" unless whitelisted, and held or acted upon
-	Trigger     policy.Trigger  // that asks for it; "" if Reason is
-	Until       time.Time       // when it is looked at again, on our clock; zero: not held for a time
-	Streak      int             // starts and restarts since then, ours and the engine's
-	GaveUp      bool
+	Veto        decision.Reason   // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
+	Reason      decision.Reason   // "" unless whitelisted, and held or acted upon
+	Trigger     policy.Trigger    // that asks for it; "" if Reason is
+	Until       time.Time         // when it is looked at again, on our clock; zero: not held for a time
+	HealthDue   time.Time         // when it is restarted because it is unhealthy, on our clock; zero: it is not, or not for that alone
+	Tie         decision.Tie      // to the container whose namespace it shares
+	Streak      int               // starts and restarts since then, ours and the engine's
+	GaveUp      bool              // restarts did not help a whitelisted one
 	Predecessor *engine.Container // that had the name before this one was created; nil: none that Defib saw
 }
 
@@ -56,7 +57,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		Round: r.status.Load().Round + 1, Began: r.history.Began(), Snapshot: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.Current(now),
 		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault.Last(r.policy.HoldFile),
-		Reset: r.policy.Backoff.Reset, Unhealthy: r.policy.UnhealthyFor, DryRun: r.policy.DryRun,
+		Reset: r.policy.Backoff.Reset, DryRun: r.policy.DryRun,
 		Containers: make([]ContainerStatus, 0, len(p.Containers)),
 	}
 	matches := make([]int, len(r.policy.Whitelist))
@@ -68,10 +69,11 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		if rule.Whitelisted {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
-		v := found[c.ID]
+		v, no := found[c.ID], decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
-			Container: c, Rule: rule, Veto: decision.Veto(p, c), Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
-			Streak: r.history.Streak(c.ID), GaveUp: r.history.GaveUp(r.policy, c.ID),
+			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
+			HealthDue: r.healthDue(now, c, rule, no), Tie: r.history.WorstTie(p, c),
+			Streak: r.history.Streak(c.ID), GaveUp: rule.Whitelisted && r.history.GaveUp(r.policy, c.ID),
 			Predecessor: r.names.predecessor(c),
 		})
 	}
@@ -79,6 +81,16 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		report.Matches[e.String()] = matches[i]
 	}
 	r.status.Store(report)
+}
+
+// healthDue is when a container will be restarted because it is unhealthy; zero: it will
+// not be, or not for that alone.
+func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Rule, no decision.Reason) time.Time {
+	due := c.UnhealthySince.Add(r.policy.UnhealthyFor)
+	if c.UnhealthySince.IsZero() || !due.After(now) || !rule.Whitelisted || no != "" || !rule.Heals(policy.TriggerUnhealthy) {
+		return time.Time{}
+	}
+	return due
 }
 
 // names remembers which container has had each name, to tell one that was

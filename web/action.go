@@ -81,7 +81,7 @@ const anything = "network, processes or IPC"
 
 // shared says what it shares with another.
 func (p view) shared() string {
-	switch p.tie.Namespace {
+	switch p.Tie.Namespace {
 	case engine.Network:
 		return "network"
 	case engine.PID:
@@ -121,7 +121,7 @@ func (p view) off(t policy.Trigger) Sentence {
 // whyStopped says why an end that nobody saw counts as a stop.
 func (p view) whyStopped() string {
 	c := p.Container
-	if engineKeeps(c) && c.Error == "" {
+	if c.AlwaysRestarts() && c.Error == "" {
 		return " and its own restart policy has not brought it back"
 	}
 	return " and that was long before Defib looked"
@@ -145,8 +145,8 @@ func (p view) unasked() Sentence {
 		return p.alone(p.Veto)
 	case p.GaveUp && c.Up():
 		return say("Defib has given up: ", decision.Reasons[decision.GaveUp], ".")
-	case !p.dueForHealth().IsZero():
-		return say("Defib restarts it ", in(p.now, p.dueForHealth()), ", unless it is well again by then.")
+	case p.HealthDue.After(p.now):
+		return say("Defib restarts it ", in(p.now, p.HealthDue), ", unless it is well again by then.")
 	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(policy.TriggerUnhealthy):
 		return p.off(policy.TriggerUnhealthy)
 	case !c.Well():
@@ -163,8 +163,8 @@ func (p view) beyond() decision.Reason {
 	case c.State == engine.Dead:
 		return decision.Dead
 	}
-	if p.tie.Reason == decision.ParentGone {
-		return p.tie.Reason
+	if p.Tie.Reason == decision.ParentGone {
+		return p.Tie.Reason
 	}
 	return ""
 }

@@ -87,7 +87,7 @@ func (p view) fix() []string {
 		return []string{"docker rm --force " + target(c)}
 	case p.kind() != Need, p.Reason == decision.BadLabel && c.Well():
 		return nil
-	case c.Up() && p.tie.Reason == "" && (p.Streak < looping || p.GaveUp):
+	case c.Up() && p.Tie.Reason == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
 	case !p.Rule.Whitelisted || slices.Contains(startedByHand, p.Reason):
 		return p.start()
@@ -97,7 +97,7 @@ func (p view) fix() []string {
 
 // start starts what is down. Without what it shares with another it cannot start.
 func (p view) start() []string {
-	if c := p.Container; p.tie.Reason == "" && (c.State == engine.Exited || c.State == engine.Created) {
+	if c := p.Container; p.Tie.Reason == "" && (c.State == engine.Exited || c.State == engine.Created) {
 		return []string{"docker start " + target(c)}
 	}
 	return nil
@@ -109,7 +109,7 @@ func (p view) anew() bool {
 	if k := p.kind(); k != Need && k != Healing {
 		return false
 	}
-	hopeless := c.State == engine.Dead || p.Reason == decision.ParentGone || p.tie.Reason == decision.ParentGone || c.Error != "" || p.Reason == decision.BadLabel
+	hopeless := c.State == engine.Dead || p.Reason == decision.ParentGone || p.Tie.Reason == decision.ParentGone || c.Error != "" || p.Reason == decision.BadLabel
 	return hopeless && recreate(c) != ""
 }
 

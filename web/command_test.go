@@ -3,7 +3,6 @@ package web
 import (
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,30 +105,24 @@ func TestCommandsToCopy(t *testing.T) {
 func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 	const logs, again = "docker logs --since 10m web", "docker compose --project-name shop up --detach --force-recreate web"
 	service := compose("shop", "web", "")
-	parent := runs("vpn", minAgo).Container
-	down := died("vpn", minAgo, 1).Container
+	tie := func(why decision.Reason, lost bool) func(s *restarter.ContainerStatus) {
+		return tied(decision.Tie{Namespace: engine.Network, Reason: why, Lost: lost})
+	}
+	stopped := ending(engine.CauseStopped)
 	for name, row := range map[string]struct {
-		parent *engine.Container
-		s      restarter.ContainerStatus
-		want   []string
+		s    restarter.ContainerStatus
+		want []string
 	}{
-		"the parent was started after it":      {parent, but(runs("web", hour), bare), []string{logs, "docker restart web"}},
-		"the same, of compose":                 {parent, but(runs("web", hour), bare, service), []string{logs, "docker restart web"}},
-		"the parent is gone":                   {nil, but(runs("web", hour), bare), []string{logs}},
-		"the parent is gone, of compose":       {nil, but(runs("web", hour), bare, service), []string{logs, again}},
-		"unhealthy, and the parent is down":    {down, but(runs("web", hour), bare, unhealthy), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"}},
-		"stopped by hand, the parent is down":  {down, died("web", minAgo, 1, bare, ending(engine.CauseStopped)), nil},
-		"stopped by hand, and the parent runs": {parent, died("web", minAgo, 1, bare, ending(engine.CauseStopped)), []string{"docker start web"}},
+		"the parent was started after it":      {but(runs("web", hour), bare, tie("", true)), []string{logs, "docker restart web"}},
+		"the same, of compose":                 {but(runs("web", hour), bare, service, tie("", true)), []string{logs, "docker restart web"}},
+		"the parent is gone":                   {but(runs("web", hour), bare, tie(decision.ParentGone, true)), []string{logs}},
+		"the parent is gone, of compose":       {but(runs("web", hour), bare, service, tie(decision.ParentGone, true)), []string{logs, again}},
+		"unhealthy, and the parent is down":    {but(runs("web", hour), bare, unhealthy, tie(decision.ParentDown, true)), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"}},
+		"stopped by hand, the parent is down":  {died("web", minAgo, 1, bare, stopped, tie(decision.ParentDown, false)), nil},
+		"stopped by hand, and the parent runs": {died("web", minAgo, 1, bare, stopped, tie("", false)), []string{"docker start web"}},
 	} {
-		c := row.s.Container
-		c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}
-		h := newHost(row.s)
-		if row.parent != nil {
-			h = newHost(row.s, restarter.ContainerStatus{Container: row.parent})
-		}
-		s := newStatus(night, h.report, nil)
-		i := slices.IndexFunc(s.Containers, func(c Container) bool { return c.Name == "web" })
-		if d := cmp.Diff(row.want, s.Containers[i].Commands); d != "" {
+		s := newStatus(night, newHost(row.s).report, nil)
+		if d := cmp.Diff(row.want, s.Containers[0].Commands); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}

@@ -163,10 +163,9 @@ func ill() *host {
 			s.Container.Created = now.Add(-26 * time.Minute)
 		}),
 		died("ledger", 11*time.Minute, 128, held(decision.ParentGone, 0), as(func(c *engine.Container) {
-			c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}}
 			c.Error = "cannot join network of a non running container: 5b1d"
 			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ledger", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml"}
-		})),
+		}), tied(decision.Tie{Namespace: engine.Network, Reason: decision.ParentGone})),
 		died("importer", 3*time.Hour, 1, unlist),
 		died("token", 4*time.Second, 1, held(decision.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
 		died("reports", 2*time.Hour, 0, held(decision.Finished, 0)),

@@ -159,8 +159,7 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	}
 	for _, standing := range r.Containers {
 		c := newContainer(view{
-			ContainerStatus: standing, now: now, reset: r.Reset, unhealthy: r.Unhealthy, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
-			tie: decision.WorstTie(r.Snapshot, standing.Container),
+			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
 		})
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)
@@ -174,7 +173,7 @@ func newContainer(p view) Container {
 	since := p.since()
 	t := Container{
 		Name: printable(c.Name), ID: c.ID, Image: brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: brief(c.HealthOutput),
-		Since: since, Restarts: p.Streak, GaveUp: p.Rule.Whitelisted && p.GaveUp, Whitelisted: p.Rule.Whitelisted,
+		Since: since, Restarts: p.Streak, GaveUp: p.GaveUp, Whitelisted: p.Rule.Whitelisted,
 		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
 		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
 	}

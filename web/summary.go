@@ -63,7 +63,7 @@ func (p view) whatRuns() Sentence {
 		return say("It came up ", up, " and is being restarted.")
 	case p.adrift():
 		shared, lacks := p.shared(), "the "+p.shared()+" that it shares"
-		if p.tie.Namespace == engine.Network {
+		if p.Tie.Namespace == engine.Network {
 			lacks = "a network"
 		}
 		return say("It runs without ", lacks, ": the container whose ", shared, " it shares is down or gone, or was started after it.")

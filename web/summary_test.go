@@ -14,9 +14,9 @@ import (
 
 // told is what the page says of a standing: kind, story and what is next.
 func told(s restarter.ContainerStatus, orphaned bool) (k Kind, story, next string) {
-	p := view{ContainerStatus: s, now: night, reset: 15 * time.Minute, unhealthy: 5 * time.Minute}
+	p := view{ContainerStatus: s, now: night, reset: 15 * time.Minute}
 	if orphaned {
-		p.tie = decision.Tie{Namespace: engine.Network, Lost: true}
+		p.Tie = decision.Tie{Namespace: engine.Network, Lost: true}
 	}
 	return toldOf(p)
 }
@@ -27,6 +27,10 @@ func toldOf(p view) (k Kind, story, next string) {
 		texts = append(texts, sentence.String())
 	}
 	return p.kind(), strings.Join(texts, " "), p.nextAction().String()
+}
+
+func tied(t decision.Tie) func(s *restarter.ContainerStatus) {
+	return func(s *restarter.ContainerStatus) { s.Tie = t }
 }
 
 // but edits a standing.
@@ -257,7 +261,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It came up 1 min ago, and somebody has told it to stop.", "Defib leaves it alone: somebody is stopping it.",
 		},
 		"it is unhealthy, and will be restarted": {
-			but(runs("web", hour), unhealthy), Healing,
+			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.HealthDue = night.Add(3 * time.Minute) }), Healing,
 			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is well again by then.",
 		},
 		"it is unhealthy, and its trigger is off": {
@@ -328,8 +332,8 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 		engine.IPC:     "It runs without the IPC that it shares: the container whose IPC it shares is down or gone, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
 		engine.PID:     "It runs without the processes that it shares: the container whose processes it shares is down or gone, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
 	} {
-		s := but(runs("web", hour), held(decision.ParentGone, 0), asked(policy.TriggerDependency))
-		s.Container.Parents = []engine.Parent{{Namespace: shares, Container: "vpn"}}
+		lost := tied(decision.Tie{Namespace: shares, Reason: decision.ParentGone, Lost: true})
+		s := but(runs("web", hour), held(decision.ParentGone, 0), asked(policy.TriggerDependency), lost)
 		c := newStatus(night, newHost(s).report, nil).Containers[0]
 		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {
 			t.Errorf("%s, told as\n%s\nwant\n%s", c.Kind, got, want)

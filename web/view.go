@@ -92,32 +92,20 @@ func kind(r decision.Reason) Kind {
 // view is one container with all that is known of it.
 type view struct {
 	restarter.ContainerStatus
-	now       time.Time
-	reset     time.Duration // --restart.backoff-reset
-	unhealthy time.Duration // --restart.unhealthy-for
-	tie       decision.Tie  // to the container whose namespace it shares
-	holdFile  string
-	holds     policy.Holds
-	holdAll   bool // since the hold file cannot be read
+	now      time.Time
+	reset    time.Duration // --restart.backoff-reset
+	holdFile string
+	holds    policy.Holds
+	holdAll  bool // since the hold file cannot be read
 }
 
 // orphaned reports whether it lives in a namespace of a container that was restarted
 // after it, or is gone.
-func (p view) orphaned() bool { return p.tie.Lost && p.tie.Reason != decision.ParentDown }
+func (p view) orphaned() bool { return p.Tie.Lost && p.Tie.Reason != decision.ParentDown }
 
 // adrift reports whether it runs without what it shares with another.
 func (p view) adrift() bool {
 	return p.orphaned() || p.Trigger == policy.TriggerDependency && p.Container.Up()
-}
-
-// dueForHealth is when it will be restarted because it is unhealthy; zero: it will
-// not be, or not for that alone.
-func (p view) dueForHealth() time.Time {
-	sick := p.Container.UnhealthySince
-	if due := sick.Add(p.unhealthy); !sick.IsZero() && p.Rule.Whitelisted && p.Veto == "" && p.Rule.Heals(policy.TriggerUnhealthy) && due.After(p.now) {
-		return due
-	}
-	return time.Time{}
 }
 
 // kind says what the container means to the reader. A crash loop needs a person,
@@ -134,7 +122,7 @@ func (p view) kind() Kind {
 	if k == Healing && p.Streak >= looping && p.Reason != decision.TooYoung {
 		return Need
 	}
-	if k == Fine && (p.Streak >= looping || p.Rule.Whitelisted && p.GaveUp || c.Health == engine.Unhealthy || p.orphaned()) {
+	if k == Fine && (p.Streak >= looping || p.GaveUp || c.Health == engine.Unhealthy || p.orphaned()) {
 		return Need
 	}
 	return k
@@ -151,7 +139,7 @@ func (p view) stateKind() Kind {
 		return Fine
 	case p.Reason != "":
 		return p.kindOf(p.Reason)
-	case !p.dueForHealth().IsZero():
+	case p.HealthDue.After(p.now):
 		return Healing
 	case c.Up():
 		return Fine
@@ -185,7 +173,7 @@ func (p view) succeeded() bool {
 // so that the question is whether anybody misses it.
 func (p view) unlistedKind() Kind {
 	c := p.Container
-	engineKnows := engineKeeps(c) && c.Error == ""
+	engineKnows := c.AlwaysRestarts() && c.Error == ""
 	switch {
 	case c.ExitCause == engine.CauseStopped:
 		return Stopped
@@ -208,13 +196,7 @@ func (p view) engineReturns() bool {
 	if c.ExitCause != engine.CauseEngine || c.Error != "" || p.now.Sub(c.ExitSeenAt) > backWithin {
 		return false
 	}
-	return engineKeeps(c) || c.RestartPolicy == string(policy.OnFailure) && !p.succeeded()
-}
-
-// engineKeeps reports whether its own restart policy brings it back whatever its
-// exit code.
-func engineKeeps(c *engine.Container) bool {
-	return c.RestartPolicy == string(policy.Always) || c.RestartPolicy == string(policy.UnlessStopped)
+	return c.AlwaysRestarts() || c.RestartPolicy == string(policy.OnFailure) && !p.succeeded()
 }
 
 // ended is when it went down, on our clock; zero: it is up, or that is not known.

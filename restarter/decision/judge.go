@@ -282,8 +282,7 @@ func (e *evaluator) resolveUnknown(c *engine.Container) (cause engine.ExitCause,
 	if c.ExitCause != engine.CauseUnknown {
 		return c.ExitCause, true
 	}
-	restarts := c.RestartPolicy == string(policy.Always) || c.RestartPolicy == string(policy.UnlessStopped)
-	if e.snapshot.First.Sub(c.Finished) > unknownWindow || restarts && c.Error == "" {
+	if e.snapshot.First.Sub(c.Finished) > unknownWindow || c.AlwaysRestarts() && c.Error == "" {
 		return engine.CauseStopped, true
 	}
 	return engine.CauseSelf, false

@@ -53,9 +53,8 @@ func (t Tie) rank() int {
 
 // WorstTie returns the one of a container's ties with which most is wrong, of
 // several the first.
-func WorstTie(p *engine.Snapshot, c *engine.Container) Tie { return worstTie(p, c, blank) }
-
-func worstTie(p *engine.Snapshot, c *engine.Container, past *record) Tie {
+func (h History) WorstTie(p *engine.Snapshot, c *engine.Container) Tie {
+	past := h.at(c.ID)
 	var worst Tie
 	for _, of := range c.Parents {
 		t := Tie{Namespace: of.Namespace, parent: p.Parent(of)}
@@ -76,7 +75,7 @@ func worstTie(p *engine.Snapshot, c *engine.Container, past *record) Tie {
 }
 
 func (e *evaluator) worstTie(c *engine.Container) Tie {
-	return worstTie(e.snapshot, c, e.history.at(c.ID))
+	return e.history.WorstTie(e.snapshot, c)
 }
 
 // parent names what the container has to wait for before it can be started or

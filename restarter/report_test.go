@@ -35,7 +35,7 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 			Container: s.Container, Rule: w.Policy().For(s.Container), Reason: decision.BackOff, Trigger: policy.TriggerExited,
 			Until: w.BeganAt.Add(time.Second), Streak: 1,
 		}
-		if d := cmp.Diff(want, s, cmp.AllowUnexported(engine.Container{}, Tie{})); d != "" {
+		if d := cmp.Diff(want, s, cmp.AllowUnexported(engine.Container{}, decision.Tie{})); d != "" {
 			t.Error(d)
 		}
 		if d := cmp.Diff(map[string]int{"web": 1, "missing": 0}, now.Matches); d != "" {
@@ -46,19 +46,19 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 
 func TestTheReportSaysWhatAnUnhealthyContainerAndAChildWaitFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		child := up("b2", "child")
+		child := Up("b2", "child")
 		child.Parents = []engine.Parent{{Namespace: engine.Network, Container: "gone"}}
-		w := newWorld(t, usual(func(p *policy.Policy) { p.Whitelist, p.UnhealthyFor = patterns("web"), time.Minute }), up("a1", "web"), child, up("c3", "other"))
-		w.sickens("a1")
-		w.sickens("c3")
+		w := NewWorld(t, Usual(func(p *policy.Policy) { p.Whitelist, p.UnhealthyFor = Patterns("web"), time.Minute }), Up("a1", "web"), child, Up("c3", "other"))
+		w.Sickens("a1")
+		w.Sickens("c3")
 		synctest.Wait()
-		if got, want := w.standing("web").HealthDue, w.standing("web").Container.UnhealthySince.Add(time.Minute); !got.Equal(want) {
+		if got, want := w.Standing("web").HealthDue, w.Standing("web").Container.UnhealthySince.Add(time.Minute); !got.Equal(want) {
 			t.Errorf("due at %s, want %s", got, want)
 		}
-		if got := w.standing("other").HealthDue; !got.IsZero() {
+		if got := w.Standing("other").HealthDue; !got.IsZero() {
 			t.Errorf("one that is not whitelisted is due at %s", got)
 		}
-		if d := cmp.Diff(Tie{Namespace: engine.Network, Reason: ParentGone, Lost: true}, w.standing("child").Tie, cmp.AllowUnexported(Tie{})); d != "" {
+		if d := cmp.Diff(decision.Tie{Namespace: engine.Network, Reason: decision.ParentGone, Lost: true}, w.Standing("child").Tie, cmp.AllowUnexported(decision.Tie{})); d != "" {
 			t.Error(d)
 		}
 	})

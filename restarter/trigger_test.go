@@ -176,6 +176,9 @@ func TestAChildOnAClockThatWasSetBackIsRestartedOnceAtMost(t *testing.T) {
 		w := NewWorld(t, Usual(), cs...)
 		Pass(time.Hour)
 		w.WantStarts("0s web")
+		if tie := w.Standing("web").Tie; tie.Lost {
+			t.Errorf("the report calls the child orphaned, though Defib has restarted it: %+v", tie)
+		}
 		w.Dies("b2")
 		w.Runs("b2") // on the right clock
 		Pass(time.Minute)

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/common/version"
 
 	"defib/restarter"
-	"defib/restarter/decision"
 )
 
 // Status is all that the page shows, and the answer of /api/v1/status.

@@ -26,31 +26,16 @@ func (p view) actionText() Sentence {
 	if p.kind() == Fine {
 		return nil
 	}
-	c, verb := p.Container, "starts"
-	if c.Up() {
-		verb = "restarts"
-	}
 	switch p.Reason {
 	case decision.InProgress:
 		if p.leaving() {
 			return say("Defib leaves it alone: somebody is stopping it.")
 		}
 		return say("Defib is at it now.")
-	case decision.BackOff:
-		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
-	case decision.StoppedDelay:
-		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody does so before: it may be in the middle of a deploy.")
-	case decision.Refused:
-		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy before it, refuses to start or restart containers.")
+	case decision.BackOff, decision.StoppedDelay, decision.Refused, decision.RateLimited, decision.InServiceRestart:
+		return p.waits()
 	case decision.OnHold:
 		return p.held()
-	case decision.RateLimited:
-		if p.Until.IsZero() {
-			return say("Defib ", verb, " it as soon as it is through with others.")
-		}
-		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
-	case decision.InServiceRestart:
-		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
 	case decision.NotStarted:
 		return say("Defib leaves it alone: others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.")
 	case decision.TriggerDisabled:
@@ -58,13 +43,37 @@ func (p view) actionText() Sentence {
 	case decision.BadLabel:
 		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct it, and create the container anew.")
 	case decision.Stopped:
-		if c.ExitCause == engine.CauseUnknown {
+		if p.Container.ExitCause == engine.CauseUnknown {
 			return say("Defib leaves it alone: it counts as stopped, since nobody saw it end", p.whyStopped(), ", and stays down until somebody starts it.")
 		}
 	case "":
 		return p.unasked()
 	}
 	return p.alone(p.Reason)
+}
+
+// waits says for what the action upon it waits; nil if it waits for nothing.
+func (p view) waits() Sentence {
+	verb := "starts"
+	if p.Container.Up() {
+		verb = "restarts"
+	}
+	switch p.Reason {
+	case decision.BackOff:
+		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
+	case decision.StoppedDelay:
+		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody does so before: it may be in the middle of a deploy.")
+	case decision.Refused:
+		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy before it, refuses to start or restart containers.")
+	case decision.RateLimited:
+		if p.Until.IsZero() {
+			return say("Defib ", verb, " it as soon as it is through with others.")
+		}
+		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
+	case decision.InServiceRestart:
+		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
+	}
+	return nil
 }
 
 // alone says why it is left alone, in the words of the reason.
@@ -133,14 +142,8 @@ func (p view) unasked() Sentence {
 	switch {
 	case p.Veto == decision.SwarmTask:
 		return say("That is left to Swarm.")
-	case !p.Rule.Whitelisted && (p.Veto == decision.EngineRestarting || p.engineReturns()):
-		return say("That is left to the engine.")
-	case !p.Rule.Whitelisted && p.kind() != Need:
-		return nil
-	case !p.Rule.Whitelisted && p.beyond() != "":
-		return say("Defib can do nothing about it: ", p.sentence(p.beyond()), ".")
 	case !p.Rule.Whitelisted:
-		return say("Defib does not touch it: it is not whitelisted.")
+		return p.unlisted()
 	case p.Veto != "":
 		return p.alone(p.Veto)
 	case p.GaveUp && c.Up():
@@ -153,6 +156,19 @@ func (p view) unasked() Sentence {
 		return say("Defib is looking at it.")
 	}
 	return nil
+}
+
+// unlisted says what will happen to one that is not whitelisted.
+func (p view) unlisted() Sentence {
+	switch {
+	case p.Veto == decision.EngineRestarting || p.engineReturns():
+		return say("That is left to the engine.")
+	case p.kind() != Need:
+		return nil
+	case p.beyond() != "":
+		return say("Defib can do nothing about it: ", p.sentence(p.beyond()), ".")
+	}
+	return say("Defib does not touch it: it is not whitelisted.")
 }
 
 // beyond names what no whitelist would help against; "" if there is no such thing.

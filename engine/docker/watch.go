@@ -118,6 +118,27 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	return c.loop(ctx)
 }
 
+// show publishes what has changed, once the store has seen everything, and lets those
+// know who wait for it.
+func (c *connection) show() {
+	if c.store.Synced() && !c.current {
+		c.current = true
+		c.cause.Store(nil)
+		c.Logger.Info("engine connected", "host", c.info.host, "version", c.info.version,
+			"api_version", c.api.ClientVersion(), "containers", c.store.Len())
+		c.warnOfPodman()
+	}
+	if !c.current {
+		return
+	}
+	if c.store.Changed() {
+		c.publish()
+	}
+	for _, reply := range c.store.TakeReplies() {
+		reply()
+	}
+}
+
 // warnOfPodman says once, and not at each connection, what cannot be known.
 func (c *connection) warnOfPodman() {
 	if !c.podman || !c.states.Changed("podman", "said") {
@@ -176,21 +197,7 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 			c.metrics.drift.Add(float64(n))
 			return c.current, errDrift
 		}
-		if c.store.Synced() && !c.current {
-			c.current = true
-			c.cause.Store(nil)
-			c.Logger.Info("engine connected", "host", c.info.host, "version", c.info.version,
-				"api_version", c.api.ClientVersion(), "containers", c.store.Len())
-			c.warnOfPodman()
-		}
-		if c.current {
-			if c.store.Changed() {
-				c.publish()
-			}
-			for _, reply := range c.store.TakeReplies() {
-				reply()
-			}
-		}
+		c.show()
 		var timer <-chan time.Time
 		if next := c.store.Next(); !next.IsZero() {
 			timer = time.After(time.Until(next))

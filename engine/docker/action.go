@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/internal/refusal"
 )
 
 // actionTimeout is how long a start may take: Docker 29 cancels one whose caller
@@ -60,7 +61,7 @@ func (e *Engine) act(ctx context.Context, name string, c *engine.Container, pati
 	defer cancel()
 	err := e.call(callCtx, name, func(ctx context.Context) error {
 		act := func(id string) error { return call(ctx, id) }
-		return revealed(act(c.ID), act)
+		return refusal.Revealed(act(c.ID), act)
 	})
 
 	fresh := make(chan *engine.Container, 1)
@@ -76,7 +77,7 @@ func (e *Engine) act(ctx context.Context, name string, c *engine.Container, pati
 		return nil, engine.ErrGone
 	case !now.Started.Equal(c.Started): // its clock may have been set back
 		return now, nil
-	case refused(err):
+	case refusal.Refused(err):
 		return now, fmt.Errorf("%w: %w", engine.ErrRefused, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), client.IsErrConnectionFailed(err):
 		return now, fmt.Errorf("%w: %w", engine.ErrNoAnswer, err)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
+
+	"defib/engine/internal/refusal"
 )
 
 // DefaultHost is where Docker listens unless told otherwise.
@@ -126,7 +128,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
 				a.now = t
 			}
 		}
-		if err == nil || refused(err) {
+		if err == nil || refusal.Refused(err) {
 			return
 		}
 		select {
@@ -151,7 +153,7 @@ func ping(ctx context.Context, api *client.Client) error {
 // once more to learn it.
 func (e *Engine) explain(ctx context.Context, err error) error {
 	switch {
-	case refused(err):
+	case refusal.Refused(err):
 		return err // which says what to allow
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: no answer within %s: the engine hangs, or something on the way drops the connection", err, e.Timeout)

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/internal/self"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
 )
@@ -49,7 +50,7 @@ type Engine struct {
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
-	self   self
+	self   self.Self
 	states transition.States // of what is logged when it begins and when it ends
 
 	inbox inbox
@@ -66,7 +67,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		Options: o,
 		metrics: newMetrics(),
-		self:    detectSelf(),
+		self:    self.Detect(),
 		changed: make(chan struct{}, 1),
 		inbox:   inbox{wake: make(chan struct{}, 1)},
 		store:   store.New(),
@@ -113,7 +114,7 @@ func (e *Engine) unavailable(what string) error {
 func (e *Engine) publish() {
 	p := e.store.Snapshot()
 	p.Host, p.Version, p.APIVersion, p.OS, p.Arch = e.info.host, e.info.version, e.info.apiVersion, e.info.os, e.info.arch
-	p.Self = e.self.find(p.Containers)
+	p.Self = e.self.Find(p.Containers)
 	e.snapshot.Store(p)
 	select {
 	case e.changed <- struct{}{}:

@@ -6,6 +6,8 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
+
+	"defib/engine/internal/refusal"
 )
 
 // imageNames turns a list of images into IDs by canonical name.
@@ -43,11 +45,11 @@ func (c *connection) listImages(ctx context.Context) {
 		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		var names map[string]string
-		var refusal error
+		var forbidden error
 		err := c.call(callCtx, callImages, func(ctx context.Context) error {
 			list, err := c.api.ImageList(ctx, image.ListOptions{})
-			if refused(err) {
-				refusal = withHint(callImages, err) // somebody wants it so: that is no failure
+			if refusal.Refused(err) {
+				forbidden = withHint(callImages, err) // somebody wants it so: that is no failure
 				return nil
 			}
 			if err == nil {
@@ -56,16 +58,16 @@ func (c *connection) listImages(ctx context.Context) {
 			return err
 		})
 		c.post(ctx, func(now time.Time) {
-			c.store.ImagesAnswered(now, names, refusal != nil)
-			c.tellImages(err, refusal)
+			c.store.ImagesAnswered(now, names, forbidden != nil)
+			c.tellImages(err, forbidden)
 		})
 	})
 }
 
 // tellImages says once that images cannot be listed, and once that they can again.
-func (c *connection) tellImages(err, refusal error) {
+func (c *connection) tellImages(err, forbidden error) {
 	fault := ""
-	for _, e := range []error{err, refusal} {
+	for _, e := range []error{err, forbidden} {
 		if e != nil {
 			fault = e.Error()
 		}
@@ -74,8 +76,8 @@ func (c *connection) tellImages(err, refusal error) {
 		return
 	}
 	switch {
-	case refusal != nil:
-		c.Logger.Info("images may not be listed: docker_container_image_outdated is left out", "err", refusal)
+	case forbidden != nil:
+		c.Logger.Info("images may not be listed: docker_container_image_outdated is left out", "err", forbidden)
 	case err != nil:
 		c.Logger.Warn("the engine does not list its images: docker_container_image_outdated is left out", "err", err)
 	default:

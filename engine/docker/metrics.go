@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"defib/engine/internal/refusal"
 )
 
 // The calls that are counted and timed: values of the label call.
@@ -81,7 +83,7 @@ func (e *Engine) call(ctx context.Context, name string, f func(context.Context) 
 	began := time.Now()
 	err := f(ctx)
 	e.metrics.durations.WithLabelValues(name).Observe(time.Since(began).Seconds())
-	if err != nil && !absent(err) && !errors.Is(ctx.Err(), context.Canceled) {
+	if err != nil && !refusal.Absent(err) && !errors.Is(ctx.Err(), context.Canceled) {
 		e.metrics.failures.WithLabelValues(name).Inc()
 	}
 	return e.answered(ctx, name, err)

@@ -2,8 +2,6 @@ package docker
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
 
@@ -48,7 +47,7 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 		if q.call == callPing && err != nil {
 			err = e.explain(ctx, err)
 		}
-		s.Calls = append(s.Calls, CallResult{Call: q.call, Request: requests[q.call], Err: err, Refused: refused(err)})
+		s.Calls = append(s.Calls, CallResult{Call: q.call, Request: requests[q.call], Err: err, Refused: refusal.Refused(err)})
 		if q.call == callPing && err != nil {
 			break
 		}
@@ -64,7 +63,7 @@ type probeCall struct {
 
 // calls are all calls, of which some note what the engine says of itself.
 func (s *Probe) calls(api *client.Client) []probeCall {
-	nobody := strangeID()
+	nobody := refusal.StrangeID()
 	return []probeCall{
 		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
 		{callVersion, func(ctx context.Context) error {
@@ -110,19 +109,12 @@ func (e *Engine) within(ctx context.Context, ask func(context.Context) error) er
 	return err
 }
 
-// strangeID is a container ID that no container has.
-func strangeID() string {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b) // which never fails
-	return hex.EncodeToString(b)
-}
-
 // known reads the answer to a call for a container that does not exist.
 func known(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("what answers knows a container that does not exist")
-	case absent(err):
+	case refusal.Absent(err):
 		return nil
 	}
 	return err

@@ -2,13 +2,9 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"regexp"
-	"strings"
 
-	"github.com/containerd/errdefs"
+	"defib/engine/internal/refusal"
 )
 
 // The calls that are neither counted nor timed.
@@ -31,39 +27,9 @@ var requests = map[string]string{
 	callRestart: "POST /containers/*/restart",
 }
 
-// refused reports whether the engine, or a proxy before it, forbids a call: by 403
-// or 401, by 405 where a proxy allows no path at all for the method, of which the
-// client library tells nothing but the text, or by a 404 that hides the path.
-// Source: https://github.com/wollomatic/socket-proxy
-func refused(err error) bool {
-	return errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) || errdefs.IsNotFound(err) && !absent(err) ||
-		err != nil && strings.Contains(err.Error(), http.StatusText(http.StatusMethodNotAllowed))
-}
-
-// absent reports whether the engine says that a container does not exist. A proxy
-// that hides a path has other words for its 404.
-func absent(err error) bool {
-	return errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container")
-}
-
-// noNetwork matches what an engine says of a network that a container needs.
-// Source: https://github.com/moby/moby/issues/25503
-var noNetwork = regexp.MustCompile(`(?i)\bnetwork \S+ not found\b`)
-
-// revealed tells a 404 for something else that a start or restart needs, such as the
-// container's network, from one that hides the path: only the engine itself speaks of a
-// network, and knows that a made-up ID is no container's. A proxy that lets only certain
-// containers through hides that ID, too.
-func revealed(err error, act func(id string) error) error {
-	if errdefs.IsNotFound(err) && !absent(err) && (noNetwork.MatchString(err.Error()) || absent(act(strangeID()))) {
-		return errors.New(err.Error()) // and no longer a 404
-	}
-	return err
-}
-
 // withHint adds to the error of a refused call what would have to be allowed.
 func withHint(call string, err error) error {
-	if !refused(err) {
+	if !refusal.Refused(err) {
 		return err
 	}
 	return fmt.Errorf("%w: a socket proxy refuses it: allow %s (docs/privileges.md names all that Defib needs)", err, requests[call])
@@ -86,7 +52,7 @@ func (e *Engine) answered(ctx context.Context, call string, err error) error {
 		return err
 	}
 	switch {
-	case refused(err):
+	case refusal.Refused(err):
 		if e.states.Changed(call, "refused") {
 			e.Logger.Warn("call refused", "call", call, "err", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"defib/engine"
+	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
 
@@ -196,7 +197,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			}
 			return err
 		})
-		answered := err == nil || absent(err)
+		answered := err == nil || refusal.Absent(err)
 		c.post(ctx, func(now time.Time) {
 			c.store.Inspected(now, id, mark, fresh, answered)
 			if !answered {

@@ -1,4 +1,5 @@
-package docker
+// Package self finds the container that this process runs in.
+package self
 
 import (
 	"os"
@@ -20,25 +21,25 @@ var (
 	mountID = regexp.MustCompile(`containers/([0-9a-f]{64})/(?:userdata/)?(?:hostname|hosts|resolv\.conf)$`)
 )
 
-// self is what this process can tell of the container that it runs in. Within a
+// Self is what this process can tell of the container that it runs in. Within a
 // private cgroup namespace, the usual with cgroup v2, its cgroup has no name.
-type self struct {
+type Self struct {
 	id      string   // by its cgroup; "" if that does not tell
 	network string   // ID of the container, perhaps another, whose network files it has
 	command []string // its own command line
 }
 
-// detectSelf reads the kernel's files on this process.
-func detectSelf() self {
+// Detect reads the kernel's files on this process.
+func Detect() Self {
 	cgroup, _ := os.ReadFile("/proc/self/cgroup")
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
-	return readSelf(string(cgroup), string(mounts), os.Args)
+	return read(string(cgroup), string(mounts), os.Args)
 }
 
-// readSelf reads /proc/self/cgroup and /proc/self/mountinfo, see cgroups(7) and
+// read reads /proc/self/cgroup and /proc/self/mountinfo, see cgroups(7) and
 // proc(5). They may be empty.
-func readSelf(cgroup, mounts string, command []string) self {
-	s := self{command: command}
+func read(cgroup, mounts string, command []string) Self {
+	s := Self{command: command}
 	for line := range strings.Lines(cgroup) {
 		if m := cgroupID.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
 			s.id = m[1]
@@ -58,10 +59,10 @@ func readSelf(cgroup, mounts string, command []string) self {
 	return s
 }
 
-// find is the ID of the container that this process runs in, which need not be one
+// Find is the ID of the container that this process runs in, which need not be one
 // of these; "" if it seems to be in none. One with network_mode container:X has the
 // files of X: then it is known among those who share them by its command.
-func (s self) find(cs []*engine.Container) string {
+func (s Self) Find(cs []*engine.Container) string {
 	if s.id != "" || s.network == "" {
 		return s.id
 	}

@@ -1,4 +1,4 @@
-package docker
+package self
 
 import (
 	"strings"
@@ -42,7 +42,7 @@ func TestDefibKnowsItsOwnContainer(t *testing.T) {
 		"no proc": {"", "", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := readSelf(row.cgroup, row.mounts, command).find(row.cs); got != row.want {
+			if got := read(row.cgroup, row.mounts, command).Find(row.cs); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 		})

@@ -26,5 +26,6 @@ func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collect
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		watch, healer, receiver,
 	)
+	// The others are registries, which make an error of a panic.
 	return exposition.All{registry, exposition.Cache(healer.Counts()), containers}, nil
 }

@@ -37,12 +37,17 @@ func (a All) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Gather implements prometheus.Gatherer. It gathers from all at once, also what there
-// is of those that fail.
+// is of those that fail. The last is gathered in the caller's goroutine, so that a panic
+// costs a scrape and not the program.
 func (a All) Gather() ([]*dto.MetricFamily, error) {
 	families, errs := make([][]*dto.MetricFamily, len(a)), make([]error, len(a))
+	gather := func(i int) { families[i], errs[i] = a[i].Gather() }
 	var gathering sync.WaitGroup
-	for i, s := range a {
-		gathering.Go(func() { families[i], errs[i] = s.Gather() })
+	for i := range len(a) - 1 {
+		gathering.Go(func() { gather(i) })
+	}
+	if len(a) > 0 {
+		gather(len(a) - 1)
 	}
 	gathering.Wait()
 	return Merge(families...), errors.Join(errs...)

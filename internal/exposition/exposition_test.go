@@ -61,6 +61,16 @@ func TestSourceThatFailsCostsTheOthersNothing(t *testing.T) {
 	}
 }
 
+func TestPanicOfTheLastSourceIsTheCallers(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("it was swallowed")
+		}
+	}()
+	panics := source{nil, func() ([]*dto.MetricFamily, error) { panic("odd") }}
+	_, _ = exposition.All{registry("docker_up"), panics}.Gather()
+}
+
 func TestFamiliesAreWhatARegistryGives(t *testing.T) {
 	up := exposition.NewGauge("docker_container_up", "1 while it runs.", "name")
 	events := exposition.NewCounter("docker_container_events_total", "Events.", "name", "event")

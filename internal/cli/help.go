@@ -54,8 +54,13 @@ type group struct {
 // groupFlags groups flags by the beginnings of their names.
 func groupFlags(flags []*kingpin.FlagModel) []group {
 	groups := []group{
-		{Heading: "The engine"}, {Heading: "What is healed, and how often"}, {Heading: "Healing for alerts"},
-		{Heading: "Metrics"}, {Heading: "What Defib serves"}, {Heading: "Log"}, {Heading: "Everything else"},
+		{Heading: "The engine"},
+		{Heading: "What is healed, and how often"},
+		{Heading: "Healing for alerts"},
+		{Heading: "Metrics"},
+		{Heading: "What Defib serves"},
+		{Heading: "Log"},
+		{Heading: "Everything else"},
 	}
 	beginnings := []string{"docker", "restart", "webhook", "collector", "web", "log"}
 	for _, flag := range flags {

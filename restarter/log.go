@@ -110,7 +110,7 @@ func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts
 		if !r.history.Rule(r.policy, c).Whitelisted {
 			continue
 		}
-		last, v := r.logged[c.ID], found[c.ID]
+		last, v := r.logged[c.ID], found.of(c.ID)
 		if last == nil {
 			last = &logState{}
 			r.logged[c.ID] = last

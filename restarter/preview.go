@@ -24,11 +24,11 @@ type Planned struct {
 func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planned {
 	found := verdicts{}
 	for _, v := range decision.Decide(now, p, snapshot, decision.History{}, nil).Verdicts {
-		found[v.Container.ID] = v
+		found[v.Container.ID] = &v
 	}
 	planned := make([]Planned, 0, len(snapshot.Containers))
 	for _, c := range snapshot.Named() {
-		v := found[c.ID]
+		v := found.of(c.ID)
 		planned = append(planned, Planned{
 			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: policy.ReadLabels(c).Mislabelled(),
 			Acts: v.Act, Trigger: v.Trigger, Reason: v.Reason, Until: v.Until,

@@ -69,7 +69,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		if rule.Whitelisted {
 			r.metrics.expect(c.Name, rule.Triggers)
 		}
-		v, no := found[c.ID], decision.Veto(p, c)
+		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
 			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
 			HealthDue: r.healthDue(now, c, rule, no), Tie: r.history.WorstTie(p, c),

@@ -61,7 +61,15 @@ type Restarter struct {
 }
 
 // verdicts are by container ID.
-type verdicts map[string]decision.Verdict
+type verdicts map[string]*decision.Verdict
+
+// of returns the verdict on a container; the zero value if there is none.
+func (vs verdicts) of(id string) decision.Verdict {
+	if v := vs[id]; v != nil {
+		return *v
+	}
+	return decision.Verdict{}
+}
 
 // New returns a Restarter that does nothing until Run.
 func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
@@ -139,9 +147,10 @@ func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 // carryOut begins the actions of a plan, and makes known what it says.
 func (r *Restarter) carryOut(ctx context.Context, now time.Time, snapshot *engine.Snapshot, plan decision.Plan) {
 	found := make(verdicts, len(plan.Verdicts))
-	for _, v := range plan.Verdicts {
+	for i := range plan.Verdicts {
+		v := &plan.Verdicts[i]
 		if v.Act {
-			r.begin(ctx, now, snapshot, v)
+			r.begin(ctx, now, snapshot, *v)
 			v.Reason = decision.InProgress
 		}
 		found[v.Container.ID] = v

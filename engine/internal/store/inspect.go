@@ -7,18 +7,18 @@ import (
 	"defib/engine"
 )
 
-// InspectAsked begins an inspect. The mark it returns goes into inspected.
+// InspectAsked begins an inspect that Step reported. The mark that it returns goes into
+// Inspected.
 func (b *Store) InspectAsked(now time.Time, id string) (mark int) {
 	e := b.entries[id]
 	e.asked = now
-	b.asking[id] = e.hung
 	return e.version
 }
 
 // Inspected takes the answer of an inspect: c, or nil when the engine says that
 // there is no such container, or not ok when there was no answer.
 func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Container, ok bool) {
-	delete(b.asking, id)
+	b.queue.done(id)
 	if s := b.driftCandidates[id]; s != nil && ok && !sameState(s.before, c) {
 		s.confirmed = true
 	} else if ok {
@@ -30,10 +30,9 @@ func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Containe
 	}
 	switch {
 	case e.version != mark:
-		b.enqueue(id, e) // something happened meanwhile
+		b.queue.add(id) // something happened meanwhile
 	case !ok:
-		e.hung = true
-		b.addAfter(now, id, e)
+		b.queue.addAfter(now, id, true)
 		b.markStale(now, e)
 	case c == nil:
 		b.handleNotFound(now, id, e)
@@ -65,7 +64,7 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 			seen = b.seen(c.Finished, now)
 		}
 	}
-	e.hung, e.known = false, e.asked
+	e.known = e.asked
 	e.ours = e.ours && e.c != nil && e.c.Started.Equal(c.Started)
 	e.run.inspected(c, e.c, seen, e.ours, b.announcesStops)
 	if c.Exit.Known {
@@ -82,10 +81,9 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	}
 	b.update(now, e, c)
 	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
-		b.addAfter(now, id, e)
+		b.queue.addAfter(now, id, false)
 	} else {
-		e.pause = 0
-		b.forget(id)
+		b.queue.forget(id)
 	}
 	b.reply(e, c)
 }
@@ -147,23 +145,6 @@ func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 	e.c, b.changed = c, true
 }
 
-// addAfter has what passes without an event, or gave no answer, looked at again
-// after 0.5, 1, 2, … 30 s.
-func (b *Store) addAfter(now time.Time, id string, e *entry) {
-	e.pause = min(max(2*e.pause, RecheckFirst), RecheckMax)
-	at := now.Add(e.pause)
-	b.later[id] = at
-	if b.nextDue.IsZero() || at.Before(b.nextDue) {
-		b.nextDue = at
-	}
-}
-
-func (b *Store) forget(id string) {
-	if delete(b.later, id); len(b.later) == 0 {
-		b.nextDue = time.Time{}
-	}
-}
-
 // Refresh has the container inspected anew and passes what comes of it to w,
 // which must not block: nil if it is gone.
 func (b *Store) Refresh(id string, w chan<- *engine.Container) {
@@ -174,7 +155,7 @@ func (b *Store) Refresh(id string, w chan<- *engine.Container) {
 	}
 	b.invalidate(e)
 	e.waiters = append(e.waiters, w)
-	b.enqueue(id, e)
+	b.queue.add(id)
 }
 
 // Acting begins or ends an action of our own. What happens to the container until
@@ -185,9 +166,9 @@ func (b *Store) Acting(id string, is bool) {
 	}
 }
 
-// Step does what is due and reports the ids to inspect, at most free of them.
+// Step does what is due and reports the ids to inspect, at most free of them. Each has
+// to be inspected.
 func (b *Store) Step(now time.Time, free int) (ids []string) {
-	b.addDue(now)
 	for id, s := range b.driftCandidates {
 		if now.Sub(s.listed) >= DriftSlack {
 			if s.confirmed {
@@ -196,62 +177,12 @@ func (b *Store) Step(now time.Time, free int) (ids []string) {
 			delete(b.driftCandidates, id)
 		}
 	}
-	hung := 0 // those that did not answer last time have half the places
-	for _, h := range b.asking {
-		hung += weight(h)
-	}
-	rest, seen := b.queue[:0], 0
-	for _, id := range b.queue {
-		if len(ids) == free {
-			break
-		}
-		seen++
-		_, asking := b.asking[id]
-		switch e := b.entries[id]; {
-		case e == nil || !e.queued: // gone, or asked for already
-		case asking || e.hung && hung >= Inspectors/2:
-			rest = append(rest, id)
-		default:
-			e.queued = false
-			hung += weight(e.hung)
-			ids = append(ids, id)
-		}
-	}
-	if b.queue = b.queue[seen:]; len(rest) > 0 {
-		b.queue = append(rest, b.queue...)
-	}
-	if b.syncing && !b.syncBy.IsZero() && (len(ids) == 0 && b.settled() || !now.Before(b.syncBy)) {
+	ids = b.queue.take(now, free)
+	if b.syncing && !b.syncBy.IsZero() && (b.queue.idle() || !now.Before(b.syncBy)) {
 		b.synced(now)
 	}
 	return ids
 }
-
-func weight(hung bool) int {
-	if hung {
-		return 1
-	}
-	return 0
-}
-
-// addDue enqueues what is to be inspected again by now.
-func (b *Store) addDue(now time.Time) {
-	if b.nextDue.IsZero() || now.Before(b.nextDue) {
-		return
-	}
-	b.nextDue = time.Time{}
-	for id, at := range b.later {
-		if !now.Before(at) {
-			delete(b.later, id)
-			b.enqueue(id, b.entries[id])
-		} else if b.nextDue.IsZero() || at.Before(b.nextDue) {
-			b.nextDue = at
-		}
-	}
-}
-
-// settled reports whether every container has been described, or its inspect has
-// failed.
-func (b *Store) settled() bool { return len(b.queue) == 0 && len(b.asking) == 0 }
 
 // Next is when there is something to do without news: a Step, or a list of images;
 // zero: never.
@@ -265,7 +196,7 @@ func (b *Store) next() time.Time {
 			next = t
 		}
 	}
-	sooner(b.nextDue)
+	sooner(b.queue.nextDue)
 	for _, s := range b.driftCandidates {
 		sooner(s.listed.Add(DriftSlack))
 	}

@@ -49,10 +49,10 @@ func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
 			continue
 		}
 		b.applyListItem(now, e, s)
-		if _, follows := b.later[s.ID]; e.hung && follows {
+		if b.queue.retrying(s.ID) {
 			continue // an inspect that fails asks for a list, which must not ask for the inspect
 		}
-		b.enqueue(s.ID, e)
+		b.queue.add(s.ID)
 	}
 	for id, e := range b.entries {
 		if !present[id] && e.lastEvent.Before(asked) {
@@ -122,7 +122,7 @@ func (b *Store) synced(now time.Time) {
 	engineGone := b.gone && !b.first.IsZero() && !b.survived()
 	b.syncing, b.gone = false, false
 	for id, e := range b.entries {
-		if _, asking := b.asking[id]; asking || e.queued {
+		if b.queue.waiting(id) {
 			b.markStale(now, e) // it hangs: what is known of it is from before the gap
 		}
 		if engineGone && e.c != nil && b.byEngine(e) {

@@ -61,23 +61,16 @@ type entry struct {
 	known     time.Time     // on our clock: nothing has started or ended between what c describes and this moment
 	early     engine.Counts // counted before its name was known
 	ours      bool          // an action of our own is under way, and has not started it yet
-
-	queued  bool
-	hung    bool          // its last inspect was not answered
-	pause   time.Duration // before what passes or failed is looked at again
-	waiters []chan<- *engine.Container
+	waiters   []chan<- *engine.Container
 }
 
 // Store is the ledger of one engine: events, lists and inspects go in, snapshots
 // come out. It does no I/O and is told the time; one goroutine owns it.
 type Store struct {
 	entries         map[string]*entry
-	order           []*entry             // all that are described, sorted by id; nil: to be sorted again
-	named           []*entry             // of these one per name, sorted by it
-	queue           []string             // ids to inspect, oldest news first
-	later           map[string]time.Time // ids to inspect again without news
-	nextDue         time.Time            // none in later is due before; zero: there is none
-	asking          map[string]bool      // ids whose inspect is asked for and not answered: whether the last one hung
+	order           []*entry // all that are described, sorted by id; nil: to be sorted again
+	named           []*entry // of these one per name, sorted by it
+	queue           queue    // of inspects
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
 	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
@@ -106,8 +99,7 @@ type Store struct {
 func New() *Store {
 	return &Store{
 		entries:         map[string]*entry{},
-		later:           map[string]time.Time{},
-		asking:          map[string]bool{},
+		queue:           newQueue(),
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
 		tombstones:      map[string]time.Time{},
@@ -124,13 +116,9 @@ func (b *Store) Opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.announcesStops = announcesStops
 	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
 	b.images.asking, b.images.due = false, time.Time{}
-	b.queue = nil
-	clear(b.asking)
-	clear(b.later) // the list asks for all
-	b.nextDue = time.Time{}
-	for _, e := range b.entries {
-		e.queued = false
-		if gone {
+	b.queue.reset() // the list asks for all
+	if gone {
+		for _, e := range b.entries {
 			e.run.whole = false
 		}
 	}
@@ -173,7 +161,7 @@ func (b *Store) Synced() bool { return !b.syncing }
 func (b *Store) Changed() bool { return b.changed }
 
 // Inspecting is how many inspects are asked for and not answered.
-func (b *Store) Inspecting() int { return len(b.asking) }
+func (b *Store) Inspecting() int { return len(b.queue.inFlight) }
 
 // Len is how many containers there are.
 func (b *Store) Len() int { return len(b.entries) }
@@ -276,7 +264,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "health_status: unhealthy":
 		b.count(e, engine.EventUnhealthy)
 	}
-	b.enqueue(h.ID, e)
+	b.queue.add(h.ID)
 	return true
 }
 
@@ -356,7 +344,7 @@ func (b *Store) invalidate(e *entry) {
 func (b *Store) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
-	b.forget(id)
+	b.queue.remove(id)
 	b.order, b.changed = nil, true
 	if e.c != nil {
 		b.releaseName(e.c.Name, now)
@@ -378,11 +366,4 @@ func (b *Store) handleNotFound(now time.Time, id string, e *entry) {
 	b.projectChanged(e.project(), now)
 	b.remove(id, now)
 	b.notFound[id] = now
-}
-
-func (b *Store) enqueue(id string, e *entry) {
-	if !e.queued {
-		e.queued = true
-		b.queue = append(b.queue, id)
-	}
 }

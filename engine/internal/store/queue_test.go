@@ -1,0 +1,189 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func wantTaken(t *testing.T, q *queue, now time.Time, free int, want ...string) {
+	t.Helper()
+	if got := q.take(now, free); !slices.Equal(got, want) {
+		t.Errorf("took %q, want %q", got, want)
+	}
+}
+
+func TestQueueGivesTheOldestFirstAndEachOnce(t *testing.T) {
+	q := newQueue()
+	for _, id := range []string{"b", "a", "b", "c", "a"} {
+		q.add(id)
+	}
+	wantTaken(t, &q, noon, 0)
+	wantTaken(t, &q, noon, 2, "b", "a")
+	wantTaken(t, &q, noon, 2, "c")
+	wantTaken(t, &q, noon, 2)
+}
+
+func TestQueueKeepsWhatIsAddedWhileItsInspectIsUnderWay(t *testing.T) {
+	q := newQueue()
+	q.add("a")
+	wantTaken(t, &q, noon, 8, "a")
+	q.add("a")
+	q.add("b")
+	wantTaken(t, &q, noon, 8, "b")
+	if q.done("b"); q.idle() || !q.waiting("a") || q.waiting("b") {
+		t.Error("a waits, and b does not")
+	}
+	q.done("a")
+	wantTaken(t, &q, noon, 8, "a")
+	if q.done("a"); !q.idle() || q.waiting("a") {
+		t.Error("nothing waits")
+	}
+}
+
+func TestQueueAddsInTheOrderOfWhatIsDue(t *testing.T) {
+	q := newQueue()
+	for _, id := range []string{"slow", "d", "c", "a"} {
+		q.addAfter(noon, id, false)
+	}
+	q.addAfter(noon.Add(-time.Millisecond), "b", false)
+	q.addAfter(noon, "slow", false) // its second wait is longer
+	wantTaken(t, &q, noon.Add(RecheckFirst-2*time.Millisecond), 8)
+	wantTaken(t, &q, noon.Add(RecheckFirst), 8, "b", "a", "c", "d")
+	if !q.nextDue.Equal(noon.Add(2 * RecheckFirst)) {
+		t.Errorf("the next is due after %v", q.nextDue.Sub(noon))
+	}
+	wantTaken(t, &q, noon.Add(2*RecheckFirst), 8, "slow")
+	if !q.nextDue.IsZero() {
+		t.Error("nothing is due")
+	}
+}
+
+func TestQueueForgets(t *testing.T) {
+	for name, forget := range map[string]func(q *queue){
+		"what needs no other look": func(q *queue) { q.forget("a"); q.forget("b") },
+		"what is gone":             func(q *queue) { q.remove("a"); q.remove("b") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue()
+			q.forget("a")
+			q.remove("a")
+			q.addAfter(noon, "a", false)
+			q.addAfter(noon.Add(time.Millisecond), "b", true)
+			forget(&q)
+			if len(q.items) != 0 || !q.nextDue.IsZero() || q.retrying("b") {
+				t.Errorf("%d items are left, the next due at %v", len(q.items), q.nextDue)
+			}
+			q.addAfter(noon, "a", false)
+			if !q.nextDue.Equal(noon.Add(RecheckFirst)) {
+				t.Errorf("the back-off begins with %v, want %v", q.nextDue.Sub(noon), RecheckFirst)
+			}
+		})
+	}
+}
+
+func TestQueueForgetsTheBackOffOfWhatIsAdded(t *testing.T) {
+	q := newQueue()
+	q.addAfter(noon, "a", true)
+	q.add("a")
+	q.forget("a")
+	if !q.nextDue.IsZero() || q.retrying("a") {
+		t.Error("it is still to be retried")
+	}
+	wantTaken(t, &q, noon, 8, "a")
+}
+
+func TestQueueRemovesWhatIsAdded(t *testing.T) {
+	q := newQueue()
+	for _, id := range []string{"a", "b", "c"} {
+		q.add(id)
+	}
+	q.remove("b")
+	wantTaken(t, &q, noon, 1, "a")
+	q.remove("a") // while its inspect is under way
+	q.add("a")
+	q.add("b")
+	wantTaken(t, &q, noon, 8, "c", "b")
+	q.done("a")
+	wantTaken(t, &q, noon, 8, "a")
+}
+
+// Whatever comes, an inspect that is owed is made, and at most one at a time.
+func TestQueueOwesNothing(t *testing.T) {
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		q, now := newQueue(), noon
+		owed, later, busy := map[string]bool{}, map[string]time.Time{}, map[string]bool{}
+		take := func(free int) {
+			for id, at := range later {
+				if !now.Before(at) {
+					owed[id] = true
+					delete(later, id)
+				}
+			}
+			for _, id := range q.take(now, free) {
+				if busy[id] || !owed[id] {
+					t.Fatalf("seed %d: %s is inspected, busy %t, owed %t", seed, id, busy[id], owed[id])
+				}
+				busy[id] = true
+				delete(owed, id)
+			}
+		}
+		for range 500 {
+			id := fmt.Sprint(r.IntN(12))
+			switch r.IntN(7) {
+			case 0:
+				q.add(id)
+				owed[id] = true
+			case 1:
+				q.addAfter(now, id, r.IntN(2) == 0)
+				later[id] = q.items[id].due
+			case 2:
+				q.forget(id)
+				delete(later, id)
+			case 3:
+				q.remove(id)
+				delete(owed, id)
+				delete(later, id)
+			case 4:
+				take(Inspectors - len(busy))
+			case 5:
+				q.done(id)
+				delete(busy, id)
+			case 6:
+				now = now.Add(time.Duration(r.Int64N(int64(RecheckMax))))
+			}
+		}
+		for range 100 {
+			now = now.Add(RecheckMax)
+			take(Inspectors - len(busy))
+			for id := range busy {
+				q.done(id)
+				delete(busy, id)
+			}
+		}
+		if len(owed)+len(later) > 0 || !q.idle() || !q.nextDue.IsZero() {
+			t.Fatalf("seed %d: %v are owed, idle %t, next %v", seed, owed, q.idle(), q.nextDue)
+		}
+	}
+}
+
+func TestQueueIsEmptyAfterAReset(t *testing.T) {
+	q := newQueue()
+	q.add("a")
+	q.addAfter(noon, "b", true)
+	q.add("c")
+	wantTaken(t, &q, noon, 1, "a")
+	q.reset()
+	if !q.idle() || !q.nextDue.IsZero() || q.waiting("a") || q.waiting("c") || q.retrying("b") {
+		t.Error("it is not empty")
+	}
+	q.addAfter(noon, "b", true)
+	if got := q.nextDue.Sub(noon); got != 2*RecheckFirst {
+		t.Errorf("the back-off of what failed goes on with %v, want %v", got, 2*RecheckFirst)
+	}
+}

@@ -21,6 +21,14 @@ func (b *Store) projectChanged(project string, at time.Time) {
 	}
 }
 
+// changedByOthers notes the same of what happens to a container, unless it is our own
+// doing.
+func (b *Store) changedByOthers(e *entry, project string, at time.Time) {
+	if !e.life.acting {
+		b.projectChanged(project, at)
+	}
+}
+
 // count counts one event. What the first replay tells of the time before Defib
 // started is evidence, but counted it would look like news.
 func (b *Store) count(e *entry, k engine.Event) {

@@ -16,122 +16,209 @@ const (
 	shutdownWindow = time.Minute
 )
 
-// run is the evidence of how the current or last run of a container ended. The
-// API does not tell a stop from a death; the daemon emits `kill` before `die`,
-// and `stop` before it (Docker 29) or after it (Docker 20.10).
-type run struct {
-	whole         bool      // watched without a gap since it was seen up
+// phase is how far the current or last run of a container has come.
+type phase uint8
+
+const (
+	unknown phase = iota // no run is known
+	started              // its start was heard, and no inspect has shown it yet
+	running              // an inspect has shown it
+	died                 // its death was heard, and no inspect has shown it yet
+	down                 // an inspect has shown its end
+)
+
+// causeOwn is that of a start or an end that an action of our own brings about. An
+// end is shown as CauseSelf: it is to be started again.
+const causeOwn engine.ExitCause = "own"
+
+// lifecycle is the state machine of a container's runs: the phase of the newest run,
+// the evidence of a stop, and our own action. Events and inspects move it on;
+// docs/architecture.md has the diagram.
+type lifecycle struct {
+	phase    phase
+	cause    engine.ExitCause // of the end; of a start that was heard: causeOwn, or none
+	since    time.Time        // when that start or end was seen, on our clock
+	endedAt  time.Time        // on the engine's clock; once it is down, its FinishedAt
+	acting   bool             // an action of our own is under way, and has not started it yet
+	evidence evidence
+}
+
+// evidence is what was heard of a run that tells how it ends. The API does not tell a
+// stop from a death; the daemon emits `kill` before `die`, and `stop` before it
+// (Docker 29) or after it (Docker 20.10).
+type evidence struct {
+	complete      bool      // watched without a gap since the run was seen
 	stopAt        time.Time // the newest stopping signal, on the engine's clock
+	stopSeenAt    time.Time // the same on our clock; zero: it was told in vain
 	otherSignalAt time.Time // the newest signal of another kind, on the engine's clock
 	oom           bool
-	ours          bool // an action of our own ended it: what else is told of that end tells nothing
-
-	startSeenAt time.Time // when it was seen to begin, on our clock
-	stopSeenAt  time.Time // as told, on our clock
-	cause       engine.ExitCause
-	died        time.Time // on the engine's clock, if a die event told
-	exitSeenAt  time.Time // on our clock
-	settled     bool      // finished holds
-	finished    time.Time // the engine's FinishedAt that ending belongs to
 }
 
-func (r *run) over() bool { return r.cause != engine.CauseNone }
+func (l *lifecycle) over() bool { return l.phase == died || l.phase == down }
 
-// start begins a new run.
-func (r *run) start() { *r = run{whole: true} }
+// observeStart takes a start event.
+func (l *lifecycle) observeStart(now time.Time) {
+	next := lifecycle{phase: started, since: now, acting: l.acting, evidence: evidence{complete: true}}
+	if l.acting {
+		next.cause = causeOwn
+		next.acting = !l.over() // else it tells late of the run that a restart is to end
+	}
+	*l = next
+}
 
-// renew begins one whose start nobody heard: of what was told, only what came
+// observeKill takes a signal sent through the API, and whether that is one to stop by.
+func (l *lifecycle) observeKill(at, now time.Time, stopping bool) {
+	switch {
+	case l.acting:
+	case stopping:
+		l.evidence.stopAt, l.evidence.stopSeenAt = at, now
+	default:
+		l.evidence.otherSignalAt = at
+	}
+}
+
+// observeStop takes the event of a finished docker stop, which on Docker 20.10 comes
+// after the death that it belongs to.
+func (l *lifecycle) observeStop(at, now time.Time) {
+	if l.acting && !l.over() {
+		return // it is of our own restart
+	}
+	if l.over() && l.cause != causeOwn {
+		l.cause = engine.CauseStopped
+	}
+	l.evidence.stopAt, l.evidence.stopSeenAt = at, now
+}
+
+// observeDie takes a die event. What is told late of an end that is our own doing
+// tells nothing. Of an engine that announces its stops, a death without one is known
+// to be none.
+func (l *lifecycle) observeDie(at, now time.Time, announcesStops bool) {
+	switch {
+	case l.over() && l.cause == causeOwn:
+	case l.evidence.complete && announcesStops:
+		l.end(died, at, now, engine.CauseSelf)
+	default:
+		l.end(died, at, now, engine.CauseUnknown)
+	}
+}
+
+// end ends the run, by this cause unless more is known.
+func (l *lifecycle) end(how phase, at, now time.Time, cause engine.ExitCause) {
+	switch {
+	case l.acting:
+		cause = causeOwn
+	case l.evidence.stopExplains(at):
+		cause = engine.CauseStopped
+	}
+	l.phase, l.cause, l.endedAt, l.since = how, cause, at, now
+}
+
+// observeGap notes that events may have been missed.
+func (l *lifecycle) observeGap() { l.evidence.complete = false }
+
+// observeInspect takes an inspect that is not older than the last event, and the one
+// before. Now is the moment from which a start or an end that nobody heard counts.
+func (l *lifecycle) observeInspect(c, before *engine.Container, now time.Time) {
+	l.acting = l.acting && before != nil && before.Started.Equal(c.Started)
+	switch {
+	case c.Alive():
+		l.observeUp(c, before, now)
+	case c.State == engine.Exited || c.State == engine.Dead:
+		l.observeDown(c, before, now)
+	case c.FailedStart() && !l.over():
+		*l = lifecycle{phase: down, cause: engine.CauseSelf, since: now, acting: l.acting}
+	}
+}
+
+func (l *lifecycle) observeUp(c, before *engine.Container, now time.Time) {
+	if l.over() || l.evidence.stopPrecedes(c.Started) || l.isOtherRun(c, before) {
+		l.renew(c.Started)
+	}
+	if l.phase != running {
+		l.phase, l.cause, l.since = running, engine.CauseNone, now
+	}
+	l.evidence.complete = true
+}
+
+func (l *lifecycle) observeDown(c, before *engine.Container, now time.Time) {
+	if l.isOtherRun(c, before) {
+		l.renew(c.Started)
+	} else if l.cause == engine.CauseStopped && l.evidence.stopPrecedes(c.Started) {
+		l.evidence.stopAt, l.cause = time.Time{}, engine.CauseUnknown
+	}
+	if !l.over() { // its die event may be on its way: the evidence stays for it
+		l.end(down, c.Finished, now, engine.CauseUnknown)
+	}
+	l.phase, l.endedAt = down, c.Finished
+}
+
+// isOtherRun reports whether an inspect shows a run whose start was not heard.
+func (l *lifecycle) isOtherRun(c, before *engine.Container) bool {
+	switch {
+	case l.phase == down:
+		return !c.Finished.Equal(l.endedAt)
+	case before == nil, before.Started.IsZero(), l.evidence.complete && (l.phase == started || l.phase == died):
+		return false // it is the first, or its start or end was heard
+	}
+	return !c.Started.Equal(before.Started)
+}
+
+// renew begins a run whose start was not heard: of what was heard, only what came
 // after that start, on the engine's clock, is told of it.
-func (r *run) renew(started time.Time) {
-	was := *r
-	*r = run{}
-	if was.stopAt.After(started) {
-		r.stopAt, r.stopSeenAt = was.stopAt, was.stopSeenAt
+func (l *lifecycle) renew(startedAt time.Time) {
+	was := l.evidence
+	*l = lifecycle{acting: l.acting}
+	if was.stopAt.After(startedAt) {
+		l.evidence.stopAt, l.evidence.stopSeenAt = was.stopAt, was.stopSeenAt
 	}
-	if was.otherSignalAt.After(started) {
-		r.otherSignalAt = was.otherSignalAt
-	}
-}
-
-// kill takes a signal sent through the API; 0 is one not named.
-func (r *run) kill(at, now time.Time, signal, stopSignal int, trusted bool) {
-	if trusted && stops(signal, stopSignal) {
-		r.stopAt, r.stopSeenAt = at, now
-	} else {
-		r.otherSignalAt = at
+	if was.otherSignalAt.After(startedAt) {
+		l.evidence.otherSignalAt = was.otherSignalAt
 	}
 }
 
-// stops reports whether a signal is sent to end a container.
+// startedByOthers reports whether a start was heard that no inspect has shown yet, and
+// that is not our own.
+func (l *lifecycle) startedByOthers() bool { return l.phase == started && l.cause != causeOwn }
+
+// describe sets in c how its newest run goes, or how it ended.
+func (l *lifecycle) describe(c *engine.Container) {
+	c.StartSeenAt, c.ExitSeenAt, c.ExitCause, c.StopSeenAt = time.Time{}, time.Time{}, engine.CauseNone, time.Time{}
+	if l.over() {
+		c.ExitSeenAt, c.ExitCause = l.since, l.cause
+		if l.cause == causeOwn {
+			c.ExitCause = engine.CauseSelf
+		}
+		return
+	}
+	c.StopSeenAt = l.evidence.stopSeenAt
+	if l.phase == running {
+		c.StartSeenAt = l.since
+	}
+}
+
+// stopExplains reports whether a signal explains a death.
+func (e *evidence) stopExplains(at time.Time) bool {
+	return !e.stopAt.IsZero() && at.Sub(e.stopAt) <= engine.StopWindow ||
+		!e.otherSignalAt.IsZero() && at.Sub(e.otherSignalAt) <= otherSignalWindow
+}
+
+// stopPrecedes reports whether a stop was told before a run began.
+func (e *evidence) stopPrecedes(startedAt time.Time) bool {
+	return !e.stopAt.IsZero() && e.stopAt.Before(startedAt)
+}
+
+// expire has a stop no longer shown that no death followed.
+func (e *evidence) expire(now, engineNow time.Time) {
+	if now.Sub(e.stopSeenAt) >= engine.StopWindow || engineNow.Sub(e.stopAt) >= engine.StopWindow {
+		e.stopSeenAt = time.Time{}
+	}
+}
+
+// stops reports whether a signal is sent to end a container; 0 is one not named.
 func stops(signal, stopSignal int) bool {
 	switch signal {
 	case 0, int(syscall.SIGTERM), int(syscall.SIGKILL), int(syscall.SIGINT), int(syscall.SIGQUIT), stopSignal:
 		return true
 	}
 	return false
-}
-
-// stop takes the event of a finished docker stop, which on Docker 20.10 comes
-// after the death that it belongs to.
-func (r *run) stop(at, now time.Time) {
-	if r.over() && !r.ours {
-		r.cause = engine.CauseStopped
-	}
-	r.stopAt, r.stopSeenAt = at, now
-}
-
-// die ends the run. Ours is true while an action of our own has yet to start it.
-func (r *run) die(at, now time.Time, ours, announcesStops bool) {
-	if r.ours {
-		return
-	}
-	r.ours = ours
-	r.startSeenAt, r.died, r.exitSeenAt, r.settled = time.Time{}, at, now, false
-	switch {
-	case ours:
-		r.cause = engine.CauseSelf
-	case !r.stopAt.IsZero() && at.Sub(r.stopAt) <= engine.StopWindow, !r.otherSignalAt.IsZero() && at.Sub(r.otherSignalAt) <= otherSignalWindow:
-		r.cause = engine.CauseStopped
-	case r.whole && announcesStops:
-		r.cause = engine.CauseSelf
-	default:
-		r.cause = engine.CauseUnknown
-	}
-}
-
-// inspected squares the evidence with what an inspect says that is not older
-// than the last event. Seen is the moment, on our clock, from which a start or an
-// end that nobody saw counts. Ours is as in die.
-func (r *run) inspected(c, before *engine.Container, seen time.Time, ours, announcesStops bool) {
-	// A start that nobody saw: what is known belongs to another run. So does what
-	// was told before the start, if the events in between were lost.
-	heard := r.whole && r.startSeenAt.IsZero() // of the start, or of the end before it
-	unseen := !heard && before != nil && !before.Started.IsZero() && !before.Started.Equal(c.Started)
-	stale := !r.stopAt.IsZero() && r.stopAt.Before(c.Started)
-	switch {
-	case c.Alive():
-		if r.over() || unseen || stale {
-			r.renew(c.Started)
-		}
-		r.whole = true
-		if r.startSeenAt.IsZero() {
-			r.startSeenAt = seen
-		}
-	case c.State == engine.Exited || c.State == engine.Dead:
-		if unseen || r.settled && !r.finished.Equal(c.Finished) {
-			r.renew(c.Started)
-		}
-		if stale && r.cause == engine.CauseStopped {
-			r.stopAt, r.cause = time.Time{}, engine.CauseUnknown
-		}
-		if !r.over() { // its die event may be on its way: the evidence stays for it
-			r.die(c.Finished, seen, ours, announcesStops)
-			if r.cause == engine.CauseSelf && !ours {
-				r.cause = engine.CauseUnknown // nobody saw it
-			}
-		}
-		r.settled, r.finished = true, c.Finished
-	case c.FailedStart() && !r.over():
-		*r = run{cause: engine.CauseSelf, exitSeenAt: seen, settled: true}
-	}
 }

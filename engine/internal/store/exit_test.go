@@ -157,6 +157,8 @@ func TestEndings(t *testing.T) {
 		{name: "it dies twice before an inspect", script: seen + "hold, die 1, start, die 1, hear", want: engine.CauseSelf},
 		{name: "it is started and told to stop before an inspect", script: seen + "die 1, +1s, hold, start, kill 15, hear, +1s, die 0", want: engine.CauseStopped},
 		{name: "it is restarted unheard after a TERM, and crashes", script: seen + "kill 15, +1s, (die 0), (start), +20s, list, +1m, die 1", want: engine.CauseSelf},
+		{name: "it dies of USR1, is restarted unheard, and crashes at once", script: seen + "kill 10, +100ms, die 138, (start), look, +100ms, die 1", want: engine.CauseSelf},
+		{name: "it is restarted unheard twice after a TERM, and crashes twice", script: seen + "kill 15, +1s, (die 0), (start), +1m, die 1, +1s, (start), +1s, die 1", want: engine.CauseSelf},
 
 		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: engine.CauseUnknown},
 		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: engine.CauseUnknown},

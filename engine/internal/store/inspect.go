@@ -64,20 +64,14 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 			seen = b.seen(c.Finished, now)
 		}
 	}
+	if e.life.startedByOthers() && c.RestartCount == 0 {
+		b.projectChanged(c.Project(), e.life.since) // through the API, not by a restart policy
+	}
 	e.known = e.asked
-	e.ours = e.ours && e.c != nil && e.c.Started.Equal(c.Started)
-	e.run.inspected(c, e.c, seen, e.ours, b.announcesStops)
+	e.life.observeInspect(c, e.c, seen)
+	e.life.evidence.expire(now, b.engineTime(now))
 	if c.Exit.Known {
 		e.exit = c.Exit
-	}
-	if !e.began.IsZero() {
-		if c.RestartCount == 0 {
-			b.projectChanged(c.Project(), e.began) // started through the API, not by a restart policy
-		}
-		e.began = time.Time{}
-	}
-	if now.Sub(e.run.stopSeenAt) >= engine.StopWindow || b.engineTime(now).Sub(e.run.stopAt) >= engine.StopWindow {
-		e.run.stopSeenAt = time.Time{} // it was told in vain
 	}
 	b.update(now, e, c)
 	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
@@ -111,10 +105,7 @@ func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 	} else {
 		c.CreatedSeenAt = b.ourTime(c.Created, now)
 	}
-	c.StartSeenAt, c.ExitCause, c.ExitSeenAt, c.StopSeenAt = e.run.startSeenAt, e.run.cause, e.run.exitSeenAt, e.run.stopSeenAt
-	if e.run.over() {
-		c.StopSeenAt = time.Time{}
-	}
+	e.life.describe(c)
 	switch {
 	case c.Health != engine.Unhealthy:
 		c.UnhealthySince = time.Time{}
@@ -162,7 +153,7 @@ func (b *Store) Refresh(id string, w chan<- *engine.Container) {
 // it has been started is our doing, and no evidence of a stop.
 func (b *Store) Acting(id string, is bool) {
 	if e := b.entries[id]; e != nil {
-		e.ours = is
+		e.life.acting = is
 	}
 }
 

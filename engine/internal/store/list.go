@@ -126,7 +126,7 @@ func (b *Store) synced(now time.Time) {
 			b.markStale(now, e) // it hangs: what is known of it is from before the gap
 		}
 		if engineGone && e.c != nil && b.byEngine(e) {
-			e.run.cause = engine.CauseEngine
+			e.life.cause = engine.CauseEngine
 			c := *e.c
 			b.update(now, e, &c)
 		}
@@ -143,7 +143,7 @@ func (b *Store) synced(now time.Time) {
 // came back, which stops what outlived it before it answers again.
 func (b *Store) byEngine(e *entry) bool {
 	lost := b.engineTime(b.lost)
-	return e.run.cause == engine.CauseStopped && e.run.died.After(lost.Add(-shutdownWindow)) && e.c.Started.Before(lost)
+	return e.life.cause == engine.CauseStopped && e.life.endedAt.After(lost.Add(-shutdownWindow)) && e.c.Started.Before(lost)
 }
 
 // engineTime turns a moment on our clock into one on the engine's.

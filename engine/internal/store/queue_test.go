@@ -45,6 +45,19 @@ func TestQueueKeepsWhatIsAddedWhileItsInspectIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestQueueRetriesInHalfThePlaces(t *testing.T) {
+	q := newQueue()
+	for i := range Inspectors {
+		q.addAfter(noon, fmt.Sprint(i), true)
+	}
+	later := noon.Add(RecheckFirst)
+	wantTaken(t, &q, later, Inspectors, "0", "1", "2", "3")
+	q.add("other")
+	wantTaken(t, &q, later, Inspectors/2, "other")
+	q.done("2")
+	wantTaken(t, &q, later, Inspectors/2, "4")
+}
+
 func TestQueueAddsInTheOrderOfWhatIsDue(t *testing.T) {
 	q := newQueue()
 	for _, id := range []string{"slow", "d", "c", "a"} {

@@ -52,15 +52,13 @@ type Event struct {
 // entry is what the store knows of one container.
 type entry struct {
 	c         *engine.Container // nil until the engine described it
-	run       run
+	life      lifecycle
 	exit      engine.Exit
 	version   int           // changes with each event; an answer asked for before is stale
 	lastEvent time.Time     // on our clock
-	began     time.Time     // when a start event came whose cause is not known yet
 	asked     time.Time     // when its newest inspect was asked for
 	known     time.Time     // on our clock: nothing has started or ended between what c describes and this moment
 	early     engine.Counts // counted before its name was known
-	ours      bool          // an action of our own is under way, and has not started it yet
 	waiters   []chan<- *engine.Container
 }
 
@@ -119,7 +117,7 @@ func (b *Store) Opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.queue.reset() // the list asks for all
 	if gone {
 		for _, e := range b.entries {
-			e.run.whole = false
+			e.life.observeGap()
 		}
 	}
 	if b.last.At.IsZero() {
@@ -228,39 +226,23 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		b.projectChanged(project, at)
 	case "start":
 		b.count(e, engine.EventStart)
-		if !e.ours {
-			e.began = at
-		}
-		if e.run.over() { // else it tells late of the run that a restart is to end
-			e.ours = false
-		}
-		e.run.start()
+		e.life.observeStart(at)
 	case "kill":
 		b.count(e, engine.EventKill)
-		if !e.ours && b.announcesStops { // else it is no evidence, and names no signal
-			stopSignal, trusted := 0, true
-			if e.c != nil {
-				stopSignal = e.c.StopSignal
-				_, masked := e.c.Labels["signal"]
-				trusted = !masked
-			}
-			e.run.kill(h.At, at, h.Signal, stopSignal, trusted)
-			b.projectChanged(project, at)
+		if b.announcesStops { // else it is no evidence, and names no signal
+			e.life.observeKill(h.At, at, e.stoppedBy(h.Signal))
+			b.changedByOthers(e, project, at)
 		}
 	case "stop":
-		if !e.ours || e.run.over() { // else it is of our own restart
-			e.run.stop(h.At, at)
-		}
+		e.life.observeStop(h.At, at)
 	case "die":
 		b.count(e, engine.EventDie)
-		e.run.die(h.At, at, e.ours, b.announcesStops)
+		e.life.observeDie(h.At, at, b.announcesStops)
 		e.exit = e.exitOf(h.Exit)
-		if !e.ours {
-			b.projectChanged(project, at)
-		}
+		b.changedByOthers(e, project, at)
 	case "oom":
 		b.count(e, engine.EventOOM)
-		e.run.oom = true
+		e.life.evidence.oom = true
 	case "health_status: unhealthy":
 		b.count(e, engine.EventUnhealthy)
 	}
@@ -276,6 +258,16 @@ func (e *entry) project() string {
 	return e.c.Project()
 }
 
+// stoppedBy reports whether a signal is sent to end the container. A label of that
+// name hides the real one.
+func (e *entry) stoppedBy(signal int) bool {
+	if e.c == nil {
+		return stops(signal, 0)
+	}
+	_, masked := e.c.Labels["signal"]
+	return !masked && stops(signal, e.c.StopSignal)
+}
+
 // exitOf reads the exit code of a die event, for a container that is up again
 // before it can be inspected. A label of that name hides the real one.
 func (e *entry) exitOf(code string) engine.Exit {
@@ -286,7 +278,7 @@ func (e *entry) exitOf(code string) engine.Exit {
 		return engine.Exit{}
 	}
 	n, ok := parseCode(code)
-	return engine.Exit{Known: ok, Code: n, OOMKilled: e.run.oom}
+	return engine.Exit{Known: ok, Code: n, OOMKilled: e.life.evidence.oom}
 }
 
 // Snapshot is a snapshot of the store.

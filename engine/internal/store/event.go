@@ -1,0 +1,128 @@
+package store
+
+import (
+	"cmp"
+	"time"
+
+	"defib/engine"
+)
+
+// KindContainer and KindImage are the kinds of events that are read.
+const (
+	KindContainer = "container"
+	KindImage     = "image"
+)
+
+// Event is a container event as the engine sent it.
+type Event struct {
+	Kind    string // container or image; of others only their being is known
+	Action  string // create, start, die, …; health_status with its suffix
+	ID      string
+	Project string    // compose project, "" if none
+	Signal  int       // of a kill; 0: not named
+	Exit    string    // exit code of a die
+	At      time.Time // on the engine's clock
+}
+
+// Replay takes the events that came before the stream opened, the oldest first. Those
+// of containers after since are entered; it returns how many of them were news. By the
+// last one of any kind the engine is known again later.
+func (b *Store) Replay(now time.Time, past []Event, since time.Time) (news int) {
+	for _, h := range past {
+		if h.Kind == KindContainer && h.At.After(since) && b.Event(now, h) {
+			news++
+		}
+		b.last = h
+	}
+	return news
+}
+
+// Last is the newest event, of any kind; the zero value if there was none.
+func (b *Store) Last() Event { return b.last }
+
+// Event takes one event. It reports whether it was news of a container.
+func (b *Store) Event(now time.Time, h Event) bool {
+	if h == b.last {
+		return false // the replay begins with the last one we had
+	}
+	b.last = h
+	if h.Kind == KindImage {
+		b.imagesSoon(now)
+		return false
+	}
+	delete(b.driftCandidates, h.ID)
+	if _, dead := b.tombstones[h.ID]; dead {
+		return false
+	}
+	delete(b.notFound, h.ID)
+	at := b.seen(h.At, now)
+	e := b.entries[h.ID]
+	if e == nil {
+		e = b.add(h.ID)
+	}
+	b.invalidate(e)
+	e.lastEvent = now
+	project := cmp.Or(e.project(), h.Project)
+
+	switch h.Action {
+	case "destroy", "remove": // Docker's and Podman's word
+		b.handleDestroy(h.ID, project, at, now)
+		return true
+	case "create", "rename":
+		b.projectChanged(project, at)
+	case "start":
+		b.count(e, engine.EventStart)
+		e.life.observeStart(at)
+	case "kill":
+		b.count(e, engine.EventKill)
+		if b.announcesStops { // else it is no evidence, and names no signal
+			e.life.observeKill(h.At, at, e.stoppedBy(h.Signal))
+			b.changedByOthers(e, project, at)
+		}
+	case "stop":
+		e.life.observeStop(h.At, at)
+	case "die":
+		b.count(e, engine.EventDie)
+		e.life.observeDie(h.At, at, b.announcesStops)
+		e.exit = e.exitOf(h.Exit)
+		b.changedByOthers(e, project, at)
+	case "oom":
+		b.count(e, engine.EventOOM)
+		e.life.evidence.oom = true
+	case "health_status: unhealthy":
+		b.count(e, engine.EventUnhealthy)
+	}
+	b.queue.add(h.ID)
+	return true
+}
+
+// project is its compose project, as far as it is known.
+func (e *entry) project() string {
+	if e.c == nil {
+		return ""
+	}
+	return e.c.Project()
+}
+
+// stoppedBy reports whether a signal is sent to end the container. A label of that
+// name hides the real one.
+func (e *entry) stoppedBy(signal int) bool {
+	if e.c == nil {
+		return stops(signal, 0)
+	}
+	_, masked := e.c.Labels["signal"]
+	return !masked && stops(signal, e.c.StopSignal)
+}
+
+// exitOf reads the exit code of a die event, for a container that is up again
+// before it can be inspected. A label of that name hides the real one.
+func (e *entry) exitOf(code string) engine.Exit {
+	if e.c == nil {
+		return e.exit
+	}
+	if _, masked := e.c.Labels["exitCode"]; masked {
+		return engine.Exit{}
+	}
+	n, ok := parseCode(code)
+	return engine.Exit{Known: ok, Code: n, OOMKilled: e.life.evidence.oom}
+}

@@ -92,7 +92,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "health_status: unhealthy":
 		b.count(e, engine.EventUnhealthy)
 	}
-	b.queue.add(h.ID)
+	b.queue.add(&e.item)
 	return true
 }
 

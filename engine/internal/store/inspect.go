@@ -30,9 +30,9 @@ func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Containe
 	}
 	switch {
 	case e.version != mark:
-		b.queue.add(id) // something happened meanwhile
+		b.queue.add(&e.item) // something happened meanwhile
 	case !ok:
-		b.queue.addAfter(now, id, true)
+		b.queue.addAfter(now, &e.item, true)
 		b.markStale(now, e)
 	case c == nil:
 		b.handleNotFound(now, id, e)
@@ -75,9 +75,9 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	}
 	b.update(now, e, c)
 	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
-		b.queue.addAfter(now, id, false)
+		b.queue.addAfter(now, &e.item, false)
 	} else {
-		b.queue.forget(id)
+		b.queue.forget(&e.item)
 	}
 	b.reply(e, c)
 }
@@ -146,7 +146,7 @@ func (b *Store) Refresh(id string, w chan<- *engine.Container) {
 	}
 	b.invalidate(e)
 	e.waiters = append(e.waiters, w)
-	b.queue.add(id)
+	b.queue.add(&e.item)
 }
 
 // Acting begins or ends an action of our own. What happens to the container until

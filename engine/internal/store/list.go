@@ -49,10 +49,10 @@ func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
 			continue
 		}
 		b.applyListItem(now, e, s)
-		if b.queue.retrying(s.ID) {
+		if e.item.retrying() {
 			continue // an inspect that fails asks for a list, which must not ask for the inspect
 		}
-		b.queue.add(s.ID)
+		b.queue.add(&e.item)
 	}
 	for id, e := range b.entries {
 		if !present[id] && e.lastEvent.Before(asked) {
@@ -121,8 +121,8 @@ func sameState(a, c *engine.Container) bool {
 func (b *Store) synced(now time.Time) {
 	engineGone := b.gone && !b.first.IsZero() && !b.survived()
 	b.syncing, b.gone = false, false
-	for id, e := range b.entries {
-		if b.queue.waiting(id) {
+	for _, e := range b.entries {
+		if b.queue.waiting(&e.item) {
 			b.markStale(now, e) // it hangs: what is known of it is from before the gap
 		}
 		if engineGone && e.c != nil && b.byEngine(e) {

@@ -10,6 +10,17 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// items returns the places of containers by ID.
+func items() func(id string) *item {
+	all := map[string]*item{}
+	return func(id string) *item {
+		if all[id] == nil {
+			all[id] = &item{id: id}
+		}
+		return all[id]
+	}
+}
+
 func wantTaken(t *testing.T, q *queue, now time.Time, free int, want ...string) {
 	t.Helper()
 	if got := q.take(now, free); !slices.Equal(got, want) {
@@ -18,9 +29,9 @@ func wantTaken(t *testing.T, q *queue, now time.Time, free int, want ...string) 
 }
 
 func TestQueueGivesTheOldestFirstAndEachOnce(t *testing.T) {
-	q := newQueue()
+	q, place := newQueue(), items()
 	for _, id := range []string{"b", "a", "b", "c", "a"} {
-		q.add(id)
+		q.add(place(id))
 	}
 	wantTaken(t, &q, noon, 0)
 	wantTaken(t, &q, noon, 2, "b", "a")
@@ -29,42 +40,42 @@ func TestQueueGivesTheOldestFirstAndEachOnce(t *testing.T) {
 }
 
 func TestQueueKeepsWhatIsAddedWhileItsInspectIsUnderWay(t *testing.T) {
-	q := newQueue()
-	q.add("a")
+	q, place := newQueue(), items()
+	q.add(place("a"))
 	wantTaken(t, &q, noon, 8, "a")
-	q.add("a")
-	q.add("b")
+	q.add(place("a"))
+	q.add(place("b"))
 	wantTaken(t, &q, noon, 8, "b")
-	if q.done("b"); q.idle() || !q.waiting("a") || q.waiting("b") {
+	if q.done("b"); q.idle() || !q.waiting(place("a")) || q.waiting(place("b")) {
 		t.Error("a waits, and b does not")
 	}
 	q.done("a")
 	wantTaken(t, &q, noon, 8, "a")
-	if q.done("a"); !q.idle() || q.waiting("a") {
+	if q.done("a"); !q.idle() || q.waiting(place("a")) {
 		t.Error("nothing waits")
 	}
 }
 
 func TestQueueRetriesInHalfThePlaces(t *testing.T) {
-	q := newQueue()
+	q, place := newQueue(), items()
 	for i := range Inspectors {
-		q.addAfter(noon, fmt.Sprint(i), true)
+		q.addAfter(noon, place(fmt.Sprint(i)), true)
 	}
 	later := noon.Add(RecheckFirst)
 	wantTaken(t, &q, later, Inspectors, "0", "1", "2", "3")
-	q.add("other")
+	q.add(place("other"))
 	wantTaken(t, &q, later, Inspectors/2, "other")
 	q.done("2")
 	wantTaken(t, &q, later, Inspectors/2, "4")
 }
 
 func TestQueueAddsInTheOrderOfWhatIsDue(t *testing.T) {
-	q := newQueue()
+	q, place := newQueue(), items()
 	for _, id := range []string{"slow", "d", "c", "a"} {
-		q.addAfter(noon, id, false)
+		q.addAfter(noon, place(id), false)
 	}
-	q.addAfter(noon.Add(-time.Millisecond), "b", false)
-	q.addAfter(noon, "slow", false) // its second wait is longer
+	q.addAfter(noon.Add(-time.Millisecond), place("b"), false)
+	q.addAfter(noon, place("slow"), false) // its second wait is longer
 	wantTaken(t, &q, noon.Add(RecheckFirst-2*time.Millisecond), 8)
 	wantTaken(t, &q, noon.Add(RecheckFirst), 8, "b", "a", "c", "d")
 	if !q.nextDue.Equal(noon.Add(2 * RecheckFirst)) {
@@ -77,21 +88,21 @@ func TestQueueAddsInTheOrderOfWhatIsDue(t *testing.T) {
 }
 
 func TestQueueForgets(t *testing.T) {
-	for name, forget := range map[string]func(q *queue){
-		"what needs no other look": func(q *queue) { q.forget("a"); q.forget("b") },
-		"what is gone":             func(q *queue) { q.remove("a"); q.remove("b") },
+	for name, forget := range map[string]func(q *queue, place func(string) *item){
+		"what needs no other look": func(q *queue, place func(string) *item) { q.forget(place("a")); q.forget(place("b")) },
+		"what is gone":             func(q *queue, place func(string) *item) { q.remove(place("a")); q.remove(place("b")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newQueue()
-			q.forget("a")
-			q.remove("a")
-			q.addAfter(noon, "a", false)
-			q.addAfter(noon.Add(time.Millisecond), "b", true)
-			forget(&q)
-			if len(q.items) != 0 || !q.nextDue.IsZero() || q.retrying("b") {
-				t.Errorf("%d items are left, the next due at %v", len(q.items), q.nextDue)
+			q, place := newQueue(), items()
+			q.forget(place("a"))
+			q.remove(place("a"))
+			q.addAfter(noon, place("a"), false)
+			q.addAfter(noon.Add(time.Millisecond), place("b"), true)
+			forget(&q, place)
+			if !q.nextDue.IsZero() || place("b").retrying() {
+				t.Errorf("the next is due at %v", q.nextDue)
 			}
-			q.addAfter(noon, "a", false)
+			q.addAfter(noon, place("a"), false)
 			if !q.nextDue.Equal(noon.Add(RecheckFirst)) {
 				t.Errorf("the back-off begins with %v, want %v", q.nextDue.Sub(noon), RecheckFirst)
 			}
@@ -100,26 +111,26 @@ func TestQueueForgets(t *testing.T) {
 }
 
 func TestQueueForgetsTheBackOffOfWhatIsAdded(t *testing.T) {
-	q := newQueue()
-	q.addAfter(noon, "a", true)
-	q.add("a")
-	q.forget("a")
-	if !q.nextDue.IsZero() || q.retrying("a") {
+	q, place := newQueue(), items()
+	q.addAfter(noon, place("a"), true)
+	q.add(place("a"))
+	q.forget(place("a"))
+	if !q.nextDue.IsZero() || place("a").retrying() {
 		t.Error("it is still to be retried")
 	}
 	wantTaken(t, &q, noon, 8, "a")
 }
 
 func TestQueueRemovesWhatIsAdded(t *testing.T) {
-	q := newQueue()
+	q, place := newQueue(), items()
 	for _, id := range []string{"a", "b", "c"} {
-		q.add(id)
+		q.add(place(id))
 	}
-	q.remove("b")
+	q.remove(place("b"))
 	wantTaken(t, &q, noon, 1, "a")
-	q.remove("a") // while its inspect is under way
-	q.add("a")
-	q.add("b")
+	q.remove(place("a")) // while its inspect is under way
+	q.add(place("a"))
+	q.add(place("b"))
 	wantTaken(t, &q, noon, 8, "c", "b")
 	q.done("a")
 	wantTaken(t, &q, noon, 8, "a")
@@ -129,11 +140,11 @@ func TestQueueRemovesWhatIsAdded(t *testing.T) {
 func TestQueueOwesNothing(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		q, now := newQueue(), noon
+		q, place, now := newQueue(), items(), noon
 		owed, later, busy := map[string]bool{}, map[string]time.Time{}, map[string]bool{}
 		take := func(free int) {
-			for id, at := range later {
-				if !now.Before(at) {
+			for id, due := range later {
+				if !now.Before(due) {
 					owed[id] = true
 					delete(later, id)
 				}
@@ -150,16 +161,16 @@ func TestQueueOwesNothing(t *testing.T) {
 			id := fmt.Sprint(r.IntN(12))
 			switch r.IntN(7) {
 			case 0:
-				q.add(id)
+				q.add(place(id))
 				owed[id] = true
 			case 1:
-				q.addAfter(now, id, r.IntN(2) == 0)
-				later[id] = q.items[id].due
+				q.addAfter(now, place(id), r.IntN(2) == 0)
+				later[id] = place(id).due
 			case 2:
-				q.forget(id)
+				q.forget(place(id))
 				delete(later, id)
 			case 3:
-				q.remove(id)
+				q.remove(place(id))
 				delete(owed, id)
 				delete(later, id)
 			case 4:
@@ -186,16 +197,16 @@ func TestQueueOwesNothing(t *testing.T) {
 }
 
 func TestQueueIsEmptyAfterAReset(t *testing.T) {
-	q := newQueue()
-	q.add("a")
-	q.addAfter(noon, "b", true)
-	q.add("c")
+	q, place := newQueue(), items()
+	q.add(place("a"))
+	q.addAfter(noon, place("b"), true)
+	q.add(place("c"))
 	wantTaken(t, &q, noon, 1, "a")
 	q.reset()
-	if !q.idle() || !q.nextDue.IsZero() || q.waiting("a") || q.waiting("c") || q.retrying("b") {
+	if !q.idle() || !q.nextDue.IsZero() || q.waiting(place("a")) || q.waiting(place("c")) || place("b").retrying() {
 		t.Error("it is not empty")
 	}
-	q.addAfter(noon, "b", true)
+	q.addAfter(noon, place("b"), true)
 	if got := q.nextDue.Sub(noon); got != 2*RecheckFirst {
 		t.Errorf("the back-off of what failed goes on with %v, want %v", got, 2*RecheckFirst)
 	}

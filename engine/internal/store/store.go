@@ -48,6 +48,7 @@ type entry struct {
 	asked     time.Time     // when its newest inspect was asked for
 	known     time.Time     // on our clock: nothing has started or ended between what c describes and this moment
 	early     engine.Counts // counted before its name was known
+	item      item          // in the queue
 	waiters   []chan<- *engine.Container
 }
 
@@ -202,7 +203,7 @@ func containers(es []*entry) []*engine.Container {
 }
 
 func (b *Store) add(id string) *entry {
-	e := &entry{}
+	e := &entry{item: item{id: id}}
 	b.entries[id] = e
 	return e
 }
@@ -216,7 +217,7 @@ func (b *Store) invalidate(e *entry) {
 func (b *Store) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
-	b.queue.remove(id)
+	b.queue.remove(&e.item)
 	b.order, b.changed = nil, true
 	if e.c != nil {
 		b.releaseName(e.c.Name, now)

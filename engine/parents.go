@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Namespace is what a container can share with another one, its parent.
@@ -63,4 +64,22 @@ func (p *Snapshot) Parent(of Parent) *Container {
 // engine calls it running all the same.
 func (c *Container) Orphaned(parent *Container) bool {
 	return c.Up() && (parent == nil || parent.Started.After(c.Started))
+}
+
+// killed is the exit code of what the kernel ended.
+const killed = 137
+
+// MayBeKilledWithParent reports whether the container's last exit was such as the end of
+// the one whose process namespace it shares causes: the kernel kills all who share it when
+// its first process ends.
+func (c *Container) MayBeKilledWithParent() bool {
+	return c.Shares(PID) != "" && c.Exit.Code == killed && !c.Exit.OOMKilled
+}
+
+// Later returns the later of two times.
+func Later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

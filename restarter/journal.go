@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"defib/restarter/decision"
+	"defib/restarter/history"
 	"defib/restarter/policy"
 )
 
@@ -68,10 +69,10 @@ func (j *journal[T]) all() []T {
 }
 
 // recordAction puts an action that has ended into the journal.
-func (r *Restarter) recordAction(now time.Time, res decision.Result) {
+func (r *Restarter) recordAction(now time.Time, res history.Result) {
 	a := ActionRecord{
 		Began: now.Add(-res.Took), Container: res.Container.Name, ID: res.Container.ID,
-		Trigger: res.Trigger, Attempt: res.Attempt, Took: res.Took, Outcome: res.Answer().Outcome,
+		Trigger: res.Trigger, Attempt: res.Attempt, Took: res.Took, Outcome: decision.AnswerTo(res).Outcome,
 	}
 	if res.Err != nil {
 		a.Err = res.Err.Error()

@@ -7,11 +7,12 @@ import (
 
 	"defib/engine"
 	"defib/restarter/decision"
+	"defib/restarter/history"
 	"defib/restarter/policy"
 )
 
 // logResult logs what came of an action.
-func (r *Restarter) logResult(now time.Time, res decision.Result) {
+func (r *Restarter) logResult(now time.Time, res history.Result) {
 	c := res.Container
 	attrs := []any{
 		"container", c.Name, "id", c.ID, "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
@@ -40,7 +41,7 @@ func (r *Restarter) logResult(now time.Time, res decision.Result) {
 	}
 }
 
-func (r *Restarter) failed(res decision.Result, attrs []any) {
+func (r *Restarter) failed(res history.Result, attrs []any) {
 	if errors.Is(res.Err, engine.ErrRefused) {
 		r.logger.Debug("start or restart refused", attrs...) // the engine warns of it once
 		return

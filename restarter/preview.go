@@ -5,6 +5,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/decision"
+	"defib/restarter/history"
 	"defib/restarter/policy"
 )
 
@@ -23,7 +24,7 @@ type Planned struct {
 // containers' names. It does nothing. The policy's holds must have been read.
 func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planned {
 	found := verdicts{}
-	for _, v := range decision.Decide(now, p, snapshot, decision.History{}, nil).Verdicts {
+	for _, v := range decision.Decide(now, p, snapshot, history.History{}, nil).Verdicts {
 		found[v.Container.ID] = &v
 	}
 	planned := make([]Planned, 0, len(snapshot.Containers))

@@ -8,6 +8,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/decision"
+	"defib/restarter/history"
 )
 
 // maxRequests is how many requests the alerts of one call may make, and how many are kept
@@ -100,14 +101,14 @@ type owner struct {
 func newQueue() queue { return queue{owners: map[*decision.Request]owner{}} }
 
 // take has the fresh alerts received, and returns the requests to decide about.
-func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*decision.Request {
+func (q *queue) take(now time.Time, p *engine.Snapshot, h *history.History) []*decision.Request {
 	if len(q.fresh) > 0 {
 		limit := maxRequests
 		for _, w := range q.fresh {
 			limit -= q.receive(now, p, h, w, limit)
 		}
 		q.fresh = nil
-		h.Forget(now)
+		h.Firings.Forget(now)
 		q.dropRepeated()
 	}
 	for _, one := range q.requests {
@@ -123,7 +124,7 @@ func (q *queue) take(now time.Time, p *engine.Snapshot, h *decision.History) []*
 // repeat is the same for each call of one caller that the same firing of an alert asks for
 // the same container by.
 type repeat struct {
-	alert     decision.AlertID
+	alert     history.AlertID
 	since     int64
 	container string // ID
 	source    AlertSource
@@ -148,8 +149,8 @@ func (q *queue) dropRepeated() {
 }
 
 // receive makes requests of an alert, limit at most, and returns how many.
-func (q *queue) receive(now time.Time, p *engine.Snapshot, h *decision.History, w *waiter, limit int) int {
-	requests, container, none := h.Receive(now, p, w.alert, limit)
+func (q *queue) receive(now time.Time, p *engine.Snapshot, h *history.History, w *waiter, limit int) int {
+	requests, container, none := decision.Receive(now, h, p, w.alert, limit)
 	w.container.Store(&container)
 	if len(requests) == 0 {
 		w.reply <- w.answer(none)
@@ -164,7 +165,7 @@ func (q *queue) receive(now time.Time, p *engine.Snapshot, h *decision.History, 
 }
 
 // answer passes the answers of a plan on, and drops the requests that are through.
-func (q *queue) answer(answers []decision.Answered, h decision.History) {
+func (q *queue) answer(answers []decision.Answered, h history.History) {
 	for _, a := range answers {
 		q.give(a.Request, a.Answer)
 	}

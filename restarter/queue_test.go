@@ -6,6 +6,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/decision"
+	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
@@ -14,24 +15,24 @@ import (
 type queueHarness struct {
 	queue
 	snapshot *engine.Snapshot
-	history  decision.History
+	history  history.History
 }
 
 func newQueueHarness() *queueHarness {
 	c := Running()
-	h := &queueHarness{queue: newQueue(), snapshot: SnapshotOf(c, Running(Named("b2", "batch-1"))), history: decision.NewHistory(Noon)}
-	h.history.Sync(Noon, Usual(), h.snapshot, nil)
-	h.history.Begin(Noon, h.snapshot, decision.Verdict{Container: c, Act: true, Trigger: policy.TriggerAlert})
+	h := &queueHarness{queue: newQueue(), snapshot: SnapshotOf(c, Running(Named("b2", "batch-1"))), history: history.New(Noon)}
+	h.history.Sync(Noon, Usual(), h.snapshot)
+	h.history.Begin(Noon, h.snapshot, history.Action{Container: c, Trigger: policy.TriggerAlert})
 	return h
 }
 
 // ask has alerts of one caller ask for the container; answered have been answered before
 // the action ends.
-func (h *queueHarness) ask(peer string, answered bool, ids ...decision.AlertID) {
+func (h *queueHarness) ask(peer string, answered bool, ids ...history.AlertID) {
 	h.askFor("web", peer, answered, ids...)
 }
 
-func (h *queueHarness) askFor(name, peer string, answered bool, ids ...decision.AlertID) {
+func (h *queueHarness) askFor(name, peer string, answered bool, ids ...history.AlertID) {
 	var call []*waiter
 	for _, id := range ids {
 		call = append(call, &waiter{
@@ -50,7 +51,7 @@ func (h *queueHarness) askFor(name, peer string, answered bool, ids ...decision.
 }
 
 func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
-	h, id := newQueueHarness(), decision.AlertID{1}
+	h, id := newQueueHarness(), history.AlertID{1}
 	h.ask("one", true, id)
 	h.ask("two", true, id)
 	h.ask("one", false, id)
@@ -61,7 +62,7 @@ func TestWhoStillWaitsIsKeptAndEachWhoAskedIsRemembered(t *testing.T) {
 }
 
 func TestARequestIsKeptThoughItsAlertMeansAnotherContainerNow(t *testing.T) {
-	h, id := newQueueHarness(), decision.AlertID{1}
+	h, id := newQueueHarness(), history.AlertID{1}
 	h.ask("one", true, id)
 	h.askFor("batch-1", "one", false, id)
 	if n := len(h.requests); n != 2 {
@@ -72,7 +73,7 @@ func TestARequestIsKeptThoughItsAlertMeansAnotherContainerNow(t *testing.T) {
 func TestLaw10WhoAsksAgainAndAgainIsKeptOnce(t *testing.T) {
 	h := newQueueHarness()
 	for range 50 {
-		h.ask("one", true, decision.AlertID{1})
+		h.ask("one", true, history.AlertID{1})
 	}
 	if n := len(h.requests); n != 1 || len(h.owners) != 1 {
 		t.Errorf("%d requests of %d callers are kept for one, who has left", n, len(h.owners))
@@ -82,9 +83,9 @@ func TestLaw10WhoAsksAgainAndAgainIsKeptOnce(t *testing.T) {
 func TestLaw10AlertsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 	h := newQueueHarness()
 	for i := range 3 * maxRequests / 100 {
-		var ids []decision.AlertID
+		var ids []history.AlertID
 		for j := range 100 {
-			ids = append(ids, decision.AlertID{byte(i), byte(i >> 8), byte(j)})
+			ids = append(ids, history.AlertID{byte(i), byte(i >> 8), byte(j)})
 		}
 		h.ask("one", true, ids...)
 	}

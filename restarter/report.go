@@ -54,7 +54,7 @@ func (r *Restarter) Report() Report {
 // publish makes what this reconcile found the newest status.
 func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 	report := &Report{
-		Round: r.status.Load().Round + 1, Began: r.history.Began(), Snapshot: p,
+		Round: r.status.Load().Round + 1, Began: r.history.Began, Snapshot: p,
 		Whitelist: r.policy.Whitelist, Matches: map[string]int{}, HoldFile: r.policy.HoldFile, Holds: r.policy.Holds.Current(now),
 		HoldAll: r.policy.HoldAll, HoldFault: r.holdFault.Last(r.policy.HoldFile),
 		Reset: r.policy.Backoff.Reset, DryRun: r.policy.DryRun,
@@ -72,7 +72,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
 			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
-			HealthDue: r.healthDue(now, c, rule, no), Tie: r.history.WorstTie(p, c),
+			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, r.history, c),
 			Streak: r.history.Streak(c.ID), GaveUp: rule.Whitelisted && r.history.GaveUp(r.policy, c.ID),
 			Predecessor: r.names.predecessor(c),
 		})

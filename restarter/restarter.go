@@ -13,6 +13,7 @@ import (
 	"defib/engine"
 	"defib/internal/transition"
 	"defib/restarter/decision"
+	"defib/restarter/history"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )
@@ -42,14 +43,14 @@ type Restarter struct {
 	metrics *metrics
 
 	incoming chan []*waiter
-	results  chan decision.Result
+	results  chan history.Result
 	closed   chan struct{}          // once Run has ended
 	status   atomic.Pointer[Report] // the newest
 	actions  journal[ActionRecord]
 	alerts   journal[AlertRecord]
 
 	// Owned by Run:
-	history decision.History
+	history history.History
 	queue   queue
 	logged  map[string]*logState // by container ID
 	names   names
@@ -76,8 +77,8 @@ func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	p.HoldAll = p.HoldFile != "" // until it has been read
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
-		incoming: make(chan []*waiter), results: make(chan decision.Result), closed: make(chan struct{}),
-		history: decision.NewHistory(time.Now()), queue: newQueue(), logged: map[string]*logState{}, names: names{},
+		incoming: make(chan []*waiter), results: make(chan history.Result), closed: make(chan struct{}),
+		history: history.New(time.Now()), queue: newQueue(), logged: map[string]*logState{}, names: names{},
 		holdFile: hold.NewReader(hold.FileReader(p.HoldFile)),
 	}
 	r.status.Store(&Report{})
@@ -169,7 +170,12 @@ func earliest(a, b time.Time) time.Time {
 
 // sync brings the history up to date with the snapshot, and makes known what that shows.
 func (r *Restarter) sync(now time.Time, p *engine.Snapshot, requests []*decision.Request) {
-	found := r.history.Sync(now, r.policy, p, requests)
+	found := r.history.Sync(now, r.policy, p)
+	for _, one := range requests {
+		if !one.Start && !one.Withdrawn {
+			r.history.NotHealthy(now, one.Container)
+		}
+	}
 	for _, c := range found.New {
 		r.warnOfLabels(c)
 	}
@@ -222,7 +228,7 @@ func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 
 // begin starts or restarts a container beside the loop. The result comes back by channel.
 func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot, v decision.Verdict) {
-	a := r.history.Begin(now, p, v)
+	a := r.history.Begin(now, p, v.Action())
 	act := r.engine.Start
 	if v.Restarts() {
 		act = r.engine.Restart
@@ -231,13 +237,14 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot
 	go func() {
 		began := time.Now()
 		err := act(ctx, v.Container)
-		r.results <- decision.Result{Action: a, Took: time.Since(began), Err: err}
+		r.results <- history.Result{Action: a, Took: time.Since(began), Err: err}
 	}()
 }
 
 // finish takes note of what came of an action.
-func (r *Restarter) finish(now time.Time, res decision.Result) {
-	r.history.Finish(now, r.policy, r.engine.Snapshot(), res, r.queue.requests)
+func (r *Restarter) finish(now time.Time, res history.Result) {
+	r.history.Finish(now, r.policy, r.engine.Snapshot(), res)
+	decision.Finish(now, res, r.queue.requests)
 	r.recordAction(now, res)
 	if res.Err != nil && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
 		r.metrics.failures.add(1, res.Container.Name, res.Trigger)

@@ -69,12 +69,12 @@ func (e *evaluator) twins(c *engine.Container) []*engine.Container {
 // that is only because the engine may yet carry out a start that it has not answered.
 func (e *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
 	for _, t := range e.twins(c) {
-		past := e.history.at(t.ID)
-		if alive(t) || past.acting || startedLater(t, c) {
+		past := e.history.At(t.ID)
+		if alive(t) || past.Acting || startedLater(t, c) {
 			return true, time.Time{}
 		}
-		if past.late {
-			until = later(until, past.lastEnd.Add(startWithin))
+		if past.Late {
+			until = engine.Later(until, past.LastEnd.Add(startWithin))
 		}
 	}
 	return until.After(e.now), until
@@ -88,10 +88,10 @@ func (e *evaluator) replaced(c *engine.Container) time.Time {
 	for _, t := range e.twins(c) {
 		switch {
 		case t.State == engine.Created && !t.FailedStart():
-			until = later(until, t.CreatedSeenAt.Add(startWithin))
+			until = engine.Later(until, t.CreatedSeenAt.Add(startWithin))
 		case t.State == engine.Exited:
 			if cause, seen := e.resolveUnknown(t); cause == engine.CauseStopped || !seen {
-				until = later(until, t.ExitSeenAt.Add(max(e.policy.StoppedDelay, transientTimeout)))
+				until = engine.Later(until, t.ExitSeenAt.Add(max(e.policy.StoppedDelay, transientTimeout)))
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func (e *evaluator) leftBehind(c *engine.Container) bool {
 	if p.project == "" {
 		return false
 	}
-	newest := later(e.newest[p], e.newest[directory{p.project, ""}])
+	newest := engine.Later(e.newest[p], e.newest[directory{p.project, ""}])
 	if p.dir == "" {
 		newest = e.newest[directory{p.project, anyDir}]
 	}
@@ -147,7 +147,7 @@ func (e *evaluator) addToProject(c *engine.Container) {
 	}
 	p := directoryOf(c)
 	for _, d := range []directory{p, {p.project, anyDir}} {
-		e.newest[d] = later(e.newest[d], c.Started)
+		e.newest[d] = engine.Later(e.newest[d], c.Started)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
@@ -20,7 +21,7 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 	}
 	for name, row := range map[string]struct {
 		c, twin *engine.Container
-		record  *record // the twin's
+		record  *history.Record // the twin's
 		policy  []func(*policy.Policy)
 		want    string
 	}{
@@ -32,11 +33,11 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"both are down, the twin was later":                   {c: old(), twin: twin(), want: "superseded"},
 		"both are down, the twin was earlier":                 {c: old(), twin: twin(StartedSince(2 * time.Hour)), want: "start"},
 		"both are down, started at once":                      {c: old(), twin: twin(StartedSince(time.Hour)), want: "superseded"},
-		"an action on the twin is under way":                  {c: old(), twin: twin(StartedSince(2 * time.Hour)), record: &record{acting: true}, want: "superseded"},
-		"a start of the twin was not answered":                {c: old(), twin: twin(StartedSince(2 * time.Hour)), record: &record{late: true, attempts: 9, lastEnd: Ago(30 * time.Second)}, want: "superseded 1m30s"},
-		"the same, long ago":                                  {c: old(), twin: twin(StartedSince(2 * time.Hour)), record: &record{late: true, attempts: 9, lastEnd: Ago(2 * time.Minute)}, want: "start"},
+		"an action on the twin is under way":                  {c: old(), twin: twin(StartedSince(2 * time.Hour)), record: &history.Record{Acting: true}, want: "superseded"},
+		"a start of the twin was not answered":                {c: old(), twin: twin(StartedSince(2 * time.Hour)), record: &history.Record{Late: true, Attempts: 9, LastEnd: Ago(30 * time.Second)}, want: "superseded 1m30s"},
+		"the same, long ago":                                  {c: old(), twin: twin(StartedSince(2 * time.Hour)), record: &history.Record{Late: true, Attempts: 9, LastEnd: Ago(2 * time.Minute)}, want: "start"},
 		"the twin is being removed":                           {c: old(), twin: twin(State(engine.Removing)), want: "start"},
-		"the twin's first start failed":                       {c: old(), twin: twin(Unstarted), record: &record{attempts: 9, lastEnd: Noon}, want: "start"},
+		"the twin's first start failed":                       {c: old(), twin: twin(Unstarted), record: &history.Record{Attempts: 9, LastEnd: Noon}, want: "start"},
 		"the twin is about to be started":                     {c: old(), twin: twin(CreatedAgo(30 * time.Second)), want: "stopped_delay 1m30s"},
 		"the twin was never started":                          {c: old(), twin: twin(CreatedAgo(2 * time.Minute)), want: "start"},
 		"the twin is about to be started, and it was stopped": {c: old(EndedAgo(time.Minute), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(CreatedAgo(30 * time.Second)), want: "stopped_delay 1m30s"},
@@ -53,9 +54,9 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"nobody saw how the twin ended a moment ago": {
 			c: old(), twin: twin(StartedSince(2*time.Hour), EndedAgo(time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseUnknown }), want: "stopped_delay 9s",
 		},
-		"its own first start failed":              {c: old(Unstarted), twin: twin(), record: &record{attempts: 9, lastEnd: Noon}, want: "start"},
+		"its own first start failed":              {c: old(Unstarted), twin: twin(), record: &history.Record{Attempts: 9, LastEnd: Noon}, want: "start"},
 		"its own first start failed, twin runs":   {c: old(Unstarted), twin: twin(State(engine.Running)), want: "superseded"},
-		"its own failed, the twin's is under way": {c: old(Unstarted), twin: twin(), record: &record{acting: true}, want: "superseded"},
+		"its own failed, the twin's is under way": {c: old(Unstarted), twin: twin(), record: &history.Record{Acting: true}, want: "superseded"},
 		"it was never started":                    {c: old(State(engine.Created)), twin: twin(State(engine.Running)), want: "created"},
 		"somebody stopped it":                     {c: old(func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(State(engine.Running)), want: "superseded"},
 		"deaths are left to alerts":               {c: old(), twin: twin(State(engine.Running)), policy: []func(*policy.Policy){Triggers()}, want: "superseded"},
@@ -72,9 +73,9 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"the other is a one-off command": {c: old(), twin: twin(State(engine.Running), Labelled(labelOneOff, "True")), want: "start"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			past := History{records: map[string]*record{}}
+			past := history.History{Records: map[string]*history.Record{}}
 			if row.record != nil {
-				past.records[row.twin.ID] = row.record
+				past.Records[row.twin.ID] = row.record
 			}
 			if got := ran(Decide(Noon, Usual(row.policy...), SnapshotOf(row.c, row.twin), past, nil), row.c.ID); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
@@ -88,7 +89,7 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 7))
-		past := History{records: map[string]*record{}}
+		past := history.History{Records: map[string]*history.Record{}}
 		p := SnapshotOf()
 		for i := range 2 + r.IntN(3) {
 			c := Ended(engine.CauseSelf, Named(fmt.Sprint(i), fmt.Sprint("db-", i)), First, StartedSince(time.Duration(r.IntN(4))*time.Minute))
@@ -99,7 +100,7 @@ func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 				Unstarted(c)
 			}
 			p.Containers = append(p.Containers, c)
-			past.records[c.ID] = &record{acting: r.IntN(6) == 0, slotUntil: Noon.Add(time.Minute), attempts: r.IntN(2), lastEnd: Ago(time.Minute)}
+			past.Records[c.ID] = &history.Record{Acting: r.IntN(6) == 0, SlotUntil: Noon.Add(time.Minute), Attempts: r.IntN(2), LastEnd: Ago(time.Minute)}
 		}
 		var starts, runs int
 		for _, v := range Decide(Noon, Usual(), p, past, nil).Verdicts {
@@ -108,7 +109,7 @@ func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 			}
 		}
 		for _, c := range p.Containers {
-			if c.Up() || c.State == engine.Paused || c.State == engine.Restarting || past.at(c.ID).acting {
+			if c.Up() || c.State == engine.Paused || c.State == engine.Restarting || past.At(c.ID).Acting {
 				runs++
 			}
 		}
@@ -151,7 +152,7 @@ func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 		"the engine's clock is another":         {c: app(time.Hour, func(c *engine.Container) { c.Created = Noon.Add(time.Hour) }), other: cache(StartedSince(-2 * time.Hour)), want: "not_started"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := ran(Decide(Noon, Usual(row.policy...), SnapshotOf(row.c, row.other), History{}, nil), row.c.ID); got != row.want {
+			if got := ran(Decide(Noon, Usual(row.policy...), SnapshotOf(row.c, row.other), history.History{}, nil), row.c.ID); got != row.want {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 		})

@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/history"
 	"defib/restarter/policy"
 )
-
-// perMinute is the time per which restarts of running containers are limited.
-const perMinute = time.Minute
 
 // Verdict is what is to be done about one container.
 type Verdict struct {
@@ -33,10 +31,10 @@ type Verdict struct {
 // Restarts reports whether acting means to restart what runs.
 func (v Verdict) Restarts() bool { return v.Container.Up() }
 
-// Counts reports whether the attempt counts for the limits of restarts and for the
-// streak. What a child needs because its parent was restarted does not: that
-// happens once per run of the parent, and says nothing of the child.
-func (v Verdict) Counts() bool { return v.Trigger != policy.TriggerDependency }
+// Action is what acting means.
+func (v Verdict) Action() history.Action {
+	return history.Action{Container: v.Container, Trigger: v.Trigger, Namespace: v.Namespace, Cause: v.Cause}
+}
 
 // Plan is what is to be done at a moment.
 type Plan struct {
@@ -57,7 +55,7 @@ type Answered struct {
 // arguments, and the same facts give the same plan. What of the history and the requests
 // is not in the snapshot is ignored. Without a current snapshot nothing is done: what is
 // not current is nothing to act on.
-func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past History, requests []*Request) Plan {
+func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history.History, requests []*Request) Plan {
 	p := Plan{now: now}
 	if !snapshot.Connected {
 		p.answer(past, requests, nil, false)
@@ -84,18 +82,18 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past Hi
 		p.look(v.again)
 	}
 	for _, c := range snapshot.Containers {
-		rec := past.at(c.ID)
+		rec := past.At(c.ID)
 		p.look(c.UnhealthySince.Add(pol.UnhealthyFor))
-		p.look(rec.backoffResetAt(pol.Backoff.Reset))
-		p.look(rec.slotUntil)
+		p.look(rec.BackoffResetAt(pol.Backoff.Reset))
+		p.look(rec.SlotUntil)
 	}
 	return p
 }
 
 // limit holds what would be one action too many, in the order of the verdicts.
 func (p *Plan) limit(e *evaluator) {
-	starts, restarts := e.history.active(p.now)
-	spent := slices.Clone(e.history.recentRestarts)
+	starts, restarts := e.history.Active(p.now)
+	spent := slices.Clone(e.history.RecentRestarts)
 	started := map[string]bool{} // IDs of those that are started by this plan
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
@@ -108,10 +106,10 @@ func (p *Plan) limit(e *evaluator) {
 		case !v.Restarts():
 			starts++
 			started[v.Container.ID] = true
-		case !v.Counts():
+		case !v.Trigger.Counts():
 			restarts++
 		case len(spent) >= e.policy.MaxPerMinute:
-			v.Act, v.Reason, v.Until = false, RateLimited, spent[len(spent)-e.policy.MaxPerMinute].Add(perMinute)
+			v.Act, v.Reason, v.Until = false, RateLimited, spent[len(spent)-e.policy.MaxPerMinute].Add(time.Minute)
 		default:
 			restarts++
 			spent = append(spent, p.now)

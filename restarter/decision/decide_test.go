@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
@@ -19,7 +20,7 @@ import (
 func asks(came map[string]time.Time) []*Request {
 	var requests []*Request
 	for _, id := range slices.Sorted(maps.Keys(came)) {
-		requests = append(requests, &Request{Container: id, Alert: Alert{Asked: came[id], Deadline: Noon.Add(9 * time.Second)}, firing: &firing{heard: Noon}})
+		requests = append(requests, &Request{Container: id, Alert: Alert{Asked: came[id], Deadline: Noon.Add(9 * time.Second)}, firing: &history.Firing{Heard: Noon}})
 	}
 	return requests
 }
@@ -50,7 +51,7 @@ func TestDecide(t *testing.T) {
 		c        *engine.Container
 		others   []*engine.Container
 		snapshot []func(*engine.Snapshot)
-		record   *record
+		record   *history.Record
 		spent    []time.Time
 		asked    bool
 		want     string
@@ -181,13 +182,13 @@ func TestDecide(t *testing.T) {
 		{name: "--dry-run says why it would not start one anyway", policy: Usual(func(p *policy.Policy) { p.DryRun = true }), c: Ended("", State(engine.Paused)), want: "paused"},
 
 		// Back-off.
-		{name: "an action is under way", policy: Usual(), c: Ended(engine.CauseSelf), record: &record{acting: true, attempts: 1}, want: "in_progress"},
-		{name: "the second attempt waits a second after the death", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(400*time.Millisecond)), record: &record{attempts: 1, lastEnd: Ago(time.Hour)}, want: "back_off 600ms"},
-		{name: "the second attempt waits a second after a failed one", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(time.Hour)), record: &record{attempts: 1, lastEnd: Ago(400 * time.Millisecond)}, want: "back_off 600ms"},
-		{name: "the fourth waits four seconds", policy: Usual(), c: Ended(engine.CauseSelf), record: &record{attempts: 3, lastEnd: Ago(time.Minute)}, want: "back_off 3s"},
-		{name: "the hundredth waits the most", policy: Usual(), c: Ended(engine.CauseSelf), record: &record{attempts: 99, lastEnd: Ago(time.Minute)}, want: "back_off 4m59s"},
-		{name: "starts are never given up", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(5*time.Minute)), record: &record{attempts: 100000, lastEnd: Ago(6 * time.Minute)}, want: "start"},
-		{name: "a refusal is told from a failure", policy: Usual(), c: Ended(engine.CauseSelf), record: &record{attempts: 2, lastEnd: Ago(time.Second), refused: true}, want: "refused 1s"},
+		{name: "an action is under way", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Acting: true, Attempts: 1}, want: "in_progress"},
+		{name: "the second attempt waits a second after the death", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(400*time.Millisecond)), record: &history.Record{Attempts: 1, LastEnd: Ago(time.Hour)}, want: "back_off 600ms"},
+		{name: "the second attempt waits a second after a failed one", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(time.Hour)), record: &history.Record{Attempts: 1, LastEnd: Ago(400 * time.Millisecond)}, want: "back_off 600ms"},
+		{name: "the fourth waits four seconds", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 3, LastEnd: Ago(time.Minute)}, want: "back_off 3s"},
+		{name: "the hundredth waits the most", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 99, LastEnd: Ago(time.Minute)}, want: "back_off 4m59s"},
+		{name: "starts are never given up", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(5*time.Minute)), record: &history.Record{Attempts: 100000, LastEnd: Ago(6 * time.Minute)}, want: "start"},
+		{name: "a refusal is told from a failure", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 2, LastEnd: Ago(time.Second), Refused: true}, want: "refused 1s"},
 
 		// Triggers.
 		{name: "deaths are left to alerts", policy: Usual(Triggers(policy.TriggerAlert)), c: Ended(engine.CauseSelf), want: "trigger_disabled"},
@@ -204,14 +205,14 @@ func TestDecide(t *testing.T) {
 		{name: "unhealthy: not one that no entry names", policy: Usual(), c: Running(SickFor(0), Named("a1", "other")), want: ""},
 		{name: "unhealthy: nor one that is paused", policy: Usual(), c: Running(SickFor(0), State(engine.Paused)), want: "paused"},
 		{name: "unhealthy: however young", policy: Usual(), c: Running(SickFor(0), BegunAgo(10*time.Second)), want: "restart unhealthy"},
-		{name: "unhealthy: what came during a back-off is acted upon after it", policy: Usual(), c: Running(SickFor(3 * time.Second)), record: &record{attempts: 3, restarts: 3, lastEnd: Ago(time.Second)}, want: "back_off 3s"},
-		{name: "unhealthy: and then it is", policy: Usual(), c: Running(SickFor(6 * time.Second)), record: &record{attempts: 3, restarts: 3, lastEnd: Ago(4 * time.Second)}, want: "restart unhealthy"},
+		{name: "unhealthy: what came during a back-off is acted upon after it", policy: Usual(), c: Running(SickFor(3 * time.Second)), record: &history.Record{Attempts: 3, Restarts: 3, LastEnd: Ago(time.Second)}, want: "back_off 3s"},
+		{name: "unhealthy: and then it is", policy: Usual(), c: Running(SickFor(6 * time.Second)), record: &history.Record{Attempts: 3, Restarts: 3, LastEnd: Ago(4 * time.Second)}, want: "restart unhealthy"},
 		{name: "unhealthy: somebody is stopping it", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(10*time.Second), 10*time.Second }), want: "in_progress 20s"},
 		{name: "unhealthy: somebody is stopping it, which may take for ever", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Minute), -time.Second }), want: "in_progress 4m0s"},
 		{name: "unhealthy: somebody is stopping it, which may take very long", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Minute), time.Hour }), want: "in_progress 4m0s"},
 		{name: "unhealthy: somebody told it to stop in vain", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt = Ago(5 * time.Minute) }), want: "restart unhealthy"},
-		{name: "unhealthy: restarts did not help", policy: Usual(), c: Running(SickFor(0)), record: &record{attempts: 5, restarts: 5, lastEnd: Ago(time.Hour)}, want: "gave_up"},
-		{name: "unhealthy: starts are no restarts", policy: Usual(), c: Running(SickFor(0)), record: &record{attempts: 9, restarts: 4, lastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
+		{name: "unhealthy: restarts did not help", policy: Usual(), c: Running(SickFor(0)), record: &history.Record{Attempts: 5, Restarts: 5, LastEnd: Ago(time.Hour)}, want: "gave_up"},
+		{name: "unhealthy: starts are no restarts", policy: Usual(), c: Running(SickFor(0)), record: &history.Record{Attempts: 9, Restarts: 4, LastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
 		{name: "unhealthy: as many restarts on this host as a minute may have", policy: Usual(), c: Running(SickFor(0)), spent: slices.Repeat([]time.Time{Ago(20 * time.Second)}, 10), want: "rate_limited 40s"},
 		{name: "unhealthy: its network parent is down", policy: Usual(), c: Running(SickFor(0), ChildOf("b2")), others: Parent(State(engine.Exited)), want: "parent_down"},
 		{name: "--dry-run: a restart", policy: Usual(func(p *policy.Policy) { p.DryRun = true }), c: Running(SickFor(0)), want: "dry_run"},
@@ -227,15 +228,15 @@ func TestDecide(t *testing.T) {
 		{name: "dependency: a parent that is paused has its network still", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(State(engine.Paused), BegunAgo(2*time.Hour)), want: ""},
 		{name: "dependency: its parent is gone", policy: Usual(), c: Running(ChildOf("b2")), want: "parent_gone"},
 		{name: "dependency: the trigger is off", policy: Usual(Triggers(policy.TriggerExited)), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), want: "trigger_disabled"},
-		{name: "dependency: within the limits", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), record: &record{attempts: 1, restarts: 1, lastEnd: Ago(400 * time.Millisecond)}, want: "back_off 600ms"},
-		{name: "dependency: restarts that did not help against something else do not count", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), record: &record{attempts: 5, restarts: 5, lastEnd: Ago(time.Hour)}, want: "restart dependency"},
+		{name: "dependency: within the limits", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), record: &history.Record{Attempts: 1, Restarts: 1, LastEnd: Ago(400 * time.Millisecond)}, want: "back_off 600ms"},
+		{name: "dependency: restarts that did not help against something else do not count", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), record: &history.Record{Attempts: 5, Restarts: 5, LastEnd: Ago(time.Hour)}, want: "restart dependency"},
 		{name: "dependency: nor do restarts on this host", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), spent: slices.Repeat([]time.Time{Ago(20 * time.Second)}, 10), want: "restart dependency"},
 		{name: "dependency: its parent's health check has not settled", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "parent_down 40s"},
 		{name: "dependency: its parent is unhealthy", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Unhealthy)), want: "parent_down 40s"},
 		{name: "dependency: its parent has not become healthy in a minute", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Minute), HealthCheck(engine.Unhealthy)), want: "restart dependency"},
 		{name: "dependency: its parent is healthy", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Healthy)), want: "restart dependency"},
 		{name: "dependency: what it suffers from its parent's restart waits for that, too", policy: Usual(), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), asked: true, want: "parent_down 40s"},
-		{name: "dependency: even where that was given up", policy: Usual(), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), record: &record{restarts: 5}, asked: true, want: "parent_down 40s"},
+		{name: "dependency: even where that was given up", policy: Usual(), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), record: &history.Record{Restarts: 5}, asked: true, want: "parent_down 40s"},
 		{name: "dependency: the trigger is off, and it waits with what else asks for it", policy: Usual(Triggers(policy.TriggerUnhealthy)), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "parent_down 40s"},
 		{name: "a child that ended with its parent waits for its health, too", policy: Usual(), c: Ended(engine.CauseSelf, ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "parent_down 40s"},
 		{name: "for a minute at most", policy: Usual(), c: Ended(engine.CauseSelf, ChildOf("b2")), others: Parent(BegunAgo(time.Minute), HealthCheck(engine.Unhealthy)), want: "start"},
@@ -265,7 +266,7 @@ func TestDecide(t *testing.T) {
 		{name: "alert: the trigger is off", policy: Usual(Triggers(policy.TriggerExited)), c: Running(), asked: true, want: "trigger_disabled"},
 		{name: "alert: it has only just come up", policy: Usual(), c: Running(BegunAgo(20 * time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its health check has not settled", policy: Usual(), c: Running(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting }), asked: true, want: "too_young"},
-		{name: "alert: restarts did not help", policy: Usual(), c: Running(), record: &record{restarts: 5}, asked: true, want: "gave_up"},
+		{name: "alert: restarts did not help", policy: Usual(), c: Running(), record: &history.Record{Restarts: 5}, asked: true, want: "gave_up"},
 		{name: "alert: a sickness whose own trigger is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(SickFor(time.Minute)), asked: true, want: "restart alert"},
 		{name: "alert: too young for it, and sick", policy: Usual(), c: Running(SickFor(0), BegunAgo(20*time.Second)), asked: true, want: "restart unhealthy"},
 		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(SickFor(0), BegunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
@@ -285,9 +286,9 @@ func TestDecide(t *testing.T) {
 			for _, edit := range row.snapshot {
 				edit(p)
 			}
-			past := History{records: map[string]*record{}, recentRestarts: row.spent}
+			past := history.History{Records: map[string]*history.Record{}, RecentRestarts: row.spent}
 			if row.record != nil {
-				past.records[row.c.ID] = row.record
+				past.Records[row.c.ID] = row.record
 			}
 			asked := map[string]time.Time{}
 			if row.asked {
@@ -308,7 +309,7 @@ func TestDecideTakesTheOldestCauseFirstWithinTheConcurrency(t *testing.T) {
 		Ended(engine.CauseSelf, Named("d4", "batch-d"), EndedAgo(2*time.Second)),
 		Ended(engine.CauseSelf, Named("e5", "batch-e"), EndedAgo(time.Hour)),
 	)
-	records := History{records: map[string]*record{"e5": {acting: true, slotUntil: Noon.Add(time.Minute)}}}
+	records := history.History{Records: map[string]*history.Record{"e5": {Acting: true, SlotUntil: Noon.Add(time.Minute)}}}
 	got := Decide(Noon, Usual(func(p *policy.Policy) { p.Concurrency = 3 }), p, records, nil)
 	var order []string
 	for _, v := range got.Verdicts {
@@ -326,11 +327,11 @@ func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
 		Ended(engine.CauseSelf, Named("b2", "batch-b"), EndedAgo(0)),
 		Ended("", Named("c3", "batch-c"), State(engine.Running)),
 	)
-	records := History{records: map[string]*record{"b2": {attempts: 3}, "c3": {attempts: 1, healthySince: Ago(14 * time.Minute)}}}
+	records := history.History{Records: map[string]*history.Record{"b2": {Attempts: 3}, "c3": {Attempts: 1, HealthySince: Ago(14 * time.Minute)}}}
 	if got, want := Decide(Noon, Usual(), p, records, nil).Next, Noon.Add(4*time.Second); !got.Equal(want) {
 		t.Errorf("next look %s, want %s", got, want)
 	}
-	delete(records.records, "b2")
+	delete(records.Records, "b2")
 	p.Containers = p.Containers[2:]
 	if got, want := Decide(Noon, Usual(), p, records, nil).Next, Noon.Add(time.Minute); !got.Equal(want) {
 		t.Errorf("next look %s, want %s, when past attempts are forgiven", got, want)
@@ -342,7 +343,7 @@ func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
 
 func TestDecideLooksAgainWhenAnyCauseMayBeRipe(t *testing.T) {
 	c := Running(SickFor(0), BegunAgo(3*time.Second))
-	records := History{records: map[string]*record{"a1": {attempts: 3, lastEnd: Ago(0)}}}
+	records := history.History{Records: map[string]*history.Record{"a1": {Attempts: 3, LastEnd: Ago(0)}}}
 	requests := asks(map[string]time.Time{"a1": Noon})
 	requests[0].Deadline = Noon.Add(time.Minute) // it waits
 	got := Decide(Noon, Usual(), SnapshotOf(c), records, requests)
@@ -352,10 +353,10 @@ func TestDecideLooksAgainWhenAnyCauseMayBeRipe(t *testing.T) {
 }
 
 // scene is a random snapshot with records.
-func scene(r *rand.Rand) (*engine.Snapshot, History, map[string]time.Time) {
+func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Time) {
 	pick := func(n int) int { return r.IntN(n) }
 	p := SnapshotOf()
-	records := History{records: map[string]*record{}}
+	records := history.History{Records: map[string]*history.Record{}}
 	asked := map[string]time.Time{}
 	for i := range 1 + pick(12) {
 		c := Ended(
@@ -383,9 +384,9 @@ func scene(r *rand.Rand) (*engine.Snapshot, History, map[string]time.Time) {
 		}
 		p.Containers = append(p.Containers, c)
 		if pick(2) == 0 {
-			records.records[c.ID] = &record{
-				acting: pick(4) == 0, restarting: pick(2) == 0, slotUntil: Ago(time.Duration(pick(60)-30) * time.Second), attempts: pick(6), restarts: pick(6),
-				lastEnd: Ago(time.Duration(pick(60)) * time.Second), streak: pick(3),
+			records.Records[c.ID] = &history.Record{
+				Acting: pick(4) == 0, Restarting: pick(2) == 0, SlotUntil: Ago(time.Duration(pick(60)-30) * time.Second), Attempts: pick(6), Restarts: pick(6),
+				LastEnd: Ago(time.Duration(pick(60)) * time.Second), Streak: pick(3),
 			}
 		}
 		if pick(2) == 0 {
@@ -398,7 +399,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, History, map[string]time.Time) {
 		p.Self = fmt.Sprintf("%02d", pick(12))
 	}
 	for i := range pick(4) {
-		records.recentRestarts = append(records.recentRestarts, Ago(time.Duration(50-i)*time.Second))
+		records.RecentRestarts = append(records.RecentRestarts, Ago(time.Duration(50-i)*time.Second))
 	}
 	return p, records, asked
 }
@@ -413,9 +414,9 @@ func checkLaws(t *testing.T, seed uint64) {
 	requests := asks(asked)
 	got := Decide(Noon, pol, p, records, requests)
 
-	starts, restarts := records.active(Noon)
+	starts, restarts := records.Active(Noon)
 	before, beforeRestarts := starts, restarts
-	spent := len(records.recentRestarts)
+	spent := len(records.RecentRestarts)
 	for _, v := range got.Verdicts {
 		c := v.Container
 		if !pol.For(c).Whitelisted {
@@ -425,11 +426,11 @@ func checkLaws(t *testing.T, seed uint64) {
 			t.Errorf("seed %d: Defib acts on its own container", seed)
 		}
 		if v.Act {
-			if records.at(c.ID).acting {
+			if records.At(c.ID).Acting {
 				t.Errorf("seed %d, law 2: a second action for %s", seed, c.ID)
 			}
 			switch {
-			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !(History{}).WorstTie(p, c).Lost:
+			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, history.History{}, c).Lost:
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
 			case c.Up() && v.Trigger == policy.TriggerDependency: // once per run of the parent
 				restarts++
@@ -455,7 +456,7 @@ func checkLaws(t *testing.T, seed uint64) {
 	if starts > max(pol.Concurrency, before) || restarts > max(pol.Concurrency, beforeRestarts) {
 		t.Errorf("seed %d, law 2: %d starts and %d restarts at a time, want at most %d", seed, starts, restarts, pol.Concurrency)
 	}
-	if spent > max(pol.MaxPerMinute, len(records.recentRestarts)) {
+	if spent > max(pol.MaxPerMinute, len(records.RecentRestarts)) {
 		t.Errorf("seed %d, law 2: %d restarts in a minute, want at most %d", seed, spent, pol.MaxPerMinute)
 	}
 	if !got.Next.IsZero() && !got.Next.After(Noon) {
@@ -480,14 +481,14 @@ func FuzzLaws1To3(f *testing.F) {
 
 func BenchmarkDecide1000(b *testing.B) {
 	p := SnapshotOf()
-	records := History{records: map[string]*record{}}
+	records := history.History{Records: map[string]*history.Record{}}
 	for i := range 1000 {
 		c := Ended(engine.CauseSelf, Named(fmt.Sprintf("%064x", i), fmt.Sprintf("batch-%d", i)), In("shop", fmt.Sprint(i)))
 		if i%10 != 0 {
 			State(engine.Running)(c)
 		}
 		p.Containers = append(p.Containers, c)
-		records.records[c.ID] = &record{attempts: i % 3}
+		records.Records[c.ID] = &history.Record{Attempts: i % 3}
 	}
 	pol := Usual()
 	b.ReportAllocs()

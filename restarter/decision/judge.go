@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/history"
 	"defib/restarter/policy"
 )
 
@@ -30,7 +31,7 @@ type evaluator struct {
 	now      time.Time
 	policy   policy.Policy
 	snapshot *engine.Snapshot
-	history  History
+	history  history.History
 	asked    map[string]asked // by container ID
 
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
@@ -40,7 +41,7 @@ type evaluator struct {
 	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
-func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past History) *evaluator {
+func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history.History) *evaluator {
 	e := &evaluator{
 		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{},
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
@@ -96,7 +97,7 @@ func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
 			v, matters = Verdict{
 				Container: c, Act: reason == "", Trigger: one.trigger, Namespace: e.worstTie(c).Namespace,
 				Cause: one.since, Occasion: e.occasion(c, one), Reason: reason, Until: until,
-				due: later(one.since, e.history.at(c.ID).retryAt(c, e.policy.Backoff)),
+				due: engine.Later(one.since, e.history.At(c.ID).RetryAt(c, e.policy.Backoff)),
 			}, true
 		}
 		if v.Act {
@@ -148,8 +149,8 @@ func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 // held names the first of all reasons to leave the container alone now, and when
 // to look again; "" if there is none.
 func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
-	past := e.history.at(c.ID)
-	if past.acting {
+	past := e.history.At(c.ID)
+	if past.Acting {
 		return InProgress, time.Time{}
 	}
 	if e.policy.HoldAll {
@@ -180,8 +181,8 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 	if r, until := e.parent(c); r != "" {
 		return r, until
 	}
-	if until := past.retryAt(c, e.policy.Backoff); until.After(e.now) {
-		if past.refused {
+	if until := past.RetryAt(c, e.policy.Backoff); until.After(e.now) {
+		if past.Refused {
 			return Refused, until
 		}
 		return BackOff, until
@@ -194,11 +195,11 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
-func (e *evaluator) restartBlocked(c *engine.Container, past *record, t policy.Trigger) (Reason, time.Time) {
+func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, t policy.Trigger) (Reason, time.Time) {
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(e.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
-	if t != policy.TriggerDependency && past.restarts >= e.policy.MaxAttempts {
+	if t != policy.TriggerDependency && past.Restarts >= e.policy.MaxAttempts {
 		return GaveUp, time.Time{}
 	}
 	if t != policy.TriggerAlert {
@@ -267,7 +268,7 @@ func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.
 	}
 	until := e.replaced(c)
 	if ending == engine.CauseStopped || !seen {
-		until = later(until, e.stopDelayEnd(c))
+		until = engine.Later(until, e.stopDelayEnd(c))
 	}
 	if until.After(e.now) {
 		return StoppedDelay, until
@@ -293,8 +294,8 @@ func (e *evaluator) resolveUnknown(c *engine.Container) (cause engine.ExitCause,
 func (e *evaluator) stopDelayEnd(c *engine.Container) time.Time {
 	until := c.ExitSeenAt.Add(e.policy.StoppedDelay)
 	if project := c.Project(); project != "" {
-		until = later(until, e.snapshot.Projects[project].Add(e.policy.StoppedDelay))
-		until = later(until, e.stopping[project])
+		until = engine.Later(until, e.snapshot.Projects[project].Add(e.policy.StoppedDelay))
+		until = engine.Later(until, e.stopping[project])
 	}
 	return until
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/history"
 )
 
 const (
@@ -14,8 +15,6 @@ const (
 	// The engine may tell of a child's end so long before it tells of the parent's:
 	// Docker 20.10 answers no inspect of the parent while it restarts it.
 	pidLag = 10 * time.Second
-	// killed is the exit code of what the kernel ended so.
-	killed = 137
 )
 
 // Tie is what a container shares with a parent, and what is wrong with that. The
@@ -33,7 +32,7 @@ func (t Tie) since() time.Time {
 	if t.parent == nil {
 		return time.Time{}
 	}
-	return later(t.parent.StartSeenAt, t.parent.ExitSeenAt)
+	return engine.Later(t.parent.StartSeenAt, t.parent.ExitSeenAt)
 }
 
 // rank orders ties by how bad they are.
@@ -53,8 +52,8 @@ func (t Tie) rank() int {
 
 // WorstTie returns the one of a container's ties with which most is wrong, of
 // several the first.
-func (h History) WorstTie(p *engine.Snapshot, c *engine.Container) Tie {
-	past := h.at(c.ID)
+func WorstTie(p *engine.Snapshot, past history.History, c *engine.Container) Tie {
+	rec := past.At(c.ID)
 	var worst Tie
 	for _, of := range c.Parents {
 		t := Tie{Namespace: of.Namespace, parent: p.Parent(of)}
@@ -65,7 +64,7 @@ func (h History) WorstTie(p *engine.Snapshot, c *engine.Container) Tie {
 			t.Reason = ParentDown
 			t.Lost = c.Up() && t.parent.State != engine.Paused // then the namespace is still there
 		default:
-			t.Lost = c.Orphaned(t.parent) && !past.joins(t.parent)
+			t.Lost = c.Orphaned(t.parent) && !rec.Joins(t.parent)
 		}
 		if worst.Namespace == "" || t.rank() > worst.rank() {
 			worst = t
@@ -75,7 +74,7 @@ func (h History) WorstTie(p *engine.Snapshot, c *engine.Container) Tie {
 }
 
 func (e *evaluator) worstTie(c *engine.Container) Tie {
-	return e.history.WorstTie(e.snapshot, c)
+	return WorstTie(e.snapshot, e.history, c)
 }
 
 // parent names what the container has to wait for before it can be started or
@@ -108,7 +107,7 @@ func (e *evaluator) parentsSettle(c *engine.Container) time.Time {
 	}
 	for _, of := range c.Parents {
 		if p := e.snapshot.Parent(of); p.Started.After(c.Started) {
-			until = later(until, settles(p))
+			until = engine.Later(until, settles(p))
 		}
 	}
 	return until
@@ -133,15 +132,9 @@ func (e *evaluator) pidParent(c *engine.Container) *engine.Container {
 // killedWithParent reports whether a container seems to have been ended by the end
 // of the one whose process namespace it shares: that is no fault of its own.
 func (e *evaluator) killedWithParent(c *engine.Container) bool {
-	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || !mayBeKilledWithParent(c) {
+	if c.State != engine.Exited || c.ExitCause == engine.CauseStopped || !c.MayBeKilledWithParent() {
 		return false
 	}
 	p := e.pidParent(c)
 	return p != nil && (!p.Up() || p.Started.After(c.Started) || e.now.Before(c.ExitSeenAt.Add(pidLag)))
-}
-
-// mayBeKilledWithParent reports whether the last exit of a container was such as the
-// end of the one whose process namespace it shares causes.
-func mayBeKilledWithParent(c *engine.Container) bool {
-	return c.Shares(engine.PID) != "" && c.Exit.Code == killed && !c.Exit.OOMKilled
 }

@@ -1,18 +1,20 @@
 package decision
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"defib/engine"
+	"defib/restarter/history"
 )
 
 // Alert is a firing alert that asks for a start or a restart.
 type Alert struct {
-	Name     string    // its alertname, for people
-	ID       AlertID   // tells it from other alerts
-	Since    time.Time // when it began to fire, on its sender's clock; zero: it does not say
+	Name     string          // its alertname, for people
+	ID       history.AlertID // tells it from other alerts
+	Since    time.Time       // when it began to fire, on its sender's clock; zero: it does not say
 	Target   Target
 	Start    bool // have the container up; what runs is not restarted
 	Asked    time.Time
@@ -30,7 +32,7 @@ type Request struct {
 	Answered  bool // by an answer of a plan
 	Withdrawn bool // nobody waits for the answer any more
 
-	firing *firing
+	firing *history.Firing
 	result Answer // what came of an action that has ended since it came; zero: none has
 }
 
@@ -45,7 +47,7 @@ type Answer struct {
 // remembers that it came. Container names what it is about. If there are no requests, the
 // answer says why; more than limit are not made. While the engine is unavailable the
 // requests are due at once, but remembered: what starts from then on answers the alert.
-func (h *History) Receive(now time.Time, p *engine.Snapshot, a Alert, limit int) (requests []*Request, container string, none Answer) {
+func Receive(now time.Time, h *history.History, p *engine.Snapshot, a Alert, limit int) (requests []*Request, container string, none Answer) {
 	cs, none := a.Target.Find(p)
 	if !p.Connected {
 		none, a.Deadline = Answer{Outcome: EngineUnavailable}, now
@@ -65,7 +67,7 @@ func (h *History) Receive(now time.Time, p *engine.Snapshot, a Alert, limit int)
 	for i, c := range cs {
 		requests[i] = &Request{
 			Container: c.ID, Name: c.Name, Replica: len(cs) > 1, Alert: a,
-			firing: h.firings.hear(now, a, c.Name),
+			firing: h.Firings.Hear(now, a.Asked, a.ID, a.Since, c.Name),
 		}
 	}
 	return requests, container, Answer{}
@@ -96,14 +98,14 @@ func (e *evaluator) ask(requests []*Request) map[*Request]Outcome {
 			continue
 		}
 		a := e.asked[q.Container]
-		if q.Replica && (!a.replica() || q.firing.acted.Before(a.acted)) {
-			a.acted = q.firing.acted
+		if q.Replica && (!a.replica() || q.firing.Acted.Before(a.acted)) {
+			a.acted = q.firing.Acted
 		}
 		if a.since.IsZero() || q.Asked.Before(a.since) {
 			a.since = q.Asked
 		}
 		a.named = a.named || !q.Replica
-		a.heard = later(a.heard, q.firing.heard)
+		a.heard = engine.Later(a.heard, q.firing.Heard)
 		e.asked[q.Container] = a
 	}
 	return settled
@@ -129,6 +131,26 @@ func (e *evaluator) settle(q *Request) Outcome {
 	return ""
 }
 
+// alreadyHandled reports whether the request's firing has been acted upon: by us within the
+// cooldown, or by whoever started the container since the firing first arrived. What
+// came up before this life of Defib began may have been started for it by
+// the life before, which is forgotten: there the alert's own beginning must do, though
+// it is of another clock.
+func (e *evaluator) alreadyHandled(q *Request, c *engine.Container) bool {
+	f := q.firing
+	switch {
+	case !c.Up():
+		return false // whatever was done for it, it has ended since
+	case !f.Acted.IsZero() && e.now.Sub(f.Acted) < e.policy.Cooldown:
+		return true
+	case e.now.Sub(c.StartSeenAt) >= e.policy.Cooldown:
+		return false
+	case c.StartSeenAt.Before(e.history.Began):
+		return !q.Since.IsZero() && c.StartSeenAt.After(q.Since)
+	}
+	return c.StartSeenAt.After(f.Heard)
+}
+
 // transientReasons holds the reasons that may be gone in a moment: during anybody's docker
 // restart a container is down as if it had been stopped. They are an answer only
 // once they have lasted for transientTimeout.
@@ -142,7 +164,7 @@ const holdAfterAnswer = time.Second
 
 // answer answers the requests that are settled, whose action has ended, whose wait has no
 // prospect, or whose wait is over. The others are looked at again by their deadline.
-func (p *Plan) answer(past History, requests []*Request, settled map[*Request]Outcome, connected bool) {
+func (p *Plan) answer(past history.History, requests []*Request, settled map[*Request]Outcome, connected bool) {
 	verdicts := map[string]Verdict{}
 	if len(requests) > 0 {
 		for _, v := range p.Verdicts {
@@ -200,6 +222,34 @@ func (q *Request) waits(now time.Time, v Verdict, acting bool) (Answer, time.Tim
 		return Answer{Outcome: Outcome(v.Reason), Until: v.Until}, time.Time{}
 	}
 	return Answer{}, q.Deadline
+}
+
+// AnswerTo is what those who waited for the action are answered.
+func AnswerTo(res history.Result) Answer {
+	switch {
+	case errors.Is(res.Err, engine.ErrGone):
+		return Answer{Outcome: Gone}
+	case errors.Is(res.Err, engine.ErrRefused):
+		return Answer{Outcome: Outcome(Refused), Detail: res.Err.Error()} // trying again at once would change nothing
+	case res.Err != nil:
+		return Answer{Outcome: Failed, Detail: res.Err.Error()}
+	case res.Restarts():
+		return Answer{Outcome: Restarted}
+	}
+	return Answer{Outcome: Started}
+}
+
+// Finish takes note of what came of an action: that is the answer to those requests that
+// waited for it.
+func Finish(now time.Time, res history.Result, requests []*Request) {
+	for _, q := range requests {
+		if q.Container != res.Container.ID {
+			continue
+		}
+		if q.result = AnswerTo(res); res.Err == nil {
+			q.firing.Acted = now // its repeats need nothing more
+		}
+	}
 }
 
 // soon reports whether what holds the container may be over by the deadline.

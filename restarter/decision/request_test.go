@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
@@ -20,7 +21,7 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		policy policy.Policy
 		c      *engine.Container // nil: there is none
 		others []*engine.Container
-		record record
+		record history.Record
 		edit   []func(*Request)
 		away   bool // the engine is unavailable
 		acts   bool
@@ -32,19 +33,19 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		{name: "it is not whitelisted", c: Running(Named("a1", "other")), want: NotWhitelisted, next: time.Second},
 		{name: "its labels are not understood", c: Running(Labelled(policy.LabelEnable, "si")), want: Outcome(BadLabel), next: time.Second},
 		{name: "it runs and is to be up", c: Running(), edit: []func(*Request){start}, want: AlreadyRunning, next: time.Second},
-		{name: "it was acted upon for the firing", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.acted = Ago(time.Minute) }}, want: AlreadyRestarted, next: time.Second},
-		{name: "that was longer ago than the cooldown", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.acted = Ago(5 * time.Minute) }}, acts: true, next: 8 * time.Second},
-		{name: "somebody started it since the firing came", c: Running(BegunAgo(2 * time.Minute)), edit: []func(*Request){func(q *Request) { q.firing.heard = Ago(3 * time.Minute) }}, want: AlreadyRestarted, next: time.Second},
-		{name: "it ended after it was acted upon", c: Ended(engine.CauseSelf), edit: []func(*Request){func(q *Request) { q.firing.acted = Ago(time.Minute) }}, acts: true, next: 8 * time.Second},
+		{name: "it was acted upon for the firing", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(time.Minute) }}, want: AlreadyRestarted, next: time.Second},
+		{name: "that was longer ago than the cooldown", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(5 * time.Minute) }}, acts: true, next: 8 * time.Second},
+		{name: "somebody started it since the firing came", c: Running(BegunAgo(2 * time.Minute)), edit: []func(*Request){func(q *Request) { q.firing.Heard = Ago(3 * time.Minute) }}, want: AlreadyRestarted, next: time.Second},
+		{name: "it ended after it was acted upon", c: Ended(engine.CauseSelf), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(time.Minute) }}, acts: true, next: 8 * time.Second},
 		{name: "it is restarted", c: Running(), acts: true, next: 8 * time.Second},
 		{name: "it is started for another cause", c: Ended(engine.CauseSelf), edit: []func(*Request){start}, acts: true, next: 8 * time.Second},
-		{name: "an action is under way", c: Running(), record: record{acting: true}, next: 8 * time.Second},
-		{name: "an action is under way for too long", c: Running(), record: record{acting: true}, edit: []func(*Request){late}, want: Outcome(InProgress)},
-		{name: "an action is under way, and it was answered", c: Running(), record: record{acting: true}, edit: []func(*Request){late, func(q *Request) { q.Answered = true }}},
+		{name: "an action is under way", c: Running(), record: history.Record{Acting: true}, next: 8 * time.Second},
+		{name: "an action is under way for too long", c: Running(), record: history.Record{Acting: true}, edit: []func(*Request){late}, want: Outcome(InProgress)},
+		{name: "an action is under way, and it was answered", c: Running(), record: history.Record{Acting: true}, edit: []func(*Request){late, func(q *Request) { q.Answered = true }}},
 		{name: "an action has ended since", c: Running(), edit: []func(*Request){ended}, want: Restarted, next: time.Second},
 		{name: "an action has ended, and the container has gone", edit: []func(*Request){ended}, want: Restarted, next: time.Second},
 		{name: "its caller has left", c: Running(), edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: time.Second},
-		{name: "its caller has left while an action is under way", c: Running(), record: record{acting: true}, edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: 8 * time.Second},
+		{name: "its caller has left while an action is under way", c: Running(), record: history.Record{Acting: true}, edit: []func(*Request){func(q *Request) { q.Withdrawn = true }}, next: 8 * time.Second},
 		{name: "it is paused", c: Ended("", State(engine.Paused)), want: Outcome(Paused), next: time.Second},
 		{name: "it is too young for longer than the caller waits", c: Running(BegunAgo(20 * time.Second)), want: Outcome(TooYoung), until: 40 * time.Second, next: time.Second},
 		{name: "it is too young for less than that", c: Running(BegunAgo(55 * time.Second)), next: 5 * time.Second},
@@ -54,7 +55,7 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		{name: "others are acted upon for too long", policy: Usual(func(p *policy.Policy) { p.Concurrency = 1 }), c: Running(), others: []*engine.Container{Running(Named("b2", "batch-1"), SickFor(time.Minute))}, edit: []func(*Request){late}, want: Outcome(RateLimited), next: time.Second},
 		{name: "the engine is unavailable", c: Running(), away: true, next: 8 * time.Second},
 		{name: "the engine is unavailable for too long", c: Running(), away: true, edit: []func(*Request){late}, want: EngineUnavailable, next: time.Second},
-		{name: "the engine is unavailable for too long, and an action under way", c: Running(), record: record{acting: true}, away: true, edit: []func(*Request){late}, want: Outcome(InProgress)},
+		{name: "the engine is unavailable for too long, and an action under way", c: Running(), record: history.Record{Acting: true}, away: true, edit: []func(*Request){late}, want: Outcome(InProgress)},
 		{name: "the engine is unavailable, and an action has ended", c: Running(), edit: []func(*Request){ended}, away: true, want: Restarted, next: time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -68,12 +69,12 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 			}
 			p := SnapshotOf(append(cs, row.others...)...)
 			p.Connected = !row.away
-			q := &Request{Container: "a1", Name: "web", Alert: Alert{Asked: Ago(time.Second), Deadline: Noon.Add(8 * time.Second)}, firing: &firing{heard: Ago(time.Second)}}
+			q := &Request{Container: "a1", Name: "web", Alert: Alert{Asked: Ago(time.Second), Deadline: Noon.Add(8 * time.Second)}, firing: &history.Firing{Heard: Ago(time.Second)}}
 			for _, edit := range row.edit {
 				edit(q)
 			}
 			before := *q
-			plan := Decide(Noon, pol, p, History{records: map[string]*record{"a1": &row.record}}, []*Request{q})
+			plan := Decide(Noon, pol, p, history.History{Records: map[string]*history.Record{"a1": &row.record}}, []*Request{q})
 			if *q != before {
 				t.Errorf("the decision has changed the request: %+v", q)
 			}
@@ -99,12 +100,12 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 }
 
 func TestLaw10WhatIsTooMuchIsNotRemembered(t *testing.T) {
-	p, h := SnapshotOf(Replica("a1", "db-1"), Replica("b2", "db-2")), NewHistory(Noon)
+	p, h := SnapshotOf(Replica("a1", "db-1"), Replica("b2", "db-2")), history.New(Noon)
 	a := Alert{Since: Ago(time.Minute), Target: Target{Project: "shop", Service: "db"}, Asked: Noon, Deadline: Noon.Add(time.Second)}
-	if requests, container, none := h.Receive(Noon, p, a, 1); len(requests) != 0 || container != "shop/db" || none.Outcome != Busy || len(h.firings) != 0 {
-		t.Errorf("%d requests for %s, %+v, %d firings remembered", len(requests), container, none, len(h.firings))
+	if requests, container, none := Receive(Noon, &h, p, a, 1); len(requests) != 0 || container != "shop/db" || none.Outcome != Busy || len(h.Firings) != 0 {
+		t.Errorf("%d requests for %s, %+v, %d firings remembered", len(requests), container, none, len(h.Firings))
 	}
-	if requests, container, _ := h.Receive(Noon, p, a, 2); len(requests) != 2 || container != "shop/db" || len(h.firings) != 2 {
-		t.Errorf("%d requests for %s, %d firings remembered", len(requests), container, len(h.firings))
+	if requests, container, _ := Receive(Noon, &h, p, a, 2); len(requests) != 2 || container != "shop/db" || len(h.Firings) != 2 {
+		t.Errorf("%d requests for %s, %d firings remembered", len(requests), container, len(h.Firings))
 	}
 }

@@ -3,7 +3,6 @@ package decision
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"defib/engine"
 	"defib/restarter/policy"
@@ -25,7 +24,7 @@ func (p *Plan) roll(e *evaluator) {
 		s := services[key]
 		slices.SortFunc(vs, e.compareReplicas)
 		for i, v := range vs {
-			if i > 0 || s.acting > 0 || s.unsettled > s.own[v.Container.ID] && !e.history.at(v.Container.ID).unwell() {
+			if i > 0 || s.acting > 0 || s.unsettled > s.own[v.Container.ID] && !e.history.At(v.Container.ID).Unwell() {
 				v.Act, v.Reason = false, InServiceRestart
 			}
 		}
@@ -50,11 +49,11 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 		if s == nil || oneOff(c) {
 			continue
 		}
-		rec := e.history.at(c.ID)
-		proven := rec.provenAt(c, e.policy.Backoff)
+		rec := e.history.At(c.ID)
+		proven := rec.ProvenAt(c, e.policy.Backoff)
 		p.look(proven)
-		s.acting += count(rec.acting)
-		s.own[c.ID] = count(rec.unwell() || c.Health == engine.Starting || proven.After(p.now))
+		s.acting += count(rec.Acting)
+		s.own[c.ID] = count(rec.Unwell() || c.Health == engine.Starting || proven.After(p.now))
 		s.unsettled += s.own[c.ID]
 	}
 	for _, v := range p.Verdicts {
@@ -81,26 +80,13 @@ func (e *evaluator) waiting(verdicts []Verdict) map[string][]*Verdict {
 
 // compareReplicas puts first what is to be restarted first.
 func (e *evaluator) compareReplicas(a, b *Verdict) int {
-	x, y := e.history.at(a.Container.ID), e.history.at(b.Container.ID)
+	x, y := e.history.At(a.Container.ID), e.history.At(b.Container.ID)
 	return cmp.Or(
-		count(y.unwell())-count(x.unwell()),
+		count(y.Unwell())-count(x.Unwell()),
 		e.asked[a.Container.ID].acted.Compare(e.asked[b.Container.ID].acted),
-		x.lastEnd.Compare(y.lastEnd),
+		x.LastEnd.Compare(y.LastEnd),
 		cmp.Compare(a.Container.Name, b.Container.Name),
 	)
-}
-
-// unwell reports whether the last attempt has not brought the container up well so far.
-func (r *record) unwell() bool { return r.acting || r.failed || r.healing != "" }
-
-// provenAt is when the current run of a container that had to be started again and again
-// will have lasted as long as the wait after it would; zero if it had to be but once. In a
-// crash loop it is up for a moment each time.
-func (r *record) provenAt(c *engine.Container, b policy.Backoff) time.Time {
-	if !c.Up() || r.streak < 2 {
-		return time.Time{}
-	}
-	return c.StartSeenAt.Add(b.After(r.streak))
 }
 
 // comesUp reports whether the container is down, and is to be started again, by Defib or by

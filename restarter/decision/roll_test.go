@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
 )
@@ -43,36 +44,36 @@ func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
 func TestOneReplicaAtATime(t *testing.T) {
 	long := Ago(time.Hour)
 	for name, row := range map[string]struct {
-		records [3]record
+		records [3]history.Record
 		acted   [3]time.Time
 		want    string
 	}{
 		"nothing was done yet: by name":            {want: "db-1"},
-		"one is being acted upon":                  {records: [3]record{{}, {acting: true, healing: policy.TriggerAlert}}, want: ""},
-		"one is not well yet: it may be again":     {records: [3]record{{}, {healing: policy.TriggerAlert}}, want: "db-2"},
-		"one could not be restarted":               {records: [3]record{{}, {}, {failed: true}}, want: "db-3"},
-		"two are not well: no deadlock":            {records: [3]record{{}, {failed: true}, {healing: policy.TriggerExited}}, want: "db-2"},
-		"one is not well, and is given up":         {records: [3]record{{}, {failed: true, restarts: 5}}, want: ""},
+		"one is being acted upon":                  {records: [3]history.Record{{}, {Acting: true, Healing: policy.TriggerAlert}}, want: ""},
+		"one is not well yet: it may be again":     {records: [3]history.Record{{}, {Healing: policy.TriggerAlert}}, want: "db-2"},
+		"one could not be restarted":               {records: [3]history.Record{{}, {}, {Failed: true}}, want: "db-3"},
+		"two are not well: no deadlock":            {records: [3]history.Record{{}, {Failed: true}, {Healing: policy.TriggerExited}}, want: "db-2"},
+		"one is not well, and is given up":         {records: [3]history.Record{{}, {Failed: true, Restarts: 5}}, want: ""},
 		"some were restarted for it":               {acted: [3]time.Time{long, {}, long}, want: "db-2"},
 		"all were restarted for it":                {acted: [3]time.Time{long, long.Add(time.Second), long.Add(-time.Second)}, want: "db-3"},
-		"one that was restarted for something":     {records: [3]record{{lastEnd: long}}, want: "db-2"},
-		"the next is given up: the one after that": {records: [3]record{{restarts: 5}}, want: "db-2"},
+		"one that was restarted for something":     {records: [3]history.Record{{LastEnd: long}}, want: "db-2"},
+		"the next is given up: the one after that": {records: [3]history.Record{{Restarts: 5}}, want: "db-2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			past := History{records: map[string]*record{}}
+			past := history.History{Records: map[string]*history.Record{}}
 			var requests []*Request
 			var cs []*engine.Container
 			for i := range 3 {
 				c := Running(Named(fmt.Sprint(9-i), fmt.Sprintf("db-%d", i+1)), In("shop", "db"))
 				cs = append(cs, c)
-				past.records[c.ID] = &row.records[i]
+				past.Records[c.ID] = &row.records[i]
 				requests = append(requests, &Request{
 					Container: c.ID, Replica: true, Alert: Alert{Asked: Ago(time.Second), Deadline: Noon.Add(9 * time.Second)},
-					firing: &firing{heard: Ago(time.Second), acted: row.acted[i]},
+					firing: &history.Firing{Heard: Ago(time.Second), Acted: row.acted[i]},
 				})
 			}
 			cs = append(cs, Running(Named("z", "other-db"), In("other", "db"))) // of another project
-			past.records["z"] = &record{acting: true}
+			past.Records["z"] = &history.Record{Acting: true}
 			var acts, held []string
 			for _, v := range Decide(Noon, Usual(), SnapshotOf(cs...), past, requests).Verdicts {
 				switch {

@@ -38,3 +38,8 @@ func ParseTriggers(s string) ([]Trigger, error) {
 	}
 	return ts, errors.Join(errs...)
 }
+
+// Counts reports whether an attempt for it counts for the limits of restarts and for the
+// streak. What a child needs because its parent was restarted does not: that happens once
+// per run of the parent, and says nothing of the child.
+func (t Trigger) Counts() bool { return t != TriggerDependency }

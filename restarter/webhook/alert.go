@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"defib/restarter/decision"
+	"defib/restarter/history"
 )
 
 // LabelHeal is the alert label that says what to do: restart or start.
@@ -103,12 +104,12 @@ func decode(body []byte) (p payload, err error) {
 }
 
 // id tells the alert from others: a digest of its labels.
-func (a Alert) id() decision.AlertID {
+func (a Alert) id() history.AlertID {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
 		fmt.Fprintf(h, "%q=%q,", name, a.Labels[name])
 	}
-	return decision.AlertID(h.Sum(nil))
+	return history.AlertID(h.Sum(nil))
 }
 
 // since is when the alert began to fire, on its sender's clock; zero: it does not say.

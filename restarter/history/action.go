@@ -1,0 +1,99 @@
+package history
+
+import (
+	"errors"
+	"time"
+
+	"defib/engine"
+	"defib/restarter/policy"
+)
+
+// slotTimeout is how long an action takes a place of --restart.concurrency, a restart
+// beyond its stop timeout. No engine needs so long.
+const slotTimeout = 2 * time.Minute
+
+// Action is a start or a restart.
+type Action struct {
+	Container *engine.Container
+	Trigger   policy.Trigger
+	Namespace engine.Namespace // that the container shares with a parent; "": it shares none
+	Cause     time.Time        // since when there is something to heal, on our clock
+	Attempt   int              // since the container last stayed up and well; set by Begin
+
+	parents map[string]time.Time // by its parents' IDs: their StartedAt when the action began
+}
+
+// Restarts reports whether the action restarts what runs.
+func (a Action) Restarts() bool { return a.Container.Up() }
+
+// Result is what came of an action.
+type Result struct {
+	Action
+	Took time.Duration
+	Err  error // as package engine has it
+}
+
+// Begin takes note that an action begins, which was decided on by this snapshot.
+func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
+	rec := h.Records[a.Container.ID]
+	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now.Add(slotTimeout)
+	rec.Attempts++
+	if a.Trigger.Counts() {
+		rec.Streak++
+	}
+	if a.Restarts() {
+		rec.SlotUntil = rec.SlotUntil.Add(max(0, a.Container.StopTimeout))
+	}
+	if a.Restarts() && a.Trigger.Counts() {
+		rec.Restarts++
+		h.RecentRestarts = append(h.RecentRestarts, now)
+	}
+	if rec.Healing == "" {
+		rec.Healing, rec.cause, rec.from = a.Trigger, engine.Later(a.Cause, h.Began), a.Container.Started
+	}
+	a.Attempt, a.parents = rec.Attempts, map[string]time.Time{}
+	for _, of := range a.Container.Parents {
+		if parent := p.Parent(of); parent != nil {
+			a.parents[parent.ID] = parent.Started
+		}
+	}
+	return a
+}
+
+// Finish takes note of what came of an action, by a snapshot that shows it. It is the
+// answer to all requests for the container.
+func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, res Result) {
+	id := res.Container.ID
+	rec := h.Records[id]
+	if fresh := p.Get(id); fresh != nil && fresh.Inspected {
+		rec.observe(now, fresh, pol.Backoff.Reset) // as long as it is known whose doing it is
+	}
+	rec.Acting, rec.LastEnd, rec.Refused = false, now, errors.Is(res.Err, engine.ErrRefused)
+	rec.Failed = res.Err != nil && !rec.Refused
+	rec.Late = errors.Is(res.Err, engine.ErrNoAnswer)
+	if res.Err == nil {
+		rec.Joined = res.parents
+	}
+	if rec.Refused && res.Trigger.Counts() {
+		rec.Streak-- // there was none
+	}
+	if res.Restarts() {
+		rec.notHealthy(now) // also if it goes on as it was: it was not well
+		if res.Err != nil {
+			rec.restartFailed(res, pol.Backoff)
+		}
+	}
+}
+
+// restartFailed takes note of a restart that failed. That has not shown that restarts do
+// not help, so it does not count towards giving up before the waits have come to their
+// longest: until then the fault may pass. One without an answer may yet be carried out.
+func (r *Record) restartFailed(res Result, b policy.Backoff) {
+	r.Healing = ""
+	if !res.Trigger.Counts() {
+		return
+	}
+	if r.Refused || !r.Late && b.After(res.Attempt) < b.Max {
+		r.Restarts--
+	}
+}

@@ -1,0 +1,156 @@
+// Package history is what Defib did to each container, and what alerts asked for. It is
+// pure: it does no I/O, has no goroutines, and is told the time.
+package history
+
+import (
+	"slices"
+	"time"
+
+	"defib/engine"
+	"defib/restarter/policy"
+)
+
+// perMinute is the time per which restarts of running containers are limited.
+const perMinute = time.Minute
+
+// History is what Defib did, and what it was asked. It lives as long as Defib does, and
+// one goroutine owns it. The zero value knows nothing, and may only be read.
+type History struct {
+	Began          time.Time          // when it did, on our clock
+	Records        map[string]*Record // by container ID: one that is created anew starts afresh
+	RecentRestarts []time.Time        // when running containers were restarted in the last minute, oldest first
+	Firings        Firings            // what alerts asked for
+}
+
+// New returns a history that begins now.
+func New(now time.Time) History {
+	return History{Began: now, Records: map[string]*Record{}, Firings: Firings{}}
+}
+
+var blank = &Record{}
+
+// At returns the record of a container, to be read only; it is blank if there
+// is none.
+func (h History) At(id string) *Record {
+	if r := h.Records[id]; r != nil {
+		return r
+	}
+	return blank
+}
+
+// Acting reports whether an action on the container is under way.
+func (h History) Acting(id string) bool { return h.At(id).Acting }
+
+// Streak is how often the container was started and restarted, by us and by the engine,
+// since it last stayed up and well, without the times after its parent was.
+func (h History) Streak(id string) int { return h.At(id).Streak }
+
+// GaveUp reports whether restarts did not help the container: it gets no more.
+func (h History) GaveUp(pol policy.Policy, id string) bool {
+	return h.At(id).Restarts >= pol.MaxAttempts
+}
+
+// Rule is what the policy means for a container. It is worked out once, since it costs
+// as much as there are entries in the whitelist.
+func (h History) Rule(pol policy.Policy, c *engine.Container) policy.Rule {
+	if r := h.At(c.ID); r.ruled == c {
+		return r.rule
+	}
+	return pol.For(c)
+}
+
+// ForgetRules has the rules worked out anew: the policy has changed.
+func (h History) ForgetRules() {
+	for _, r := range h.Records {
+		r.ruled = nil
+	}
+}
+
+// Active counts the starts and the restarts under way that take a place. One that
+// hangs keeps its container, but not its place: a few of them must not keep all
+// others down.
+func (h History) Active(now time.Time) (starts, restarts int) {
+	for _, r := range h.Records {
+		switch {
+		case !r.Acting || !r.SlotUntil.After(now):
+		case r.Restarting:
+			restarts++
+		default:
+			starts++
+		}
+	}
+	return starts, restarts
+}
+
+// UnderWay counts all actions under way.
+func (h History) UnderWay() (starts, restarts int) { return h.Active(time.Time{}) }
+
+// Changes is what Sync found.
+type Changes struct {
+	New       []*engine.Container // seen for the first time
+	Removed   []string            // IDs of those that are gone
+	Recovered []Recovery
+}
+
+// Recovery is a container that an attempt has brought back.
+type Recovery struct {
+	Trigger policy.Trigger
+	Took    time.Duration // since there was something to heal
+}
+
+// Sync brings the records up to date with a snapshot that is current.
+func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (found Changes) {
+	for _, c := range p.Containers {
+		rec := h.Records[c.ID]
+		if rec == nil {
+			rec = &Record{}
+			h.Records[c.ID] = rec
+			found.New = append(found.New, c)
+		}
+		if one, ok := rec.sync(now, pol, c); ok {
+			found.Recovered = append(found.Recovered, one)
+		}
+	}
+	h.RecentRestarts = slices.DeleteFunc(h.RecentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
+	found.Removed = h.drop(p)
+	return found
+}
+
+// NotHealthy takes note that somebody says that the container, though it may run, needs to
+// be restarted.
+func (h *History) NotHealthy(now time.Time, id string) {
+	if rec := h.Records[id]; rec != nil && !rec.Acting {
+		rec.notHealthy(now)
+	}
+}
+
+// sync brings the record up to date with its container, and reports a recovery.
+func (r *Record) sync(now time.Time, pol policy.Policy, c *engine.Container) (one Recovery, ok bool) {
+	if r.ruled != c {
+		r.rule, r.ruled = pol.For(c), c
+	}
+	if c == r.last && r.Attempts == 0 && r.Streak == 0 || !c.Inspected {
+		return Recovery{}, false
+	}
+	r.observe(now, c, pol.Backoff.Reset)
+	if !r.recovered(c) {
+		return Recovery{}, false
+	}
+	one = Recovery{r.Healing, now.Sub(r.cause)}
+	r.Healing = ""
+	return one, true
+}
+
+// drop forgets the containers that are gone, and returns their IDs.
+func (h *History) drop(p *engine.Snapshot) (ids []string) {
+	if len(h.Records) == len(p.Containers) { // each of these has one
+		return nil
+	}
+	for id, rec := range h.Records {
+		if p.Get(id) == nil && !rec.Acting {
+			delete(h.Records, id)
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -8,6 +8,7 @@ import (
 )
 
 func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	const well = `{"version": "4", "alerts": []}`
 	r := newRelay(t)
@@ -49,6 +50,7 @@ func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
 }
 
 func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	const well = `{"version": "4", "alerts": []}`
 	d := newEnv(t, sharedEngine(t)).defib()
@@ -66,6 +68,7 @@ func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
 }
 
 func TestWrongTokenOfAlertmanagerHealsNothing(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})

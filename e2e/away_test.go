@@ -46,6 +46,7 @@ func (d *defib) awaitAway() {
 }
 
 func TestContainersComeBackAfterAnEngineShutdown(t *testing.T) {
+	dockerOnly(t, noDaemon)
 	t.Parallel()
 	s := newEnv(t, privateEngine(t))
 	worker := s.run("worker", spec{})
@@ -73,6 +74,7 @@ func TestContainersComeBackAfterAnEngineShutdown(t *testing.T) {
 }
 
 func TestContainersComeBackAfterTheEngineWasKilled(t *testing.T) {
+	dockerOnly(t, noDaemon)
 	t.Parallel()
 	s := newEnv(t, privateEngine(t))
 	b := s.run("worker", spec{})
@@ -93,6 +95,7 @@ func TestContainersComeBackAfterTheEngineWasKilled(t *testing.T) {
 }
 
 func TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose(t *testing.T) {
+	dockerOnly(t, noStopEvents)
 	t.Parallel()
 	for name, awake := range map[string]bool{
 		"stopped under its eyes":    true,
@@ -206,6 +209,9 @@ func TestCutStreamHealsItself(t *testing.T) {
 		"a stop in the gap is still known": {do: stop},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if !row.back {
+				dockerOnly(t, noStopEvents)
+			}
 			t.Parallel()
 			// An engine of its own, since the replay reaches back 256 events.
 			s := newEnv(t, privateEngine(t))

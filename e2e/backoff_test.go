@@ -119,6 +119,7 @@ func copyInto(path, program string) error {
 // comes late. (A bind mount whose source is missing will not do: Docker 20.10
 // refuses the start before it takes note of the failure.)
 func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
+	dockerOnly(t, noStartError)
 	t.Parallel()
 	testapp, err := buildTestapp()
 	if err != nil {

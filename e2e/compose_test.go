@@ -32,6 +32,7 @@ func (s *env) recreate(old *testContainer, p spec) (fresh *testContainer) {
 // TestRecreationThatFailedNeverMakesTwoRun: docker-compose leaves the old container
 // stopped, and the new one that cannot be started.
 func TestRecreationThatFailedNeverMakesTwoRun(t *testing.T) {
+	dockerOnly(t, checksDevices)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	old := s.run("db", s.ofCompose("db", spec{args: []string{"-code=1"}}))

@@ -79,6 +79,7 @@ func (s *server) draw(q grafana.Query, from time.Time) answer {
 // TestDashboardShowsAScene has every query of the dashboard answered, without an
 // error and with data, by a Prometheus that scrapes a Defib with much to tell.
 func TestDashboardShowsAScene(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	board, err := grafana.Defib()
 	if err != nil {

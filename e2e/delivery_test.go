@@ -13,6 +13,7 @@ import (
 // Alerts delivered by a real Alertmanager, with its repeats and retries.
 
 func TestRestartThatDoesNotHelpIsRepeatedAndThenGivenUp(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	const repeat = 4 * time.Second
 	s := newEnv(t, sharedEngine(t))
@@ -39,6 +40,7 @@ func TestRestartThatDoesNotHelpIsRepeatedAndThenGivenUp(t *testing.T) {
 }
 
 func TestOneThatFailsDoesNotHaveItsNeighbourRestartedAgain(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	well := s.run("well", spec{})
@@ -80,6 +82,9 @@ func TestLaw7KilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
 		"just as the container has started":    {"start", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if row.event == "kill" {
+				dockerOnly(t, noKillEvents)
+			}
 			t.Parallel()
 			s := newEnv(t, sharedEngine(t))
 			b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 6})
@@ -108,6 +113,7 @@ func TestLaw7KilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
 }
 
 func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})
@@ -132,6 +138,7 @@ func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
 }
 
 func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	web, old := s.run("web", spec{}), s.run("recreated", spec{})
@@ -173,6 +180,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 }
 
 func TestSilenceStopsTheHealing(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})

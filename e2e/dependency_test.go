@@ -71,6 +71,7 @@ func TestChildOfARestartThatNoEventToldOf(t *testing.T) {
 }
 
 func TestChildWaitsForItsNetworkParent(t *testing.T) {
+	dockerOnly(t, keepsParents)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	parent := s.run("vpn", spec{})
@@ -98,6 +99,7 @@ func TestChildWaitsForItsNetworkParent(t *testing.T) {
 // TestFamilyComesBackWithTheEngine: one that shuts down stops all, and starts
 // those with a policy of its own in whatever order.
 func TestFamilyComesBackWithTheEngine(t *testing.T) {
+	dockerOnly(t, noDaemon)
 	t.Parallel()
 	s := newEnv(t, privateEngine(t))
 	parent := s.run("vpn", spec{restart: "always"})
@@ -128,6 +130,7 @@ func sharing(n string, parent *testContainer) spec {
 // TestChildOfProcessesOrIPCFollowsItsParent: the kernel kills what shares the
 // parent's processes, and what shares its IPC runs on with a dead one.
 func TestChildOfProcessesOrIPCFollowsItsParent(t *testing.T) {
+	dockerOnly(t, keepsParents)
 	t.Parallel()
 	for shares, up := range map[string]float64{"pid": 0, "ipc": 1} {
 		t.Run(shares, func(t *testing.T) {
@@ -163,6 +166,7 @@ func TestChildOfProcessesOrIPCFollowsItsParent(t *testing.T) {
 
 // TestChildIsNotGivenUpForItsParentsRestarts, and waits for its health.
 func TestChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	parent := s.run("vpn", checked())

@@ -68,6 +68,7 @@ func (b *testContainer) stopBeside() {
 // first and removes them after the slowest: whatever came back in between would
 // be left running.
 func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
+	dockerOnly(t, noStopEvents)
 	t.Parallel()
 	const delay, slowness = 4 * time.Second, 12
 	s := newEnv(t, sharedEngine(t))
@@ -110,6 +111,7 @@ func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 // TestStoppedProjectComesBackOnceItIsQuiet is the other half: nobody removes it,
 // so it is started, the delay counted from the last thing that happened to it.
 func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
+	dockerOnly(t, noStopEvents)
 	t.Parallel()
 	const delay = 3 * time.Second
 	s := newEnv(t, sharedEngine(t))

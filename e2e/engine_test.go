@@ -36,7 +36,6 @@ var errNoEngine = errors.New("no engine: neither root with dockerd on the machin
 
 func sharedEngine(tb testing.TB) *engine {
 	tb.Helper()
-	differs(tb)
 	shared.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*limit)
 		defer cancel()
@@ -78,7 +77,6 @@ func privateEngine(tb testing.TB) *engine {
 // unbornEngine has a socket path and nobody behind it until boot.
 func unbornEngine(tb testing.TB) *engine {
 	tb.Helper()
-	differs(tb)
 	if !canStartOwn() {
 		unavailable(tb, "an engine of one's own takes root and dockerd")
 	}

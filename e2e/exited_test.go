@@ -123,6 +123,9 @@ func TestStoppedContainer(t *testing.T) {
 		"docker stop, always by its label: comes back after the delay": {do: stop, policy: "unless-stopped", label: "always", back: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if !row.back {
+				dockerOnly(t, noStopEvents)
+			}
 			t.Parallel()
 			const delay = 3 * time.Second
 			s := newEnv(t, sharedEngine(t))
@@ -155,6 +158,7 @@ func TestStoppedContainer(t *testing.T) {
 // A stop waits for the start that is under way, and follows it at once: before
 // Defib knows that what it asked for has been done.
 func TestStopDuringOurOwnActionIsAStop(t *testing.T) {
+	dockerOnly(t, noStopEvents)
 	t.Parallel()
 	for name, ask := range map[string]func(*testContainer, *defib){
 		"a start":   func(b *testContainer, _ *defib) { b.crash() },
@@ -179,6 +183,7 @@ func TestStopDuringOurOwnActionIsAStop(t *testing.T) {
 }
 
 func TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt(t *testing.T) {
+	dockerOnly(t, noStopEvents)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})

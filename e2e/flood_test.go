@@ -15,6 +15,7 @@ import (
 
 // TestOneRequestOfManyAlertsCostsLittle posts as many alerts as 1 MiB holds.
 func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	d := newEnv(t, sharedEngine(t)).defib()
 	d.scrape()
@@ -31,6 +32,7 @@ func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
 // TestHeadersThatNeverEndAreGivenUp opens as many connections as the limit of open
 // files bears, and ends the header of none.
 func TestHeadersThatNeverEndAreGivenUp(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {

@@ -70,6 +70,7 @@ func (r round) String() string {
 
 // TestSickContainerIsHealedByItsAlert goes the whole way round, twice.
 func TestSickContainerIsHealedByItsAlert(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	const rounds, pending = 2, 4 * time.Second
 	s := newEnv(t, sharedEngine(t))
@@ -126,6 +127,7 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 // TestPairOfAlertmanagersRestartsOnce has both deliver: each by itself, or the
 // second of a cluster because the first has not finished in time.
 func TestPairOfAlertmanagersRestartsOnce(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	for name, clustered := range map[string]bool{"in a cluster": true, "cut off from each other": false} {
 		t.Run(name, func(t *testing.T) {

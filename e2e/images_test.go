@@ -32,6 +32,7 @@ func (s *env) named(name, revision string) (id string) {
 }
 
 func TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated(t *testing.T) {
+	dockerOnly(t, namesByID)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	name := s.prefix + "web"

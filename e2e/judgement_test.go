@@ -10,6 +10,7 @@ import (
 // TestJudgeOfChaosCondemnsEachBreach is about the judge itself: it would find
 // what Defib never does.
 func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	at := func(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }
@@ -119,6 +120,7 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 
 // TestJudgeOfChaosCondemnsFalseAnswers is about the judge too.
 func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	at := func(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }

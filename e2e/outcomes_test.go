@@ -19,6 +19,7 @@ const (
 // TestAnswerSaysInWordsWhatBecameOfAnAlert goes through what one Defib can be
 // made to answer by hand.
 func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
+	dockerOnly(t, keepsParents)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	labelled := func(name, value string) map[string]string { return map[string]string{name: value} }
@@ -150,6 +151,7 @@ func TestDryRunRestartsNothing(t *testing.T) {
 }
 
 func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	one, other := s.run("one", spec{}), s.run("other", spec{})

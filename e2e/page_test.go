@@ -14,6 +14,7 @@ import (
 // TestPageShowsADeathAndItsHealing has a reader look at the page all the time. A
 // hold keeps the container down for as long as the reader needs to see it so.
 func TestPageShowsADeathAndItsHealing(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{args: []string{"-code=3"}})

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +13,7 @@ import (
 )
 
 // onPodman says that the engines of this run are Podmans, which serve Docker's
-// API, and differ from Docker in what differences tells.
+// API, and differ from Docker as dockerOnly says.
 var onPodman = os.Getenv(engineEnv) == "podman"
 
 // engineEnv chooses the engines: docker, which is the default, or podman.
@@ -79,103 +78,48 @@ func (b *testContainer) stopOptions() container.StopOptions {
 	return container.StopOptions{Timeout: new(max(b.stopTimeout, 10))}
 }
 
-// Why something cannot hold on Podman 4.3.
+// What Podman 4.3 lacks or does otherwise, for dockerOnly.
 const (
-	tellsNoStop   = "it does not announce a stop, nor with which signal it kills: an end is an end"
-	hasNoDaemon   = "there is no daemon whose end stops containers"
-	hasNoSwarm    = "it knows no swarm"
-	hasNoTimer    = "its health checks are run by systemd, which the machines of tests do not have"
-	notesNoError  = "it notes no error of a start that failed, and calls the container created"
-	keepsParents  = "it does not let go of a container that others share the network of"
-	namesAll      = "it names an image by which a container was created by ID, too"
+	noStopEvents  = "it does not announce a stop, nor with which signal it kills: every end looks like a death"
+	noKillEvents  = "it announces no kill of docker stop and docker restart, which the test waits for"
+	noDaemon      = "it has no daemon whose end stops containers"
+	noSwarm       = "it has no Swarm"
+	noHealthTimer = "its health checks are run by systemd, which test machines do not have"
+	noStartError  = "it records no error of a start that failed, and calls the container created"
+	keepsParents  = "it does not remove a container that others share a namespace of"
+	namesByID     = "it names an image for a container that was created by the image's ID, too"
 	checksDevices = "it does not create a container with a device that does not exist"
-	announcesLess = "it announces no kill of docker stop and docker restart, which the test waits for"
 )
 
-// differences are the tests that Podman cannot pass, by name or by the beginning
-// of a subtest's name, and why. What Defib does there instead is tested below.
-var differences = map[string]string{
-	"TestAnswerSaysInWordsWhatBecameOfAnAlert":                                               keepsParents,
-	"TestLaw9CallersAreToldOfAShutdown":                                                      announcesLess,
-	"TestChildIsNotGivenUpForItsParentsRestarts":                                             hasNoTimer,
-	"TestChildOfProcessesOrIPCFollowsItsParent":                                              keepsParents,
-	"TestChildWaitsForItsNetworkParent":                                                      keepsParents,
-	"TestContainerWhoseFirstStartFailedIsStarted":                                            notesNoError,
-	"TestContainersComeBackAfterAnEngineShutdown":                                            hasNoDaemon,
-	"TestContainersComeBackAfterTheEngineWasKilled":                                          hasNoDaemon,
-	"TestCutStreamHealsItself/a_stop_in_the_gap_is_still_known":                              tellsNoStop,
-	"TestDashboardShowsAScene":                                                               hasNoTimer,
-	"TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose":                                      tellsNoStop,
-	"TestFamilyComesBackWithTheEngine":                                                       hasNoDaemon,
-	"TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated":                                       namesAll,
-	"TestLaw7KilledDefibNeitherLosesNorRepeatsARestart/while_the_container_is_being_stopped": announcesLess,
-	"TestProjectGoingDownSlowlyIsNotFought":                                                  tellsNoStop,
-	"TestRecreationThatFailedNeverMakesTwoRun":                                               checksDevices,
-	"TestReplicasAreRestartedOneAfterTheOther":                                               hasNoTimer,
-	"TestSickContainerIsHealedByItsAlert":                                                    hasNoTimer,
-	"TestSicknessThatComesDuringTheBackOffIsHealed":                                          hasNoTimer,
-	"TestLawsHoldInChaos":                                                                    tellsNoStop,
-	"TestStackHealsBesideTheSwarm":                                                           hasNoSwarm,
-	"TestStateOfWhitelistedContainersIsLogged":                                               tellsNoStop,
-	"TestStopDuringOurOwnActionIsAStop":                                                      tellsNoStop,
-	"TestStoppedContainer/docker_kill,_on-failure":                                           tellsNoStop,
-	"TestStoppedContainer/docker_kill,_unless-stopped":                                       tellsNoStop,
-	"TestStoppedContainer/docker_kill_-s_TERM,_unless-stopped":                               tellsNoStop,
-	"TestStoppedContainer/docker_stop,_on-failure":                                           tellsNoStop,
-	"TestStoppedContainer/docker_stop,_unless-stopped":                                       tellsNoStop,
-	"TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt":                                  tellsNoStop,
-	"TestStoppedProjectComesBackOnceItIsQuiet":                                               tellsNoStop,
-	"TestUnhealthyContainerIsLeftAlone":                                                      hasNoTimer,
-	"TestUnhealthyContainerIsRestarted":                                                      hasNoTimer,
+// dockerOnly skips a test on Podman, for what that lacks or does otherwise. What
+// Defib does there instead has tests of its own, see podmanOnly.
+func dockerOnly(tb testing.TB, why string) {
+	tb.Helper()
+	if onPodman {
+		tb.Skip("not on Podman: ", why)
+	}
 }
 
-// differs skips a test that Podman cannot pass.
-func differs(tb testing.TB) {
+// engineIndependent skips a test on Podman that tests nothing of the engine, such as
+// the webhook's callers, Alertmanager's retries, the page and the flags: it runs on
+// Docker.
+func engineIndependent(tb testing.TB) {
+	tb.Helper()
+	if onPodman {
+		tb.Skip("does not depend on the engine: it runs on Docker")
+	}
+}
+
+// podmanOnly skips a test of what is different on Podman where there is none.
+func podmanOnly(tb testing.TB) {
 	tb.Helper()
 	if !onPodman {
-		return
+		tb.Skip("about Podman: set " + engineEnv + "=podman")
 	}
-	for name, why := range differences {
-		if strings.HasPrefix(tb.Name(), name) {
-			tb.Skip("not on Podman: ", why)
-		}
-	}
-}
-
-// TestDifferencesAreOfTests keeps the list from naming what is no more.
-func TestDifferencesAreOfTests(t *testing.T) {
-	t.Parallel()
-	var text strings.Builder
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		content, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text.Write(content)
-	}
-	for name := range differences {
-		test, sub, _ := strings.Cut(name, "/")
-		if !strings.Contains(text.String(), "func "+test+"(") || !strings.Contains(text.String(), strings.ReplaceAll(sub, "_", " ")) {
-			t.Errorf("there is no test %s", name)
-		}
-	}
-}
-
-// podmanScene is that of a test about what is different on Podman.
-func podmanScene(t *testing.T, e func(testing.TB) *engine) *env {
-	t.Helper()
-	if !onPodman {
-		t.Skip("about Podman: set " + engineEnv + "=podman")
-	}
-	t.Parallel()
-	return newEnv(t, e(t))
 }
 
 func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
+	podmanOnly(t)
 	for name, end := range map[string]func(*testContainer){
 		"a crash":     (*testContainer).crash,
 		"docker stop": (*testContainer).stop,
@@ -183,7 +127,8 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const delay = 3 * time.Second
-			s := podmanScene(t, sharedEngine)
+			t.Parallel()
+			s := newEnv(t, sharedEngine(t))
 			b := s.run("token", spec{args: []string{"-code=1"}})
 			d := s.defib(whitelist(b), "--restart.stopped-delay="+delay.String())
 			end(b)
@@ -201,9 +146,11 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 }
 
 func TestKillOnPodmanIsHealedUnderEveryPolicy(t *testing.T) {
+	podmanOnly(t)
 	for _, policy := range []string{"unless-stopped", "on-failure"} {
 		t.Run(policy, func(t *testing.T) {
-			s := podmanScene(t, sharedEngine)
+			t.Parallel()
+			s := newEnv(t, sharedEngine(t))
 			b := s.run("token", spec{})
 			d := s.defib(whitelist(b), never, "--restart.policy="+policy)
 			b.kill("KILL")
@@ -215,7 +162,9 @@ func TestKillOnPodmanIsHealedUnderEveryPolicy(t *testing.T) {
 
 // Podman itself restarts what has a policy always, unless it was stopped.
 func TestStopOnPodmanIsToldByItsOwnPolicy(t *testing.T) {
-	s := podmanScene(t, sharedEngine)
+	podmanOnly(t)
+	t.Parallel()
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{restart: container.RestartPolicyAlways})
 	d := s.defib(whitelist(b), never, "--restart.policy=unless-stopped")
 	b.stop()
@@ -226,7 +175,9 @@ func TestStopOnPodmanIsToldByItsOwnPolicy(t *testing.T) {
 }
 
 func TestHeldContainerOnPodmanStaysDown(t *testing.T) {
-	s := podmanScene(t, sharedEngine)
+	podmanOnly(t)
+	t.Parallel()
+	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{})
 	holds := "--restart.hold-file=" + filepath.Join(t.TempDir(), "holds")
 	if code := spawn(t, nil, "hold", b.name, "--for=1h", holds).exitCode(); code != 0 {
@@ -240,7 +191,9 @@ func TestHeldContainerOnPodmanStaysDown(t *testing.T) {
 }
 
 func TestOutdatedImageOnPodmanIsShown(t *testing.T) {
-	s := podmanScene(t, sharedEngine)
+	podmanOnly(t)
+	t.Parallel()
+	s := newEnv(t, sharedEngine(t))
 	name := s.prefix + "web"
 	s.named(name, "1")
 	b := s.run("old", spec{image: name})
@@ -252,7 +205,9 @@ func TestOutdatedImageOnPodmanIsShown(t *testing.T) {
 }
 
 func TestContainersOutliveAPodmanThatEnds(t *testing.T) {
-	s := podmanScene(t, privateEngine)
+	podmanOnly(t)
+	t.Parallel()
+	s := newEnv(t, privateEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
 	d := s.defib(whitelist(b), never)
 	s.endEngine(syscall.SIGTERM)

@@ -11,6 +11,7 @@ import (
 // TestReplicasAreRestartedOneAfterTheOther posts an alert on a compose service until all
 // of its replicas have been restarted, as Alertmanager would, only sooner.
 func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	project := s.prefix + "shop"

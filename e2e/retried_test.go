@@ -84,6 +84,7 @@ func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 }
 
 func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {
+	dockerOnly(t, noKillEvents)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 8})

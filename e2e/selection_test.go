@@ -100,6 +100,7 @@ func TestLaw1EmptyWhitelistTouchesNobody(t *testing.T) {
 }
 
 func TestStateOfWhitelistedContainersIsLogged(t *testing.T) {
+	dockerOnly(t, noStopEvents)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{})

@@ -10,6 +10,7 @@ import (
 )
 
 func TestEndpointsAnswer(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	d := startDefib(t, sharedEngine(t).host, "--web.telemetry-path=/elsewhere")
 	d.ready()
@@ -51,6 +52,7 @@ func TestTermEndsDefibWithoutAnEngine(t *testing.T) {
 }
 
 func TestImpossibleFlagsAreRefusedAllAtOnce(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	for name, row := range map[string]struct {
 		args, want []string
@@ -86,6 +88,7 @@ func TestImpossibleFlagsAreRefusedAllAtOnce(t *testing.T) {
 }
 
 func TestEnvironmentIsAsGoodAsFlags(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("token", spec{args: []string{"-code=1"}})
@@ -105,6 +108,7 @@ func TestEnvironmentIsAsGoodAsFlags(t *testing.T) {
 }
 
 func TestPromtoolFindsNothingToMend(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {

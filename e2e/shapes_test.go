@@ -50,6 +50,7 @@ func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 // TestGrafanaHealsToo posts what Grafana's own Alertmanager sends to a webhook,
 // field for field as its documentation has it.
 func TestGrafanaHealsToo(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b := s.run("web", spec{})

@@ -37,6 +37,7 @@ func (r *replay) storm() {
 // event is lost, nobody is inspected more often than something happened to him,
 // and memory stays what it was.
 func TestAStormOfEventsCostsNoMoreThanItsEvents(t *testing.T) {
+	engineIndependent(t)
 	t.Parallel()
 	r := newReplay(t, stormCrowd)
 	d := startDefib(t, r.host(), "--restart.whitelist=*", "--dry-run", "--docker.resync-interval=1h", "--log.level=info")

@@ -79,6 +79,7 @@ func (b *testContainer) output() string {
 // reaches the engine, heals a container that is no task, and leaves tasks alone.
 // Prometheus is not there: no node has its image.
 func TestStackHealsBesideTheSwarm(t *testing.T) {
+	dockerOnly(t, noSwarm)
 	t.Parallel()
 	e := privateEngine(t)
 	e.importDefib(t)

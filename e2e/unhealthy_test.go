@@ -11,6 +11,7 @@ import (
 const unhealthy = "--restart.triggers=exited,unhealthy"
 
 func TestUnhealthyContainerIsRestarted(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	b, stranger := s.run("web", checked()), s.run("stranger", checked())
@@ -29,6 +30,7 @@ func TestUnhealthyContainerIsRestarted(t *testing.T) {
 
 // TestSicknessThatComesDuringTheBackOffIsHealed: the engine announces it once.
 func TestSicknessThatComesDuringTheBackOffIsHealed(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	const delay = 15 * time.Second
 	s := newEnv(t, sharedEngine(t))
@@ -46,6 +48,7 @@ func TestSicknessThatComesDuringTheBackOffIsHealed(t *testing.T) {
 }
 
 func TestUnhealthyContainerIsLeftAlone(t *testing.T) {
+	dockerOnly(t, noHealthTimer)
 	t.Parallel()
 	s := newEnv(t, sharedEngine(t))
 	off, soon, hopeless, frozen := s.run("off", checked()), s.run("soon", checked()), s.run("hopeless", checked()), s.run("frozen", checked())

@@ -24,11 +24,8 @@ check 'go vet' go vet ./...
 check 'lint' scripts/lint.sh
 CGO_ENABLED=1 check 'go test -race' go test -race -count=1 -timeout 25m ./...
 if ((EUID == 0)); then # starting an engine of one's own, as for Podman, takes root
-	# Podman differs from Docker as an engine only. These tests are about what does not
-	# depend on the engine, such as Alertmanager, the page and the flags: once is enough.
-	same='Alertmanager|Token|Grafana|Silence|OneBadRule|OneThatFails|AlertThatComes|AlertsThat|DoesNotHelp|WhoMayCall|Endpoints|Flags|Environment|Promtool|Page|Chaos|Storm|NeverEnd|OneRequestOfMany'
 	DEFIB_E2E_ENGINE=podman CGO_ENABLED=1 check 'go test -race, on Podman' \
-		go test -race -count=1 -timeout 25m -parallel 10 -skip "$same" ./e2e
+		go test -race -count=1 -timeout 25m -parallel 10 ./e2e
 fi
 
 if ((${#failed[@]})); then

@@ -56,7 +56,7 @@ func (r *relay) alertmanagerWith(args []string, edits ...string) *alertmanager {
 		"group_wait: 10s", "group_wait: 1s",
 		"group_interval: 30s", "group_interval: 1s",
 	}
-	config := file(r, "alertmanager.yml", edited(r, "../deploy/alertmanager/alertmanager.yml", append(haste, edits...)...))
+	config := file(r, "alertmanager.yml", edited(r, "deploy/alertmanager/alertmanager.yml", append(haste, edits...)...))
 	args = append([]string{
 		"--config.file=" + config, "--storage.path=" + r.TempDir(), "--web.listen-address=" + address, "--log.level=debug",
 	}, args...)

@@ -9,17 +9,17 @@ import (
 // measureSize builds what is released and weighs it. The image holds the binary
 // and the licence and nothing else.
 func measureSize(b *testing.B, t *table) {
-	if out, err := exec.CommandContext(b.Context(), "../scripts/build.sh").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(b.Context(), repository("scripts/build.sh")).CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	size := 0.0
-	for _, file := range []string{"../defib", "../LICENSE"} {
-		info, err := os.Stat(file)
+	for _, file := range []string{"defib", "LICENSE"} {
+		info, err := os.Stat(repository(file))
 		if err != nil {
 			b.Fatal(err)
 		}
 		size += float64(info.Size()) / 1e6
-		if file == "../defib" {
+		if file == "defib" {
 			*t = append(*t, row{what: "binary", measured: size, unit: "MB", budget: budget{text: "16 MB", more: 16}})
 		}
 	}

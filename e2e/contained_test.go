@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -31,15 +30,6 @@ const (
 	socketGroup = 4711
 )
 
-// buildStatic is Defib as its image has it: nothing else is in there.
-var buildStatic = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp(workdir, "static-")
-	if err != nil {
-		return "", err
-	}
-	return buildInto(dir, "defib")
-})
-
 // contained is a Defib in a container of the engine that it watches: nobody, who
 // is in the socket's group.
 type contained struct {
@@ -51,7 +41,7 @@ type contained struct {
 // contain runs Defib with as few rights as there are.
 func (s *env) contain(change func(*container.HostConfig), args ...string) *contained {
 	s.Helper()
-	s.importDefib()
+	s.importDefib(defibImage)
 	// The socket in a directory that others may enter: the image's user is nobody.
 	socket := strings.TrimPrefix(s.engine.host, "unix://")
 	holds := filepath.Join(s.TempDir(), "holds")
@@ -100,15 +90,15 @@ func (s *env) contain(change func(*container.HostConfig), args ...string) *conta
 	return c
 }
 
-// importDefib makes the image, FROM nothing.
-func (s *env) importDefib() {
+// importDefib makes an image of Defib as its Dockerfile does, FROM nothing.
+func (s *env) importDefib(name string, changes ...string) {
 	s.Helper()
 	path, err := buildStatic()
 	if err != nil {
 		s.Fatal(err)
 	}
 	s.must("importing Defib's image", func(ctx context.Context) error {
-		return s.engine.importProgram(ctx, path, defibImage, []string{`ENTRYPOINT ["/defib"]`})
+		return s.engine.importProgram(ctx, path, name, append(changes, `ENTRYPOINT ["/defib"]`))
 	})
 }
 

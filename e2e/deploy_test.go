@@ -89,7 +89,7 @@ func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 
 	var down sync.WaitGroup
 	for _, b := range boxes {
-		down.Go(b.stopBeside)
+		down.Go(func() { b.stopBeside() })
 	}
 	down.Wait()
 	quick := boxes[0].awaitEvents("die", 1)[0]
@@ -120,7 +120,7 @@ func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
 	slow := s.run("slow", spec{labels: labels, args: []string{"-stubborn"}, stopTimeout: 6})
 	s.defib(whitelist(quick, slow), "--restart.stopped-delay="+delay.String())
 	var stopping sync.WaitGroup
-	stopping.Go(slow.stopBeside)
+	stopping.Go(func() { slow.stopBeside() })
 	slow.awaitEvents("kill", 1)
 	quick.stop()
 	stopping.Wait()

@@ -175,7 +175,7 @@ func (s *env) run(suffix string, p spec) *testContainer {
 // awaitAlive waits until the testapp of the newest start has said so.
 func (b *testContainer) awaitAlive() {
 	b.Helper()
-	eventually(b, b.name+" to say that it lives", func() bool {
+	eventually(b.TB, b.name+" to say that it lives", func() bool {
 		var out bytes.Buffer
 		b.must("reading the output of "+b.name, func(ctx context.Context) error {
 			r, err := b.engine.ContainerLogs(ctx, b.id, container.LogsOptions{ShowStdout: true})
@@ -313,7 +313,7 @@ func (b *testContainer) startedAt() time.Time {
 func (b *testContainer) awaitState(want container.ContainerState) {
 	b.Helper()
 	var last container.ContainerState
-	eventually(b, b.name+" to be "+want, func() bool {
+	eventually(b.TB, b.name+" to be "+want, func() bool {
 		last = b.inspect().Status
 		return last == want
 	})
@@ -333,7 +333,7 @@ func (b *testContainer) times(action string) []time.Time { return b.engine.event
 // awaitEvents waits for the nth event of a kind and returns all of that kind.
 func (b *testContainer) awaitEvents(action string, n int) []time.Time {
 	b.Helper()
-	eventually(b, fmt.Sprintf("%s to %s for the %d. time", b.name, action, n), func() bool {
+	eventually(b.TB, fmt.Sprintf("%s to %s for the %d. time", b.name, action, n), func() bool {
 		return len(b.times(action)) >= n
 	})
 	return b.times(action)

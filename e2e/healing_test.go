@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,14 +26,10 @@ func (d *defib) prometheus(healing string, alertmanagers ...*alertmanager) *serv
 	for _, a := range alertmanagers {
 		targets += fmt.Sprintf(", %q", a.address())
 	}
-	containers, err := filepath.Abs("../alerts/containers.yml")
-	if err != nil {
-		d.Fatal(err)
-	}
-	config := file(d, "prometheus.yml", edited(d, "../deploy/prometheus/prometheus.yml",
+	config := file(d, "prometheus.yml", edited(d, "deploy/prometheus/prometheus.yml",
 		"scrape_interval: 15s", fmt.Sprint("scrape_interval: ", scrapeInterval),
 		"evaluation_interval: 15s", "evaluation_interval: 1s",
-		"../../alerts/containers.yml", containers,
+		"../../alerts/containers.yml", repository("alerts/containers.yml"),
 		"../../alerts/healing.yml", healing,
 		`["localhost:9093"]`, "["+strings.TrimPrefix(targets, ", ")+"]",
 		"localhost:10911", d.base[len("http://"):],
@@ -78,7 +73,7 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 	r := newRelay(t)
 	d := s.defib(whitelist(b), r.token(), hasty, "--restart.backoff-initial=100ms")
 	r.to(d)
-	p := d.prometheus(file(t, "healing.yml", edited(t, "../alerts/healing.yml", "for: 1m", fmt.Sprint("for: ", pending))), r.alertmanager())
+	p := d.prometheus(file(t, "healing.yml", edited(t, "alerts/healing.yml", "for: 1m", fmt.Sprint("for: ", pending))), r.alertmanager())
 
 	var worst time.Duration
 	for n := range rounds {

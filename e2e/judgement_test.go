@@ -17,7 +17,7 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 	act := func(id, kind string, from, to float64) order {
 		return order{life: 1, id: id, kind: kind, begun: at(from), ended: at(to), heard: true, status: 204}
 	}
-	happens := func(id, action string, when float64) event { return event{id, action, at(when)} }
+	happens := func(id, action string, when float64) event { return event{id: id, action: action, at: at(when)} }
 	series := func(n int, every float64, kind string) (all []order) {
 		for i := range n {
 			all = append(all, act(fmt.Sprint("mine", i), kind, every*float64(i), every*float64(i)+0.1))
@@ -136,7 +136,7 @@ func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
 		return order{life: 1, id: "mine", kind: "restart", begun: at(from), ended: at(to), heard: true, status: 204}
 	}
 	twice := []order{restart(10, 11), restart(15, 16)}
-	starts := []event{{"mine", "start", at(10.9)}, {"mine", "start", at(15.9)}}
+	starts := []event{{id: "mine", action: "start", at: at(10.9)}, {id: "mine", action: "start", at: at(15.9)}}
 	for name, row := range map[string]struct {
 		calls  []call
 		orders []order

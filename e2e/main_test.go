@@ -81,19 +81,26 @@ func unavailable(tb testing.TB, reason string) {
 }
 
 var (
-	buildDefib   = sync.OnceValues(func() (string, error) { return build("defib", raceFlags...) })
+	buildDefib = sync.OnceValues(func() (string, error) {
+		if race {
+			return build("defib", "-race")
+		}
+		return build("defib")
+	})
+	buildStatic  = sync.OnceValues(func() (string, error) { return build("defib") }) // as Defib's image has it
 	buildTestapp = sync.OnceValues(func() (string, error) { return build("defib/e2e/testapp") })
 )
 
-// build compiles a program of this module; the testapp stands alone in its
-// image, hence static.
+// build compiles a program of this module into workdir. Only what runs under the
+// race detector is not static: the testapp and a contained Defib stand alone in
+// their images.
 func build(pkg string, flags ...string) (string, error) {
-	return buildInto(workdir, pkg, flags...)
-}
-
-func buildInto(dir, pkg string, flags ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
+	dir, err := os.MkdirTemp(workdir, "build-")
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(dir, filepath.Base(pkg))
 	args := append([]string{"build", "-o", path}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)

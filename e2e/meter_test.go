@@ -54,7 +54,7 @@ func (m *meter) within(life int, s samples) bool {
 	was, old := m.first[life]
 	now := taken(s)
 	memory := 1.5*was.memory + slack.memory
-	if len(raceFlags) > 0 {
+	if race {
 		memory *= 3
 	}
 	return !old || now.goroutines <= was.goroutines+slack.goroutines && now.files <= was.files+slack.files &&

@@ -19,7 +19,7 @@ type privilege struct {
 // privileges reads the table, and its columns: all that can be lost.
 func privileges(tb testing.TB) (table []privilege, goods []string) {
 	tb.Helper()
-	text, err := os.ReadFile("../docs/privileges.md")
+	text, err := os.ReadFile(repository("docs/privileges.md"))
 	if err != nil {
 		tb.Fatal(err)
 	}

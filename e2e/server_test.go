@@ -131,11 +131,24 @@ func loopback() string {
 	return fmt.Sprintf("127.%d.%d.%d", pid>>8&0xff, pid&0xff, addresses.Add(1)%254+1)
 }
 
-// edited is a file of this repository in which what a test needs otherwise is
+// repository returns the absolute path of a file of this repository, wherever in it
+// the test stands.
+func repository(path string) string {
+	dir, err := os.Getwd()
+	for err == nil && dir != "/" {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Join(dir, path)
+}
+
+// edited is a file of this repository, by its path there, in which what a test needs otherwise is
 // replaced, old by new. What is not there to be replaced fails the test.
 func edited(tb testing.TB, path string, edits ...string) string {
 	tb.Helper()
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(repository(path))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func newSocketProxy(tb testing.TB, e *engine) (p *socketProxy, host string) {
 	if !ok {
 		unavailable(tb, "the socket proxy takes an engine with a socket, not "+e.host)
 	}
-	command, _ := proxyService(tb, "../deploy/socket-proxy/wollomatic.yaml")
+	command, _ := proxyService(tb, repository("deploy/socket-proxy/wollomatic.yaml"))
 	p = &socketProxy{allowed: map[string]*regexp.Regexp{}}
 	for _, arg := range command {
 		if method, pattern, found := strings.Cut(strings.TrimPrefix(arg, "-allow"), "="); found && method == strings.ToUpper(method) {
@@ -122,7 +122,7 @@ func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 		t.Errorf("refused: %v", p.refused)
 	}
 	shapes := map[string]bool{} // without versions and ids
-	_, env := proxyService(t, "../deploy/socket-proxy/tecnativa.yaml")
+	_, env := proxyService(t, repository("deploy/socket-proxy/tecnativa.yaml"))
 	for _, r := range p.requests {
 		shape := regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(regexp.MustCompile(` /v[0-9.]+/`).ReplaceAllString(r, " /"), "*")
 		shapes[shape] = true

@@ -3,9 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,20 +22,6 @@ func (e *engine) docker(tb testing.TB, env []string, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("docker %v: %v\n%s", args, err, out)
 	}
-}
-
-// importDefib makes an image of the program as its Dockerfile does.
-func (e *engine) importDefib(tb testing.TB) {
-	tb.Helper()
-	dir := tb.TempDir()
-	build := exec.CommandContext(tb.Context(), "go", "build", "-o", filepath.Join(dir, "defib"), "defib")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	for _, cmd := range []*exec.Cmd{build, exec.CommandContext(tb.Context(), "tar", "-C", dir, "-cf", filepath.Join(dir, "layer"), "defib")} {
-		if out, err := cmd.CombinedOutput(); err != nil {
-			tb.Fatalf("%v: %v\n%s", cmd, err, out)
-		}
-	}
-	e.docker(tb, nil, "import", "-c", `ENTRYPOINT ["/defib"]`, "-c", "USER 65534:65534", filepath.Join(dir, "layer"), "defib:latest")
 }
 
 // task waits for the container of a service to run and returns it.
@@ -82,8 +66,8 @@ func TestStackHealsBesideTheSwarm(t *testing.T) {
 	dockerOnly(t, noSwarm)
 	t.Parallel()
 	e := privateEngine(t)
-	e.importDefib(t)
 	s := newEnv(t, e)
+	s.importDefib("defib:latest", "USER 65534:65534")
 	s.must("making a swarm", func(ctx context.Context) error {
 		_, err := e.SwarmInit(ctx, swarm.InitRequest{
 			ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1",
@@ -92,17 +76,10 @@ func TestStackHealsBesideTheSwarm(t *testing.T) {
 		})
 		return err
 	})
-	at := func(path string) string {
-		path, err := filepath.Abs(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	stack := file(t, "stack.yaml", edited(t, "../deploy/swarm/stack.yaml",
+	stack := file(t, "stack.yaml", edited(t, "deploy/swarm/stack.yaml",
 		"./defib.token", file(t, "token", strings.Repeat("secret", 6)),
-		"./prometheus.yml", at("../deploy/swarm/prometheus.yml"),
-		"../../alerts/containers.yml", at("../alerts/containers.yml"),
+		"./prometheus.yml", repository("deploy/swarm/prometheus.yml"),
+		"../../alerts/containers.yml", repository("alerts/containers.yml"),
 		"node.role == manager", "node.role == worker"))
 	e.docker(t, []string{"DOCKER_SOCKET_DIR=" + e.daemon.dir}, "stack", "deploy", "--resolve-image=never", "-c", stack, "defib")
 	d := s.task("defib_defib")

@@ -5,16 +5,18 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"defib/e2e/harness"
 )
 
 func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
 	const well = `{"version": "4", "alerts": []}`
-	r := newRelay(t)
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", spec{})
-	d := s.defib(whitelist(b), r.token(), hasty)
+	r := harness.NewRelay(t)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), r.Token(), hasty)
 	token := strings.Repeat("secret", 6)
 	bearer := "Bearer " + token
 	for name, row := range map[string]struct {
@@ -36,24 +38,24 @@ func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
 		"in two wrong ways: type before size":   {"POST", strings.Repeat(" ", 2<<20), []string{"Authorization", bearer, "Content-Type", "text/plain"}, 415, "application/json"},
 		"in two wrong ways: method before type": {"PUT", well, []string{"Authorization", bearer, "Content-Type", "text/plain"}, 405, "want POST"},
 	} {
-		t.Run(name, func(t *testing.T) { d.call(row.method, row.body, row.header...).refuses(t, row.status, row.words) })
+		t.Run(name, func(t *testing.T) { d.Call(row.method, row.body, row.header...).Refuses(t, row.status, row.words) })
 	}
-	d.post(b.alarm()).refuses(t, 401, "token is missing or wrong")
-	b.startedTimes(1)
+	d.Post(b.Alert()).Refuses(t, 401, "token is missing or wrong")
+	b.StartedTimes(1)
 	for code, want := range map[string]float64{"200": 1, "400": 2, "401": 5, "405": 2, "413": 1, "415": 2} {
-		d.shows(series("defib_webhook_requests_total", "code", code), want)
+		d.Shows(harness.Series("defib_webhook_requests_total", "code", code), want)
 	}
-	if err := os.WriteFile(r.tokenFile, nil, 0o600); err != nil {
+	if err := os.WriteFile(r.TokenFile, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.call("POST", well, "Authorization", "Bearer ").refuses(t, 503, "webhook is closed")
+	d.Call("POST", well, "Authorization", "Bearer ").Refuses(t, 503, "webhook is closed")
 }
 
 func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
 	const well = `{"version": "4", "alerts": []}`
-	d := newEnv(t, sharedEngine(t)).defib()
+	d := harness.NewEnv(t, harness.SharedEngine(t)).Defib()
 	for name, row := range map[string]struct {
 		header []string
 		status int
@@ -63,21 +65,21 @@ func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
 		"behind a reverse proxy":          {[]string{"X-Forwarded-For", "192.0.2.1"}, http.StatusForbidden, "set --webhook.token-file"},
 		"in a browser, by a foreign page": {[]string{"Host", "rebound.example.org"}, http.StatusForbidden, "set --webhook.token-file"},
 	} {
-		t.Run(name, func(t *testing.T) { d.call(http.MethodPost, well, row.header...).refuses(t, row.status, row.words) })
+		t.Run(name, func(t *testing.T) { d.Call(http.MethodPost, well, row.header...).Refuses(t, row.status, row.words) })
 	}
 }
 
 func TestWrongTokenOfAlertmanagerHealsNothing(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", spec{})
-	r := newRelay(t)
-	d := s.defib(whitelist(b), r.token(), hasty)
-	r.to(d)
-	a := r.alertmanager(`credentials_file: `+r.tokenFile, "credentials_file: "+file(t, "wrong", "a token of somebody else"))
-	a.fire(b.alarm())
-	r.await(1, "refused", answered(http.StatusUnauthorized))
-	b.startedTimes(1)
-	d.awaitLine(1, "webhook request refused", "code", "401")
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Spec{})
+	r := harness.NewRelay(t)
+	d := s.Defib(harness.Whitelist(b), r.Token(), hasty)
+	r.ForwardTo(d)
+	a := r.Alertmanager(`credentials_file: `+r.TokenFile, "credentials_file: "+harness.File(t, "wrong", "a token of somebody else"))
+	a.Fire(b.Alert())
+	r.Await(1, "refused", harness.WithStatus(http.StatusUnauthorized))
+	b.StartedTimes(1)
+	d.AwaitLine(1, "webhook request refused", "code", "401")
 }

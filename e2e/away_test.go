@@ -8,94 +8,65 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"defib/e2e/harness"
 )
-
-// boot starts the scene's engine again.
-func (s *env) boot() {
-	s.Helper()
-	if err := s.engine.boot(s.Context()); err != nil {
-		s.Fatal(err)
-	}
-}
-
-// endEngine ends the scene's engine by a signal.
-func (s *env) endEngine(signal syscall.Signal) {
-	s.Helper()
-	if err := s.engine.daemon.end(s.Context(), signal); err != nil {
-		s.Fatal(err)
-	}
-}
 
 // unhurried is for a test that counts what is said of an engine: while one starts that
 // is slow, it would be said that it does not answer.
 const unhurried = "--docker.timeout=60s"
 
-// awaitAway waits until Defib shows that there is no engine, and nothing that it
-// only remembers.
-func (d *defib) awaitAway() {
-	d.Helper()
-	d.awaitValue("docker_up", 0)
-	found := d.scrape()
-	for _, prefix := range []string{"docker_container_", "defib_container_", "defib_whitelist_matches"} {
-		if stale := found.with(prefix); len(stale) > 0 {
-			d.Errorf("shown without an engine: %v", stale)
-		}
-	}
-	d.awaitStatus("/-/ready", http.StatusServiceUnavailable)
-	d.awaitStatus("/-/healthy", http.StatusOK)
-}
-
 func TestContainersComeBackAfterAnEngineShutdown(t *testing.T) {
-	dockerOnly(t, noDaemon)
+	harness.DockerOnly(t, harness.NoDaemon)
 	t.Parallel()
-	s := newEnv(t, privateEngine(t))
-	worker := s.run("worker", spec{})
-	idle := s.run("stopped-on-purpose", spec{})
-	d := s.defib(whitelist(worker, idle), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
-	idle.stop()
-	d.awaitHeld(idle, "stopped")
-	connected := len(d.find("engine connected"))
-	watch(t, 61*time.Second, "what was stopped within 60 s before a shutdown counts as stopped by it")
+	s := harness.NewEnv(t, harness.PrivateEngine(t))
+	worker := s.Run("worker", harness.Spec{})
+	idle := s.Run("stopped-on-purpose", harness.Spec{})
+	d := s.Defib(harness.Whitelist(worker, idle), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
+	idle.Stop()
+	d.AwaitHeld(idle, "stopped")
+	connected := len(d.Find("engine connected"))
+	harness.Watch(t, 61*time.Second, "what was stopped within 60 s before a shutdown counts as stopped by it")
 
-	s.endEngine(syscall.SIGTERM)
-	d.awaitAway()
-	d.awaitLine(1, "engine unavailable")
-	s.boot()
+	s.EndEngine(syscall.SIGTERM)
+	d.AwaitUnavailable()
+	d.AwaitLine(1, "engine unavailable")
+	s.Boot()
 
-	worker.awaitState(container.StateRunning)
-	d.awaitLine(1, "container started", "container", worker.name)
-	d.awaitLine(connected+1, "engine connected")
-	d.awaitValue("docker_up", 1)
-	d.awaitHeld(idle, "stopped")
-	d.leftAlone(idle)
-	idle.mustBe(container.StateExited)
-	d.logged(1, "engine unavailable")
-	d.shows("defib_engine_drift_total", 0)
+	worker.AwaitState(container.StateRunning)
+	d.AwaitLine(1, "container started", "container", worker.Name)
+	d.AwaitLine(connected+1, "engine connected")
+	d.AwaitValue("docker_up", 1)
+	d.AwaitHeld(idle, "stopped")
+	d.LeftAlone(idle)
+	idle.MustBe(container.StateExited)
+	d.Logged(1, "engine unavailable")
+	d.Shows("defib_engine_drift_total", 0)
 }
 
 func TestContainersComeBackAfterTheEngineWasKilled(t *testing.T) {
-	dockerOnly(t, noDaemon)
+	harness.DockerOnly(t, harness.NoDaemon)
 	t.Parallel()
-	s := newEnv(t, privateEngine(t))
-	b := s.run("worker", spec{})
-	before := b.inspect().StartedAt
-	d := s.defib(whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
+	s := harness.NewEnv(t, harness.PrivateEngine(t))
+	b := s.Run("worker", harness.Spec{})
+	before := b.Inspect().StartedAt
+	d := s.Defib(harness.Whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s", unhurried)
 
-	s.endEngine(syscall.SIGKILL)
-	d.awaitAway()
-	s.boot()
+	s.EndEngine(syscall.SIGKILL)
+	d.AwaitUnavailable()
+	s.Boot()
 
-	eventually(t, b.name+" to run a new life", func() bool {
-		now := b.inspect()
+	harness.Eventually(t, b.Name+" to run a new life", func() bool {
+		now := b.Inspect()
 		return now.Status == container.StateRunning && now.StartedAt != before
 	})
-	d.awaitLine(1, "container started", "container", b.name)
-	d.awaitValue(series("docker_container_up", "name", b.name), 1)
-	d.logged(1, "engine unavailable")
+	d.AwaitLine(1, "container started", "container", b.Name)
+	d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
+	d.Logged(1, "engine unavailable")
 }
 
 func TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose(t *testing.T) {
-	dockerOnly(t, noStopEvents)
+	harness.DockerOnly(t, harness.NoStopEvents)
 	t.Parallel()
 	for name, awake := range map[string]bool{
 		"stopped under its eyes":    true,
@@ -104,105 +75,105 @@ func TestDefibThatCameBackKnowsWhatWasStoppedOnPurpose(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// An engine of its own, since the replay reaches back 256 events.
-			s := newEnv(t, privateEngine(t))
-			b := s.run("purpose", spec{})
-			crashed := s.run("crashed", spec{args: []string{"-code=1"}})
-			args := []string{whitelist(b, crashed), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s"}
-			d := s.defib(args...)
+			s := harness.NewEnv(t, harness.PrivateEngine(t))
+			b := s.Run("purpose", harness.Spec{})
+			crashed := s.Run("crashed", harness.Spec{Args: []string{"-code=1"}})
+			args := []string{harness.Whitelist(b, crashed), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s"}
+			d := s.Defib(args...)
 			if awake {
-				b.stop()
-				d.awaitHeld(b, "stopped")
+				b.Stop()
+				d.AwaitHeld(b, "stopped")
 			}
-			d.kill()
+			d.Kill()
 			if !awake {
-				b.stop()
+				b.Stop()
 			}
-			crashed.crash()
-			watch(t, 2*time.Second, "longer than the stopped delay, which counts from the end, seen or not")
+			crashed.Crash()
+			harness.Watch(t, 2*time.Second, "longer than the stopped delay, which counts from the end, seen or not")
 
-			d = s.defib(args...)
-			crashed.awaitEvents("start", 2)
-			d.awaitHeld(b, "stopped")
-			d.logged(1, "container state", "container", b.name)
-			d.logged(1, "container state", "container", b.name, "reason", "stopped")
+			d = s.Defib(args...)
+			crashed.AwaitEvents("start", 2)
+			d.AwaitHeld(b, "stopped")
+			d.Logged(1, "container state", "container", b.Name)
+			d.Logged(1, "container state", "container", b.Name, "reason", "stopped")
 			// It must never be taken for a crash, not for the moment until the
 			// replay is read either: several lives make that moment show.
 			for range 5 {
-				d.kill()
-				d = s.defib(args...)
-				d.awaitHeld(b, "stopped")
+				d.Kill()
+				d = s.Defib(args...)
+				d.AwaitHeld(b, "stopped")
 			}
-			watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-			d.leftAlone(b)
-			b.startedTimes(1)
+			harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+			d.LeftAlone(b)
+			b.StartedTimes(1)
 		})
 	}
 }
 
 func TestDefibStartsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, unbornEngine(t))
-	d := startDefib(t, s.engine.host, "--restart.whitelist=nobody", unhurried)
-	d.awaitAway()
-	d.awaitStatus("/", http.StatusOK)
-	said := d.awaitLine(1, "engine unavailable")
-	if !strings.Contains(said.str("err"), s.engine.daemon.dir) {
-		t.Errorf("the log does not say which socket is missing: %s", said.text)
+	s := harness.NewEnv(t, harness.UnstartedEngine(t))
+	d := harness.StartDefib(t, s.Engine.Host, "--restart.whitelist=nobody", unhurried)
+	d.AwaitUnavailable()
+	d.AwaitStatus("/", http.StatusOK)
+	said := d.AwaitLine(1, "engine unavailable")
+	if !strings.Contains(said.Str("err"), s.Engine.Daemon.Dir) {
+		t.Errorf("the log does not say which socket is missing: %s", said.Text)
 	}
-	watch(t, 3*time.Second, "long enough for several attempts, which are not worth a line each")
-	d.logged(1, "engine unavailable")
+	harness.Watch(t, 3*time.Second, "long enough for several attempts, which are not worth a line each")
+	d.Logged(1, "engine unavailable")
 
-	s.boot()
-	b := s.run("first", spec{})
-	d.awaitValue("docker_up", 1)
-	d.awaitValue(series("docker_container_up", "name", b.name), 1)
-	d.ready()
-	d.logged(1, "engine connected")
-	d.logged(1, "engine unavailable")
+	s.Boot()
+	b := s.Run("first", harness.Spec{})
+	d.AwaitValue("docker_up", 1)
+	d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
+	d.Ready()
+	d.Logged(1, "engine connected")
+	d.Logged(1, "engine unavailable")
 }
 
 func TestHungEngineDoesNotHangAScrape(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, privateEngine(t))
-	b := s.run("token", spec{})
-	d := s.defib(whitelist(b), never, unhurried)
-	pid := b.inspect().Pid
-	d.awaitValue("docker_up", 1)
-	if err := s.engine.daemon.signal(syscall.SIGSTOP); err != nil {
+	s := harness.NewEnv(t, harness.PrivateEngine(t))
+	b := s.Run("token", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), harness.Never, unhurried)
+	pid := b.Inspect().Pid
+	d.AwaitValue("docker_up", 1)
+	if err := s.Engine.Daemon.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the engine to stand still", s.engine.daemon.frozen)
+	harness.Eventually(t, "the engine to stand still", s.Engine.Daemon.Frozen)
 	begun := time.Now()
-	found := d.scrape()
+	found := d.Scrape()
 	// The ping has 1 s, everything else a minute; the rest is for a slow machine.
 	if took := time.Since(begun); took > 40*time.Second {
 		t.Errorf("a scrape took %v while the engine hung", took)
 	}
 	if up, there := found["docker_up"]; !there || up != 0 {
-		t.Errorf("docker_up is %s while the engine hangs, want 0", written(up, there))
+		t.Errorf("docker_up is %s while the engine hangs, want 0", harness.Written(up, there))
 	}
-	if stale := found.with("docker_container_"); len(stale) > 0 {
+	if stale := found.WithPrefix("docker_container_"); len(stale) > 0 {
 		t.Errorf("shown while the engine hangs: %v", stale)
 	}
 	// It dies unseen, by no hand that the engine knows of.
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.engine.daemon.signal(syscall.SIGCONT); err != nil {
+	if err := s.Engine.Daemon.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	d.awaitValue("docker_up", 1)
-	b.awaitEvents("start", 2)
-	d.awaitLine(1, "container started", "container", b.name, "exit_code", 137)
-	d.awaitValue(series("docker_container_up", "name", b.name), 1)
+	d.AwaitValue("docker_up", 1)
+	b.AwaitEvents("start", 2)
+	d.AwaitLine(1, "container started", "container", b.Name, "exit_code", 137)
+	d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
 }
 
 func TestCutStreamHealsItself(t *testing.T) {
 	t.Parallel()
-	crash := (*testContainer).crash
-	stop := (*testContainer).stop
+	crash := (*harness.Container).Crash
+	stop := (*harness.Container).Stop
 	for name, row := range map[string]struct {
-		do   func(*testContainer)
+		do   func(*harness.Container)
 		back bool
 	}{
 		"a crash in the gap is made good":  {do: crash, back: true},
@@ -210,32 +181,32 @@ func TestCutStreamHealsItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !row.back {
-				dockerOnly(t, noStopEvents)
+				harness.DockerOnly(t, harness.NoStopEvents)
 			}
 			t.Parallel()
 			// An engine of its own, since the replay reaches back 256 events.
-			s := newEnv(t, privateEngine(t))
-			b := s.run("token", spec{args: []string{"-code=1"}})
-			p := newProxy(t, s.engine)
-			d := startDefib(t, p.host(), whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
-			d.ready()
-			connected := d.scrape()["defib_engine_reconnects_total"]
+			s := harness.NewEnv(t, harness.PrivateEngine(t))
+			b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
+			p := harness.NewProxy(t, s.Engine)
+			d := harness.StartDefib(t, p.Host(), harness.Whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
+			d.Ready()
+			connected := d.Scrape()["defib_engine_reconnects_total"]
 
-			p.refuse(true)
+			p.Refuse(true)
 			row.do(b)
-			b.mustBe(container.StateExited)
-			p.refuse(false)
+			b.MustBe(container.StateExited)
+			p.Refuse(false)
 
 			if row.back {
-				b.awaitEvents("start", 2)
-				d.awaitLine(1, "container started", "container", b.name, "exit_code", 1)
-				d.awaitValue(series("docker_container_up", "name", b.name), 1)
+				b.AwaitEvents("start", 2)
+				d.AwaitLine(1, "container started", "container", b.Name, "exit_code", 1)
+				d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
 			} else {
-				d.awaitHeld(b, "stopped")
-				d.leftAlone(b)
+				d.AwaitHeld(b, "stopped")
+				d.LeftAlone(b)
 			}
-			d.awaitValue("docker_up", 1)
-			found := d.scrape()
+			d.AwaitValue("docker_up", 1)
+			found := d.Scrape()
 			if found["defib_engine_reconnects_total"] <= connected {
 				t.Error("defib_engine_reconnects_total does not show the cut")
 			}
@@ -248,18 +219,18 @@ func TestCutStreamHealsItself(t *testing.T) {
 
 func TestLaw6CutOfALongTimeHidesThePictureUntilItIsOver(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{})
-	p := newProxy(t, s.engine)
-	d := startDefib(t, p.host(), whitelist(b))
-	d.ready()
-	d.shows("defib_engine_watch_connected", 1)
-	p.refuse(true)
-	d.awaitAway()
-	d.awaitValue("defib_engine_watch_connected", 0)
-	p.refuse(false)
-	d.awaitValue(series("docker_container_up", "name", b.name), 1)
-	d.ready()
-	d.leftAlone(b)
-	b.startedTimes(1)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{})
+	p := harness.NewProxy(t, s.Engine)
+	d := harness.StartDefib(t, p.Host(), harness.Whitelist(b))
+	d.Ready()
+	d.Shows("defib_engine_watch_connected", 1)
+	p.Refuse(true)
+	d.AwaitUnavailable()
+	d.AwaitValue("defib_engine_watch_connected", 0)
+	p.Refuse(false)
+	d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
+	d.Ready()
+	d.LeftAlone(b)
+	b.StartedTimes(1)
 }

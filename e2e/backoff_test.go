@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
+
+	"defib/e2e/harness"
 )
 
 // The waits of these tests, in full: doubling, then at their cap.
@@ -21,22 +22,22 @@ var (
 
 func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.create("loop", spec{args: []string{"-after=200ms", "-code=1"}})
-	d := s.defib(append(backOff, whitelist(b), never)...)
-	b.start()
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Create("loop", harness.Spec{Args: []string{"-after=200ms", "-code=1"}})
+	d := s.Defib(append(backOff, harness.Whitelist(b), harness.Never)...)
+	b.Start()
 	for n := range len(theWaits) + 1 {
-		b.awaitEvents("start", n+1) // each has its own time
+		b.AwaitEvents("start", n+1) // each has its own time
 	}
-	starts := b.awaitEvents("start", len(theWaits)+2)
-	deaths := b.awaitEvents("die", len(theWaits)+1)
+	starts := b.AwaitEvents("start", len(theWaits)+2)
+	deaths := b.AwaitEvents("die", len(theWaits)+1)
 	for i, want := range theWaits {
-		l := d.awaitLine(i+1, "container started", "container", b.name)
-		if got := l.duration("next_wait"); got != want {
-			t.Errorf("next_wait of attempt %d is %v, want %v: %s", i+1, got, want, l.text)
+		l := d.AwaitLine(i+1, "container started", "container", b.Name)
+		if got := l.Duration("next_wait"); got != want {
+			t.Errorf("next_wait of attempt %d is %v, want %v: %s", i+1, got, want, l.Text)
 		}
-		if !l.has("attempt", i+1) {
-			t.Errorf("want attempt %d: %s", i+1, l.text)
+		if !l.Has("attempt", i+1) {
+			t.Errorf("want attempt %d: %s", i+1, l.Text)
 		}
 		// deaths[0] is the testapp's own, starts[1] the first attempt, so the
 		// wait announced by attempt i+1 lies between deaths[i+1] and starts[i+2].
@@ -44,36 +45,29 @@ func TestLaw4CrashLoopIsSlowedDown(t *testing.T) {
 			t.Errorf("attempt %d came %v after the death, want %v at least", i+2, gap, want)
 		}
 	}
-	if streak, _ := d.now(series("defib_container_restart_streak", "name", b.name)); streak < float64(len(theWaits)+1) {
+	if streak, _ := d.Sample(harness.Series("defib_container_restart_streak", "name", b.Name)); streak < float64(len(theWaits)+1) {
 		t.Errorf("the streak of the crash loop is %v, want %d at least", streak, len(theWaits)+1)
 	}
-	d.logged(0, "start failed", "container", b.name)
+	d.Logged(0, "start failed", "container", b.Name)
 }
 
 func TestBackOffIsShownWhileItLasts(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("loop", spec{args: []string{"-code=1"}})
-	d := s.defib(whitelist(b), never, "--restart.backoff-initial=5m")
-	b.crash()
-	b.awaitEvents("start", 2)
-	b.crash()
-	d.awaitHeld(b, "back_off")
-	deaths := b.times("die")
-	next, there := d.now(series("defib_container_next_attempt_timestamp_seconds", "name", b.name))
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("loop", harness.Spec{Args: []string{"-code=1"}})
+	d := s.Defib(harness.Whitelist(b), harness.Never, "--restart.backoff-initial=5m")
+	b.Crash()
+	b.AwaitEvents("start", 2)
+	b.Crash()
+	d.AwaitHeld(b, "back_off")
+	deaths := b.Times("die")
+	next, there := d.Sample(harness.Series("defib_container_next_attempt_timestamp_seconds", "name", b.Name))
 	at := time.UnixMicro(int64(next * 1e6))
 	// Five minutes from what Defib saw, which is when it happened or later.
 	if wait := at.Sub(deaths[len(deaths)-1]); !there || wait < 5*time.Minute-time.Second || wait > 6*time.Minute {
 		t.Errorf("the next attempt is announced for %v after the death, want 5m", wait)
 	}
-	b.startedTimes(2)
-}
-
-// mounting gives a container a bind mount of dir, without which it cannot start.
-func mounting(dir string) func(*container.HostConfig) {
-	return func(h *container.HostConfig) {
-		h.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/data"}}
-	}
+	b.StartedTimes(2)
 }
 
 func vanish(t *testing.T, dir string) {
@@ -91,16 +85,16 @@ func appear(t *testing.T, dir string) {
 }
 
 // startInVain is a first start by somebody that fails.
-func (b *testContainer) startInVain() {
+func startInVain(b *harness.Container) {
 	b.Helper()
-	b.must("starting "+b.name+" in vain", func(ctx context.Context) error {
-		if err := b.engine.ContainerStart(ctx, b.id, container.StartOptions{}); err == nil {
-			b.Errorf("starting %s worked, want an error", b.name)
+	b.Must("starting "+b.Name+" in vain", func(ctx context.Context) error {
+		if err := b.Engine.ContainerStart(ctx, b.ID, container.StartOptions{}); err == nil {
+			b.Errorf("starting %s worked, want an error", b.Name)
 		}
 		return nil
 	})
-	if got := b.inspect(); got.Status != container.StateCreated || got.Error == "" {
-		b.Fatalf("after a first start that failed %s is %s, error %q; want created with an error", b.name, got.Status, got.Error)
+	if got := b.Inspect(); got.Status != container.StateCreated || got.Error == "" {
+		b.Fatalf("after a first start that failed %s is %s, error %q; want created with an error", b.Name, got.Status, got.Error)
 	}
 }
 
@@ -119,9 +113,9 @@ func copyInto(path, program string) error {
 // comes late. (A bind mount whose source is missing will not do: Docker 20.10
 // refuses the start before it takes note of the failure.)
 func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
-	dockerOnly(t, noStartError)
+	harness.DockerOnly(t, harness.NoStartError)
 	t.Parallel()
-	testapp, err := buildTestapp()
+	testapp, err := harness.BuildTestapp()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,80 +125,80 @@ func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newEnv(t, sharedEngine(t))
+			s := harness.NewEnv(t, harness.SharedEngine(t))
 			dir := t.TempDir()
-			b := s.create("stillborn", spec{host: mounting(dir), program: "/data/testapp"})
-			args := append(backOff, whitelist(b), never, "--docker.resync-interval=1s")
-			var d *defib
+			b := s.Create("stillborn", harness.Spec{Host: harness.Mounting(dir), Program: "/data/testapp"})
+			args := append(backOff, harness.Whitelist(b), harness.Never, "--docker.resync-interval=1s")
+			var d *harness.Defib
 			if early {
-				b.startInVain()
-				d = s.defib(args...)
+				startInVain(b)
+				d = s.Defib(args...)
 			} else {
-				d = s.defib(args...)
-				d.awaitHeld(b, "created")
-				b.startInVain()
+				d = s.Defib(args...)
+				d.AwaitHeld(b, "created")
+				startInVain(b)
 			}
-			failed := d.awaitLine(2, "start failed", "container", b.name)
-			if !strings.Contains(failed.str("err"), "/data/testapp") {
-				t.Errorf("the log does not say why: %s", failed.text)
+			failed := d.AwaitLine(2, "start failed", "container", b.Name)
+			if !strings.Contains(failed.Str("err"), "/data/testapp") {
+				t.Errorf("the log does not say why: %s", failed.Text)
 			}
 			if err := copyInto(filepath.Join(dir, "testapp"), testapp); err != nil {
 				t.Fatal(err)
 			}
-			b.awaitState(container.StateRunning)
-			done := d.awaitLine(1, "container started", "container", b.name)
-			if attempts := len(d.find("start failed", "container", b.name)) + 1; !done.has("attempt", attempts) {
-				t.Errorf("want attempt %d: %s", attempts, done.text)
+			b.AwaitState(container.StateRunning)
+			done := d.AwaitLine(1, "container started", "container", b.Name)
+			if attempts := len(d.Find("start failed", "container", b.Name)) + 1; !done.Has("attempt", attempts) {
+				t.Errorf("want attempt %d: %s", attempts, done.Text)
 			}
-			d.awaitValue(series("docker_container_up", "name", b.name), 1)
-			b.startedTimes(1)
+			d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
+			b.StartedTimes(1)
 		})
 	}
 }
 
 func TestCreatedContainerIsNobodysBusiness(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.create("unborn", spec{})
-	d := s.defib(whitelist(b), "--restart.stopped-delay=1s")
-	d.awaitHeld(b, "created")
-	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-	d.leftAlone(b)
-	b.mustBe(container.StateCreated)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Create("unborn", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), "--restart.stopped-delay=1s")
+	d.AwaitHeld(b, "created")
+	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	d.LeftAlone(b)
+	b.MustBe(container.StateCreated)
 }
 
 func TestStartThatKeepsFailingIsNoHotLoop(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
+	s := harness.NewEnv(t, harness.SharedEngine(t))
 	dir := filepath.Join(t.TempDir(), "data")
 	appear(t, dir)
-	b := s.run("broken", spec{args: []string{"-code=1"}, host: mounting(dir)})
-	p := newProxy(t, s.engine)
-	d := startDefib(t, p.host(), append(backOff, whitelist(b), never)...)
-	d.ready()
+	b := s.Run("broken", harness.Spec{Args: []string{"-code=1"}, Host: harness.Mounting(dir)})
+	p := harness.NewProxy(t, s.Engine)
+	d := harness.StartDefib(t, p.Host(), append(backOff, harness.Whitelist(b), harness.Never)...)
+	d.Ready()
 	vanish(t, dir)
-	b.crash()
+	b.Crash()
 
 	for i, want := range theWaits {
-		l := d.awaitLine(i+1, "start failed", "container", b.name)
-		if got := l.duration("next_wait"); got != want || !l.has("attempt", i+1) {
-			t.Errorf("want attempt %d and next_wait %v: %s", i+1, want, l.text)
+		l := d.AwaitLine(i+1, "start failed", "container", b.Name)
+		if got := l.Duration("next_wait"); got != want || !l.Has("attempt", i+1) {
+			t.Errorf("want attempt %d and next_wait %v: %s", i+1, want, l.Text)
 		}
 	}
-	d.awaitHeld(b, "back_off")
-	asked := p.starts(b.id)
+	d.AwaitHeld(b, "back_off")
+	asked := p.Starts(b.ID)
 	for i, want := range theWaits[:len(theWaits)-1] {
 		if gap := asked[i+1].Sub(asked[i]); gap < want {
 			t.Errorf("attempt %d came %v after the one before, want %v at least", i+2, gap, want)
 		}
 	}
-	if lines := len(d.find("start failed", "container", b.name)); len(asked) > lines+1 {
+	if lines := len(d.Find("start failed", "container", b.Name)); len(asked) > lines+1 {
 		t.Errorf("%d start requests for %d attempts", len(asked), lines)
 	}
-	if counted := d.scrape()[restarts(b)]; counted < float64(len(theWaits)) {
+	if counted := d.Scrape()[harness.Restarts(b)]; counted < float64(len(theWaits)) {
 		t.Errorf("%v attempts counted, want %d at least", counted, len(theWaits))
 	}
 	appear(t, dir)
-	b.awaitState(container.StateRunning)
-	d.awaitLine(1, "container started", "container", b.name)
+	b.AwaitState(container.StateRunning)
+	d.AwaitLine(1, "container started", "container", b.Name)
 }

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"defib/e2e/harness"
 )
 
 // ofCompose labels a container as compose does, as the first of its service.
-func (s *env) ofCompose(service string, p spec) spec {
-	p.labels = map[string]string{
-		"com.docker.compose.project": s.prefix + "shop", "com.docker.compose.service": service,
+func ofCompose(s *harness.Env, service string, p harness.Spec) harness.Spec {
+	p.Labels = map[string]string{
+		"com.docker.compose.project": s.Prefix + "shop", "com.docker.compose.service": service,
 		"com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "False",
 		"com.docker.compose.project.working_dir": "/srv/shop",
 	}
@@ -19,68 +21,68 @@ func (s *env) ofCompose(service string, p spec) spec {
 }
 
 // wholeProject whitelists whatever belongs to the scene's compose project.
-func (s *env) wholeProject() string { return "--restart.whitelist=" + s.prefix + "shop/*" }
+func wholeProject(s *harness.Env) string { return "--restart.whitelist=" + s.Prefix + "shop/*" }
 
 // recreate does what docker-compose 1.29 does, up to the start of the new container.
-func (s *env) recreate(old *testContainer, p spec) (fresh *testContainer) {
-	name := old.name[len(s.prefix):]
-	old.stop()
-	old.rename(s.prefix + "old-" + name)
-	return s.create(name, p)
+func recreate(s *harness.Env, old *harness.Container, p harness.Spec) (fresh *harness.Container) {
+	name := old.Name[len(s.Prefix):]
+	old.Stop()
+	old.Rename(s.Prefix + "old-" + name)
+	return s.Create(name, p)
 }
 
 // TestRecreationThatFailedNeverMakesTwoRun: docker-compose leaves the old container
 // stopped, and the new one that cannot be started.
 func TestRecreationThatFailedNeverMakesTwoRun(t *testing.T) {
-	dockerOnly(t, checksDevices)
+	harness.DockerOnly(t, harness.ChecksDevices)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	old := s.run("db", s.ofCompose("db", spec{args: []string{"-code=1"}}))
-	d := s.defib(s.wholeProject(), "--restart.stopped-delay=3s")
-	fresh := s.recreate(old, s.ofCompose("db", spec{host: func(h *container.HostConfig) {
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	old := s.Run("db", ofCompose(s, "db", harness.Spec{Args: []string{"-code=1"}}))
+	d := s.Defib(wholeProject(s), "--restart.stopped-delay=3s")
+	fresh := recreate(s, old, ofCompose(s, "db", harness.Spec{Host: func(h *container.HostConfig) {
 		h.Devices = []container.DeviceMapping{{PathOnHost: "/dev/there-is-none", PathInContainer: "/dev/none", CgroupPermissions: "rwm"}}
 	}}))
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Limit)
 	defer cancel()
-	if err := s.engine.ContainerStart(ctx, fresh.id, container.StartOptions{}); err == nil {
+	if err := s.Engine.ContainerStart(ctx, fresh.ID, container.StartOptions{}); err == nil {
 		t.Fatal("a container with a device that does not exist was started")
 	}
-	old.awaitState(container.StateRunning)
-	d.awaitHeld(fresh, "superseded")
-	d.shows(series("docker_container_up", "name", fresh.name), 0)
+	old.AwaitState(container.StateRunning)
+	d.AwaitHeld(fresh, "superseded")
+	d.Shows(harness.Series("docker_container_up", "name", fresh.Name), 0)
 
 	// The next try succeeds.
-	fresh.remove()
-	old.awaitAlive()
-	old.stop()
-	fresh = s.create("db", s.ofCompose("db", spec{}))
-	fresh.start()
-	fresh.awaitAlive()
-	d.awaitHeld(old, "superseded")
+	fresh.Remove()
+	old.AwaitAlive()
+	old.Stop()
+	fresh = s.Create("db", ofCompose(s, "db", harness.Spec{}))
+	fresh.Start()
+	fresh.AwaitAlive()
+	d.AwaitHeld(old, "superseded")
 	time.Sleep(4 * time.Second) // longer than the delay
-	old.mustBe(container.StateExited)
-	old.startedTimes(2)
+	old.MustBe(container.StateExited)
+	old.StartedTimes(2)
 }
 
 // TestLeftoverIsNotStartedBesideItsSuccessor: it died, and so did the new one.
 func TestLeftoverIsNotStartedBesideItsSuccessor(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	old := s.run("db", s.ofCompose("db", spec{args: []string{"-code=1"}}))
-	fresh := s.recreate(old, s.ofCompose("db", spec{args: []string{"-code=1"}}))
-	fresh.start()
-	fresh.crash()
-	d := s.defib(s.wholeProject(), "--restart.stopped-delay=100ms")
-	fresh.awaitEvents("start", 2)
-	d.awaitHeld(old, "superseded")
-	old.startedTimes(1)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	old := s.Run("db", ofCompose(s, "db", harness.Spec{Args: []string{"-code=1"}}))
+	fresh := recreate(s, old, ofCompose(s, "db", harness.Spec{Args: []string{"-code=1"}}))
+	fresh.Start()
+	fresh.Crash()
+	d := s.Defib(wholeProject(s), "--restart.stopped-delay=100ms")
+	fresh.AwaitEvents("start", 2)
+	d.AwaitHeld(old, "superseded")
+	old.StartedTimes(1)
 
-	other := s.create("other", spec{labels: map[string]string{
-		"com.docker.compose.project": s.prefix + "shop", "com.docker.compose.service": "db",
+	other := s.Create("other", harness.Spec{Labels: map[string]string{
+		"com.docker.compose.project": s.Prefix + "shop", "com.docker.compose.service": "db",
 		"com.docker.compose.container-number": "1", "com.docker.compose.project.working_dir": "/srv/other",
 	}})
-	d.awaitLine(1, "two directories use the same compose project name: their containers count as different services", "project", s.prefix+"shop")
-	other.mustBe(container.StateCreated)
+	d.AwaitLine(1, "two directories use the same compose project name: their containers count as different services", "project", s.Prefix+"shop")
+	other.MustBe(container.StateCreated)
 }
 
 // TestDeployThatEndedHalfway: a container that was created, of a project of which
@@ -88,32 +90,32 @@ func TestLeftoverIsNotStartedBesideItsSuccessor(t *testing.T) {
 // then Defib says when.
 func TestDeployThatEndedHalfway(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	labels := s.ofCompose("db", spec{}).labels
-	app := s.create("app", s.ofCompose("app", spec{}))
-	d := s.defib(s.wholeProject())
-	d.awaitHeld(app, "created")
-	d.hides(series("defib_container_next_attempt_timestamp_seconds", "name", app.name)) // as after up --no-start
-	s.run("db", spec{labels: labels})
-	at := float64(app.createdAt().Add(10*time.Minute).UnixNano()) / 1e9
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	labels := ofCompose(s, "db", harness.Spec{}).Labels
+	app := s.Create("app", ofCompose(s, "app", harness.Spec{}))
+	d := s.Defib(wholeProject(s))
+	d.AwaitHeld(app, "created")
+	d.Hides(harness.Series("defib_container_next_attempt_timestamp_seconds", "name", app.Name)) // as after up --no-start
+	s.Run("db", harness.Spec{Labels: labels})
+	at := float64(createdAt(app).Add(10*time.Minute).UnixNano()) / 1e9
 	var said float64
-	eventually(t, "the moment when it needs somebody to be said", func() (there bool) {
-		said, there = d.now(series("defib_container_next_attempt_timestamp_seconds", "name", app.name))
+	harness.Eventually(t, "the moment when it needs somebody to be said", func() (there bool) {
+		said, there = d.Sample(harness.Series("defib_container_next_attempt_timestamp_seconds", "name", app.Name))
 		return there
 	})
 	if off := said - at; off < -15 || off > 15 { // the engine's clock is not known better, where it is slow to tell
 		t.Errorf("it needs somebody %.1fs after it is 10 minutes old", off)
 	}
-	d.shows(series("defib_container_held", "name", app.name, "reason", "created"), 1)
-	app.mustBe(container.StateCreated)
+	d.Shows(harness.Series("defib_container_held", "name", app.Name, "reason", "created"), 1)
+	app.MustBe(container.StateCreated)
 }
 
 // createdAt is when it was created, by the engine's clock.
-func (b *testContainer) createdAt() time.Time {
+func createdAt(b *harness.Container) time.Time {
 	b.Helper()
 	var at time.Time
-	b.must("inspecting "+b.name, func(ctx context.Context) error {
-		answer, err := b.engine.ContainerInspect(ctx, b.id)
+	b.Must("inspecting "+b.Name, func(ctx context.Context) error {
+		answer, err := b.Engine.ContainerInspect(ctx, b.ID)
 		if err != nil {
 			return err
 		}

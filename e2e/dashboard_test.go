@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"defib/deploy/grafana"
+	"defib/e2e/harness"
 )
 
 // answer is what Prometheus says to a query.
@@ -51,7 +52,7 @@ func (a answer) numbers() []string {
 
 // draw asks a query of the dashboard as Grafana would, for all hosts and
 // containers, from a moment on.
-func (s *server) draw(q grafana.Query, from time.Time) answer {
+func draw(s *harness.Server, q grafana.Query, from time.Time) answer {
 	s.Helper()
 	text := func(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 	now := time.Now()
@@ -65,7 +66,7 @@ func (s *server) draw(q grafana.Query, from time.Time) answer {
 		params = url.Values{"query": {expr}}
 		path = "/api/v1/query?"
 	}
-	body, err := s.ask(http.MethodGet, path+params.Encode(), nil)
+	body, err := s.Ask(http.MethodGet, path+params.Encode(), nil)
 	if err != nil {
 		s.Fatalf("%s: %v\n%s", q.Where, err, expr)
 	}
@@ -79,67 +80,67 @@ func (s *server) draw(q grafana.Query, from time.Time) answer {
 // TestDashboardShowsAScene has every query of the dashboard answered, without an
 // error and with data, by a Prometheus that scrapes a Defib with much to tell.
 func TestDashboardShowsAScene(t *testing.T) {
-	dockerOnly(t, noHealthTimer)
+	harness.DockerOnly(t, harness.NoHealthTimer)
 	t.Parallel()
 	board, err := grafana.Defib()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newEnv(t, sharedEngine(t))
+	s := harness.NewEnv(t, harness.SharedEngine(t))
 	begun := time.Now()
-	check := &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Second, Timeout: limit, Retries: 1}
-	sick := s.run("sick", spec{health: check})
-	crashes, healed := s.run("crashes", spec{args: []string{"-code=3"}}), s.run("healed", spec{})
-	stopped, stranger, well := s.run("stopped", spec{}), s.run("stranger", spec{}), s.run("well", spec{})
-	looping := s.create("looping", spec{args: []string{"-after=1ms", "-code=1"}})
-	d := s.defib(whitelist(sick, crashes, healed, stopped, well, looping),
+	check := &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Second, Timeout: harness.Limit, Retries: 1}
+	sick := s.Run("sick", harness.Spec{Health: check})
+	crashes, healed := s.Run("crashes", harness.Spec{Args: []string{"-code=3"}}), s.Run("healed", harness.Spec{})
+	stopped, stranger, well := s.Run("stopped", harness.Spec{}), s.Run("stranger", harness.Spec{}), s.Run("well", harness.Spec{})
+	looping := s.Create("looping", harness.Spec{Args: []string{"-after=1ms", "-code=1"}})
+	d := s.Defib(harness.Whitelist(sick, crashes, healed, stopped, well, looping),
 		"--restart.policy=unless-stopped", "--restart.backoff-initial=100ms", hasty)
-	p := d.prometheus(file(t, "healing.yml", "groups: []\n"))
+	p := d.Prometheus(harness.File(t, "healing.yml", "groups: []\n"))
 
-	sick.exec("/testapp", "-sicken")
-	stopped.stop()
-	stranger.stop()
-	crashes.crash()
-	looping.start()
-	d.heals(healed.alarm())
-	sick.awaitEvents("health_status: unhealthy", 1)
+	sick.Exec("/testapp", "-sicken")
+	stopped.Stop()
+	stranger.Stop()
+	crashes.Crash()
+	looping.Start()
+	d.Heals(healed.Alert())
+	sick.AwaitEvents("health_status: unhealthy", 1)
 
 	queries := map[string]grafana.Query{}
 	for _, q := range board.Queries() {
 		queries[q.Where] = q
-		eventually(t, "data for "+q.Where, func() bool { return len(p.draw(q, begun).numbers()) > 0 })
+		harness.Eventually(t, "data for "+q.Where, func() bool { return len(draw(p, q, begun).numbers()) > 0 })
 	}
 	for where, want := range map[string]string{
 		"Hosts blind, A": "0", "Down, A": "1", "Unhealthy, A": "1", "Looping, A": "1", "Given up, A": "0", "On hold, A": "0",
 	} {
-		eventually(t, where+" to show "+want, func() bool {
-			got := p.draw(queries[where], begun).numbers()
+		harness.Eventually(t, where+" to show "+want, func() bool {
+			got := draw(p, queries[where], begun).numbers()
 			return len(got) == 1 && got[0] == want
 		})
 	}
-	why := map[string]string{stopped.name: "stopped", looping.name: "back_off", sick.name: "trigger_disabled"}
+	why := map[string]string{stopped.Name: "stopped", looping.Name: "back_off", sick.Name: "trigger_disabled"}
 	reasons := map[string]string{}
 	defer func() { t.Logf("the table's reasons: %v", reasons) }()
-	eventually(t, "the table to say why each is left alone", func() bool {
+	harness.Eventually(t, "the table to say why each is left alone", func() bool {
 		clear(reasons)
-		for _, row := range p.draw(queries["Containers that need a look, A"], begun).Data.Result {
+		for _, row := range draw(p, queries["Containers that need a look, A"], begun).Data.Result {
 			reasons[row.Metric["name"]] = row.Metric["reason"]
 		}
 		return maps.Equal(reasons, why)
 	})
 	seen := map[string]bool{}
-	for _, row := range p.draw(queries["States of those that were sick, A"], begun).Data.Result {
+	for _, row := range draw(p, queries["States of those that were sick, A"], begun).Data.Result {
 		seen[row.Metric["name"]] = true
 		for _, v := range row.Values {
 			seen[row.Metric["name"]+" "+v.number()] = true
 		}
 	}
-	for _, want := range []string{sick.name + " 1", looping.name + " 6", stopped.name + " 6"} {
+	for _, want := range []string{sick.Name + " 1", looping.Name + " 6", stopped.Name + " 6"} {
 		if !seen[want] {
 			t.Errorf("the timeline does not show %s: %v", want, seen)
 		}
 	}
-	if seen[stranger.name] || seen[well.name] {
+	if seen[stranger.Name] || seen[well.Name] {
 		t.Errorf("the timeline shows what was not sick: %v", seen)
 	}
 }

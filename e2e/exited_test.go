@@ -5,64 +5,66 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"defib/e2e/harness"
 )
 
 func TestCrashIsStartedAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{args: []string{"-code=3"}})
-	d := s.defib(whitelist(b), never)
-	d.shows(restarts(b), 0)
-	d.hides(series("docker_container_exit_code", "name", b.name))
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{Args: []string{"-code=3"}})
+	d := s.Defib(harness.Whitelist(b), harness.Never)
+	d.Shows(harness.Restarts(b), 0)
+	d.Hides(harness.Series("docker_container_exit_code", "name", b.Name))
 
-	b.crash()
-	b.awaitEvents("start", 2)
+	b.Crash()
+	b.AwaitEvents("start", 2)
 
-	l := d.awaitLine(1, "container started", "container", b.name)
+	l := d.AwaitLine(1, "container started", "container", b.Name)
 	for key, want := range map[string]string{"trigger": "exited", "exit_code": "3", "attempt": "1", "next_wait": "1s"} {
-		if got := l.str(key); got != want {
-			t.Errorf("%s is %q in the log, want %q: %s", key, got, want, l.text)
+		if got := l.Str(key); got != want {
+			t.Errorf("%s is %q in the log, want %q: %s", key, got, want, l.Text)
 		}
 	}
 	for _, key := range []string{"took", "ran_for"} {
-		if l.duration(key) <= 0 {
-			t.Errorf("%s is no positive duration in the log: %s", key, l.text)
+		if l.Duration(key) <= 0 {
+			t.Errorf("%s is no positive duration in the log: %s", key, l.Text)
 		}
 	}
-	d.awaitValue(series("docker_container_up", "name", b.name), 1)
-	d.shows(series("docker_container_exited", "name", b.name), 0)
-	d.shows(series("docker_container_exit_code", "name", b.name), 3)
-	d.shows(series("docker_container_oom_killed", "name", b.name), 0)
-	d.shows(series("docker_container_events_total", "name", b.name, "event", "die"), 1)
-	d.shows(series("defib_container_restart_streak", "name", b.name), 1)
-	d.awaitValue(series("defib_recovery_seconds_count", "trigger", "exited"), 1)
-	d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "exited"), 0)
-	d.shows(restarts(b), 1)
-	b.startedTimes(2)
+	d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
+	d.Shows(harness.Series("docker_container_exited", "name", b.Name), 0)
+	d.Shows(harness.Series("docker_container_exit_code", "name", b.Name), 3)
+	d.Shows(harness.Series("docker_container_oom_killed", "name", b.Name), 0)
+	d.Shows(harness.Series("docker_container_events_total", "name", b.Name, "event", "die"), 1)
+	d.Shows(harness.Series("defib_container_restart_streak", "name", b.Name), 1)
+	d.AwaitValue(harness.Series("defib_recovery_seconds_count", "trigger", "exited"), 1)
+	d.Shows(harness.Series("defib_restart_failures_total", "name", b.Name, "trigger", "exited"), 0)
+	d.Shows(harness.Restarts(b), 1)
+	b.StartedTimes(2)
 }
 
 func TestOutOfMemoryIsADeathLikeAnyOtherAndShown(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.create("hungry", spec{args: []string{"-oom"}, host: func(h *container.HostConfig) {
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Create("hungry", harness.Spec{Args: []string{"-oom"}, Host: func(h *container.HostConfig) {
 		h.Memory, h.MemorySwap = 16<<20, 16<<20
 	}})
-	d := s.defib(whitelist(b), never, "--restart.backoff-initial=5m")
-	b.start()
-	b.awaitEvents("start", 2)
-	b.awaitEvents("die", 2)
-	d.awaitHeld(b, "back_off")
-	d.shows(series("docker_container_exit_code", "name", b.name), 137)
+	d := s.Defib(harness.Whitelist(b), harness.Never, "--restart.backoff-initial=5m")
+	b.Start()
+	b.AwaitEvents("start", 2)
+	b.AwaitEvents("die", 2)
+	d.AwaitHeld(b, "back_off")
+	d.Shows(harness.Series("docker_container_exit_code", "name", b.Name), 137)
 	// Not every engine notices on every machine (containerd 1.6 with cgroup v1
 	// now and then does not): then Defib cannot know it either.
-	eventually(t, "what the engine says of its memory to be shown", func() bool {
-		killed, announced := 0.0, float64(len(b.times("oom")))
-		if b.inspect().OOMKilled {
+	harness.Eventually(t, "what the engine says of its memory to be shown", func() bool {
+		killed, announced := 0.0, float64(len(b.Times("oom")))
+		if b.Inspect().OOMKilled {
 			killed = 1
 		}
-		found := d.scrape()
-		return found[series("docker_container_oom_killed", "name", b.name)] == killed &&
-			found[series("docker_container_events_total", "name", b.name, "event", "oom")] == announced
+		found := d.Scrape()
+		return found[harness.Series("docker_container_oom_killed", "name", b.Name)] == killed &&
+			found[harness.Series("docker_container_events_total", "name", b.Name, "event", "oom")] == announced
 	})
 }
 
@@ -70,44 +72,44 @@ func TestExitCodeZero(t *testing.T) {
 	t.Parallel()
 	t.Run("is started again under always", func(t *testing.T) {
 		t.Parallel()
-		s := newEnv(t, sharedEngine(t))
-		b := s.run("job", spec{})
-		d := s.defib(whitelist(b), never, "--restart.policy=always")
-		b.crash()
-		b.awaitEvents("start", 2)
-		d.awaitLine(1, "container started", "container", b.name, "exit_code", 0)
+		s := harness.NewEnv(t, harness.SharedEngine(t))
+		b := s.Run("job", harness.Spec{})
+		d := s.Defib(harness.Whitelist(b), harness.Never, "--restart.policy=always")
+		b.Crash()
+		b.AwaitEvents("start", 2)
+		d.AwaitLine(1, "container started", "container", b.Name, "exit_code", 0)
 	})
 	t.Run("is an end under on-failure", func(t *testing.T) {
 		t.Parallel()
-		s := newEnv(t, sharedEngine(t))
-		b := s.run("job", spec{})
-		d := s.defib(whitelist(b), "--restart.stopped-delay=1s", "--restart.policy=on-failure")
-		b.crash()
-		d.awaitHeld(b, "finished")
-		watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-		d.leftAlone(b)
-		b.startedTimes(1)
+		s := harness.NewEnv(t, harness.SharedEngine(t))
+		b := s.Run("job", harness.Spec{})
+		d := s.Defib(harness.Whitelist(b), "--restart.stopped-delay=1s", "--restart.policy=on-failure")
+		b.Crash()
+		d.AwaitHeld(b, "finished")
+		harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+		d.LeftAlone(b)
+		b.StartedTimes(1)
 	})
 	t.Run("is an end where the engine's own policy is on-failure", func(t *testing.T) {
 		t.Parallel()
-		s := newEnv(t, sharedEngine(t))
-		b := s.run("job", spec{restart: container.RestartPolicyOnFailure})
-		d := s.defib(whitelist(b), "--restart.stopped-delay=1s", "--restart.policy=always")
-		b.crash()
-		d.awaitHeld(b, "finished")
-		watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-		d.leftAlone(b)
-		b.startedTimes(1)
+		s := harness.NewEnv(t, harness.SharedEngine(t))
+		b := s.Run("job", harness.Spec{Restart: container.RestartPolicyOnFailure})
+		d := s.Defib(harness.Whitelist(b), "--restart.stopped-delay=1s", "--restart.policy=always")
+		b.Crash()
+		d.AwaitHeld(b, "finished")
+		harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+		d.LeftAlone(b)
+		b.StartedTimes(1)
 	})
 }
 
 func TestStoppedContainer(t *testing.T) {
 	t.Parallel()
-	stop := (*testContainer).stop
-	kill := func(b *testContainer) { b.kill("KILL") }
-	terminate := func(b *testContainer) { b.kill("TERM") }
+	stop := (*harness.Container).Stop
+	kill := func(b *harness.Container) { b.Kill("KILL") }
+	terminate := func(b *harness.Container) { b.Kill("TERM") }
 	for name, row := range map[string]struct {
-		do     func(*testContainer)
+		do     func(*harness.Container)
 		policy string
 		label  string
 		back   bool
@@ -124,33 +126,33 @@ func TestStoppedContainer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !row.back {
-				dockerOnly(t, noStopEvents)
+				harness.DockerOnly(t, harness.NoStopEvents)
 			}
 			t.Parallel()
 			const delay = 3 * time.Second
-			s := newEnv(t, sharedEngine(t))
-			p := spec{args: []string{"-code=1"}}
+			s := harness.NewEnv(t, harness.SharedEngine(t))
+			p := harness.Spec{Args: []string{"-code=1"}}
 			if row.label != "" {
-				p.labels = map[string]string{"defib.policy": row.label}
+				p.Labels = map[string]string{"defib.policy": row.label}
 			}
-			b := s.run("testapp", p)
-			d := s.defib(whitelist(b), "--restart.policy="+row.policy, "--restart.stopped-delay="+delay.String())
+			b := s.Run("testapp", p)
+			d := s.Defib(harness.Whitelist(b), "--restart.policy="+row.policy, "--restart.stopped-delay="+delay.String())
 			row.do(b)
-			died := b.awaitEvents("die", 1)[0]
+			died := b.AwaitEvents("die", 1)[0]
 			if !row.back {
-				d.awaitHeld(b, "stopped")
-				watch(t, delay+2*time.Second, "longer than the stopped delay, so one put off would show")
-				d.leftAlone(b)
-				b.startedTimes(1)
+				d.AwaitHeld(b, "stopped")
+				harness.Watch(t, delay+2*time.Second, "longer than the stopped delay, so one put off would show")
+				d.LeftAlone(b)
+				b.StartedTimes(1)
 				return
 			}
-			d.awaitTold(b, "stopped_delay")
-			back := b.awaitEvents("start", 2)[1]
+			d.AwaitReason(b, "stopped_delay")
+			back := b.AwaitEvents("start", 2)[1]
 			if gap := back.Sub(died); gap < delay {
 				t.Errorf("came back %v after it was stopped, sooner than the delay of %v", gap, delay)
 			}
-			d.awaitLine(1, "container started", "container", b.name, "attempt", 1)
-			d.awaitAbsent(series("defib_container_held", "name", b.name, "reason", "stopped_delay"))
+			d.AwaitLine(1, "container started", "container", b.Name, "attempt", 1)
+			d.AwaitAbsent(harness.Series("defib_container_held", "name", b.Name, "reason", "stopped_delay"))
 		})
 	}
 }
@@ -158,79 +160,79 @@ func TestStoppedContainer(t *testing.T) {
 // A stop waits for the start that is under way, and follows it at once: before
 // Defib knows that what it asked for has been done.
 func TestStopDuringOurOwnActionIsAStop(t *testing.T) {
-	dockerOnly(t, noStopEvents)
+	harness.DockerOnly(t, harness.NoStopEvents)
 	t.Parallel()
-	for name, ask := range map[string]func(*testContainer, *defib){
-		"a start":   func(b *testContainer, _ *defib) { b.crash() },
-		"a restart": func(b *testContainer, d *defib) { go d.post(b.alarm()) },
+	for name, ask := range map[string]func(*harness.Container, *harness.Defib){
+		"a start":   func(b *harness.Container, _ *harness.Defib) { b.Crash() },
+		"a restart": func(b *harness.Container, d *harness.Defib) { go d.Post(b.Alert()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newEnv(t, sharedEngine(t))
-			b := s.run("token", spec{args: []string{"-code=1"}, stopTimeout: 1})
-			m := newMeddler(t, s.engine, 1)
-			d := startDefib(t, m.host(), whitelist(b), "--restart.policy=unless-stopped", hasty)
-			d.knows(s)
-			end := m.begin(faultDelay, 1, "inspect")
+			s := harness.NewEnv(t, harness.SharedEngine(t))
+			b := s.Run("token", harness.Spec{Args: []string{"-code=1"}, StopTimeout: 1})
+			m := harness.NewFaultProxy(t, s.Engine, 1)
+			d := harness.StartDefib(t, m.Host(), harness.Whitelist(b), "--restart.policy=unless-stopped", hasty)
+			d.Knows(s)
+			end := m.Begin(harness.FaultDelay, 1, "inspect")
 			ask(b, d)
-			b.awaitEvents("start", 2)
-			b.stopAtOnce()
+			b.AwaitEvents("start", 2)
+			b.StopAtOnce()
 			end()
-			d.awaitHeld(b, "stopped")
-			b.startedTimes(2)
+			d.AwaitHeld(b, "stopped")
+			b.StartedTimes(2)
 		})
 	}
 }
 
 func TestStoppedContainerIsMindedAgainOnceSomebodyStartsIt(t *testing.T) {
-	dockerOnly(t, noStopEvents)
+	harness.DockerOnly(t, harness.NoStopEvents)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{args: []string{"-code=1"}})
-	d := s.defib(whitelist(b), never, "--restart.policy=unless-stopped")
-	b.stop()
-	d.awaitHeld(b, "stopped")
-	b.start()
-	b.awaitEvents("start", 2)
-	b.crash()
-	b.awaitEvents("start", 3)
-	d.awaitLine(1, "container started", "container", b.name)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
+	d := s.Defib(harness.Whitelist(b), harness.Never, "--restart.policy=unless-stopped")
+	b.Stop()
+	d.AwaitHeld(b, "stopped")
+	b.Start()
+	b.AwaitEvents("start", 2)
+	b.Crash()
+	b.AwaitEvents("start", 3)
+	d.AwaitLine(1, "container started", "container", b.Name)
 }
 
 func TestCrashAfterAHangupIsACrash(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("logger", spec{args: []string{"-code=1"}})
-	d := s.defib(whitelist(b), never, "--restart.policy=unless-stopped")
-	b.kill("HUP")
-	watch(t, 1500*time.Millisecond, "a signal is taken for the cause of a death within 1 s")
-	b.mustBe(container.StateRunning)
-	b.crash()
-	b.awaitEvents("start", 2)
-	d.awaitLine(1, "container started", "container", b.name)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("logger", harness.Spec{Args: []string{"-code=1"}})
+	d := s.Defib(harness.Whitelist(b), harness.Never, "--restart.policy=unless-stopped")
+	b.Kill("HUP")
+	harness.Watch(t, 1500*time.Millisecond, "a signal is taken for the cause of a death within 1 s")
+	b.MustBe(container.StateRunning)
+	b.Crash()
+	b.AwaitEvents("start", 2)
+	d.AwaitLine(1, "container started", "container", b.Name)
 }
 
 func TestContainerThatDiedBeforeDefibCameIsStarted(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("early", spec{args: []string{"-code=4"}})
-	b.crash()
-	d := s.defib(whitelist(b), "--restart.stopped-delay=1s")
-	b.awaitEvents("start", 2)
-	d.awaitLine(1, "container started", "container", b.name, "exit_code", 4)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("early", harness.Spec{Args: []string{"-code=4"}})
+	b.Crash()
+	d := s.Defib(harness.Whitelist(b), "--restart.stopped-delay=1s")
+	b.AwaitEvents("start", 2)
+	d.AwaitLine(1, "container started", "container", b.Name, "exit_code", 4)
 }
 
 func TestEnginesOwnRestartsAreLeftToIt(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("own", spec{args: []string{"-code=1"}, restart: container.RestartPolicyAlways})
-	d := s.defib(whitelist(b), ownRestart)
-	b.crash()
-	b.awaitEvents("start", 2)
-	b.crash()
-	b.awaitEvents("start", 3)
-	d.awaitValue(series("docker_container_restarts_total", "name", b.name), 2)
-	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-	d.leftAlone(b)
-	b.startedTimes(3)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("own", harness.Spec{Args: []string{"-code=1"}, Restart: container.RestartPolicyAlways})
+	d := s.Defib(harness.Whitelist(b), harness.OwnRestart)
+	b.Crash()
+	b.AwaitEvents("start", 2)
+	b.Crash()
+	b.AwaitEvents("start", 3)
+	d.AwaitValue(harness.Series("docker_container_restarts_total", "name", b.Name), 2)
+	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	d.LeftAlone(b)
+	b.StartedTimes(3)
 }

@@ -11,20 +11,22 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"defib/e2e/harness"
 )
 
 // TestOneRequestOfManyAlertsCostsLittle posts as many alerts as 1 MiB holds.
 func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	d := newEnv(t, sharedEngine(t)).defib()
-	d.scrape()
-	memory := d.memory("VmHWM")
+	d := harness.NewEnv(t, harness.SharedEngine(t)).Defib()
+	d.Scrape()
+	memory := d.Memory("VmHWM")
 	for _, one := range []string{`{}`, `{"status":"firing","labels":{"heal":"restart","container":"x"}}`} {
 		alerts := strings.TrimSuffix(strings.Repeat(one+",", (1<<20-100)/(len(one)+1)), ",")
-		d.call(http.MethodPost, `{"version":"4","alerts":[`+alerts+`]}`).refuses(t, http.StatusRequestEntityTooLarge, "max_alerts")
+		d.Call(http.MethodPost, `{"version":"4","alerts":[`+alerts+`]}`).Refuses(t, http.StatusRequestEntityTooLarge, "max_alerts")
 	}
-	if most := d.memory("VmHWM"); most > 2*memory {
+	if most := d.Memory("VmHWM"); most > 2*memory {
 		t.Errorf("%d kB of memory, %d kB before", most, memory)
 	}
 }
@@ -32,19 +34,19 @@ func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
 // TestHeadersThatNeverEndAreGivenUp opens as many connections as the limit of open
 // files bears, and ends the header of none.
 func TestHeadersThatNeverEndAreGivenUp(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		t.Fatal(err)
 	}
 	n := int(min(4000, files.Cur/4)) // other tests run beside
-	d := newEnv(t, sharedEngine(t)).defib()
-	d.scrape()
-	memory := d.memory("VmRSS")
+	d := harness.NewEnv(t, harness.SharedEngine(t)).Defib()
+	d.Scrape()
+	memory := d.Memory("VmRSS")
 	conns := make([]net.Conn, n)
 	for i := range conns {
-		c, err := (&net.Dialer{Timeout: limit}).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.base, "http://"))
+		c, err := (&net.Dialer{Timeout: harness.Limit}).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,19 +57,19 @@ func TestHeadersThatNeverEndAreGivenUp(t *testing.T) {
 		conns[i] = c
 	}
 	begun := time.Now()
-	d.scrape()
+	d.Scrape()
 	took := time.Since(begun)
-	if more := d.memory("VmRSS") - memory; more > 40*n && !race { // which cost a multiple
+	if more := d.Memory("VmRSS") - memory; more > 40*n && !harness.Race { // which cost a multiple
 		t.Errorf("%d connections cost %d kB, want 40 kB each at most", n, more)
 	}
 	for _, c := range conns {
-		if err := c.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(harness.Limit)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("a connection whose header does not end is still open after %v", time.Since(begun))
 		}
 	}
-	d.scrape()
+	d.Scrape()
 	t.Logf("%d connections: a scrape beside them took %v", n, took)
 }

@@ -1,56 +1,21 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"defib/e2e/harness"
 )
 
-// Prometheus, Alertmanager, Defib and the engine, all real.
-
-// scrapeInterval is what a scrape may take, too.
-const scrapeInterval = 2 * time.Second
-
-// prometheus starts one with the example configuration and the bundled rules, in
-// haste, that scrapes Defib and tells these Alertmanagers. More rules are files.
-func (d *defib) prometheus(healing string, alertmanagers ...*alertmanager) *server {
-	d.Helper()
-	path := program(d, "prometheus", "prometheus")
-	targets := ""
-	for _, a := range alertmanagers {
-		targets += fmt.Sprintf(", %q", a.address())
-	}
-	config := file(d, "prometheus.yml", edited(d, "deploy/prometheus/prometheus.yml",
-		"scrape_interval: 15s", fmt.Sprint("scrape_interval: ", scrapeInterval),
-		"evaluation_interval: 15s", "evaluation_interval: 1s",
-		"../../alerts/containers.yml", repository("alerts/containers.yml"),
-		"../../alerts/healing.yml", healing,
-		`["localhost:9093"]`, "["+strings.TrimPrefix(targets, ", ")+"]",
-		"localhost:10911", d.base[len("http://"):],
-	))
-	address := loopback() + ":9090"
-	cmd := exec.CommandContext(context.WithoutCancel(d.Context()), path,
-		"--config.file="+config, "--storage.tsdb.path="+d.TempDir(), "--web.listen-address="+address,
-		"--rules.alert.resend-delay=5s") // what fires before it has found the Alertmanagers is lost
-	p := serve(d, "prometheus", address, cmd)
-	eventually(d, "prometheus to find everybody, which takes it 5s", func() bool {
-		peers, err := p.ask(http.MethodGet, "/api/v1/alertmanagers", nil)
-		scraped, serr := p.ask(http.MethodGet, "/api/v1/query?query=docker_up", nil)
-		return err == nil && serr == nil && strings.Count(peers, `"url"`) == len(alertmanagers) && strings.Contains(scraped, `"value"`)
-	})
-	return p
-}
-
 // firing reports whether any alert of the healing rules is active.
-func (s *server) firing() bool {
+func firing(s *harness.Server) bool {
 	s.Helper()
-	text, err := s.ask(http.MethodGet, "/api/v1/query?query="+url.QueryEscape(`ALERTS{heal!=""}`), nil)
+	text, err := s.Ask(http.MethodGet, "/api/v1/query?query="+url.QueryEscape(`ALERTS{heal!=""}`), nil)
 	return err != nil || strings.Contains(text, `"value"`)
 }
 
@@ -65,49 +30,49 @@ func (r round) String() string {
 
 // TestSickContainerIsHealedByItsAlert goes the whole way round, twice.
 func TestSickContainerIsHealedByItsAlert(t *testing.T) {
-	dockerOnly(t, noHealthTimer)
+	harness.DockerOnly(t, harness.NoHealthTimer)
 	t.Parallel()
 	const rounds, pending = 2, 4 * time.Second
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", checked())
-	r := newRelay(t)
-	d := s.defib(whitelist(b), r.token(), hasty, "--restart.backoff-initial=100ms")
-	r.to(d)
-	p := d.prometheus(file(t, "healing.yml", edited(t, "alerts/healing.yml", "for: 1m", fmt.Sprint("for: ", pending))), r.alertmanager())
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Checked())
+	r := harness.NewRelay(t)
+	d := s.Defib(harness.Whitelist(b), r.Token(), hasty, "--restart.backoff-initial=100ms")
+	r.ForwardTo(d)
+	p := d.Prometheus(harness.File(t, "healing.yml", harness.Edited(t, "alerts/healing.yml", "for: 1m", fmt.Sprint("for: ", pending))), r.Alertmanager())
 
 	var worst time.Duration
 	for n := range rounds {
-		b.awaitEvents("health_status: healthy", n+1)
-		b.makeUnhealthy()
+		b.AwaitEvents("health_status: healthy", n+1)
+		b.MakeUnhealthy()
 		var now round
-		now.sick = b.awaitEvents("health_status: unhealthy", n+1)[n]
-		now.restarted = b.awaitEvents("start", n+2)[n+1]
-		fired := r.await(1, "of this sickness", func(p delivery) bool { return p.firing() && p.alerts[0].StartsAt.After(now.sick) })
-		now.firing, now.delivered = fired.alerts[0].StartsAt, fired.at
-		now.healthy = b.awaitEvents("health_status: healthy", n+2)[n+1]
-		eventually(t, "the alert to be over", func() bool { return !p.firing() })
+		now.sick = b.AwaitEvents("health_status: unhealthy", n+1)[n]
+		now.restarted = b.AwaitEvents("start", n+2)[n+1]
+		fired := r.Await(1, "of this sickness", func(p harness.Delivery) bool { return p.Firing() && p.Alerts[0].StartsAt.After(now.sick) })
+		now.firing, now.delivered = fired.Alerts[0].StartsAt, fired.At
+		now.healthy = b.AwaitEvents("health_status: healthy", n+2)[n+1]
+		harness.Eventually(t, "the alert to be over", func() bool { return !firing(p) })
 		now.over = time.Now()
 		// What no Alertmanager heard the end of, since it took longer than it waits,
 		// it does not tell the end of either.
-		if slices.ContainsFunc(r.settled(), func(p delivery) bool { return p.firing() && p.status == http.StatusOK && p.at.After(now.sick) }) {
-			r.await(1, "that it is over", func(p delivery) bool { return !p.firing() && p.at.After(now.restarted) })
+		if slices.ContainsFunc(r.Settled(), func(p harness.Delivery) bool { return p.Firing() && p.Status == http.StatusOK && p.At.After(now.sick) }) {
+			r.Await(1, "that it is over", func(p harness.Delivery) bool { return !p.Firing() && p.At.After(now.restarted) })
 		}
 		t.Logf("round %d: %v", n+1, now)
 		worst = max(worst, now.restarted.Sub(now.sick))
-		if wait := now.firing.Sub(now.sick); wait < pending-scrapeInterval {
-			t.Errorf("the alert fired %v after the container had become unhealthy: the rule waits for %v, counted from a scrape that takes %v at most", wait, pending, scrapeInterval)
+		if wait := now.firing.Sub(now.sick); wait < pending-harness.ScrapeInterval {
+			t.Errorf("the alert fired %v after the container had become unhealthy: the rule waits for %v, counted from a scrape that takes %v at most", wait, pending, harness.ScrapeInterval)
 		}
 	}
 	t.Logf("sick to healed took %.2fs at worst; worked out: scrape 2s + evaluation 1s + for 4s + group_wait 1s + stop and start = 8s and the engine's own time", worst.Seconds())
-	b.startedTimes(1 + rounds)
-	d.shows(series("defib_restarts_total", "name", b.name, "trigger", "alert"), rounds)
-	d.awaitValue(series("defib_recovery_seconds_count", "trigger", "alert"), rounds)
+	b.StartedTimes(1 + rounds)
+	d.Shows(harness.Series("defib_restarts_total", "name", b.Name, "trigger", "alert"), rounds)
+	d.AwaitValue(harness.Series("defib_recovery_seconds_count", "trigger", "alert"), rounds)
 	told := map[string]float64{}
-	for _, p := range r.settled() {
-		for _, one := range p.told {
+	for _, p := range r.Settled() {
+		for _, one := range p.Results {
 			told[one.Outcome]++
 		}
-		if p.status == 0 {
+		if p.Status == 0 {
 			t.Skip("an answer was not heard: what is counted is not what was told")
 		}
 	}
@@ -115,59 +80,59 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 		t.Errorf("the answers were %v", told)
 	}
 	for outcome, n := range told {
-		d.shows(series("defib_alerts_total", "outcome", outcome), n)
+		d.Shows(harness.Series("defib_alerts_total", "outcome", outcome), n)
 	}
 }
 
 // TestPairOfAlertmanagersRestartsOnce has both deliver: each by itself, or the
 // second of a cluster because the first has not finished in time.
 func TestPairOfAlertmanagersRestartsOnce(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
 	for name, clustered := range map[string]bool{"in a cluster": true, "cut off from each other": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newEnv(t, sharedEngine(t))
-			quick := s.run("quick", spec{})
-			slow := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 6})
-			r := newRelay(t)
-			d := s.defib(whitelist(quick, slow), r.token(), hasty)
-			r.to(d)
+			s := harness.NewEnv(t, harness.SharedEngine(t))
+			quick := s.Run("quick", harness.Spec{})
+			slow := s.Run("slow", harness.Spec{Args: []string{"-stubborn"}, StopTimeout: 6})
+			r := harness.NewRelay(t)
+			d := s.Defib(harness.Whitelist(quick, slow), r.Token(), hasty)
+			r.ForwardTo(d)
 			rules := "groups:\n  - name: e2e\n    rules:\n"
-			for _, b := range []*testContainer{quick, slow} {
-				rules += fmt.Sprintf("      - alert: Sick\n        expr: vector(1)\n        labels: {heal: restart, container: %s}\n", b.name)
+			for _, b := range []*harness.Container{quick, slow} {
+				rules += fmt.Sprintf("      - alert: Sick\n        expr: vector(1)\n        labels: {heal: restart, container: %s}\n", b.Name)
 			}
-			pair := r.pair(clustered)
-			d.prometheus(file(t, "rules.yml", rules), pair...)
+			pair := r.Pair(clustered)
+			d.Prometheus(harness.File(t, "rules.yml", rules), pair...)
 
-			about := func(b *testContainer, from string, status ...int) func(delivery) bool {
-				return func(p delivery) bool {
-					return p.firing() && p.alerts[0].Labels["container"] == b.name && strings.HasSuffix(p.from, from) && (status == nil || slices.Contains(status, p.status))
+			about := func(b *harness.Container, from string, status ...int) func(harness.Delivery) bool {
+				return func(p harness.Delivery) bool {
+					return p.Firing() && p.Alerts[0].Labels["container"] == b.Name && strings.HasSuffix(p.From, from) && (status == nil || slices.Contains(status, p.Status))
 				}
 			}
 			for _, a := range pair {
 				if clustered { // whoever sees that the other is through says nothing more
-					r.await(1, "about the slow one, from "+a.address(), about(slow, a.address()))
+					r.Await(1, "about the slow one, from "+a.Address(), about(slow, a.Address()))
 					continue
 				}
-				for _, b := range []*testContainer{quick, slow} {
-					r.await(1, "about "+b.name+" and answered 200, from "+a.address(), about(b, a.address(), http.StatusOK))
+				for _, b := range []*harness.Container{quick, slow} {
+					r.Await(1, "about "+b.Name+" and answered 200, from "+a.Address(), about(b, a.Address(), http.StatusOK))
 				}
 			}
-			for _, b := range []*testContainer{quick, slow} {
-				r.await(1, "about "+b.name+" and answered 200", about(b, "", http.StatusOK))
-				b.awaitEvents("start", 2)
+			for _, b := range []*harness.Container{quick, slow} {
+				r.Await(1, "about "+b.Name+" and answered 200", about(b, "", http.StatusOK))
+				b.AwaitEvents("start", 2)
 			}
-			watch(t, 3*time.Second, "several group_intervals, so another delivery would show")
-			for _, b := range []*testContainer{quick, slow} {
-				b.startedTimes(2)
+			harness.Watch(t, 3*time.Second, "several group_intervals, so another delivery would show")
+			for _, b := range []*harness.Container{quick, slow} {
+				b.StartedTimes(2)
 				// On a slow machine it may take longer than Alertmanager waits.
-				got := slices.DeleteFunc(r.outcomes(b), func(o string) bool { return o == "in_progress" })
+				got := slices.DeleteFunc(r.Outcomes(b), func(o string) bool { return o == "in_progress" })
 				if len(got) == 0 || got[0] != "restarted" && got[0] != "already_restarted" {
-					t.Errorf("answers about %s: %v, want restarted first", b.name, got)
+					t.Errorf("answers about %s: %v, want restarted first", b.Name, got)
 				}
 			}
-			d.shows(series("defib_restarts_total", "name", slow.name, "trigger", "alert"), 1)
+			d.Shows(harness.Series("defib_restarts_total", "name", slow.Name, "trigger", "alert"), 1)
 		})
 	}
 }

@@ -6,25 +6,27 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
+
+	"defib/e2e/harness"
 )
 
 // named makes a new image and gives it the name, which another may have had. It
 // returns the image's ID.
-func (s *env) named(name, revision string) (id string) {
+func named(s *harness.Env, name, revision string) (id string) {
 	s.Helper()
-	s.must("importing "+name, func(ctx context.Context) error {
-		if err := s.engine.importAs(ctx, name, "LABEL revision="+revision); err != nil {
+	s.Must("importing "+name, func(ctx context.Context) error {
+		if err := s.Engine.ImportAs(ctx, name, "LABEL revision="+revision); err != nil {
 			return err
 		}
-		answer, err := s.engine.ImageInspect(ctx, name)
+		answer, err := s.Engine.ImageInspect(ctx, name)
 		id = answer.ID
 		return err
 	})
 	s.Cleanup(func() {
-		s.cleanUp()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), limit)
+		s.CleanUp()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), harness.Limit)
 		defer cancel()
-		if _, err := s.engine.ImageRemove(ctx, id, image.RemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
+		if _, err := s.Engine.ImageRemove(ctx, id, image.RemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
 			s.Error("removing an image:", err)
 		}
 	})
@@ -32,33 +34,35 @@ func (s *env) named(name, revision string) (id string) {
 }
 
 func TestImageThatItsNameDoesNotMeanAnyMoreIsOutdated(t *testing.T) {
-	dockerOnly(t, namesByID)
+	harness.DockerOnly(t, harness.NamesByID)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	name := s.prefix + "web"
-	first := s.named(name, "1")
-	old, pinned := s.run("old", spec{image: name}), s.run("pinned", spec{image: first})
-	outdated := func(b *testContainer) string { return series("docker_container_image_outdated", "name", b.name) }
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	name := s.Prefix + "web"
+	first := named(s, name, "1")
+	old, pinned := s.Run("old", harness.Spec{Image: name}), s.Run("pinned", harness.Spec{Image: first})
+	outdated := func(b *harness.Container) string {
+		return harness.Series("docker_container_image_outdated", "name", b.Name)
+	}
 
-	d := s.defib()
-	d.awaitValue(outdated(old), 0)
-	d.awaitAbsent(outdated(pinned))
+	d := s.Defib()
+	d.AwaitValue(outdated(old), 0)
+	d.AwaitAbsent(outdated(pinned))
 
-	s.named(name, "2")
-	d.awaitValue(outdated(old), 1)
+	named(s, name, "2")
+	d.AwaitValue(outdated(old), 1)
 
-	old.remove()
-	renewed := s.run("old", spec{image: name})
-	d.awaitValue(outdated(renewed), 0)
+	old.Remove()
+	renewed := s.Run("old", harness.Spec{Image: name})
+	d.AwaitValue(outdated(renewed), 0)
 
-	s.must("untagging "+name, func(ctx context.Context) error {
-		_, err := s.engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true})
+	s.Must("untagging "+name, func(ctx context.Context) error {
+		_, err := s.Engine.ImageRemove(ctx, name, image.RemoveOptions{Force: true})
 		return err
 	})
-	d.awaitAbsent(outdated(renewed))
+	d.AwaitAbsent(outdated(renewed))
 
-	s.must("tagging", func(ctx context.Context) error { return s.engine.ImageTag(ctx, first, name) })
-	d.awaitValue(outdated(renewed), 1)
-	d.awaitAbsent(outdated(pinned))
-	d.shows(series("defib_engine_request_failures_total", "call", "images"), 0)
+	s.Must("tagging", func(ctx context.Context) error { return s.Engine.ImageTag(ctx, first, name) })
+	d.AwaitValue(outdated(renewed), 1)
+	d.AwaitAbsent(outdated(pinned))
+	d.Shows(harness.Series("defib_engine_request_failures_total", "call", "images"), 0)
 }

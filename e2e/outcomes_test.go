@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"defib/e2e/harness"
 )
 
 const (
@@ -19,90 +21,90 @@ const (
 // TestAnswerSaysInWordsWhatBecameOfAnAlert goes through what one Defib can be
 // made to answer by hand.
 func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
-	dockerOnly(t, keepsParents)
+	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
+	s := harness.NewEnv(t, harness.SharedEngine(t))
 	labelled := func(name, value string) map[string]string { return map[string]string{name: value} }
-	web := s.run("web", spec{})
-	crashed := s.run("crashed", spec{args: []string{"-code=1"}, labels: labelled("defib.triggers", "alert")})
-	stopped := s.run("stopped", spec{labels: labelled("defib.policy", "unless-stopped")})
-	deployed := s.run("deployed", spec{})
-	deployed.stop()
-	frozen := s.run("frozen", spec{})
-	frozen.pause()
-	young := s.run("young", spec{health: &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Hour}})
-	own := s.run("own", spec{labels: labelled("defib.triggers", "exited")})
-	done := s.run("done", spec{restart: container.RestartPolicyOnFailure})
-	done.crash()
-	unborn := s.create("unborn", spec{})
-	passing := s.run("passing", spec{host: func(h *container.HostConfig) { h.AutoRemove = true }})
-	once := s.run("once", spec{labels: labelled("com.docker.compose.oneoff", "True")})
-	task := s.run("task", spec{labels: labelled("com.docker.swarm.task.id", "x")})
-	parent := s.run("parent", spec{labels: labelled("defib.policy", "unless-stopped")})
-	child := s.run("child", inNetworkOf(parent))
-	parent.stop()
-	lost := s.run("lost", spec{})
-	orphan := s.run("orphan", inNetworkOf(lost))
-	lost.remove()
-	stranger := s.run("stranger", spec{})
+	web := s.Run("web", harness.Spec{})
+	crashed := s.Run("crashed", harness.Spec{Args: []string{"-code=1"}, Labels: labelled("defib.triggers", "alert")})
+	stopped := s.Run("stopped", harness.Spec{Labels: labelled("defib.policy", "unless-stopped")})
+	deployed := s.Run("deployed", harness.Spec{})
+	deployed.Stop()
+	frozen := s.Run("frozen", harness.Spec{})
+	frozen.Pause()
+	young := s.Run("young", harness.Spec{Health: &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Hour}})
+	own := s.Run("own", harness.Spec{Labels: labelled("defib.triggers", "exited")})
+	done := s.Run("done", harness.Spec{Restart: container.RestartPolicyOnFailure})
+	done.Crash()
+	unborn := s.Create("unborn", harness.Spec{})
+	passing := s.Run("passing", harness.Spec{Host: func(h *container.HostConfig) { h.AutoRemove = true }})
+	once := s.Run("once", harness.Spec{Labels: labelled("com.docker.compose.oneoff", "True")})
+	task := s.Run("task", harness.Spec{Labels: labelled("com.docker.swarm.task.id", "x")})
+	parent := s.Run("parent", harness.Spec{Labels: labelled("defib.policy", "unless-stopped")})
+	child := s.Run("child", harness.InNetworkOf(parent))
+	parent.Stop()
+	lost := s.Run("lost", harness.Spec{})
+	orphan := s.Run("orphan", harness.InNetworkOf(lost))
+	lost.Remove()
+	stranger := s.Run("stranger", harness.Spec{})
 
-	held := s.run("held", spec{})
+	held := s.Run("held", harness.Spec{})
 	holds := "--restart.hold-file=" + filepath.Join(t.TempDir(), "holds")
-	if code := spawn(t, nil, "hold", held.name, "--for=1h", holds).exitCode(); code != 0 {
+	if code := harness.Spawn(t, nil, "hold", held.Name, "--for=1h", holds).ExitCode(); code != 0 {
 		t.Fatalf("exit code %d of defib hold", code)
 	}
 
-	d := s.defib("--restart.whitelist="+s.prefix+"*", "--restart.exclude="+stranger.name, "--restart.stopped-delay=1h", holds,
+	d := s.Defib("--restart.whitelist="+s.Prefix+"*", "--restart.exclude="+stranger.Name, "--restart.stopped-delay=1h", holds,
 		"--restart.triggers=exited,alert", "--webhook.match=docker_host=alpha", "--restart.max-attempts=1", hasty, longBackoff, "--restart.backoff-max=1h")
 	// Before Defib came, the health checks of other tests might have rolled the
 	// evidence out of the engine's 256 events.
-	crashed.crash()
-	stopped.stop()
-	for _, b := range []*testContainer{crashed, stopped} {
-		d.awaitValue(series("docker_container_exited", "name", b.name), 1)
+	crashed.Crash()
+	stopped.Stop()
+	for _, b := range []*harness.Container{crashed, stopped} {
+		d.AwaitValue(harness.Series("docker_container_exited", "name", b.Name), 1)
 	}
-	first := web.alarm("docker_host", "alpha")
+	first := web.Alert("docker_host", "alpha")
 	counted := map[string]float64{"already_restarted": 1}
-	for _, outcome := range d.heals(first) {
+	for _, outcome := range d.Heals(first) {
 		counted[outcome]++
 	}
-	d.post(first).is(t, 200, "already_restarted", "for this alert already")
-	over := web.alarm()
+	d.Post(first).Is(t, 200, "already_restarted", "for this alert already")
+	over := web.Alert()
 	over.Status = "resolved"
 	for _, row := range []struct {
 		outcome, words string
-		alert          alert
+		alert          harness.Alert
 		before         func()
 	}{
-		{"gave_up", "did not help", web.alarm("again", "yes"), nil},
-		{"already_running", "does not restart what runs", web.alarm("heal", "start"), nil},
-		{"started", "was down and has been started", crashed.alarm(), nil},
-		{"back_off", "ask again in", crashed.alarm("again", "yes"), func() {
-			crashed.crash()
-			d.awaitValue(series("docker_container_exited", "name", crashed.name), 1)
+		{"gave_up", "did not help", web.Alert("again", "yes"), nil},
+		{"already_running", "does not restart what runs", web.Alert("heal", "start"), nil},
+		{"started", "was down and has been started", crashed.Alert(), nil},
+		{"back_off", "ask again in", crashed.Alert("again", "yes"), func() {
+			crashed.Crash()
+			d.AwaitValue(harness.Series("docker_container_exited", "name", crashed.Name), 1)
 		}},
 		{"resolved", "resolved", over, nil},
-		{"no_action", "no label heal", web.alarm("heal", ""), nil},
-		{"unknown_action", "neither restart nor start", web.alarm("heal", "reboot"), nil},
-		{"not_evaluated", "could not evaluate", web.alarm("alertname", "DatasourceNoData"), nil},
-		{"no_target", "no label names a container", firingAlert(), nil},
-		{"not_found", "has that name", firingAlert("container", s.prefix+"nobody"), nil},
-		{"gone", "has that id", firingAlert("id", lost.id, "name", web.name), nil},
-		{"other_host", "--webhook.match", web.alarm("docker_host", "beta"), nil},
-		{"not_whitelisted", "whitelist does not name it", stranger.alarm(), nil},
-		{"too_young", "only just come up", young.alarm(), nil},
-		{"stopped", "stopped on purpose", stopped.alarm(), nil},
-		{"stopped_delay", "ask again in", deployed.alarm(), nil},
-		{"on_hold", "on hold for maintenance", held.alarm(), nil},
-		{"paused", "is paused", frozen.alarm(), nil},
-		{"trigger_disabled", "not among its triggers", own.alarm(), nil},
-		{"finished", "as it was meant to", done.alarm("heal", "start"), nil},
-		{"created", "never started", unborn.alarm("heal", "start"), nil},
-		{"auto_remove", "removes it", passing.alarm(), nil},
-		{"one_off", "one-off", once.alarm(), nil},
-		{"swarm_task", "Swarm", task.alarm(), nil},
-		{"parent_down", "it shares is down", child.alarm(), nil},
-		{"parent_gone", "does not exist any more", orphan.alarm(), nil},
+		{"no_action", "no label heal", web.Alert("heal", ""), nil},
+		{"unknown_action", "neither restart nor start", web.Alert("heal", "reboot"), nil},
+		{"not_evaluated", "could not evaluate", web.Alert("alertname", "DatasourceNoData"), nil},
+		{"no_target", "no label names a container", harness.FiringAlert(), nil},
+		{"not_found", "has that name", harness.FiringAlert("container", s.Prefix+"nobody"), nil},
+		{"gone", "has that id", harness.FiringAlert("id", lost.ID, "name", web.Name), nil},
+		{"other_host", "--webhook.match", web.Alert("docker_host", "beta"), nil},
+		{"not_whitelisted", "whitelist does not name it", stranger.Alert(), nil},
+		{"too_young", "only just come up", young.Alert(), nil},
+		{"stopped", "stopped on purpose", stopped.Alert(), nil},
+		{"stopped_delay", "ask again in", deployed.Alert(), nil},
+		{"on_hold", "on hold for maintenance", held.Alert(), nil},
+		{"paused", "is paused", frozen.Alert(), nil},
+		{"trigger_disabled", "not among its triggers", own.Alert(), nil},
+		{"finished", "as it was meant to", done.Alert("heal", "start"), nil},
+		{"created", "never started", unborn.Alert("heal", "start"), nil},
+		{"auto_remove", "removes it", passing.Alert(), nil},
+		{"one_off", "one-off", once.Alert(), nil},
+		{"swarm_task", "Swarm", task.Alert(), nil},
+		{"parent_down", "it shares is down", child.Alert(), nil},
+		{"parent_gone", "does not exist any more", orphan.Alert(), nil},
 	} {
 		if row.before != nil {
 			row.before()
@@ -112,61 +114,61 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		if a.Labels["docker_host"] == "" {
 			a.Labels["docker_host"] = "alpha"
 		}
-		for _, outcome := range d.obeys(row.outcome, row.words, func() reply { return d.post(a) }) {
+		for _, outcome := range d.Obeys(row.outcome, row.words, func() harness.Reply { return d.Post(a) }) {
 			counted[outcome]++
 		}
 	}
 
-	found := d.scrape()
-	for _, key := range found.with("defib_alerts_total{") {
+	found := d.Scrape()
+	for _, key := range found.WithPrefix("defib_alerts_total{") {
 		outcome := strings.Split(key, `"`)[1]
 		if found[key] != counted[outcome] {
 			t.Errorf("%s is %v, want %v", key, found[key], counted[outcome])
 		}
 	}
-	for _, b := range []*testContainer{web, crashed} {
-		b.awaitEvents("start", 2)
-		b.startedTimes(2)
+	for _, b := range []*harness.Container{web, crashed} {
+		b.AwaitEvents("start", 2)
+		b.StartedTimes(2)
 	}
-	for _, b := range []*testContainer{stopped, deployed, held, frozen, young, own, done, passing, once, task, parent, child, orphan, stranger} {
-		b.startedTimes(1)
-		d.logged(0, "container restarted", "container", b.name)
+	for _, b := range []*harness.Container{stopped, deployed, held, frozen, young, own, done, passing, once, task, parent, child, orphan, stranger} {
+		b.StartedTimes(1)
+		d.Logged(0, "container restarted", "container", b.Name)
 	}
-	unborn.startedTimes(0)
-	d.shows(series("defib_container_gave_up", "name", web.name), 1)
+	unborn.StartedTimes(0)
+	d.Shows(harness.Series("defib_container_gave_up", "name", web.Name), 1)
 }
 
 func TestDryRunRestartsNothing(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", spec{})
-	d := s.defib(whitelist(b), hasty, "--dry-run")
-	first, second := b.alarm(), b.alarm()
-	for _, a := range []alert{first, first, second, first, second} {
-		d.post(a).is(t, 200, "dry_run", "--dry-run")
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), hasty, "--dry-run")
+	first, second := b.Alert(), b.Alert()
+	for _, a := range []harness.Alert{first, first, second, first, second} {
+		d.Post(a).Is(t, 200, "dry_run", "--dry-run")
 	}
-	b.startedTimes(1)
-	d.logged(2, "would restart container", "container", b.name)
-	d.shows(series("defib_dry_run_actions_total", "name", b.name, "trigger", "alert"), 2)
+	b.StartedTimes(1)
+	d.Logged(2, "would restart container", "container", b.Name)
+	d.Shows(harness.Series("defib_dry_run_actions_total", "name", b.Name, "trigger", "alert"), 2)
 }
 
 func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	one, other := s.run("one", spec{}), s.run("other", spec{})
-	d := s.defib(whitelist(one, other), hasty, "--restart.max-per-minute=1")
-	d.heals(one.alarm())
-	d.post(other.alarm()).is(t, 200, "rate_limited", "ask again in")
-	one.awaitEvents("start", 2)
-	other.startedTimes(1)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	one, other := s.Run("one", harness.Spec{}), s.Run("other", harness.Spec{})
+	d := s.Defib(harness.Whitelist(one, other), hasty, "--restart.max-per-minute=1")
+	d.Heals(one.Alert())
+	d.Post(other.Alert()).Is(t, 200, "rate_limited", "ask again in")
+	one.AwaitEvents("start", 2)
+	other.StartedTimes(1)
 }
 
 func TestContainerThatHasJustComeUpIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", spec{})
-	d := s.defib(whitelist(b), "--webhook.min-uptime=1h")
-	d.post(b.alarm()).is(t, 200, "too_young", "ask again in")
-	b.startedTimes(1)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), "--webhook.min-uptime=1h")
+	d.Post(b.Alert()).Is(t, 200, "too_young", "ask again in")
+	b.StartedTimes(1)
 }

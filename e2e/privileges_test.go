@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"defib/e2e/harness"
 )
 
 // privilege is a row of the table in docs/privileges.md: a call, the request that
@@ -19,7 +21,7 @@ type privilege struct {
 // privileges reads the table, and its columns: all that can be lost.
 func privileges(tb testing.TB) (table []privilege, goods []string) {
 	tb.Helper()
-	text, err := os.ReadFile(repository("docs/privileges.md"))
+	text, err := os.ReadFile(harness.Repository("docs/privileges.md"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -67,17 +69,17 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 	for _, refused := range append(table, privilege{call: "none"}) {
 		t.Run(refused.call, func(t *testing.T) {
 			t.Parallel()
-			s := newEnv(t, sharedEngine(t))
-			down, sick := s.run("down", spec{args: []string{"-code=1"}}), s.run("sick", spec{})
-			g := newDenyProxy(t, s.engine, requestsBut(table, refused.call)...)
-			d := startDefib(t, g.host, whitelist(down, sick), hasty, "--restart.stopped-delay=1s")
+			s := harness.NewEnv(t, harness.SharedEngine(t))
+			down, sick := s.Run("down", harness.Spec{Args: []string{"-code=1"}}), s.Run("sick", harness.Spec{})
+			g := harness.NewDenyProxy(t, s.Engine, requestsBut(table, refused.call)...)
+			d := harness.StartDefib(t, g.Host, harness.Whitelist(down, sick), hasty, "--restart.stopped-delay=1s")
 			if slices.Contains(refused.lost, "metrics") {
-				d.awaitLine(1, "engine unavailable")
+				d.AwaitLine(1, "engine unavailable")
 			} else {
-				d.ready()
+				d.Ready()
 			}
-			down.crash()
-			works := d.probe(down, sick)
+			down.Crash()
+			works := probe(d, down, sick)
 			for _, good := range goods {
 				probe, ok := works[good]
 				if !ok {
@@ -89,12 +91,12 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 					}
 					continue
 				}
-				eventually(t, good, probe)
+				harness.Eventually(t, good, probe)
 			}
-			if said := d.told("allow " + refused.request); len(said) != min(1, len(refused.lost)) {
+			if said := d.Notices("allow " + refused.request); len(said) != min(1, len(refused.lost)) {
 				t.Errorf("said %d times that %s is refused: %v", len(said), refused.request, said)
 			}
-			if n := len(d.told("a socket proxy refuses it")); n != min(1, len(refused.lost)) {
+			if n := len(d.Notices("a socket proxy refuses it")); n != min(1, len(refused.lost)) {
 				t.Errorf("said %d times that calls are refused", n)
 			}
 		})
@@ -103,36 +105,25 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 
 // probe says how to see, at this moment, whether each good of the table is there;
 // one container is down, the other runs.
-func (d *defib) probe(down, sick *testContainer) map[string]func() bool {
-	shows := func(name string, b *testContainer) bool {
-		_, there := d.scrape()[series(name, "name", b.name)]
+func probe(d *harness.Defib, down, sick *harness.Container) map[string]func() bool {
+	shows := func(name string, b *harness.Container) bool {
+		_, there := d.Scrape()[harness.Series(name, "name", b.Name)]
 		return there
 	}
 	return map[string]func() bool{
-		"metrics": func() bool { return d.scrape()["docker_up"] == 1 && shows("docker_container_up", sick) },
+		"metrics": func() bool { return d.Scrape()["docker_up"] == 1 && shows("docker_container_up", sick) },
 		"details": func() bool { return shows("docker_container_started_timestamp_seconds", sick) },
 		"images":  func() bool { return shows("docker_container_image_outdated", sick) },
 		"host name": func() bool {
-			engines := d.scrape().with("docker_engine_info{")
+			engines := d.Scrape().WithPrefix("docker_engine_info{")
 			return len(engines) == 1 && !strings.Contains(engines[0], `host=""`)
 		},
 		"starts": func() bool {
-			watch(d, 2*time.Second, "longer than the stopped delay")
-			return len(down.times("start")) > 1
+			harness.Watch(d, 2*time.Second, "longer than the stopped delay")
+			return len(down.Times("start")) > 1
 		},
-		"restarts": func() bool { return len(d.post(sick.alarm()).told) == 1 && len(sick.times("start")) > 1 },
+		"restarts": func() bool { return len(d.Post(sick.Alert()).Results) == 1 && len(sick.Times("start")) > 1 },
 	}
-}
-
-// told are the lines for people, not those to debug by, that hold a text.
-func (d *defib) told(text string) []string {
-	var found []string
-	for line := range strings.Lines(d.tail(1 << 20)) {
-		if !strings.Contains(line, `"level":"DEBUG"`) && strings.Contains(line, text) {
-			found = append(found, line)
-		}
-	}
-	return found
 }
 
 func TestRefusedStartIsShownAndDoneOnceItIsAllowed(t *testing.T) {
@@ -148,28 +139,28 @@ func TestRefusedStartIsShownAndDoneOnceItIsAllowed(t *testing.T) {
 
 func refusedStart(t *testing.T, status int) {
 	table, _ := privileges(t)
-	s := newEnv(t, sharedEngine(t))
-	one, other := s.run("one", spec{args: []string{"-code=1"}}), s.run("other", spec{args: []string{"-code=1"}})
-	g := newDenyProxyWith(t, s.engine, status, requestsBut(table, "start")...)
-	d := startDefib(t, g.host, whitelist(one, other), never, "--restart.backoff-max=3s")
-	d.ready()
-	one.crash()
-	other.crash()
-	d.awaitHeld(one, "refused")
-	d.awaitHeld(other, "refused")
-	d.awaitValue(series("docker_container_exited", "name", one.name), 1)
-	eventually(t, "several attempts", func() bool {
-		return d.scrape()[series("defib_restart_failures_total", "name", one.name, "trigger", "exited")] >= 3
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	one, other := s.Run("one", harness.Spec{Args: []string{"-code=1"}}), s.Run("other", harness.Spec{Args: []string{"-code=1"}})
+	g := harness.NewDenyProxyWith(t, s.Engine, status, requestsBut(table, "start")...)
+	d := harness.StartDefib(t, g.Host, harness.Whitelist(one, other), harness.Never, "--restart.backoff-max=3s")
+	d.Ready()
+	one.Crash()
+	other.Crash()
+	d.AwaitHeld(one, "refused")
+	d.AwaitHeld(other, "refused")
+	d.AwaitValue(harness.Series("docker_container_exited", "name", one.Name), 1)
+	harness.Eventually(t, "several attempts", func() bool {
+		return d.Scrape()[harness.Series("defib_restart_failures_total", "name", one.Name, "trigger", "exited")] >= 3
 	})
-	d.logged(1, "call refused", "call", "start")
-	one.startedTimes(1)
+	d.Logged(1, "call refused", "call", "start")
+	one.StartedTimes(1)
 
-	g.allow("POST /containers/*/start")
-	for _, b := range []*testContainer{one, other} {
-		b.awaitEvents("start", 2)
-		d.awaitLine(1, "container started", "container", b.name)
+	g.Allow("POST /containers/*/start")
+	for _, b := range []*harness.Container{one, other} {
+		b.AwaitEvents("start", 2)
+		d.AwaitLine(1, "container started", "container", b.Name)
 	}
-	d.awaitLine(1, "call allowed again", "call", "start")
-	d.logged(1, "call refused", "call", "start")
-	d.awaitAbsent(series("defib_container_held", "name", one.name, "reason", "refused"))
+	d.AwaitLine(1, "call allowed again", "call", "start")
+	d.Logged(1, "call refused", "call", "start")
+	d.AwaitAbsent(harness.Series("defib_container_held", "name", one.Name, "reason", "refused"))
 }

@@ -6,52 +6,54 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"defib/e2e/harness"
 )
 
 // TestReplicasAreRestartedOneAfterTheOther posts an alert on a compose service until all
 // of its replicas have been restarted, as Alertmanager would, only sooner.
 func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
-	dockerOnly(t, noHealthTimer)
+	harness.DockerOnly(t, harness.NoHealthTimer)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	project := s.prefix + "shop"
-	replica := func(i int) *testContainer {
-		p := checked()
-		p.labels = map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": "db"}
-		return s.run(fmt.Sprintf("db-%d", i), p)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	project := s.Prefix + "shop"
+	replica := func(i int) *harness.Container {
+		p := harness.Checked()
+		p.Labels = map[string]string{"com.docker.compose.project": project, "com.docker.compose.service": "db"}
+		return s.Run(fmt.Sprintf("db-%d", i), p)
 	}
-	all := []*testContainer{replica(1), replica(2), replica(3)}
-	once := s.run("run", spec{labels: map[string]string{
+	all := []*harness.Container{replica(1), replica(2), replica(3)}
+	once := s.Run("run", harness.Spec{Labels: map[string]string{
 		"com.docker.compose.project": project, "com.docker.compose.service": "db", "com.docker.compose.oneoff": "True",
 	}})
 	for _, b := range all {
-		b.awaitEvents("health_status: healthy", 1)
+		b.AwaitEvents("health_status: healthy", 1)
 	}
-	d := s.defib("--restart.whitelist="+project+"/db", hasty)
-	a := firingAlert("container_label_com_docker_compose_project", project, "container_label_com_docker_compose_service", "db")
+	d := s.Defib("--restart.whitelist="+project+"/db", hasty)
+	a := harness.FiringAlert("container_label_com_docker_compose_project", project, "container_label_com_docker_compose_service", "db")
 	var outcomes []string
-	eventually(t, "all replicas to be restarted", func() bool {
-		r := d.post(a)
-		if r.err != nil || len(r.told) != 1 {
-			t.Fatalf("answered %d %s %v", r.status, r.text, r.err)
+	harness.Eventually(t, "all replicas to be restarted", func() bool {
+		r := d.Post(a)
+		if r.Err != nil || len(r.Results) != 1 {
+			t.Fatalf("answered %d %s %v", r.Status, r.Text, r.Err)
 		}
-		outcomes = append(outcomes, r.told[0].Message)
-		return !slices.Contains([]string{"in_service_restart", "in_progress"}, r.outcome())
+		outcomes = append(outcomes, r.Results[0].Message)
+		return !slices.Contains([]string{"in_service_restart", "in_progress"}, r.Outcome())
 	})
 	t.Log(strings.Join(outcomes, "\n"))
 	for i, b := range all {
-		b.startedTimes(2)
-		b.awaitEvents("health_status: healthy", 2)
+		b.StartedTimes(2)
+		b.AwaitEvents("health_status: healthy", 2)
 		if i == 0 {
 			continue
 		}
-		if began, well := b.times("kill")[0], all[i-1].times("health_status: healthy")[1]; began.Before(well) {
-			t.Errorf("%s was restarted %v before %s was healthy again", b.name, well.Sub(began), all[i-1].name)
+		if began, well := b.Times("kill")[0], all[i-1].Times("health_status: healthy")[1]; began.Before(well) {
+			t.Errorf("%s was restarted %v before %s was healthy again", b.Name, well.Sub(began), all[i-1].Name)
 		}
 	}
-	once.startedTimes(1)
-	d.post(a).is(t, 200, "already_restarted", "for this alert already")
-	named := all[2].alarm()
+	once.StartedTimes(1)
+	d.Post(a).Is(t, 200, "already_restarted", "for this alert already")
+	named := all[2].Alert()
 	named.StartsAt = time.Now()
-	d.post(named).is(t, 200, "restarted", "was restarted") // not held by the others
+	d.Post(named).Is(t, 200, "restarted", "was restarted") // not held by the others
 }

@@ -12,41 +12,43 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+
+	"defib/e2e/harness"
 )
 
 // What is answered by 503 is delivered again by Alertmanager.
 
 func TestEngineAwayIsToldAtOnce(t *testing.T) {
 	t.Parallel()
-	d := startDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
-	d.post(firingAlert("container", "web")).is(t, 503, "engine_unavailable", "engine is away")
+	d := harness.StartDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
+	d.Post(harness.FiringAlert("container", "web")).Is(t, 503, "engine_unavailable", "engine is away")
 }
 
 func TestRestartThatTakesLongIsInProgressUntilItIsDone(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 11})
-	d := s.defib(whitelist(b), hasty)
-	a := b.alarm()
-	got := d.post(a)
-	got.is(t, 503, "in_progress", "being started or restarted")
-	if got.took < 9*time.Second {
-		t.Errorf("answered after %v: Alertmanager would have waited for 9s", got.took)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("slow", harness.Spec{Args: []string{"-stubborn"}, StopTimeout: 11})
+	d := s.Defib(harness.Whitelist(b), hasty)
+	a := b.Alert()
+	got := d.Post(a)
+	got.Is(t, 503, "in_progress", "being started or restarted")
+	if got.Took < 9*time.Second {
+		t.Errorf("answered after %v: Alertmanager would have waited for 9s", got.Took)
 	}
-	b.awaitEvents("start", 2)
-	d.awaitLine(1, "container restarted", "container", b.name)
-	d.post(a).is(t, 200, "already_restarted", "already")
-	b.startedTimes(2)
+	b.AwaitEvents("start", 2)
+	d.AwaitLine(1, "container restarted", "container", b.Name)
+	d.Post(a).Is(t, 200, "already_restarted", "already")
+	b.StartedTimes(2)
 }
 
 // brittle is a container that cannot be started again once the directory is gone.
-func (s *env) brittle(suffix string) (b *testContainer, dir string) {
+func brittle(s *harness.Env, suffix string) (b *harness.Container, dir string) {
 	s.Helper()
 	dir = filepath.Join(s.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		s.Fatal(err)
 	}
-	b = s.run(suffix, spec{host: func(h *container.HostConfig) {
+	b = s.Run(suffix, harness.Spec{Host: func(h *container.HostConfig) {
 		h.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/data"}}
 	}})
 	return b, dir
@@ -59,51 +61,51 @@ func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprint("events lost: ", lost), func(t *testing.T) {
 			t.Parallel()
-			s := newEnv(t, sharedEngine(t))
-			b, dir := s.brittle("web")
-			m := newMeddler(t, s.engine, 1)
-			d := startDefib(t, m.host(), whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
-			d.knows(s)
+			s := harness.NewEnv(t, harness.SharedEngine(t))
+			b, dir := brittle(s, "web")
+			m := harness.NewFaultProxy(t, s.Engine, 1)
+			d := harness.StartDefib(t, m.Host(), harness.Whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
+			d.Knows(s)
 			if lost {
-				m.begin(faultDrop, 1, "events")
+				m.Begin(harness.FaultDrop, 1, "events")
 			}
 			if err := os.Remove(dir); err != nil {
 				t.Fatal(err)
 			}
-			if got := d.post(b.alarm()); got.outcome() != "in_progress" { // as it is if that takes long
-				got.is(t, 503, "failed", dir)
+			if got := d.Post(b.Alert()); got.Outcome() != "in_progress" { // as it is if that takes long
+				got.Is(t, 503, "failed", dir)
 			}
-			if l := d.awaitLine(1, "restart failed", "container", b.name); !strings.Contains(l.str("err"), dir) {
-				t.Errorf("the log does not say why: %s", l.text)
+			if l := d.AwaitLine(1, "restart failed", "container", b.Name); !strings.Contains(l.Str("err"), dir) {
+				t.Errorf("the log does not say why: %s", l.Text)
 			}
-			b.mustBe(container.StateExited)
-			d.post(b.alarm()).is(t, 200, "back_off", "ask again in")
-			d.shows(series("defib_restart_failures_total", "name", b.name, "trigger", "alert"), 1)
+			b.MustBe(container.StateExited)
+			d.Post(b.Alert()).Is(t, 200, "back_off", "ask again in")
+			d.Shows(harness.Series("defib_restart_failures_total", "name", b.Name, "trigger", "alert"), 1)
 		})
 	}
 }
 
 func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {
-	dockerOnly(t, noKillEvents)
+	harness.DockerOnly(t, harness.NoKillEvents)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("slow", spec{args: []string{"-stubborn"}, stopTimeout: 8})
-	d := s.defib(whitelist(b), hasty)
-	answer := make(chan reply, 1)
-	go func() { answer <- d.post(b.alarm()) }()
-	b.awaitEvents("kill", 1)
-	if code := d.terminate(); code != 0 {
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("slow", harness.Spec{Args: []string{"-stubborn"}, StopTimeout: 8})
+	d := s.Defib(harness.Whitelist(b), hasty)
+	answer := make(chan harness.Reply, 1)
+	go func() { answer <- d.Post(b.Alert()) }()
+	b.AwaitEvents("kill", 1)
+	if code := d.Terminate(); code != 0 {
 		t.Errorf("exit code %d on SIGTERM, want 0", code)
 	}
 	got := <-answer
-	got.is(t, 503, "shutting_down", "shutting down")
-	b.awaitEvents("start", 2) // the engine carries on
+	got.Is(t, 503, "shutting_down", "shutting down")
+	b.AwaitEvents("start", 2) // the engine carries on
 }
 
 func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	d := s.defib()
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	d := s.Defib()
 	var slow []net.Conn
 	hangUp := func() {
 		for _, c := range slow {
@@ -111,9 +113,9 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 		}
 	}
 	defer hangUp()
-	dialer := net.Dialer{Timeout: limit}
+	dialer := net.Dialer{Timeout: harness.Limit}
 	oneMore := func() {
-		c, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(d.base, "http://"))
+		c, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(d.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,33 +126,33 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 	for range 64 {
 		oneMore()
 	}
-	var got reply
-	eventually(t, "one caller too many", func() bool {
-		got = d.post(firingAlert())
-		if got.status == http.StatusServiceUnavailable {
+	var got harness.Reply
+	harness.Eventually(t, "one caller too many", func() bool {
+		got = d.Post(harness.FiringAlert())
+		if got.Status == http.StatusServiceUnavailable {
 			return true
 		}
 		oneMore() // one of them may have been too slow to write, and was given up
 		return false
 	})
-	got.refuses(t, 503, "too many requests")
+	got.Refuses(t, 503, "too many requests")
 	hangUp()
-	eventually(t, "room for another caller", func() bool {
-		got = d.post(firingAlert())
-		return got.status == http.StatusOK
+	harness.Eventually(t, "room for another caller", func() bool {
+		got = d.Post(harness.FiringAlert())
+		return got.Status == http.StatusOK
 	})
-	got.is(t, 200, "no_target", "no label names a container")
+	got.Is(t, 200, "no_target", "no label names a container")
 }
 
 func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", spec{})
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Spec{})
 	table, _ := privileges(t)
-	g := newDenyProxy(t, s.engine, requestsBut(table, "start", "restart")...)
-	d := startDefib(t, g.host, whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
-	d.ready()
-	d.post(b.alarm()).is(t, 200, "refused", "refuses to start or restart containers")
-	d.post(b.alarm()).is(t, 200, "refused", "ask again in")
-	b.startedTimes(1)
+	g := harness.NewDenyProxy(t, s.Engine, requestsBut(table, "start", "restart")...)
+	d := harness.StartDefib(t, g.Host, harness.Whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
+	d.Ready()
+	d.Post(b.Alert()).Is(t, 200, "refused", "refuses to start or restart containers")
+	d.Post(b.Alert()).Is(t, 200, "refused", "ask again in")
+	b.StartedTimes(1)
 }

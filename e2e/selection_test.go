@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"defib/e2e/harness"
 )
 
 // TestLaw1WhitelistDecidesWhoIsTouched lets everybody crash under one Defib, on an
@@ -12,15 +14,15 @@ import (
 // Defib of its engine.
 func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, privateEngine(t))
+	s := harness.NewEnv(t, harness.PrivateEngine(t))
 	compose := func(project, service string) map[string]string {
-		return map[string]string{"com.docker.compose.project": s.prefix + project, "com.docker.compose.service": service}
+		return map[string]string{"com.docker.compose.project": s.Prefix + project, "com.docker.compose.service": service}
 	}
 	rows := []struct {
 		why, name string
 		labels    map[string]string
 		touched   bool
-		box       *testContainer
+		box       *harness.Container
 	}{
 		{why: "named", name: "token", touched: true},
 		{why: "matched by a glob", name: "web-1", touched: true},
@@ -37,10 +39,10 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 		{why: "not listed, though its name begins like a listed one", name: "token2"},
 	}
 	for i := range rows {
-		rows[i].box = s.run(rows[i].name, spec{args: []string{"-code=1"}, labels: rows[i].labels})
+		rows[i].box = s.Run(rows[i].name, harness.Spec{Args: []string{"-code=1"}, Labels: rows[i].labels})
 	}
-	n := s.prefix
-	d := s.defib(
+	n := s.Prefix
+	d := s.Defib(
 		"--restart.whitelist="+n+"token,"+n+"web-*",
 		"--restart.whitelist="+n+"shop/db",
 		"--restart.whitelist="+n+"refuser,"+n+"outcast",
@@ -48,116 +50,116 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 		"--restart.exclude="+n+"outcast,"+n+"outlaw",
 		"--restart.stopped-delay=1s")
 	for _, row := range rows {
-		row.box.crash()
+		row.box.Crash()
 	}
 	for _, row := range rows {
 		if row.touched {
-			row.box.awaitEvents("start", 2)
-			d.awaitLine(1, "container started", "container", row.box.name)
+			row.box.AwaitEvents("start", 2)
+			d.AwaitLine(1, "container started", "container", row.box.Name)
 		}
 	}
-	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-	found := d.current()
+	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	found := d.Current()
 	for _, row := range rows {
 		want := 0.0
 		if row.touched {
 			want = 1
 		} else {
-			row.box.startedTimes(1)
-			row.box.mustBe(container.StateExited)
-			d.leftAlone(row.box)
-			d.logged(0, "container state", "container", row.box.name)
+			row.box.StartedTimes(1)
+			row.box.MustBe(container.StateExited)
+			d.LeftAlone(row.box)
+			d.Logged(0, "container state", "container", row.box.Name)
 		}
-		key := series("defib_container_whitelisted", "name", row.box.name)
+		key := harness.Series("defib_container_whitelisted", "name", row.box.Name)
 		if got, there := found[key]; !there || got != want {
-			t.Errorf("%s (%s) is %s, want %v", key, row.why, written(got, there), want)
+			t.Errorf("%s (%s) is %s, want %v", key, row.why, harness.Written(got, there), want)
 		}
 	}
 }
 
 func TestWhitelistEntryThatMatchesNobodyIsShown(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	entry := series("defib_whitelist_matches", "entry", s.prefix+"expected")
-	d := s.defib("--restart.whitelist=" + s.prefix + "expected")
-	d.shows(entry, 0)
-	b := s.create("expected", spec{})
-	d.awaitValue(entry, 1)
-	b.remove()
-	d.awaitValue(entry, 0)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	entry := harness.Series("defib_whitelist_matches", "entry", s.Prefix+"expected")
+	d := s.Defib("--restart.whitelist=" + s.Prefix + "expected")
+	d.Shows(entry, 0)
+	b := s.Create("expected", harness.Spec{})
+	d.AwaitValue(entry, 1)
+	b.Remove()
+	d.AwaitValue(entry, 0)
 }
 
 func TestLaw1EmptyWhitelistTouchesNobody(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("free", spec{args: []string{"-code=1"}})
-	d := s.defib("--restart.stopped-delay=1s")
-	b.crash()
-	d.awaitValue(series("docker_container_exited", "name", b.name), 1)
-	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
-	d.leftAlone(b)
-	b.startedTimes(1)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("free", harness.Spec{Args: []string{"-code=1"}})
+	d := s.Defib("--restart.stopped-delay=1s")
+	b.Crash()
+	d.AwaitValue(harness.Series("docker_container_exited", "name", b.Name), 1)
+	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	d.LeftAlone(b)
+	b.StartedTimes(1)
 }
 
 func TestStateOfWhitelistedContainersIsLogged(t *testing.T) {
-	dockerOnly(t, noStopEvents)
+	harness.DockerOnly(t, harness.NoStopEvents)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{})
-	d := s.defib(whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
-	d.awaitLine(1, "container state", "container", b.name, "state", "running")
-	b.stop()
-	d.awaitLine(1, "container state", "container", b.name, "state", "exited", "reason", "stopped")
-	b.start()
-	d.awaitLine(2, "container state", "container", b.name, "state", "running")
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
+	d.AwaitLine(1, "container state", "container", b.Name, "state", "running")
+	b.Stop()
+	d.AwaitLine(1, "container state", "container", b.Name, "state", "exited", "reason", "stopped")
+	b.Start()
+	d.AwaitLine(2, "container state", "container", b.Name, "state", "running")
 }
 
 func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{args: []string{"-code=1"}})
-	d := s.defib(whitelist(b), "--dry-run", "--restart.stopped-delay=1s", "--docker.resync-interval=1s")
-	counted := series("defib_dry_run_actions_total", "name", b.name, "trigger", "exited")
-	d.shows("defib_dry_run", 1)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
+	d := s.Defib(harness.Whitelist(b), "--dry-run", "--restart.stopped-delay=1s", "--docker.resync-interval=1s")
+	counted := harness.Series("defib_dry_run_actions_total", "name", b.Name, "trigger", "exited")
+	d.Shows("defib_dry_run", 1)
 	for cause := 1; cause <= 2; cause++ {
-		b.crash()
-		d.awaitHeld(b, "dry_run")
-		d.awaitLine(cause, "would start container", "container", b.name, "trigger", "exited")
-		watch(t, 3*time.Second, "several resyncs, none of which is a new cause")
-		d.logged(cause, "would start container", "container", b.name)
-		d.shows(counted, float64(cause))
-		b.mustBe(container.StateExited)
-		b.startedTimes(cause)
-		d.leftAlone(b)
-		b.start()
-		b.awaitEvents("start", cause+1)
-		d.awaitAbsent(series("defib_container_held", "name", b.name, "reason", "dry_run"))
+		b.Crash()
+		d.AwaitHeld(b, "dry_run")
+		d.AwaitLine(cause, "would start container", "container", b.Name, "trigger", "exited")
+		harness.Watch(t, 3*time.Second, "several resyncs, none of which is a new cause")
+		d.Logged(cause, "would start container", "container", b.Name)
+		d.Shows(counted, float64(cause))
+		b.MustBe(container.StateExited)
+		b.StartedTimes(cause)
+		d.LeftAlone(b)
+		b.Start()
+		b.AwaitEvents("start", cause+1)
+		d.AwaitAbsent(harness.Series("defib_container_held", "name", b.Name, "reason", "dry_run"))
 	}
 }
 
 func TestLabelThatIsNotUnderstoodMeansHandsOff(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, privateEngine(t))
-	crash := func(name, key, value string) *testContainer {
-		return s.run(name, spec{args: []string{"-code=1"}, labels: map[string]string{key: value}})
+	s := harness.NewEnv(t, harness.PrivateEngine(t))
+	crash := func(name, key, value string) *harness.Container {
+		return s.Run(name, harness.Spec{Args: []string{"-code=1"}, Labels: map[string]string{key: value}})
 	}
 	off, on := crash("off", "defib.enable", "no"), crash("on", "defib.enable", "Yes")
-	bad := []*testContainer{crash("enable", "defib.enable", "nope"), crash("policy", "defib.policy", "sometimes"), crash("key", "Defib.Enable", "true")}
-	d := s.defib(whitelist(off, bad[1]), "--restart.stopped-delay=1s")
+	bad := []*harness.Container{crash("enable", "defib.enable", "nope"), crash("policy", "defib.policy", "sometimes"), crash("key", "Defib.Enable", "true")}
+	d := s.Defib(harness.Whitelist(off, bad[1]), "--restart.stopped-delay=1s")
 	for _, b := range bad {
-		d.awaitHeld(b, "bad_label") // while it runs
-		d.awaitLine(1, "label not understood: the container is left alone", "container", b.name)
+		d.AwaitHeld(b, "bad_label") // while it runs
+		d.AwaitLine(1, "label not understood: the container is left alone", "container", b.Name)
 	}
 	for _, b := range append(bad, off, on) {
-		b.crash()
+		b.Crash()
 	}
-	on.awaitEvents("start", 2)
-	watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	on.AwaitEvents("start", 2)
+	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
 	for _, b := range append(bad, off) {
-		b.mustBe(container.StateExited)
-		b.startedTimes(1)
+		b.MustBe(container.StateExited)
+		b.StartedTimes(1)
 	}
 	for _, b := range bad {
-		d.awaitHeld(b, "bad_label")
+		d.AwaitHeld(b, "bad_label")
 	}
 }

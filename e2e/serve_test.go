@@ -7,20 +7,22 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"defib/e2e/harness"
 )
 
 func TestEndpointsAnswer(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	d := startDefib(t, sharedEngine(t).host, "--web.telemetry-path=/elsewhere")
-	d.ready()
+	d := harness.StartDefib(t, harness.SharedEngine(t).Host, "--web.telemetry-path=/elsewhere")
+	d.Ready()
 	for path, want := range map[string]int{
 		"/":          http.StatusOK,
 		"/elsewhere": http.StatusOK,
 		"/-/healthy": http.StatusOK,
 		"/nothing":   http.StatusNotFound,
 	} {
-		if got, body, err := d.get(path); err != nil || got != want {
+		if got, body, err := d.Get(path); err != nil || got != want {
 			t.Errorf("GET %s: %d, %v; want %d\n%s", path, got, err, want, body)
 		}
 	}
@@ -28,31 +30,31 @@ func TestEndpointsAnswer(t *testing.T) {
 
 func TestLaw9TermEndsDefibAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("loop", spec{args: []string{"-code=1"}})
-	d := s.defib(whitelist(b), "--restart.backoff-initial=5m")
-	b.crash()
-	b.awaitEvents("start", 2)
-	b.crash()
-	d.awaitHeld(b, "back_off")
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("loop", harness.Spec{Args: []string{"-code=1"}})
+	d := s.Defib(harness.Whitelist(b), "--restart.backoff-initial=5m")
+	b.Crash()
+	b.AwaitEvents("start", 2)
+	b.Crash()
+	d.AwaitHeld(b, "back_off")
 	// In spite of a back-off that has minutes to go: exitCode waits limit.
-	if code := d.terminate(); code != 0 {
+	if code := d.Terminate(); code != 0 {
 		t.Errorf("exit code %d on SIGTERM, want 0", code)
 	}
-	b.startedTimes(2)
+	b.StartedTimes(2)
 }
 
 func TestTermEndsDefibWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	d := startDefib(t, "unix:///nonexistent/docker.sock")
-	d.awaitLine(1, "engine unavailable")
-	if code := d.terminate(); code != 0 {
+	d := harness.StartDefib(t, "unix:///nonexistent/docker.sock")
+	d.AwaitLine(1, "engine unavailable")
+	if code := d.Terminate(); code != 0 {
 		t.Errorf("exit code %d on SIGTERM, want 0", code)
 	}
 }
 
 func TestImpossibleFlagsAreRefusedAllAtOnce(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
 	for name, row := range map[string]struct {
 		args, want []string
@@ -74,13 +76,13 @@ func TestImpossibleFlagsAreRefusedAllAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := spawn(t, nil, append([]string{"--web.listen-address=127.0.0.1:0"}, row.args...)...)
-			if code := d.exitCode(); code != 2 {
+			d := harness.Spawn(t, nil, append([]string{"--web.listen-address=127.0.0.1:0"}, row.args...)...)
+			if code := d.ExitCode(); code != 2 {
 				t.Errorf("exit code %d, want 2", code)
 			}
 			for _, want := range row.want {
-				if !strings.Contains(d.tail(100), want) {
-					t.Errorf("no word of %s:\n%s", want, d.tail(100))
+				if !strings.Contains(d.Tail(100), want) {
+					t.Errorf("no word of %s:\n%s", want, d.Tail(100))
 				}
 			}
 		})
@@ -88,46 +90,46 @@ func TestImpossibleFlagsAreRefusedAllAtOnce(t *testing.T) {
 }
 
 func TestEnvironmentIsAsGoodAsFlags(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{args: []string{"-code=1"}})
-	d := spawn(t, []string{
-		"DOCKER_HOST=" + s.engine.host,
-		"DEFIB_RESTART_WHITELIST=" + b.name,
-		"DEFIB_RESTART_STOPPED_DELAY=" + strings.TrimPrefix(never, "--restart.stopped-delay="),
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
+	d := harness.Spawn(t, []string{
+		"DOCKER_HOST=" + s.Engine.Host,
+		"DEFIB_RESTART_WHITELIST=" + b.Name,
+		"DEFIB_RESTART_STOPPED_DELAY=" + strings.TrimPrefix(harness.Never, "--restart.stopped-delay="),
 		"DEFIB_WEB_LISTEN_ADDRESS=127.0.0.1:0",
 		"DEFIB_LOG_FORMAT=json",
 		"DEFIB_LOG_LEVEL=debug",
 	})
-	d.serving()
-	d.ready()
-	b.crash()
-	b.awaitEvents("start", 2)
-	d.awaitLine(1, "container started", "container", b.name)
+	d.Serving()
+	d.Ready()
+	b.Crash()
+	b.AwaitEvents("start", 2)
+	d.AwaitLine(1, "container started", "container", b.Name)
 }
 
 func TestPromtoolFindsNothingToMend(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		unavailable(t, "promtool, of Debian's package prometheus, is not on the PATH")
+		harness.Unavailable(t, "promtool, of Debian's package prometheus, is not on the PATH")
 	}
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("token", spec{args: []string{"-code=1"}})
-	stopped := s.run("stopped", spec{})
-	d := s.defib(whitelist(b, stopped), never)
-	b.crash()
-	b.awaitEvents("start", 2)
-	stopped.stop()
-	d.awaitHeld(stopped, "stopped_delay")
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
+	stopped := s.Run("stopped", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b, stopped), harness.Never)
+	b.Crash()
+	b.AwaitEvents("start", 2)
+	stopped.Stop()
+	d.AwaitHeld(stopped, "stopped_delay")
 
-	status, body, err := d.get("/metrics")
+	status, body, err := d.Get("/metrics")
 	if err != nil || status != http.StatusOK {
 		t.Fatal(status, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, promtool, "check", "metrics")
 	cmd.Stdin = bytes.NewBufferString(body)

@@ -6,43 +6,45 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"defib/e2e/harness"
 )
 
 // TestAlertsOnOtherExportersMetricsNeedNoRelabelling posts alerts with the labels
 // that those metrics have.
 func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	d := s.defib("--restart.whitelist="+s.prefix+"*", hasty)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	d := s.Defib("--restart.whitelist="+s.Prefix+"*", hasty)
 	boxes := 0
-	for name, labels := range map[string]func(*testContainer) []string{
-		"cAdvisor on cgroupfs": func(b *testContainer) []string {
-			return []string{"id", "/docker/" + b.id, "name", b.name, "image", testappImage, "instance", "cadvisor:8080", "job", "cadvisor"}
+	for name, labels := range map[string]func(*harness.Container) []string{
+		"cAdvisor on cgroupfs": func(b *harness.Container) []string {
+			return []string{"id", "/docker/" + b.ID, "name", b.Name, "image", harness.TestappImage, "instance", "cadvisor:8080", "job", "cadvisor"}
 		},
-		"cAdvisor on systemd": func(b *testContainer) []string {
-			return []string{"id", "/system.slice/docker-" + b.id + ".scope", "name", b.name, "image", testappImage}
+		"cAdvisor on systemd": func(b *harness.Container) []string {
+			return []string{"id", "/system.slice/docker-" + b.ID + ".scope", "name", b.Name, "image", harness.TestappImage}
 		},
-		"cAdvisor that knows no name but the id": func(b *testContainer) []string {
-			return []string{"id", "/", "name", b.id}
+		"cAdvisor that knows no name but the id": func(b *harness.Container) []string {
+			return []string{"id", "/", "name", b.ID}
 		},
-		"davidborzek/docker-exporter": func(b *testContainer) []string {
-			return []string{"name", b.name, "instance", "docker-exporter:8080"}
+		"davidborzek/docker-exporter": func(b *harness.Container) []string {
+			return []string{"name", b.Name, "instance", "docker-exporter:8080"}
 		},
-		"an application with a rule of its own": func(b *testContainer) []string {
-			return []string{"container", b.name, "id", "42", "name", "checkout", "job", "shop"}
+		"an application with a rule of its own": func(b *harness.Container) []string {
+			return []string{"container", b.Name, "id", "42", "name", "checkout", "job", "shop"}
 		},
-		"a blackbox probe": func(b *testContainer) []string {
-			return []string{"container", b.name, "instance", "http://shop.example.org/health", "job", "blackbox"}
+		"a blackbox probe": func(b *harness.Container) []string {
+			return []string{"container", b.Name, "instance", "http://shop.example.org/health", "job", "blackbox"}
 		},
-		"names with their slash": func(b *testContainer) []string { return []string{"container_name", "/" + b.name} },
-		"short ids":              func(b *testContainer) []string { return []string{"container_id", b.id[:12]} },
+		"names with their slash": func(b *harness.Container) []string { return []string{"container_name", "/" + b.Name} },
+		"short ids":              func(b *harness.Container) []string { return []string{"container_id", b.ID[:12]} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			boxes++
-			b := s.run(fmt.Sprint("box", boxes), spec{})
-			d.knows(s)
-			d.heals(firingAlert(labels(b)...))
-			b.awaitEvents("start", 2)
+			b := s.Run(fmt.Sprint("box", boxes), harness.Spec{})
+			d.Knows(s)
+			d.Heals(harness.FiringAlert(labels(b)...))
+			b.AwaitEvents("start", 2)
 		})
 	}
 }
@@ -50,13 +52,13 @@ func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 // TestGrafanaHealsToo posts what Grafana's own Alertmanager sends to a webhook,
 // field for field as its documentation has it.
 func TestGrafanaHealsToo(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	b := s.run("web", spec{})
-	d := s.defib(whitelist(b), hasty)
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("web", harness.Spec{})
+	d := s.Defib(harness.Whitelist(b), hasty)
 	type object = map[string]any
-	labels := object{"alertname": "High memory usage", "heal": "restart", "container": b.name, "grafana_folder": "shop"}
+	labels := object{"alertname": "High memory usage", "heal": "restart", "container": b.Name, "grafana_folder": "shop"}
 	body, err := json.Marshal(object{
 		"receiver": "Defib", "status": "firing", "orgId": 1,
 		"alerts": []object{{
@@ -73,5 +75,5 @@ func TestGrafanaHealsToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.obeys("restarted", "was restarted", func() reply { return d.call(http.MethodPost, string(body)) })
+	d.Obeys("restarted", "was restarted", func() harness.Reply { return d.Call(http.MethodPost, string(body)) })
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v2"
+
+	"defib/e2e/harness"
 )
 
 // socketProxy does what wollomatic/socket-proxy does with the settings of the
@@ -51,13 +53,13 @@ func proxyService(tb testing.TB, path string) (command []string, environment map
 	return s.Command, s.Environment
 }
 
-func newSocketProxy(tb testing.TB, e *engine) (p *socketProxy, host string) {
+func newSocketProxy(tb testing.TB, e *harness.Engine) (p *socketProxy, host string) {
 	tb.Helper()
-	socket, ok := strings.CutPrefix(e.host, "unix://")
+	socket, ok := strings.CutPrefix(e.Host, "unix://")
 	if !ok {
-		unavailable(tb, "the socket proxy takes an engine with a socket, not "+e.host)
+		harness.Unavailable(tb, "the socket proxy takes an engine with a socket, not "+e.Host)
 	}
-	command, _ := proxyService(tb, repository("deploy/socket-proxy/wollomatic.yaml"))
+	command, _ := proxyService(tb, harness.Repository("deploy/socket-proxy/wollomatic.yaml"))
 	p = &socketProxy{allowed: map[string]*regexp.Regexp{}}
 	for _, arg := range command {
 		if method, pattern, found := strings.Cut(strings.TrimPrefix(arg, "-allow"), "="); found && method == strings.ToUpper(method) {
@@ -102,17 +104,17 @@ func (p *socketProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // patterns, and it heals through them.
 func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 	t.Parallel()
-	s := newEnv(t, sharedEngine(t))
-	dead, sick := s.run("dead", spec{args: []string{"-code=3"}}), s.run("sick", spec{})
-	p, host := newSocketProxy(t, s.engine)
-	d := startDefib(t, host, whitelist(dead, sick), hasty, "--docker.resync-interval=1s")
-	d.ready()
-	dead.crash()
-	dead.awaitEvents("start", 2)
-	d.heals(sick.alarm())
-	sick.awaitEvents("start", 2)
-	d.awaitValue(restarts(dead), 1)
-	if code := spawn(t, nil, "check", unhurried, "--docker.host="+host, whitelist(dead, sick)).exitCode(); code != 0 {
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	dead, sick := s.Run("dead", harness.Spec{Args: []string{"-code=3"}}), s.Run("sick", harness.Spec{})
+	p, host := newSocketProxy(t, s.Engine)
+	d := harness.StartDefib(t, host, harness.Whitelist(dead, sick), hasty, "--docker.resync-interval=1s")
+	d.Ready()
+	dead.Crash()
+	dead.AwaitEvents("start", 2)
+	d.Heals(sick.Alert())
+	sick.AwaitEvents("start", 2)
+	d.AwaitValue(harness.Restarts(dead), 1)
+	if code := harness.Spawn(t, nil, "check", unhurried, "--docker.host="+host, harness.Whitelist(dead, sick)).ExitCode(); code != 0 {
 		t.Errorf("defib check leaves with %d behind the proxy", code)
 	}
 
@@ -122,7 +124,7 @@ func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
 		t.Errorf("refused: %v", p.refused)
 	}
 	shapes := map[string]bool{} // without versions and ids
-	_, env := proxyService(t, repository("deploy/socket-proxy/tecnativa.yaml"))
+	_, env := proxyService(t, harness.Repository("deploy/socket-proxy/tecnativa.yaml"))
 	for _, r := range p.requests {
 		shape := regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(regexp.MustCompile(` /v[0-9.]+/`).ReplaceAllString(r, " /"), "*")
 		shapes[shape] = true

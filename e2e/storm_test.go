@@ -3,61 +3,37 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/docker/docker/api/types/events"
+	"defib/e2e/harness"
 )
-
-const (
-	stormCrowd  = 200  // containers
-	stormEvents = 1000 // of all of them, in a second
-)
-
-// storm has the containers die and start in turn, all of them, as fast as an
-// engine could announce it. It ends with every one down.
-func (r *replay) storm() {
-	tick := time.NewTicker(time.Second / stormEvents)
-	defer tick.Stop()
-	for i := range stormEvents {
-		action := events.ActionDie
-		if i/stormCrowd%2 == 1 {
-			action = events.ActionStart
-		}
-		r.happen(r.ids[i%stormCrowd], action)
-		<-tick.C
-	}
-}
 
 // TestAStormOfEventsCostsNoMoreThanItsEvents: no scrape goes unanswered, no
 // event is lost, nobody is inspected more often than something happened to him,
 // and memory stays what it was.
 func TestAStormOfEventsCostsNoMoreThanItsEvents(t *testing.T) {
-	engineIndependent(t)
+	harness.EngineIndependent(t)
 	t.Parallel()
-	r := newReplay(t, stormCrowd)
-	d := startDefib(t, r.host(), "--restart.whitelist=*", "--dry-run", "--docker.resync-interval=1h", "--log.level=info")
-	eventually(t, "all of them to be inspected", func() bool {
-		return len(d.scrape().with("docker_container_started_timestamp_seconds{")) == stormCrowd
+	r := harness.NewReplay(t, harness.StormCrowd)
+	d := harness.StartDefib(t, r.Host(), "--restart.whitelist=*", "--dry-run", "--docker.resync-interval=1h", "--log.level=info")
+	harness.Eventually(t, "all of them to be inspected", func() bool {
+		return len(d.Scrape().WithPrefix("docker_container_started_timestamp_seconds{")) == harness.StormCrowd
 	})
 	before := map[string]int{}
-	for _, id := range r.ids {
-		before[id] = r.inspections(id)
+	for _, id := range r.IDs {
+		before[id] = r.Inspections(id)
 	}
 	for range 20 {
-		d.scrape() // memory is what it is after some scrapes
+		d.Scrape() // memory is what it is after some scrapes
 	}
-	memory := d.memory("VmRSS")
+	memory := d.Memory("VmRSS")
 
 	var storm sync.WaitGroup
 	over := make(chan struct{})
 	storm.Go(func() {
 		defer close(over)
-		r.storm()
+		r.Storm()
 	})
 	scrapes := 0
 	for stormy := true; stormy; scrapes++ {
@@ -66,52 +42,31 @@ func TestAStormOfEventsCostsNoMoreThanItsEvents(t *testing.T) {
 			stormy = false
 		default:
 		}
-		if status, body, err := d.get("/metrics"); err != nil || status != http.StatusOK {
+		if status, body, err := d.Get("/metrics"); err != nil || status != http.StatusOK {
 			t.Fatalf("scrape in the storm: %d, %v\n%s", status, err, body)
 		}
 	}
 	storm.Wait()
 
 	deaths, starts := 0.0, 0.0
-	eventually(t, "every event to be counted and every container to be shown as it is", func() bool {
-		found, down := d.scrape(), 0
+	harness.Eventually(t, "every event to be counted and every container to be shown as it is", func() bool {
+		found, down := d.Scrape(), 0
 		deaths, starts = 0, 0
-		for _, id := range r.ids {
-			name := r.name(id)
+		for _, id := range r.IDs {
+			name := r.Name(id)
 			deaths += found[fmt.Sprintf(`docker_container_events_total{event="die",name=%q}`, name)]
 			starts += found[fmt.Sprintf(`docker_container_events_total{event="start",name=%q}`, name)]
 			down += int(found[fmt.Sprintf(`docker_container_exited{name=%q}`, name)])
 		}
-		return deaths+starts == stormEvents && down == stormCrowd
+		return deaths+starts == harness.StormEvents && down == harness.StormCrowd
 	})
-	for _, id := range r.ids {
-		if n := r.inspections(id) - before[id]; n > stormEvents/stormCrowd {
-			t.Errorf("%s was inspected %d times for %d events", r.name(id), n, stormEvents/stormCrowd)
+	for _, id := range r.IDs {
+		if n := r.Inspections(id) - before[id]; n > harness.StormEvents/harness.StormCrowd {
+			t.Errorf("%s was inspected %d times for %d events", r.Name(id), n, harness.StormEvents/harness.StormCrowd)
 		}
 	}
-	if most := d.memory("VmHWM"); most > 2*memory {
+	if most := d.Memory("VmHWM"); most > 2*memory {
 		t.Errorf("%d kB of memory in the storm, %d kB before", most, memory)
 	}
-	t.Logf("%d scrapes in the storm; %d kB of memory at most, %d kB before", scrapes, d.memory("VmHWM"), memory)
-}
-
-// memory is what the kernel says of the process's memory, in kB: VmRSS now,
-// VmHWM at most so far.
-func (d *defib) memory(what string) int {
-	d.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
-	if err != nil {
-		d.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == what+":" {
-			n, err := strconv.Atoi(fields[1])
-			if err != nil {
-				d.Fatal(err)
-			}
-			return n
-		}
-	}
-	d.Fatalf("the kernel does not tell %s", what)
-	return 0
+	t.Logf("%d scrapes in the storm; %d kB of memory at most, %d kB before", scrapes, d.Memory("VmHWM"), memory)
 }

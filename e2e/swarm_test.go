@@ -10,45 +10,47 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
+
+	"defib/e2e/harness"
 )
 
 // docker runs the docker command against the engine.
-func (e *engine) docker(tb testing.TB, env []string, args ...string) {
+func docker(e *harness.Engine, tb testing.TB, env []string, args ...string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), limit)
+	ctx, cancel := context.WithTimeout(tb.Context(), harness.Limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program(tb, "docker.io", "docker"), append([]string{"-H", e.host}, args...)...)
-	cmd.Env = append(cleanEnv(), env...)
+	cmd := exec.CommandContext(ctx, harness.Program(tb, "docker.io", "docker"), append([]string{"-H", e.Host}, args...)...)
+	cmd.Env = append(harness.CleanEnv(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("docker %v: %v\n%s", args, err, out)
 	}
 }
 
 // task waits for the container of a service to run and returns it.
-func (s *env) task(service string) *testContainer {
+func task(s *harness.Env, service string) *harness.Container {
 	s.Helper()
-	b := &testContainer{env: s}
-	eventually(s, "a task of "+service, func() bool {
-		s.must("listing tasks", func(ctx context.Context) error {
-			all, err := s.engine.ContainerList(ctx, container.ListOptions{
+	b := &harness.Container{Env: s}
+	harness.Eventually(s, "a task of "+service, func() bool {
+		s.Must("listing tasks", func(ctx context.Context) error {
+			all, err := s.Engine.ContainerList(ctx, container.ListOptions{
 				Filters: filters.NewArgs(filters.Arg("label", "com.docker.swarm.service.name="+service)),
 			})
 			if len(all) > 0 {
-				b.id, b.name = all[0].ID, strings.TrimPrefix(all[0].Names[0], "/")
+				b.ID, b.Name = all[0].ID, strings.TrimPrefix(all[0].Names[0], "/")
 			}
 			return err
 		})
-		return b.id != ""
+		return b.ID != ""
 	})
 	return b
 }
 
 // output is what the container has written so far.
-func (b *testContainer) output() string {
+func output(b *harness.Container) string {
 	b.Helper()
 	var out bytes.Buffer
-	b.must("reading the output of "+b.name, func(ctx context.Context) error {
-		r, err := b.engine.ContainerLogs(ctx, b.id, container.LogsOptions{ShowStdout: true, ShowStderr: true})
+	b.Must("reading the output of "+b.Name, func(ctx context.Context) error {
+		r, err := b.Engine.ContainerLogs(ctx, b.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true})
 		if err != nil {
 			return err
 		}
@@ -63,49 +65,49 @@ func (b *testContainer) output() string {
 // reaches the engine, heals a container that is no task, and leaves tasks alone.
 // Prometheus is not there: no node has its image.
 func TestStackHealsBesideTheSwarm(t *testing.T) {
-	dockerOnly(t, noSwarm)
+	harness.DockerOnly(t, harness.NoSwarm)
 	t.Parallel()
-	e := privateEngine(t)
-	s := newEnv(t, e)
-	s.importDefib("defib:latest", "USER 65534:65534")
-	s.must("making a swarm", func(ctx context.Context) error {
+	e := harness.PrivateEngine(t)
+	s := harness.NewEnv(t, e)
+	s.ImportDefib("defib:latest", "USER 65534:65534")
+	s.Must("making a swarm", func(ctx context.Context) error {
 		_, err := e.SwarmInit(ctx, swarm.InitRequest{
 			ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1",
 			// On a busy machine a node that is late would lose its tasks.
-			Spec: swarm.Spec{Dispatcher: swarm.DispatcherConfig{HeartbeatPeriod: limit}},
+			Spec: swarm.Spec{Dispatcher: swarm.DispatcherConfig{HeartbeatPeriod: harness.Limit}},
 		})
 		return err
 	})
-	stack := file(t, "stack.yaml", edited(t, "deploy/swarm/stack.yaml",
-		"./defib.token", file(t, "token", strings.Repeat("secret", 6)),
-		"./prometheus.yml", repository("deploy/swarm/prometheus.yml"),
-		"../../alerts/containers.yml", repository("alerts/containers.yml"),
+	stack := harness.File(t, "stack.yaml", harness.Edited(t, "deploy/swarm/stack.yaml",
+		"./defib.token", harness.File(t, "token", strings.Repeat("secret", 6)),
+		"./prometheus.yml", harness.Repository("deploy/swarm/prometheus.yml"),
+		"../../alerts/containers.yml", harness.Repository("alerts/containers.yml"),
 		"node.role == manager", "node.role == worker"))
-	e.docker(t, []string{"DOCKER_SOCKET_DIR=" + e.daemon.dir}, "stack", "deploy", "--resolve-image=never", "-c", stack, "defib")
-	d := s.task("defib_defib")
-	eventually(t, "the task of Defib to be healthy and to watch its engine", func() bool {
-		state := d.inspect()
-		return state.Health != nil && state.Health.Status == container.Healthy && strings.Contains(d.output(), "engine connected")
+	docker(e, t, []string{"DOCKER_SOCKET_DIR=" + e.Daemon.Dir}, "stack", "deploy", "--resolve-image=never", "-c", stack, "defib")
+	d := task(s, "defib_defib")
+	harness.Eventually(t, "the task of Defib to be healthy and to watch its engine", func() bool {
+		state := d.Inspect()
+		return state.Health != nil && state.Health.Status == container.Healthy && strings.Contains(output(d), "engine connected")
 	})
 
-	loner := s.run("loner", spec{labels: map[string]string{"defib.enable": "true"}})
-	loner.crash()
-	loner.awaitEvents("start", 2)
+	loner := s.Run("loner", harness.Spec{Labels: map[string]string{"defib.enable": "true"}})
+	loner.Crash()
+	loner.AwaitEvents("start", 2)
 
-	service := s.prefix + "service"
-	s.must("creating a service", func(ctx context.Context) error {
+	service := s.Prefix + "service"
+	s.Must("creating a service", func(ctx context.Context) error {
 		_, err := e.ServiceCreate(ctx, swarm.ServiceSpec{
 			Annotations: swarm.Annotations{Name: service},
 			TaskTemplate: swarm.TaskSpec{
-				ContainerSpec: &swarm.ContainerSpec{Image: testappImage, Labels: map[string]string{"defib.enable": "true"}},
+				ContainerSpec: &swarm.ContainerSpec{Image: harness.TestappImage, Labels: map[string]string{"defib.enable": "true"}},
 			},
 		}, swarm.ServiceCreateOptions{})
 		return err
 	})
-	task := s.task(service)
-	task.crash()
-	eventually(t, "Defib to leave the task to the swarm", func() bool {
-		return strings.Contains(d.output(), "container="+task.name) && strings.Contains(d.output(), "reason=swarm_task")
+	task := task(s, service)
+	task.Crash()
+	harness.Eventually(t, "Defib to leave the task to the swarm", func() bool {
+		return strings.Contains(output(d), "container="+task.Name) && strings.Contains(output(d), "reason=swarm_task")
 	})
-	task.startedTimes(1)
+	task.StartedTimes(1)
 }

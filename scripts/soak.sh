@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin
 scripts/install.sh dockerd
 go test -count=1 -timeout 0 -run 'Law5' ./engine/internal/store -random 500
-CI=true exec go test -count=1 -timeout 0 -run 'TestLawsHoldInChaos' -v ./e2e -chaos.length "${LENGTH:-30m}" -chaos.seed "${SEED:-0}"
+CI=true exec go test -count=1 -timeout 0 -run 'TestLawsHoldInChaos' -v ./e2e/chaos -chaos.length "${LENGTH:-30m}" -chaos.seed "${SEED:-0}"

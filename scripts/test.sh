@@ -25,7 +25,7 @@ check 'lint' scripts/lint.sh
 CGO_ENABLED=1 check 'go test -race' go test -race -count=1 -timeout 25m ./...
 if ((EUID == 0)); then # starting an engine of one's own, as for Podman, takes root
 	DEFIB_E2E_ENGINE=podman CGO_ENABLED=1 check 'go test -race, on Podman' \
-		go test -race -count=1 -timeout 25m -parallel 10 ./e2e
+		go test -race -count=1 -timeout 25m -parallel 10 ./e2e/...
 fi
 
 if ((${#failed[@]})); then

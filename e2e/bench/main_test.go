@@ -1,0 +1,16 @@
+// Package bench measures what Defib promises, beside what it is compared with.
+package bench
+
+import (
+	"os"
+	"testing"
+
+	"defib/e2e/harness"
+)
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(bareEnv); file != "" {
+		os.Exit(serveBare(file))
+	}
+	os.Exit(harness.Run(m))
+}

@@ -1,0 +1,225 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"defib/e2e/harness"
+)
+
+// afterglow is how long after a fault Defib may still not see clearly: it opens
+// its stream anew after 7.5 s at most, and then lists.
+const afterglow = 12 * time.Second
+
+// actionLog is what a test of chaos did, and when: beside the engine's events and
+// the calls on the wire, all that its judge goes by.
+type actionLog struct {
+	mu      sync.Mutex
+	actions []action
+	clouds  []*span // while a fault, or somebody's absence, keeps Defib from seeing
+	gaps    []*span // from the end of an engine until its successor answers
+	away    []*span // while there surely was no engine
+	terms   map[int]time.Time
+	owners  map[string]*role   // of every container that ever was, by id
+	logs    []*harness.Journal // of each life of Defib
+	wrongs  []string
+	heads   map[string]bool // first lines of these
+	told    int             // of these, how many have been told
+}
+
+// action is one thing that the test did to a container.
+type action struct {
+	id, what   string
+	begun, end time.Time
+	told       string // by Defib, of an alert
+	err        error
+}
+
+func newActionLog() *actionLog {
+	return &actionLog{terms: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
+}
+
+func (c *actionLog) did(d action) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.actions = append(c.actions, d)
+}
+
+// cloud begins a time in which Defib may not see, until the returned function is
+// called.
+func (c *actionLog) cloud() (lift func()) { return c.open(&c.clouds) }
+
+// gap begins a time in which the engine may go, and announce no deaths.
+func (c *actionLog) gap() (end func()) { return c.open(&c.gaps) }
+
+// absence begins a time without an engine.
+func (c *actionLog) absence() (end func()) { return c.open(&c.away) }
+
+func (c *actionLog) open(where *[]*span) func() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &span{from: time.Now()}
+	*where = append(*where, s)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.to = time.Now()
+	}
+}
+
+// reads notes the log of a Defib, for timelines.
+func (c *actionLog) reads(j *harness.Journal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.logs = append(c.logs, j)
+}
+
+// triggers counts what Defib says that it acted for.
+func (c *actionLog) triggers() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := map[string]int{}
+	for _, j := range c.logs {
+		for _, msg := range []string{"container started", "container restarted", "start failed", "restart failed"} {
+			for _, l := range j.Find(msg) {
+				n[l.Str("trigger")]++
+			}
+		}
+	}
+	return n
+}
+
+// terminated notes when a Defib was told to end.
+func (c *actionLog) terminated(life int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.terms[life] = time.Now()
+}
+
+func (c *actionLog) owns(id string, r *role) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owners[id] = r
+}
+
+func (c *actionLog) owner(id string) *role {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owners[id]
+}
+
+// clear reports whether Defib could see all the time in between.
+func (c *actionLog) clear(from, to time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.clouds, func(s *span) bool {
+		late := *s
+		if !late.to.IsZero() {
+			late.to = late.to.Add(afterglow)
+		}
+		return late.overlaps(from, to)
+	})
+}
+
+// announced reports whether there was an engine all the time in between, to
+// announce what happened.
+func (c *actionLog) announced(from, to time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(c.gaps, func(s *span) bool { return s.overlaps(from, to) })
+}
+
+// absent reports whether there was no engine at all in this time.
+func (c *actionLog) absent(from, to time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.away, func(s *span) bool {
+		return s.from.Before(from) && (s.to.IsZero() || s.to.After(to))
+	})
+}
+
+// wrong notes that a law was broken.
+func (c *actionLog) wrong(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// The judge finds again what it found before; timelines grow.
+	text := fmt.Sprintf(format, args...)
+	head, _, _ := strings.Cut(text, "\n")
+	if !c.heads[head] {
+		c.heads[head] = true
+		c.wrongs = append(c.wrongs, text)
+	}
+}
+
+// violations are all laws broken so far.
+func (c *actionLog) violations() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.wrongs)
+}
+
+// news are the violations that it has not returned before.
+func (c *actionLog) news() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := c.wrongs[c.told:]
+	c.told = len(c.wrongs)
+	return slices.Clone(fresh)
+}
+
+// timeline tells all that happened to a container, in order.
+func (c *actionLog) timeline(id string, events []harness.Event, orders []harness.Mutation) string {
+	type entry struct {
+		at   time.Time
+		text string
+	}
+	var all []entry
+	add := func(at time.Time, format string, args ...any) {
+		all = append(all, entry{at, fmt.Sprintf(format, args...)})
+	}
+	for _, e := range events {
+		if e.ID == id && !strings.HasPrefix(e.Action, "exec_") {
+			add(e.At, "engine: %s", e.Action)
+		}
+	}
+	for _, o := range orders {
+		if o.ID == id {
+			add(o.Begun, "defib %d: %s, took %v, heard %v, answered %d", o.Life, o.Kind, o.Ended.Sub(o.Begun), o.Heard, o.Status)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range c.actions {
+		if d.id == id {
+			add(d.begun, "test: %s, took %v: %s%v", d.what, d.end.Sub(d.begun), d.told, d.err)
+		}
+	}
+	for _, j := range c.logs {
+		for _, l := range j.About(id) {
+			at, _ := time.Parse(time.RFC3339Nano, l.Str("time"))
+			add(at, "log: %s", l.Text)
+		}
+	}
+	for _, s := range c.clouds {
+		add(s.from, "---- a fault or an absence begins")
+		add(s.to, "---- it is over")
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return a.at.Compare(b.at) })
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s\n", cmp.Or(c.owners[id], &role{suffix: "nobody"}).suffix, id)
+	for _, e := range all[max(0, len(all)-80):] {
+		fmt.Fprintf(&out, "  %s %s\n", e.at.Format("15:04:05.000"), e.text)
+	}
+	return out.String()
+}
+
+// span is a stretch of time; one that has not ended has no to.
+type span struct{ from, to time.Time }
+
+func (s span) overlaps(from, to time.Time) bool {
+	return s.from.Before(to) && (s.to.IsZero() || from.Before(s.to))
+}

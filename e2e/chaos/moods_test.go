@@ -1,0 +1,89 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// mood is one thing that can happen to a container of a fleet.
+type mood struct {
+	name string
+	fits func(*role) bool // nil: everybody
+	do   func(context.Context, *fleet, *role) error
+}
+
+var soon = 1 // second, until a container that is told to stop is killed
+
+// moods are all there are; what is there twice happens twice as often.
+var moods = []mood{
+	{name: "crash", do: perish},
+	{name: "crash", do: perish},
+	{name: "crash from inside", do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-crash") }},
+	{name: "stop", do: func(ctx context.Context, f *fleet, x *role) error {
+		return f.Engine.ContainerStop(ctx, x.id, container.StopOptions{Timeout: &soon})
+	}},
+	{name: "stop", do: func(ctx context.Context, f *fleet, x *role) error {
+		return f.Engine.ContainerStop(ctx, x.id, container.StopOptions{Timeout: &soon})
+	}},
+	{name: "kill", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerKill(ctx, x.id, "KILL") }},
+	{name: "hang up", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerKill(ctx, x.id, "HUP") }},
+	{name: "start", do: begin},
+	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: begin},
+	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: begin},
+	{name: "restart", do: renew},
+	{name: "restart a parent", fits: parents, do: renew},
+	{name: "restart a parent", fits: parents, do: renew},
+	{name: "rename", do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
+	{name: "rename a mover", fits: func(x *role) bool { return x.stray }, do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
+	{name: "pause", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerPause(ctx, x.id) }},
+	{name: "unpause", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerUnpause(ctx, x.id) }},
+	{name: "unpause", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerUnpause(ctx, x.id) }},
+	{name: "recreate", do: func(ctx context.Context, f *fleet, x *role) error { return f.recreate(ctx, x) }},
+	{name: "remove", do: func(ctx context.Context, f *fleet, x *role) error {
+		return f.Engine.ContainerRemove(ctx, x.id, container.RemoveOptions{Force: true})
+	}},
+	{name: "recreate as one that dies at once", fits: func(x *role) bool { return x.parent == nil }, do: func(ctx context.Context, f *fleet, x *role) error {
+		x.looping = !x.looping
+		return f.recreate(ctx, x)
+	}},
+	{name: "sicken", fits: ails, do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-sicken") }},
+	{name: "sicken", fits: ails, do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-sicken") }},
+	{name: "crash for want of a mount", fits: mounts, do: func(ctx context.Context, f *fleet, x *role) error { return f.unmount(ctx, x) }},
+	{name: "have the mount again", fits: mounts, do: func(_ context.Context, _ *fleet, x *role) error { return os.MkdirAll(x.dir, 0o755) }},
+}
+
+func ails(x *role) bool { return x.spec.Health != nil }
+
+func mounts(x *role) bool { return x.dir != "" }
+
+func parents(x *role) bool { return x.suffix == "app-parent" }
+
+func begin(ctx context.Context, f *fleet, x *role) error {
+	return f.Engine.ContainerStart(ctx, x.id, container.StartOptions{})
+}
+
+func renew(ctx context.Context, f *fleet, x *role) error {
+	return f.Engine.ContainerRestart(ctx, x.id, container.StopOptions{Timeout: &soon})
+}
+
+// perish has the container die by no hand that the engine knows of.
+func perish(ctx context.Context, f *fleet, x *role) error {
+	c, err := f.Engine.ContainerInspect(ctx, x.id)
+	if err != nil {
+		return err
+	}
+	if c.State.Pid == 0 {
+		return errors.New("it does not run")
+	}
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.State.Pid))
+	if err != nil || !strings.HasPrefix(string(cmdline), "/testapp") {
+		return errors.Join(err, errors.New("its process is another by now"))
+	}
+	return syscall.Kill(c.State.Pid, syscall.SIGKILL)
+}

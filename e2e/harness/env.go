@@ -1,0 +1,112 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// Env is a test's own corner of an engine: containers under a prefix that no
+// other test and no other run has.
+type Env struct {
+	testing.TB
+	Engine *Engine
+	Prefix string
+}
+
+var envs atomic.Int64
+
+// NewEnv makes a test a corner of an engine, which is cleaned up at its end.
+func NewEnv(tb testing.TB, e *Engine) *Env {
+	tb.Helper()
+	s := &Env{tb, e, fmt.Sprintf("e2e%d-%d-", os.Getpid(), envs.Add(1))}
+	tb.Cleanup(s.CleanUp)
+	return s
+}
+
+// CleanUp removes its containers, by ID, also those that the test lost track of.
+func (s *Env) CleanUp() {
+	if s.Engine.Daemon != nil && !s.Engine.Daemon.running() {
+		return // its own end takes them away
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), Limit)
+	defer cancel()
+	all, err := s.List(ctx)
+	if err != nil {
+		s.Error("listing containers:", err)
+	}
+	for i, c := range all {
+		if s.Failed() && i < 10 {
+			s.report(ctx, c.ID)
+		}
+	}
+	// Podman keeps those whose network others share, until those are gone.
+	for before := len(all) + 1; 0 < len(all) && len(all) < before; {
+		before, err = len(all), nil
+		all = slices.DeleteFunc(all, func(c container.Summary) bool {
+			why := s.remove(c.ID)
+			err = errors.Join(err, why)
+			return why == nil
+		})
+	}
+	if len(all) > 0 {
+		s.Error("removing containers:", err)
+	}
+}
+
+// remove removes one container, also after the test's end.
+func (s *Env) remove(id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), Limit)
+	defer cancel()
+	return s.Engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
+}
+
+// report logs what the engine says of a container of a test that failed.
+func (s *Env) report(ctx context.Context, id string) {
+	c, err := s.Engine.ContainerInspect(ctx, id)
+	if err != nil {
+		s.Log(err)
+		return
+	}
+	s.Logf("%s %s %s: %+v\nevents: %v", c.Name, id, c.HostConfig.RestartPolicy.Name, *c.State, s.Engine.Recorder.of(id))
+}
+
+// List is the engine's own list of its containers, in any state.
+func (s *Env) List(ctx context.Context) ([]container.Summary, error) {
+	mine := filters.NewArgs(filters.Arg("name", "^/?"+s.Prefix))
+	return s.Engine.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
+}
+
+// Must runs one call to the engine, within limit.
+func (s *Env) Must(what string, call func(context.Context) error) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), Limit)
+	defer cancel()
+	if err := call(ctx); err != nil {
+		s.Fatalf("%s: %v", what, err)
+	}
+}
+
+// Boot starts the engine again.
+func (s *Env) Boot() {
+	s.Helper()
+	if err := s.Engine.boot(s.Context()); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// EndEngine ends the engine by a signal.
+func (s *Env) EndEngine(signal syscall.Signal) {
+	s.Helper()
+	if err := s.Engine.Daemon.End(s.Context(), signal); err != nil {
+		s.Fatal(err)
+	}
+}

@@ -1,0 +1,116 @@
+package harness
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// onPodman says that the engines of this run are Podmans, which serve Docker's
+// API, and differ from Docker as DockerOnly says.
+var onPodman = os.Getenv(EngineVariable) == "podman"
+
+// EngineVariable chooses the engines: docker, which is the default, or podman.
+const EngineVariable = "DEFIB_E2E_ENGINE"
+
+// Never is a stopped delay that no test lives to see: what comes back in spite
+// of it was not taken for stopped. On Podman, which does not tell, everything
+// comes back after it.
+var Never = stoppedDelay("10m", "1s")
+
+// OwnRestart is a stopped delay within which an engine restarts a container by a
+// policy of its own. Podman takes longer, and meanwhile calls it exited.
+var OwnRestart = stoppedDelay("1s", "10m")
+
+func stoppedDelay(onDocker, elsewhere string) string {
+	if onPodman {
+		return "--restart.stopped-delay=" + elsewhere
+	}
+	return "--restart.stopped-delay=" + onDocker
+}
+
+// allowance gives Podman time to tell its version, for which it asks the package
+// manager: on a machine with much to do that takes long.
+func allowance() []string {
+	if onPodman {
+		return []string{"--docker.timeout=" + Limit.String()}
+	}
+	return nil
+}
+
+// podmanConfig is for a machine without systemd: its own cgroups, a file for the
+// events. Locks in shared memory would be every Podman's on the machine, and the
+// default limits are more than a container in a container may have.
+const podmanConfig = `[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+`
+
+// podman serves the API of a Podman of our own: the directories hold all that it
+// knows. Its containers are children of nobody, and live on when it ends.
+func (d *Daemon) podman(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "podman",
+		"--root="+filepath.Join(d.Dir, "data"),
+		"--runroot="+filepath.Join(d.Dir, "exec"),
+		"--tmpdir="+filepath.Join(d.Dir, "exec/tmp"),
+		"--storage-driver=vfs",
+		"system", "service", "--time=0", d.host())
+	cmd.Dir = d.Dir // its conmon leaves a file there when memory runs out
+	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+filepath.Join(d.Dir, "config"))
+	return cmd
+}
+
+// stopOptions are those of docker stop, with Docker's own default timeout: Podman kills at once unless told otherwise.
+func (b *Container) stopOptions() container.StopOptions {
+	if !onPodman {
+		return container.StopOptions{}
+	}
+	return container.StopOptions{Timeout: new(max(b.stopTimeout, 10))}
+}
+
+// What Podman 4.3 lacks or does otherwise, for DockerOnly.
+const (
+	NoStopEvents  = "it does not announce a stop, nor with which signal it kills: every end looks like a death"
+	NoKillEvents  = "it announces no kill of docker stop and docker restart, which the test waits for"
+	NoDaemon      = "it has no daemon whose end stops containers"
+	NoSwarm       = "it has no Swarm"
+	NoHealthTimer = "its health checks are run by systemd, which test machines do not have"
+	NoStartError  = "it records no error of a start that failed, and calls the container created"
+	KeepsParents  = "it does not remove a container that others share a namespace of"
+	NamesByID     = "it names an image for a container that was created by the image's ID, too"
+	ChecksDevices = "it does not create a container with a device that does not exist"
+)
+
+// DockerOnly skips a test on Podman, for what that lacks or does otherwise. What
+// Defib does there instead has tests of its own, see PodmanOnly.
+func DockerOnly(tb testing.TB, why string) {
+	tb.Helper()
+	if onPodman {
+		tb.Skip("not on Podman: ", why)
+	}
+}
+
+// EngineIndependent skips a test on Podman that tests nothing of the engine, such as
+// the webhook's callers, Alertmanager's retries, the page and the flags: it runs on
+// Docker.
+func EngineIndependent(tb testing.TB) {
+	tb.Helper()
+	if onPodman {
+		tb.Skip("does not depend on the engine: it runs on Docker")
+	}
+}
+
+// PodmanOnly skips a test of what is different on Podman where there is none.
+func PodmanOnly(tb testing.TB) {
+	tb.Helper()
+	if !onPodman {
+		tb.Skip("about Podman: set " + EngineVariable + "=podman")
+	}
+}

@@ -1,0 +1,62 @@
+package harness
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+)
+
+// Mounting gives a container a bind mount of dir, without which it cannot start.
+func Mounting(dir string) func(*container.HostConfig) {
+	return func(h *container.HostConfig) {
+		h.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/data"}}
+	}
+}
+
+// Spec is what a container is made of; the zero value lives until told to stop.
+type Spec struct {
+	Args        []string // of the testapp
+	Program     string   // instead of the image's
+	Image       string   // "": the testapp's
+	Labels      map[string]string
+	Restart     container.RestartPolicyMode
+	StopTimeout int // seconds; 0: the engine's own
+	Health      *container.HealthConfig
+	Host        func(*container.HostConfig)
+}
+
+// InNetworkOf is a container that lives in the network of another.
+func InNetworkOf(parent *Container) Spec {
+	return Spec{Host: func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + parent.Name) }}
+}
+
+// Checked is a container that becomes unhealthy within a second of being made
+// sick.
+func Checked() Spec {
+	return Spec{Health: &container.HealthConfig{
+		Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Second, Timeout: Limit, Retries: 1,
+	}}
+}
+
+// CreateTestapp makes a container and returns its id.
+func (e *Engine) CreateTestapp(ctx context.Context, name string, p Spec) (string, error) {
+	config := &container.Config{Image: cmp.Or(p.Image, TestappImage), Cmd: p.Args, Labels: p.Labels, Healthcheck: p.Health}
+	if p.Program != "" {
+		config.Entrypoint = []string{p.Program}
+	}
+	if p.StopTimeout > 0 {
+		config.StopTimeout = &p.StopTimeout
+	}
+	host := &container.HostConfig{
+		NetworkMode:   "none",
+		RestartPolicy: container.RestartPolicy{Name: p.Restart},
+	}
+	if p.Host != nil {
+		p.Host(host)
+	}
+	answer, err := e.ContainerCreate(ctx, config, host, nil, nil, name)
+	return answer.ID, err
+}

@@ -1,0 +1,36 @@
+package harness
+
+import (
+	"testing"
+	"time"
+)
+
+// Pause waits, and reports whether stop was closed meanwhile.
+func Pause(stop <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-stop:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// Eventually polls until ok holds; what completes the sentence "waited for …".
+func Eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(Limit)
+	for !ok() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("waited %v for %s", Limit, what)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Watch lets time pass in which something must not happen; why says how this
+// long can be long enough. Whatever else waits polls.
+func Watch(tb testing.TB, d time.Duration, why string) {
+	tb.Helper()
+	tb.Logf("watching for %v: %s", d, why)
+	time.Sleep(d)
+}

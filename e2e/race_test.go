@@ -1,7 +1,0 @@
-//go:build race
-
-package e2e
-
-// race says that the tests run under the race detector. Then Defib does too: a race
-// shows as lines on stderr that are not JSON, which fails the test.
-const race = true

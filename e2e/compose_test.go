@@ -100,7 +100,7 @@ func TestDeployThatEndedHalfway(t *testing.T) {
 	at := float64(createdAt(app).Add(10*time.Minute).UnixNano()) / 1e9
 	var said float64
 	harness.Eventually(t, "the moment when it needs somebody to be said", func() (there bool) {
-		said, there = d.Sample(harness.Series("defib_container_next_attempt_timestamp_seconds", "name", app.Name))
+		said, there = d.Exposition().Value(harness.Series("defib_container_next_attempt_timestamp_seconds", "name", app.Name))
 		return there
 	})
 	if off := said - at; off < -15 || off > 15 { // the engine's clock is not known better, where it is slow to tell

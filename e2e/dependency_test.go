@@ -62,7 +62,7 @@ func TestChildOfARestartThatNoEventToldOf(t *testing.T) {
 	const lists = "defib_engine_resyncs_total"
 	before, _ := d.Sample(lists)
 	harness.Eventually(t, "a list after which there is time for a restart", func() bool {
-		n, _ := d.Sample(lists)
+		n, _ := d.Exposition().Value(lists)
 		return n > before
 	})
 	parent.Restart()

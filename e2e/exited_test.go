@@ -62,9 +62,10 @@ func TestOutOfMemoryIsADeathLikeAnyOtherAndShown(t *testing.T) {
 		if b.Inspect().OOMKilled {
 			killed = 1
 		}
-		found := d.Scrape()
-		return found[harness.Series("docker_container_oom_killed", "name", b.Name)] == killed &&
-			found[harness.Series("docker_container_events_total", "name", b.Name, "event", "oom")] == announced
+		found := d.Exposition()
+		shown, _ := found.Value(harness.Series("docker_container_oom_killed", "name", b.Name))
+		counted, _ := found.Value(harness.Series("docker_container_events_total", "name", b.Name, "event", "oom"))
+		return shown == killed && counted == announced
 	})
 }
 

@@ -107,11 +107,14 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 // one container is down, the other runs.
 func probe(d *harness.Defib, down, sick *harness.Container) map[string]func() bool {
 	shows := func(name string, b *harness.Container) bool {
-		_, there := d.Scrape()[harness.Series(name, "name", b.Name)]
+		_, there := d.Exposition().Value(harness.Series(name, "name", b.Name))
 		return there
 	}
 	return map[string]func() bool{
-		"metrics": func() bool { return d.Scrape()["docker_up"] == 1 && shows("docker_container_up", sick) },
+		"metrics": func() bool {
+			up, _ := d.Exposition().Value("docker_up")
+			return up == 1 && shows("docker_container_up", sick)
+		},
 		"details": func() bool { return shows("docker_container_started_timestamp_seconds", sick) },
 		"images":  func() bool { return shows("docker_container_image_outdated", sick) },
 		"host name": func() bool {
@@ -150,7 +153,8 @@ func refusedStart(t *testing.T, status int) {
 	d.AwaitHeld(other, "refused")
 	d.AwaitValue(harness.Series("docker_container_exited", "name", one.Name), 1)
 	harness.Eventually(t, "several attempts", func() bool {
-		return d.Scrape()[harness.Series("defib_restart_failures_total", "name", one.Name, "trigger", "exited")] >= 3
+		failed, _ := d.Exposition().Value(harness.Series("defib_restart_failures_total", "name", one.Name, "trigger", "exited"))
+		return failed >= 3
 	})
 	d.Logged(1, "call refused", "call", "start")
 	one.StartedTimes(1)

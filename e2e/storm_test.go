@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -18,14 +19,14 @@ func TestAStormOfEventsCostsNoMoreThanItsEvents(t *testing.T) {
 	r := harness.NewReplay(t, harness.StormCrowd)
 	d := harness.StartDefib(t, r.Host(), "--restart.whitelist=*", "--dry-run", "--docker.resync-interval=1h", "--log.level=info")
 	harness.Eventually(t, "all of them to be inspected", func() bool {
-		return len(d.Scrape().WithPrefix("docker_container_started_timestamp_seconds{")) == harness.StormCrowd
+		return strings.Count(string(d.Exposition()), "\ndocker_container_started_timestamp_seconds{") == harness.StormCrowd
 	})
 	before := map[string]int{}
 	for _, id := range r.IDs {
 		before[id] = r.Inspections(id)
 	}
 	for range 20 {
-		d.Scrape() // memory is what it is after some scrapes
+		d.Exposition() // memory is what it is after some scrapes
 	}
 	memory := d.Memory("VmRSS")
 

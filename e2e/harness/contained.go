@@ -93,7 +93,8 @@ func (c *Contained) Attend() {
 	c.Defib = &Defib{TB: c.Container.TB, Journal: &Journal{}, URL: "http://127.0.0.1:10911", gone: make(chan struct{})}
 	pid := c.Container.Inspect().Pid
 	c.client = &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
+		DisableCompression: true,
+		DisableKeepAlives:  true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialWithin(ctx, pid, network, address)
 		},

@@ -45,11 +45,11 @@ func (d *Defib) Knows(s *Env) {
 		ctx, cancel := context.WithTimeout(d.Context(), Limit)
 		defer cancel()
 		all, err := s.List(ctx)
-		found := d.Scrape()
+		found := d.Exposition()
 		return err == nil && !slices.ContainsFunc(all, func(c container.Summary) bool {
 			name := strings.TrimPrefix(c.Names[0], "/")
-			_, judged := found[Series("defib_container_whitelisted", "name", name)]
-			_, inspected := found[Series("docker_container_started_timestamp_seconds", "name", name)]
+			_, judged := found.Value(Series("defib_container_whitelisted", "name", name))
+			_, inspected := found.Value(Series("docker_container_started_timestamp_seconds", "name", name))
 			return !judged || c.State == container.StateRunning && !inspected
 		})
 	})
@@ -77,7 +77,7 @@ func Spawn(tb testing.TB, env []string, args ...string) *Defib {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	d := &Defib{TB: tb, Journal: &Journal{}, client: http.DefaultClient, gone: make(chan struct{})}
+	d := &Defib{TB: tb, Journal: &Journal{}, client: plainClient, gone: make(chan struct{})}
 	d.Cmd = exec.CommandContext(context.WithoutCancel(tb.Context()), path, args...)
 	d.Cmd.Env = append(CleanEnv(), env...)
 	d.Cmd.Stdout, d.Cmd.Stderr = d.Journal, d.Journal
@@ -93,6 +93,10 @@ func Spawn(tb testing.TB, env []string, args ...string) *Defib {
 	tb.Cleanup(d.close)
 	return d
 }
+
+// plainClient asks for no compression: under the race detector that costs Defib more
+// than all the rest of a scrape. Prometheus asks for it, where a test has one.
+var plainClient = &http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
 
 // CleanEnv is the environment without what Defib or the Docker client read.
 func CleanEnv() []string {

@@ -26,7 +26,7 @@ func TestChildOfARestartedNetworkIsRestarted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := harness.NewEnv(t, harness.SharedEngine(t))
-			parent := s.Run("vpn", harness.Spec{Args: []string{"-code=1"}, Restart: row.policy})
+			parent := s.Run("vpn", harness.Spec{Args: []string{"-code=1"}, Restart: row.policy, Network: "none"})
 			child, stranger := s.Run("web", harness.InNetworkOf(parent)), s.Run("stranger", harness.InNetworkOf(parent))
 			listed := []*harness.Container{child}
 			if row.listed {
@@ -53,7 +53,7 @@ func TestChildOfARestartedNetworkIsRestarted(t *testing.T) {
 func TestChildOfARestartThatNoEventToldOf(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t)) // of which nothing else is lost
-	parent := s.Run("vpn", harness.Spec{})
+	parent := s.Run("vpn", harness.Spec{Network: "none"})
 	child := s.Run("web", harness.InNetworkOf(parent))
 	m := harness.NewFaultProxy(t, s.Engine, 1)
 	d := harness.StartDefib(t, m.Host(), harness.Whitelist(child), "--docker.resync-interval=5s")
@@ -76,7 +76,7 @@ func TestChildWaitsForItsNetworkParent(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
-	parent := s.Run("vpn", harness.Spec{})
+	parent := s.Run("vpn", harness.Spec{Network: "none"})
 	child := s.Run("web", harness.InNetworkOf(parent))
 	d := s.Defib(harness.Whitelist(child))
 	parent.Stop()
@@ -104,7 +104,7 @@ func TestFamilyComesBackWithTheEngine(t *testing.T) {
 	harness.DockerOnly(t, harness.NoDaemon)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t))
-	parent := s.Run("vpn", harness.Spec{Restart: "always"})
+	parent := s.Run("vpn", harness.Spec{Restart: "always", Network: "none"})
 	child := s.Run("web", harness.InNetworkOf(parent))
 	d := s.Defib(harness.Whitelist(child))
 	s.Must("stopping the engine", func(ctx context.Context) error { return s.Engine.Daemon.End(ctx, 15) })
@@ -151,8 +151,8 @@ func TestChildOfProcessesOrIPCFollowsItsParent(t *testing.T) {
 			d.AwaitValue(harness.Series("defib_restarts_total", "name", child.Name, "trigger", "dependency"), 1)
 			parent.Restart()
 			child.AwaitEvents("start", 3)
+			d.AwaitValue(harness.Series("defib_restarts_total", "name", child.Name, "trigger", "dependency"), 2)
 			d.AwaitValue(harness.Series("docker_container_up", "name", child.Name), 1)
-			d.Shows(harness.Series("defib_restarts_total", "name", child.Name, "trigger", "dependency"), 2)
 			d.Shows(harness.Series("defib_restarts_total", "name", child.Name, "trigger", "exited"), 0)
 			d.Shows(harness.Series("defib_container_restart_streak", "name", child.Name), 0)
 			if back, up := child.StartedAt(), parent.StartedAt(); back.Before(up) {
@@ -171,7 +171,9 @@ func TestChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
 	harness.DockerOnly(t, harness.NoHealthTimer)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
-	parent := s.Run("vpn", harness.Checked())
+	checked := harness.Checked()
+	checked.Network = "none"
+	parent := s.Run("vpn", checked)
 	child := s.Run("web", harness.InNetworkOf(parent))
 	d := s.Defib(harness.Whitelist(child), "--restart.max-attempts=2", "--restart.max-per-minute=1", "--restart.backoff-initial=100ms", "--restart.backoff-max=200ms")
 	for n := range 4 {
@@ -182,8 +184,8 @@ func TestChildIsNotGivenUpForItsParentsRestarts(t *testing.T) {
 			t.Errorf("the child was restarted %v before its parent was healthy", healthy.Sub(started))
 		}
 	}
+	d.AwaitValue(harness.Series("defib_restarts_total", "name", child.Name, "trigger", "dependency"), 4)
 	d.AwaitValue(harness.Series("docker_container_network_orphaned", "name", child.Name), 0)
 	d.Shows(harness.Series("defib_container_gave_up", "name", child.Name), 0)
 	d.Shows(harness.Series("defib_container_restart_streak", "name", child.Name), 0)
-	d.Shows(harness.Series("defib_restarts_total", "name", child.Name, "trigger", "dependency"), 4)
 }

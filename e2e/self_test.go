@@ -26,7 +26,7 @@ func TestDefibNeverRestartsItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := harness.NewEnv(t, harness.PrivateEngine(t))
-			other := s.Run("other", harness.Spec{})
+			other := s.Run("other", harness.Spec{Network: "none"})
 			d := s.Contain(func(h *container.HostConfig) { change(h, other) }, "--restart.whitelist=*", hasty)
 			for _, a := range []harness.Alert{d.Container.Alert(), d.Container.Alert("container", "", "id", d.Container.ID)} {
 				d.Post(a).Is(t, 200, "self", "own container")

@@ -101,7 +101,7 @@ func rage(s *harness.Env, r *rand.Rand, prefix string, n int) {
 	defer cancel()
 	fresh := func(name string) string {
 		config := &container.Config{Image: harness.TestappImage, Cmd: []string{"-code=1"}}
-		c, err := s.Engine.ContainerCreate(ctx, config, &container.HostConfig{NetworkMode: "none"}, nil, nil, name)
+		c, err := s.Engine.ContainerCreate(ctx, config, &container.HostConfig{NetworkMode: "host"}, nil, nil, name)
 		if err != nil {
 			s.Error(err)
 		}

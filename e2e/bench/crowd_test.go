@@ -31,7 +31,7 @@ func measureCrowd(b *testing.B, t *table) {
 	}
 	crowd := make([]*harness.Container, crowdSize)
 	for i := range crowd {
-		crowd[i] = s.Create(fmt.Sprintf("crowd-%03d", i), harness.Spec{Args: []string{"-code=1"}})
+		crowd[i] = s.Create(fmt.Sprintf("crowd-%03d", i), harness.Spec{Args: []string{"-code=1"}, Network: "none"})
 	}
 	each(s, crowd, concurrency, func(ctx context.Context, c *harness.Container) error {
 		return s.Engine.ContainerStart(ctx, c.ID, container.StartOptions{})

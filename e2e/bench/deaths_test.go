@@ -27,7 +27,7 @@ func measureDeaths(b *testing.B, t *table) {
 	d.Ready()
 	var asked, healed, inspected, own times
 	for i := range deaths + 1 {
-		mortal := harness.Spec{Args: []string{"-after=300ms", "-code=1"}}
+		mortal := harness.Spec{Args: []string{"-after=300ms", "-code=1"}, Network: "none"}
 
 		h := s.Create(fmt.Sprint("healed-", i), mortal)
 		h.Start()

@@ -121,6 +121,7 @@ func (f *fleet) muster(tb testing.TB) {
 // enlist creates the container of a role and starts it.
 func (f *fleet) enlist(ctx context.Context, r *role) error {
 	s := r.spec
+	s.Network = "none" // as most have one of their own
 	if r.looping {
 		s.Args = []string{"-after=300ms", "-code=1"}
 	}

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"golang.org/x/sync/errgroup"
 )
 
 // Env is a test's own corner of an engine: containers under a prefix that no
@@ -50,16 +50,33 @@ func (s *Env) CleanUp() {
 	}
 	// Podman keeps those whose network others share, until those are gone.
 	for before := len(all) + 1; 0 < len(all) && len(all) < before; {
-		before, err = len(all), nil
-		all = slices.DeleteFunc(all, func(c container.Summary) bool {
-			why := s.remove(c.ID)
-			err = errors.Join(err, why)
-			return why == nil
-		})
+		before = len(all)
+		all, err = s.removeAll(all)
 	}
 	if len(all) > 0 {
 		s.Error("removing containers:", err)
 	}
+}
+
+// removeAll removes containers, some at a time, and returns those that it could not
+// remove, and why.
+func (s *Env) removeAll(all []container.Summary) (left []container.Summary, err error) {
+	errs := make([]error, len(all))
+	var removing errgroup.Group
+	removing.SetLimit(4)
+	for i, c := range all {
+		removing.Go(func() error {
+			errs[i] = s.remove(c.ID)
+			return nil
+		})
+	}
+	_ = removing.Wait() // each has an error of its own
+	for i, c := range all {
+		if errs[i] != nil {
+			left = append(left, c)
+		}
+	}
+	return left, errors.Join(errs...)
 }
 
 // remove removes one container, also after the test's end.

@@ -20,7 +20,7 @@ func ofCompose(s *harness.Env, service string, p harness.Spec) harness.Spec {
 	return p
 }
 
-// wholeProject whitelists whatever belongs to the scene's compose project.
+// wholeProject whitelists whatever belongs to the compose project of the Env.
 func wholeProject(s *harness.Env) string { return "--restart.whitelist=" + s.Prefix + "shop/*" }
 
 // recreate does what docker-compose 1.29 does, up to the start of the new container.

@@ -37,7 +37,7 @@ func TestLaw9TermEndsDefibAtOnce(t *testing.T) {
 	b.AwaitEvents("start", 2)
 	b.Crash()
 	d.AwaitHeld(b, "back_off")
-	// In spite of a back-off that has minutes to go: exitCode waits limit.
+	// In spite of a back-off that has minutes to go: ExitCode waits Limit.
 	if code := d.Terminate(); code != 0 {
 		t.Errorf("exit code %d on SIGTERM, want 0", code)
 	}

@@ -44,7 +44,7 @@ func measureIdle(b *testing.B, t *table) {
 	)
 }
 
-// idle returns what Defib takes to watch the scene, and the engine meanwhile and
+// idle returns what Defib takes to watch the containers, and the engine meanwhile and
 // without it, in percent of a core.
 func idle(s *harness.Env, b *testing.B) (own, watched, alone float64) {
 	b.Helper()

@@ -174,7 +174,7 @@ func measureCost(e *harness.Engine, b *testing.B, t *table, d *harness.Defib) {
 	*t = append(*t, row{"engine's processor time for a scrape", scrape, "ms", "for a list of all containers", list, budget{}})
 }
 
-// timed makes one call within limit.
+// timed makes one call within Limit.
 func timed(b *testing.B, call func(context.Context) error) time.Duration {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), harness.Limit)

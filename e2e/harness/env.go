@@ -102,7 +102,7 @@ func (s *Env) List(ctx context.Context) ([]container.Summary, error) {
 	return s.Engine.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
 }
 
-// Must runs one call to the engine, within limit.
+// Must runs one call to the engine, within Limit.
 func (s *Env) Must(what string, call func(context.Context) error) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), Limit)

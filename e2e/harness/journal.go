@@ -33,7 +33,7 @@ func (j *Journal) Write(b []byte) (int, error) {
 			return len(b), nil
 		}
 		l := Line{Text: string(text)}
-		// What is no JSON stays without fields; strays lists it.
+		// What is no JSON stays without fields; Strays lists it.
 		_ = json.Unmarshal(text, &l.fields)
 		j.lines = append(j.lines, l)
 		j.partial = rest

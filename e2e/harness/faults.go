@@ -9,6 +9,7 @@ import (
 // FaultKind is one way in which what lies between Defib and the engine can fail.
 type FaultKind string
 
+// The faults that there are.
 const (
 	faultCut      FaultKind = "cut"      // the connection breaks before the engine hears of the call
 	faultDeaf     FaultKind = "deaf"     // the engine does what it is asked, and its answer is lost

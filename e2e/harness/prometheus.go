@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,16 +20,16 @@ const ScrapeInterval = 2 * time.Second
 func (d *Defib) Prometheus(healing string, alertmanagers ...*Alertmanager) *Server {
 	d.Helper()
 	path := Program(d, "prometheus", "prometheus")
-	targets := ""
+	var targets []string
 	for _, a := range alertmanagers {
-		targets += fmt.Sprintf(", %q", a.Address())
+		targets = append(targets, strconv.Quote(a.Address()))
 	}
 	config := File(d, "prometheus.yml", Edited(d, "deploy/prometheus/prometheus.yml",
 		"scrape_interval: 15s", fmt.Sprint("scrape_interval: ", ScrapeInterval),
 		"evaluation_interval: 15s", "evaluation_interval: 1s",
 		"../../alerts/containers.yml", Repository("alerts/containers.yml"),
 		"../../alerts/healing.yml", healing,
-		`["localhost:9093"]`, "["+strings.TrimPrefix(targets, ", ")+"]",
+		`["localhost:9093"]`, "["+strings.Join(targets, ", ")+"]",
 		"localhost:10911", d.URL[len("http://"):],
 	))
 	address := loopback() + ":9090"

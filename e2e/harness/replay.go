@@ -210,6 +210,7 @@ func (r *Replay) Inspections(id string) int {
 	return r.inspected[id]
 }
 
+// What Storm does.
 const (
 	StormCrowd  = 200  // containers
 	StormEvents = 1000 // of all of them, in a second

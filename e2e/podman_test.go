@@ -26,11 +26,7 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 			d := s.Defib(harness.Whitelist(b), "--restart.stopped-delay="+delay.String())
 			end(b)
 			died := b.AwaitEvents("die", 1)[0]
-			d.AwaitReason(b, "stopped_delay")
-			if gap := b.AwaitEvents("start", 2)[1].Sub(died); gap < delay {
-				t.Errorf("came back after %v, sooner than the delay of %v", gap, delay)
-			}
-			d.AwaitLine(1, "container started", "container", b.Name, "attempt", 1)
+			comesBackAfter(d, b, died, delay)
 			if said := d.Notices("podman does not tell a stop from a death"); len(said) != 1 {
 				t.Errorf("said %d times what Podman does not tell", len(said))
 			}

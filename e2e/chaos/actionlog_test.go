@@ -200,8 +200,7 @@ func (c *actionLog) timeline(id string, events []harness.Event, orders []harness
 	}
 	for _, j := range c.logs {
 		for _, l := range j.About(id) {
-			at, _ := time.Parse(time.RFC3339Nano, l.Str("time"))
-			add(at, "log: %s", l.Text)
+			add(l.Time(), "log: %s", l.Text)
 		}
 	}
 	for _, s := range c.clouds {

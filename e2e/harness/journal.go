@@ -114,6 +114,12 @@ func (l Line) Str(key string) string {
 	return ""
 }
 
+// Time is when the line was written; zero if it does not say.
+func (l Line) Time() time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, l.Str("time"))
+	return at
+}
+
 // Duration is the value of a key as a duration, -1 if it is none.
 func (l Line) Duration(key string) time.Duration {
 	d, err := time.ParseDuration(l.Str(key))

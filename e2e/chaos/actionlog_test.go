@@ -11,24 +11,24 @@ import (
 	"defib/e2e/harness"
 )
 
-// afterglow is how long after a fault Defib may still not see clearly: it opens
+// blindAfter is how long after a fault Defib may still not see clearly: it opens
 // its stream anew after 7.5 s at most, and then lists.
-const afterglow = 12 * time.Second
+const blindAfter = 12 * time.Second
 
 // actionLog is what a test of chaos did, and when: beside the engine's events and
 // the calls on the wire, all that its judge goes by.
 type actionLog struct {
-	mu      sync.Mutex
-	actions []action
-	clouds  []*span // while a fault, or somebody's absence, keeps Defib from seeing
-	gaps    []*span // from the end of an engine until its successor answers
-	away    []*span // while there surely was no engine
-	terms   map[int]time.Time
-	owners  map[string]*role   // of every container that ever was, by id
-	logs    []*harness.Journal // of each life of Defib
-	wrongs  []string
-	heads   map[string]bool // first lines of these
-	told    int             // of these, how many have been told
+	mu       sync.Mutex
+	actions  []action
+	blinds   []*span // while a fault, or somebody's absence, keeps Defib from seeing
+	gaps     []*span // from the end of an engine until its successor answers
+	away     []*span // while there surely was no engine
+	terms    map[int]time.Time
+	owners   map[string]*role   // of every container that ever was, by id
+	logs     []*harness.Journal // of each life of Defib
+	found    []string
+	heads    map[string]bool // first lines of these
+	reported int             // of these, how many have been told
 }
 
 // action is one thing that the test did to a container.
@@ -49,9 +49,9 @@ func (c *actionLog) did(d action) {
 	c.actions = append(c.actions, d)
 }
 
-// cloud begins a time in which Defib may not see, until the returned function is
+// blind begins a time in which Defib may not see, until the returned function is
 // called.
-func (c *actionLog) cloud() (lift func()) { return c.open(&c.clouds) }
+func (c *actionLog) blind() (end func()) { return c.open(&c.blinds) }
 
 // gap begins a time in which the engine may go, and announce no deaths.
 func (c *actionLog) gap() (end func()) { return c.open(&c.gaps) }
@@ -116,10 +116,10 @@ func (c *actionLog) owner(id string) *role {
 func (c *actionLog) clear(from, to time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !slices.ContainsFunc(c.clouds, func(s *span) bool {
+	return !slices.ContainsFunc(c.blinds, func(s *span) bool {
 		late := *s
 		if !late.to.IsZero() {
-			late.to = late.to.Add(afterglow)
+			late.to = late.to.Add(blindAfter)
 		}
 		return late.overlaps(from, to)
 	})
@@ -142,8 +142,8 @@ func (c *actionLog) absent(from, to time.Time) bool {
 	})
 }
 
-// wrong notes that a law was broken.
-func (c *actionLog) wrong(format string, args ...any) {
+// violation notes that a law was broken.
+func (c *actionLog) violation(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// The judge finds again what it found before; timelines grow.
@@ -151,7 +151,7 @@ func (c *actionLog) wrong(format string, args ...any) {
 	head, _, _ := strings.Cut(text, "\n")
 	if !c.heads[head] {
 		c.heads[head] = true
-		c.wrongs = append(c.wrongs, text)
+		c.found = append(c.found, text)
 	}
 }
 
@@ -159,15 +159,15 @@ func (c *actionLog) wrong(format string, args ...any) {
 func (c *actionLog) violations() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.wrongs)
+	return slices.Clone(c.found)
 }
 
-// news are the violations that it has not returned before.
-func (c *actionLog) news() []string {
+// unreported are the violations that it has not returned before.
+func (c *actionLog) unreported() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	fresh := c.wrongs[c.told:]
-	c.told = len(c.wrongs)
+	fresh := c.found[c.reported:]
+	c.reported = len(c.found)
 	return slices.Clone(fresh)
 }
 
@@ -203,7 +203,7 @@ func (c *actionLog) timeline(id string, events []harness.Event, orders []harness
 			add(l.Time(), "log: %s", l.Text)
 		}
 	}
-	for _, s := range c.clouds {
+	for _, s := range c.blinds {
 		add(s.from, "---- a fault or an absence begins")
 		add(s.to, "---- it is over")
 	}

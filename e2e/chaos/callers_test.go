@@ -33,8 +33,8 @@ type call struct {
 // again are the outcomes that Alertmanager is to ask for again: answered by 503.
 var again = []string{"in_progress", "failed", "engine_unavailable", "shutting_down", "busy"}
 
-// ring posts one alert after the other until stop is closed.
-func (c *callers) ring(f *fleet, seed uint64, stop <-chan struct{}, current func() (*harness.Defib, int)) {
+// post posts one alert after the other until stop is closed.
+func (c *callers) post(f *fleet, seed uint64, stop <-chan struct{}, current func() (*harness.Defib, int)) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	var posting sync.WaitGroup
 	defer posting.Wait()
@@ -110,8 +110,8 @@ func (c *callers) outcomes() map[string]int {
 	return n
 }
 
-// hold judges the answers: law 7.
-func (c *callers) hold(j *judge, lives map[int]span) {
+// check judges the answers: law 7.
+func (c *callers) check(j *judge, lives map[int]span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	slices.SortFunc(c.calls, func(a, b call) int { return a.asked.Compare(b.asked) })
@@ -150,7 +150,7 @@ func (c *callers) hold(j *judge, lives map[int]span) {
 // alone reports whether a restart was begun while this caller waited that nothing
 // else had asked for.
 func (c *callers) alone(j *judge, one call) bool {
-	if r := j.book.owner(one.id); r == nil || ails(r) || r.parent != nil {
+	if r := j.book.owner(one.id); r == nil || isChecked(r) || r.parent != nil {
 		return false
 	}
 	return slices.ContainsFunc(j.told[one.id], func(o harness.Mutation) bool {

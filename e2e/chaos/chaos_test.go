@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	chaosLength = flag.Duration("chaos.length", 0, "how long the chaos test goes on; 0: once through its ordeals")
+	chaosLength = flag.Duration("chaos.length", 0, "how long the chaos test goes on; 0: once through its phases")
 	chaosSeed   = flag.Uint64("chaos.seed", 1, "what the chaos test draws its events from; 0: a new one")
 )
 
@@ -46,15 +46,15 @@ func (l limits) flags() []string {
 	}
 }
 
-// ordeal is a storm, and the quiet after it.
-type ordeal struct {
+// phase is a storm, and the quiet after it.
+type phase struct {
 	name          string
 	length        time.Duration
 	faults        bool
 	engine, defib syscall.Signal // that ends it in the middle; 0: none
 }
 
-var ordeals = []ordeal{
+var phases = []phase{
 	{name: "without faults", length: 8 * time.Second},
 	{name: "with faults", length: 12 * time.Second, faults: true},
 	{name: "with an engine that is stopped", length: 6 * time.Second, engine: syscall.SIGTERM},
@@ -78,7 +78,7 @@ type chaos struct {
 }
 
 // TestLawsHoldInChaos lets a fleet of containers crash, stop, restart, change
-// names, turn sick and be created anew, while what lies between Defib and the
+// names, become unhealthy and be created anew, while what lies between Defib and the
 // engine fails in every way, and the engine and Defib end and come back. A judge
 // that never asks Defib checks the laws.
 func TestLawsHoldInChaos(t *testing.T) {
@@ -93,31 +93,31 @@ func TestLawsHoldInChaos(t *testing.T) {
 	c.proxy = harness.NewFaultProxy(t, c.Engine, c.seed)
 	begun := time.Now()
 	defer func() { c.summarize(time.Since(begun)) }()
-	c.muster(t)
-	c.raise()
+	c.createAll(t)
+	c.startDefib()
 	c.d.Ready()
 	c.quiet()
 	for n := uint64(0); ; n++ {
-		r := ordeals[n%uint64(len(ordeals))]
+		r := phases[n%uint64(len(phases))]
 		if *chaosLength == 0 && r.engine != 0 {
-			r.engine = syscall.SIGTERM // one that is killed may leave what takes it long to mend
+			r.engine = syscall.SIGTERM // one that is killed may leave what takes it long to repair
 		}
-		if n/uint64(len(ordeals))%4 != 0 {
+		if n/uint64(len(phases))%4 != 0 {
 			r.defib = 0 // some lives are long, so that leaks show
 			r.length *= 2
 		}
 		c.storm(r, c.seed+n)
 		c.quiet()
-		if done := n+1 >= uint64(len(ordeals)); t.Failed() || done && time.Since(begun) > *chaosLength {
+		if done := n+1 >= uint64(len(phases)); t.Failed() || done && time.Since(begun) > *chaosLength {
 			break
 		}
 	}
-	c.fall(syscall.SIGTERM)
+	c.endDefib(syscall.SIGTERM)
 	c.judge()
 }
 
-// raise begins a life of Defib. Until it is ready it sees nothing.
-func (c *chaos) raise() {
+// startDefib begins a life of Defib. Until it is ready it sees nothing.
+func (c *chaos) startDefib() {
 	c.Helper()
 	c.mu.Lock()
 	c.life++
@@ -131,8 +131,8 @@ func (c *chaos) raise() {
 	c.mu.Unlock()
 }
 
-// fall ends a life of Defib.
-func (c *chaos) fall(signal syscall.Signal) {
+// endDefib ends a life of Defib.
+func (c *chaos) endDefib(signal syscall.Signal) {
 	c.Helper()
 	c.mu.Lock()
 	d, life := c.d, c.life
@@ -144,11 +144,11 @@ func (c *chaos) fall(signal syscall.Signal) {
 	} else {
 		c.book.terminated(life)
 		if code := d.Terminate(); code != 0 {
-			c.book.wrong("law 9: exit code %d on SIGTERM", code)
+			c.book.violation("law 9: exit code %d on SIGTERM", code)
 		}
 	}
 	if strays := d.Strays(); len(strays) > 0 {
-		c.book.wrong("defib wrote what is no log line:\n%s", strings.Join(strays, "\n"))
+		c.book.violation("defib wrote what is no log line:\n%s", strings.Join(strays, "\n"))
 	}
 }
 
@@ -159,34 +159,34 @@ func (c *chaos) current() (*harness.Defib, int) {
 }
 
 // storm lets everything happen at once for a while.
-func (c *chaos) storm(r ordeal, seed uint64) {
+func (c *chaos) storm(r phase, seed uint64) {
 	c.Helper()
 	c.Logf("%s: %s", time.Now().Format("15:04:05"), r.name)
 	still := !r.faults && r.engine == 0 && r.defib == 0
 	if still && !c.book.clear(time.Now(), time.Now()) {
-		harness.Watch(c, afterglow, "what a fault of before left behind is found by then")
+		harness.Watch(c, blindAfter, "what a fault of before left behind is found by then")
 	}
 	before := c.scraped()
 	c.proxy.SlowestLately()
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	for i, share := range c.shares() {
-		all.Go(func() { c.roam(share, rand.New(rand.NewPCG(seed, uint64(10+i))), stop) })
+		all.Go(func() { c.operate(share, rand.New(rand.NewPCG(seed, uint64(10+i))), stop) })
 	}
-	all.Go(func() { c.callers.ring(c.fleet, seed, stop, c.current) })
+	all.Go(func() { c.callers.post(c.fleet, seed, stop, c.current) })
 	all.Go(func() { c.scrapeOn(stop) })
 	if r.faults {
-		all.Go(func() { weather(c.proxy.Faults, seed, stop, c.book.cloud) })
+		all.Go(func() { injectFaults(c.proxy.Faults, seed, stop, c.book.blind) })
 	}
 	harness.Watch(c, r.length/2, "a storm")
 	if r.engine != 0 {
 		c.restartEngine(r.engine)
 	}
 	if r.defib != 0 {
-		lift := c.book.cloud()
-		c.fall(r.defib)
-		c.raise()
-		lift()
+		end := c.book.blind()
+		c.endDefib(r.defib)
+		c.startDefib()
+		end()
 	}
 	harness.Watch(c, r.length/2, "a storm")
 	close(stop)
@@ -196,7 +196,7 @@ func (c *chaos) storm(r ordeal, seed uint64) {
 		after := c.scraped()
 		for _, same := range []string{"defib_engine_drift_total", "defib_engine_reconnects_total"} {
 			if before[same] != after[same] {
-				c.book.wrong("law 5: %s went from %v to %v without a fault", same, before[same], after[same])
+				c.book.violation("law 5: %s went from %v to %v without a fault", same, before[same], after[same])
 			}
 		}
 	}
@@ -205,18 +205,18 @@ func (c *chaos) storm(r ordeal, seed uint64) {
 // restartEngine has the engine go and come back.
 func (c *chaos) restartEngine(signal syscall.Signal) {
 	c.Helper()
-	lift, announce := c.book.cloud(), c.book.gap()
+	end, announce := c.book.blind(), c.book.gap()
 	c.EndEngine(signal)
 	back := c.book.absence()
 	harness.Watch(c, 2*time.Second, "what is shown while there is no engine")
 	back()
 	c.Boot()
 	announce()
-	lift()
+	end()
 }
 
-// inquire calls a judge of all that is known now.
-func (c *chaos) inquire() *judge {
+// judgeNow calls a judge of all that is known now.
+func (c *chaos) judgeNow() *judge {
 	orders, slowest := c.proxy.Mutations()
 	return newJudge(toldLimits, c.book, c.Engine.Recorder.All(), orders, slowest)
 }
@@ -224,13 +224,13 @@ func (c *chaos) inquire() *judge {
 // judge judges all that happened so far.
 func (c *chaos) judge() {
 	c.Helper()
-	j := c.inquire()
-	j.hold()
+	j := c.judgeNow()
+	j.check()
 	c.mu.Lock()
 	lives := maps.Clone(c.lives)
 	c.mu.Unlock()
-	c.callers.hold(j, lives)
-	for i, wrong := range c.book.news() {
+	c.callers.check(j, lives)
+	for i, wrong := range c.book.unreported() {
 		if i < 5 {
 			c.Error(wrong)
 		}
@@ -240,27 +240,27 @@ func (c *chaos) judge() {
 // summarize says what was done and found.
 func (c *chaos) summarize(took time.Duration) {
 	orders, slowest := c.proxy.Mutations()
-	acts, moods := map[string]int{}, map[string]int{}
+	acts, operations := map[string]int{}, map[string]int{}
 	for _, o := range orders {
 		acts[o.Kind]++
 	}
 	c.book.mu.Lock()
 	for _, d := range c.book.actions {
-		moods[d.what]++
+		operations[d.what]++
 	}
 	c.book.mu.Unlock()
 	var out strings.Builder
 	fmt.Fprintf(&out, "chaos of %v, seed %d\n", took.Round(time.Second), c.seed)
-	tally(&out, "done to the containers", moods)
-	tally(&out, "actions of Defib", acts)
+	writeCounts(&out, "done to the containers", operations)
+	writeCounts(&out, "actions of Defib", acts)
 	faults := map[string]int{}
 	for kind, n := range c.proxy.Counts() {
 		faults[string(kind)] = n
 	}
-	tally(&out, "what for, as it says", c.book.triggers())
-	tally(&out, "faults", faults)
-	tally(&out, "alerts", c.callers.outcomes())
-	if lasted := c.inquire().deathsHealed(time.Now()); len(lasted) > 0 {
+	writeCounts(&out, "what for, as it says", c.book.triggers())
+	writeCounts(&out, "faults", faults)
+	writeCounts(&out, "alerts", c.callers.outcomes())
+	if lasted := c.judgeNow().deathsHealed(time.Now()); len(lasted) > 0 {
 		fmt.Fprintf(&out, "%d deaths without a fault lasted %v, half of them at most %v\n", len(lasted),
 			lasted[len(lasted)-1].Round(time.Millisecond), lasted[len(lasted)/2].Round(time.Millisecond))
 	}
@@ -268,7 +268,7 @@ func (c *chaos) summarize(took time.Duration) {
 	c.Log(out.String())
 }
 
-func tally(out *strings.Builder, what string, n map[string]int) {
+func writeCounts(out *strings.Builder, what string, n map[string]int) {
 	total := 0
 	for _, i := range n {
 		total += i

@@ -29,11 +29,11 @@ type role struct {
 	dir    string // without which it cannot start
 	parent *role  // whose network it shares
 
-	id      string
-	renamed bool
-	looping bool // it dies at once
-	lost    bool // the engine can neither start nor remove it any more
-	kin     string
+	id       string
+	renamed  bool
+	looping  bool // it dies at once
+	lost     bool // the engine can neither start nor remove it any more
+	parentID string
 }
 
 // fleet is 30 containers on one engine and what happens to them.
@@ -43,43 +43,43 @@ type fleet struct {
 	roles []*role // parents before their children
 }
 
-// newFleet lays out the roles; muster creates the containers.
+// newFleet lays out the roles; createAll creates the containers.
 func newFleet(s *harness.Env, book *actionLog) *fleet {
 	f := &fleet{Env: s, book: book}
 	crash := []string{"-code=1"}
-	f.crew(5, "app", role{listed: true, spec: harness.Spec{Args: crash}})
-	f.crew(1, "app-zero", role{listed: true})
-	f.crew(1, "app-slow", role{listed: true, spec: harness.Spec{Args: []string{"-slow=500ms"}}})
-	f.crew(1, "app-stubborn", role{listed: true, spec: harness.Spec{Args: []string{"-stubborn"}, StopTimeout: 1}})
-	f.crew(1, "app-unborn", role{listed: true, unborn: true})
-	f.crew(2, "volunteer", role{listed: true, spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "true"}}})
+	f.add(5, "app", role{listed: true, spec: harness.Spec{Args: crash}})
+	f.add(1, "app-zero", role{listed: true})
+	f.add(1, "app-slow", role{listed: true, spec: harness.Spec{Args: []string{"-slow=500ms"}}})
+	f.add(1, "app-stubborn", role{listed: true, spec: harness.Spec{Args: []string{"-stubborn"}, StopTimeout: 1}})
+	f.add(1, "app-unborn", role{listed: true, unborn: true})
+	f.add(2, "volunteer", role{listed: true, spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "true"}}})
 	for _, service := range []string{"db", "web", "cache"} {
-		f.crew(1, "shop-"+service, role{listed: service != "cache", spec: harness.Spec{Args: crash, Labels: map[string]string{
+		f.add(1, "shop-"+service, role{listed: service != "cache", spec: harness.Spec{Args: crash, Labels: map[string]string{
 			"com.docker.compose.project": s.Prefix + "shop", "com.docker.compose.service": service,
 		}}})
 	}
-	f.crew(1, "app-on-failure", role{listed: true, spec: harness.Spec{Args: crash, Restart: container.RestartPolicyOnFailure}})
-	f.crew(1, "app-unless-stopped", role{listed: true, spec: harness.Spec{Args: crash, Restart: container.RestartPolicyUnlessStopped}})
-	f.crew(1, "app-modest", role{listed: true, spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.policy": "unless-stopped"}}})
-	f.crew(2, "app-sickly", role{listed: true, spec: harness.Spec{Args: crash, Health: &container.HealthConfig{
+	f.add(1, "app-on-failure", role{listed: true, spec: harness.Spec{Args: crash, Restart: container.RestartPolicyOnFailure}})
+	f.add(1, "app-unless-stopped", role{listed: true, spec: harness.Spec{Args: crash, Restart: container.RestartPolicyUnlessStopped}})
+	f.add(1, "app-modest", role{listed: true, spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.policy": "unless-stopped"}}})
+	f.add(2, "app-sickly", role{listed: true, spec: harness.Spec{Args: crash, Health: &container.HealthConfig{
 		Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: 2 * time.Second, Retries: 1,
 	}}})
-	f.crew(1, "app-mover", role{listed: true, stray: true, spec: harness.Spec{Args: crash}})
+	f.add(1, "app-mover", role{listed: true, stray: true, spec: harness.Spec{Args: crash}})
 	for i := range 2 {
 		dir := filepath.Join(s.TempDir(), fmt.Sprint("data-", i))
-		f.crew(1, fmt.Sprint("app-mounting-", i), role{listed: true, dir: dir, spec: harness.Spec{Args: crash, Host: harness.Mounting(dir)}})
+		f.add(1, fmt.Sprint("app-mounting-", i), role{listed: true, dir: dir, spec: harness.Spec{Args: crash, Host: harness.Mounting(dir)}})
 	}
-	f.crew(1, "app-parent", role{listed: true, spec: harness.Spec{Args: crash}})
-	f.crew(2, "app-child", role{listed: true, parent: f.roles[len(f.roles)-1], spec: harness.Spec{Args: crash}})
-	f.crew(2, "stranger", role{spec: harness.Spec{Args: crash}})
-	f.crew(1, "stranger-always", role{spec: harness.Spec{Args: crash, Restart: container.RestartPolicyAlways}})
-	f.crew(1, "app-outcast", role{spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "true"}}})
-	f.crew(1, "app-refuser", role{spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "false"}}})
+	f.add(1, "app-parent", role{listed: true, spec: harness.Spec{Args: crash}})
+	f.add(2, "app-child", role{listed: true, parent: f.roles[len(f.roles)-1], spec: harness.Spec{Args: crash}})
+	f.add(2, "stranger", role{spec: harness.Spec{Args: crash}})
+	f.add(1, "stranger-always", role{spec: harness.Spec{Args: crash, Restart: container.RestartPolicyAlways}})
+	f.add(1, "app-outcast", role{spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "true"}}})
+	f.add(1, "app-refuser", role{spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "false"}}})
 	return f
 }
 
-// crew adds n roles that differ in nothing but their name.
-func (f *fleet) crew(n int, suffix string, like role) {
+// add adds n roles that differ in nothing but their name.
+func (f *fleet) add(n int, suffix string, like role) {
 	for i := range n {
 		r := like
 		r.suffix = suffix
@@ -110,24 +110,24 @@ func (f *fleet) name(r *role) string {
 	return f.Prefix + r.suffix
 }
 
-// muster creates and starts the whole fleet.
-func (f *fleet) muster(tb testing.TB) {
+// createAll creates and starts the whole fleet.
+func (f *fleet) createAll(tb testing.TB) {
 	tb.Helper()
 	for _, r := range f.roles {
-		f.Must("mustering "+r.suffix, func(ctx context.Context) error { return f.enlist(ctx, r) })
+		f.Must("creating "+r.suffix, func(ctx context.Context) error { return f.create(ctx, r) })
 	}
 }
 
-// enlist creates the container of a role and starts it.
-func (f *fleet) enlist(ctx context.Context, r *role) error {
+// create creates the container of a role and starts it.
+func (f *fleet) create(ctx context.Context, r *role) error {
 	s := r.spec
 	s.Network = "none" // as most have one of their own
 	if r.looping {
 		s.Args = []string{"-after=300ms", "-code=1"}
 	}
 	if r.parent != nil {
-		r.kin = r.parent.id
-		s.Host = func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + r.kin) }
+		r.parentID = r.parent.id
+		s.Host = func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + r.parentID) }
 	}
 	if r.dir != "" {
 		if err := os.MkdirAll(r.dir, 0o755); err != nil {
@@ -148,28 +148,28 @@ func (f *fleet) enlist(ctx context.Context, r *role) error {
 }
 
 // shares divides the fleet among two that do things to it at once. Children are
-// in the share of their parent, and those with a rarer fate come up more often.
+// in the share of their parent, and those with rarer operations come up more often.
 func (f *fleet) shares() [2][]*role {
 	half := len(f.roles) / 2
 	shares := [2][]*role{slices.Clone(f.roles[:half]), slices.Clone(f.roles[half:])}
 	for _, x := range f.roles[half:] {
-		if parents(x) || ails(x) {
+		if isParent(x) || isChecked(x) {
 			shares[1] = append(shares[1], x, x)
 		}
 	}
 	return shares
 }
 
-// roam does one random thing after the other to its share of the fleet until
-// stop is closed. Conflicts are part of it, and noted with the deed.
-func (f *fleet) roam(share []*role, r *rand.Rand, stop <-chan struct{}) {
+// operate does one random thing after the other to its share of the fleet until
+// stop is closed. Conflicts are part of it, and noted with the action.
+func (f *fleet) operate(share []*role, r *rand.Rand, stop <-chan struct{}) {
 	for !harness.Pause(stop, time.Duration(100+r.IntN(600))*time.Millisecond) {
 		x := share[r.IntN(len(share))]
-		what := moods[r.IntN(len(moods))]
+		what := operations[r.IntN(len(operations))]
 		if what.fits != nil && !what.fits(x) || x.unborn {
 			continue
 		}
-		// What goes wrong is noted with the deed.
+		// What goes wrong is noted with the action.
 		_ = f.do(x, what.name, func(ctx context.Context) error { return what.do(ctx, f, x) })
 	}
 }
@@ -195,7 +195,7 @@ func (f *fleet) recreate(ctx context.Context, x *role) error {
 	if err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
-	return f.enlist(ctx, x)
+	return f.create(ctx, x)
 }
 
 func (f *fleet) rename(ctx context.Context, x *role) error {

@@ -52,11 +52,11 @@ func (j *judge) grace() time.Duration { return 5*time.Second + 3*j.slowest }
 
 // violation notes a violation with the container's own story.
 func (j *judge) violation(id, format string, args ...any) {
-	j.book.wrong("violation: %s: %s", fmt.Sprintf(format, args...), j.book.timeline(id, j.events, j.orders))
+	j.book.violation("violation: %s: %s", fmt.Sprintf(format, args...), j.book.timeline(id, j.events, j.orders))
 }
 
-// hold judges everything.
-func (j *judge) hold() {
+// check judges everything.
+func (j *judge) check() {
 	j.nothingUnlistedTouched()
 	j.oneActionAtATime()
 	j.hostLimitsHeld()
@@ -74,7 +74,7 @@ func (j *judge) nothingUnlistedTouched() {
 		r := j.book.owner(o.ID)
 		switch {
 		case o.Kind == "":
-			j.book.wrong("violation of law 1: %s %s at %s", o.Method, o.Path, o.Begun.Format("15:04:05.000"))
+			j.book.violation("violation of law 1: %s %s at %s", o.Method, o.Path, o.Begun.Format("15:04:05.000"))
 		case r == nil:
 			j.violation(o.ID, "law 1: %s of a container that is none of the fleet", o.Kind)
 		case !r.listed:

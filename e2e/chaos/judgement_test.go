@@ -29,17 +29,17 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		return all
 	}
 	for name, row := range map[string]struct {
-		orders []harness.Mutation
-		events []harness.Event
-		deeds  []action
-		cloud  bool
-		want   string // "" if no law is broken
+		orders  []harness.Mutation
+		events  []harness.Event
+		actions []action
+		blind   bool
+		want    string // "" if no law is broken
 	}{
 		"a start of one that is listed":           {orders: []harness.Mutation{act("mine", "start", 10, 11)}, events: []harness.Event{happens("mine", "die", 9), happens("mine", "start", 10.5)}},
 		"a death that nobody heals":               {events: []harness.Event{happens("mine", "start", 0), happens("mine", "die", 1)}, want: "still down"},
 		"a death that is healed late":             {events: []harness.Event{happens("mine", "die", 1), happens("mine", "start", 30)}, want: "still down"},
 		"a death that is healed":                  {events: []harness.Event{happens("mine", "die", 1), happens("mine", "start", 2)}},
-		"a death that could not be seen":          {events: []harness.Event{happens("mine", "die", 8.5)}, cloud: true},
+		"a death that could not be seen":          {events: []harness.Event{happens("mine", "die", 8.5)}, blind: true},
 		"a death of one that nobody is to heal":   {events: []harness.Event{happens("other", "die", 1)}},
 		"a death that its removal followed":       {events: []harness.Event{happens("mine", "die", 1), happens("mine", "destroy", 2)}},
 		"a start of one that is not listed":       {orders: []harness.Mutation{act("other", "start", 10, 11)}, want: "law 1"},
@@ -87,9 +87,9 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		"a restart of what is down":    {orders: []harness.Mutation{act("mine", "restart", 20, 21)}, events: []harness.Event{happens("mine", "die", 1)}, want: "a restart of what has been down"},
 		"a start of what runs":         {orders: []harness.Mutation{act("mine", "start", 20, 21)}, events: []harness.Event{happens("mine", "start", 1)}, want: "a start of what has been up"},
 		"a start of what is paused":    {orders: []harness.Mutation{act("mine", "start", 20, 21)}, events: []harness.Event{happens("mine", "pause", 1)}, want: "has been paused"},
-		"a start that could not know":  {orders: []harness.Mutation{act("mine", "start", 20, 21)}, events: []harness.Event{happens("mine", "start", 1)}, cloud: true},
-		"a start of what was stopped":  {orders: []harness.Mutation{act("modest", "start", 20, 21)}, events: []harness.Event{happens("modest", "kill", 2), happens("modest", "die", 3)}, deeds: []action{{id: "modest", what: "stop", begun: at(1), end: at(4)}}, want: "what somebody had stopped"},
-		"a start of what had crashed":  {orders: []harness.Mutation{act("modest", "start", 20, 21)}, events: []harness.Event{happens("modest", "die", 3)}, deeds: []action{{id: "modest", what: "stop", begun: at(4), end: at(5)}}},
+		"a start that could not know":  {orders: []harness.Mutation{act("mine", "start", 20, 21)}, events: []harness.Event{happens("mine", "start", 1)}, blind: true},
+		"a start of what was stopped":  {orders: []harness.Mutation{act("modest", "start", 20, 21)}, events: []harness.Event{happens("modest", "kill", 2), happens("modest", "die", 3)}, actions: []action{{id: "modest", what: "stop", begun: at(1), end: at(4)}}, want: "what somebody had stopped"},
+		"a start of what had crashed":  {orders: []harness.Mutation{act("modest", "start", 20, 21)}, events: []harness.Event{happens("modest", "die", 3)}, actions: []action{{id: "modest", what: "stop", begun: at(4), end: at(5)}}},
 		"a start after SIGTERM":        {orders: []harness.Mutation{{Life: 2, ID: "mine", Kind: "start", Begun: at(10), Ended: at(11)}}, want: "law 9"},
 		"a start before SIGTERM":       {orders: []harness.Mutation{{Life: 2, ID: "mine", Kind: "start", Begun: at(4), Ended: at(11)}}},
 		"the next life begins at once": {orders: []harness.Mutation{act("mine", "start", 10, 11), {Life: 3, ID: "mine", Kind: "start", Begun: at(11.01), Ended: at(12)}}},
@@ -97,7 +97,7 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			book := newActionLog()
 			book.terms[2] = at(5)
-			book.actions = row.deeds
+			book.actions = row.actions
 			for id, r := range map[string]*role{
 				"mine": {listed: true}, "other": {}, "stray": {listed: true, stray: true},
 				"modest": {listed: true, spec: harness.Spec{Labels: map[string]string{"defib.policy": "unless-stopped"}}},
@@ -110,10 +110,10 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 			for i := range 13 {
 				book.owns(fmt.Sprint("mine", i), &role{listed: true})
 			}
-			if row.cloud {
-				book.clouds = []*span{{at(8), at(9)}}
+			if row.blind {
+				book.blinds = []*span{{at(8), at(9)}}
 			}
-			newJudge(toldLimits, book, row.events, row.orders, 0).hold()
+			newJudge(toldLimits, book, row.events, row.orders, 0).check()
 			found := book.violations()
 			if row.want == "" && len(found) > 0 || row.want != "" && (len(found) == 0 || !strings.Contains(strings.Join(found, ""), row.want)) {
 				t.Errorf("found %v, want %q", found, row.want)
@@ -173,7 +173,7 @@ func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
 			book := newActionLog()
 			book.owns("mine", &role{listed: true})
 			c := &callers{calls: row.calls}
-			c.hold(newJudge(toldLimits, book, row.events, row.orders, 0), map[int]span{1: {at(0), at(100)}})
+			c.check(newJudge(toldLimits, book, row.events, row.orders, 0), map[int]span{1: {at(0), at(100)}})
 			found := strings.Join(book.violations(), "")
 			if (row.want == "") != (found == "") || !strings.Contains(found, row.want) {
 				t.Errorf("found %q, want %q", found, row.want)

@@ -32,7 +32,7 @@ func (c *chaos) quiet() {
 	c.judge()
 }
 
-// settle mends what no Defib can, and waits until Defib has done the rest:
+// settle repairs what no Defib can, and waits until Defib has done the rest:
 // whatever is listed runs in the end.
 func (c *chaos) settle() {
 	c.Helper()
@@ -44,7 +44,7 @@ func (c *chaos) settle() {
 		var why []string
 		held := c.held()
 		for _, x := range c.roles {
-			if what := c.mend(x, held[c.name(x)]); what != "" {
+			if what := c.repair(x, held[c.name(x)]); what != "" {
 				amiss, why = append(amiss, x), append(why, x.suffix+" "+what)
 			}
 		}
@@ -58,7 +58,7 @@ func (c *chaos) settle() {
 			continue
 		}
 		if time.Now().After(deadline) {
-			j := c.inquire()
+			j := c.judgeNow()
 			for i, x := range amiss {
 				j.violation(x.id, "after %v of quiet: %s", bound, why[i])
 			}
@@ -68,9 +68,9 @@ func (c *chaos) settle() {
 	}
 }
 
-// mend does for a role's container what is not Defib's to do, and says what is
+// repair does for a role's container what is not Defib's to do, and says what is
 // still wrong with it.
-func (c *chaos) mend(x *role, held string) (wrong string) {
+func (c *chaos) repair(x *role, held string) (wrong string) {
 	ctx, cancel := context.WithTimeout(c.Context(), harness.Limit)
 	defer cancel()
 	s, err := c.Engine.ContainerInspect(ctx, x.id)
@@ -81,16 +81,16 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 		x.looping = false
 		// A creation that was not answered may have come about all the same.
 		_ = c.Engine.ContainerRemove(ctx, c.name(x), container.RemoveOptions{Force: true})
-		return said("missing", c.do(x, "enlist", func(ctx context.Context) error { return c.enlist(ctx, x) }))
+		return said("missing", c.do(x, "create", func(ctx context.Context) error { return c.create(ctx, x) }))
 	case err != nil:
 		// An engine of 20.10 that was ended in the midst of a start may hold the lock of
 		// the container for ever. Only its own end helps.
 		c.wedged = c.wedged || errors.Is(err, context.DeadlineExceeded)
 		return err.Error()
-	case x.looping || x.parent != nil && x.kin != x.parent.id || s.State.Dead || spoilt.MatchString(s.State.Error) || forgotten(s) && (!x.listed || held == "engine_restarting"):
+	case x.looping || x.parent != nil && x.parentID != x.parent.id || s.State.Dead || spoiltError.MatchString(s.State.Error) || isForgotten(s) && (!x.listed || held == "engine_restarting"):
 		x.looping = false
 		err := c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
-		x.lost = err != nil && strings.Contains(err.Error(), busy)
+		x.lost = err != nil && strings.Contains(err.Error(), busyError)
 		return said("another", err)
 	case x.stray && x.renamed:
 		return said("astray", c.do(x, "rename back", func(ctx context.Context) error { return c.rename(ctx, x) }))
@@ -108,7 +108,7 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 	case s.State.Status != container.StateRunning:
 		wrong = fmt.Sprintf("is %s, held as %q", s.State.Status, held)
 		if !x.listed && s.State.Status != container.StateRestarting || slices.Contains([]string{"stopped", "finished", "created"}, held) {
-			err := c.do(x, "start in the quiet", func(ctx context.Context) error { return begin(ctx, c.fleet, x) })
+			err := c.do(x, "start in the quiet", func(ctx context.Context) error { return start(ctx, c.fleet, x) })
 			if err != nil { // the engine has spoilt it
 				err = c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
 			}
@@ -123,32 +123,32 @@ func (c *chaos) mend(x *role, held string) (wrong string) {
 		return ""
 	}
 	if slices.Contains(c.leftToPeople(), held) {
-		return said(wrong, c.do(x, "restart in the quiet", func(ctx context.Context) error { return renew(ctx, c.fleet, x) }))
+		return said(wrong, c.do(x, "restart in the quiet", func(ctx context.Context) error { return restart(ctx, c.fleet, x) }))
 	}
 	return wrong
 }
 
-// busy is what an engine says that cannot remove a container, and never will: it
+// busyError is what an engine says that cannot remove a container, and never will: it
 // has lost count of its own mounts.
-const busy = "device or resource busy"
+const busyError = "device or resource busy"
 
-// spoilt is what an engine of 20.10 says that was ended in the midst of a start:
+// spoiltError is what an engine of 20.10 says that was ended in the midst of a start:
 // nobody can start the container any more. One that was being removed is dead.
-var spoilt = regexp.MustCompile(`already exists|file exists|already in use`)
+var spoiltError = regexp.MustCompile(`already exists|file exists|already in use`)
 
 // forgottenAfter is twice as long as a restart policy waits at most.
 const forgottenAfter = 2 * time.Minute
 
-// forgotten reports whether an engine that was killed has left a container
+// isForgotten reports whether an engine that was killed has left a container
 // restarting for ever, as 20.10 may. A start of it is answered 304, a restart 500,
 // and neither does anything.
-func forgotten(s container.InspectResponse) bool {
+func isForgotten(s container.InspectResponse) bool {
 	ended, err := time.Parse(time.RFC3339Nano, s.State.FinishedAt)
 	return err == nil && s.State.Restarting && time.Since(ended) > forgottenAfter
 }
 
 // leftToPeople are the reasons for which Defib does not restart what runs, though
-// it is sick.
+// it is unhealthy.
 func (c *chaos) leftToPeople() []string { return []string{"gave_up", "rate_limited"} }
 
 func said(what string, err error) string {
@@ -201,7 +201,7 @@ func (c *chaos) compare() {
 	c.Helper()
 	d, _ := c.current()
 	// What the engine changes without an event is found within one resync.
-	bound := 2*time.Second + resync + c.inquire().grace()
+	bound := 2*time.Second + resync + c.judgeNow().grace()
 	ctx, cancel := context.WithTimeout(c.Context(), harness.Limit)
 	defer cancel()
 	var diff string
@@ -221,7 +221,7 @@ func (c *chaos) compare() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	c.book.wrong("law 5: the snapshot (+) did not equal the engine's list (-) after %v of quiet:\n%s", bound, diff)
+	c.book.violation("law 5: the snapshot (+) did not equal the engine's list (-) after %v of quiet:\n%s", bound, diff)
 }
 
 // scrapeOn scrapes until stop is closed: no scrape ever fails (law 8), and none
@@ -245,16 +245,16 @@ func (c *chaos) scrapeOn(stop <-chan struct{}) {
 		}
 		if bad != nil || status != http.StatusOK {
 			if d2, _ := c.current(); d2 == d { // else it was ended meanwhile
-				c.book.wrong("law 8: a scrape failed at %s: %d, %v", begun.Format("15:04:05.000"), status, bad)
+				c.book.violation("law 8: a scrape failed at %s: %d, %v", begun.Format("15:04:05.000"), status, bad)
 			}
 			continue
 		}
 		shown := len(found.WithPrefix("docker_container_")) + len(found.WithPrefix("defib_container_"))
 		switch up := found["docker_up"]; {
 		case up == 0 && shown > 0:
-			c.book.wrong("law 6: %d series of containers while docker_up is 0, at %s", shown, begun.Format("15:04:05.000"))
+			c.book.violation("law 6: %d series of containers while docker_up is 0, at %s", shown, begun.Format("15:04:05.000"))
 		case up == 1 && c.book.absent(begun, ended):
-			c.book.wrong("law 6: docker_up is 1 without an engine, at %s", begun.Format("15:04:05.000"))
+			c.book.violation("law 6: docker_up is 1 without an engine, at %s", begun.Format("15:04:05.000"))
 		}
 	}
 }
@@ -285,7 +285,7 @@ func (c *chaos) account() {
 		m := nameOf.FindStringSubmatch(key)
 		counts := strings.Contains(strings.SplitN(key, "{", 2)[0], "_total") // which stay for a while
 		if m != nil && !counts && !names[m[1]] {
-			c.book.wrong("law 10: %s is shown, and there is no such container", key)
+			c.book.violation("law 10: %s is shown, and there is no such container", key)
 		}
 	}
 	c.meter.take(life, found)

@@ -11,8 +11,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// mood is one thing that can happen to a container of a fleet.
-type mood struct {
+// operation is one thing that can happen to a container of a fleet.
+type operation struct {
 	name string
 	fits func(*role) bool // nil: everybody
 	do   func(context.Context, *fleet, *role) error
@@ -20,10 +20,10 @@ type mood struct {
 
 var soon = 1 // second, until a container that is told to stop is killed
 
-// moods are all there are; what is there twice happens twice as often.
-var moods = []mood{
-	{name: "crash", do: perish},
-	{name: "crash", do: perish},
+// operations are all there are; what is there twice happens twice as often.
+var operations = []operation{
+	{name: "crash", do: killProcess},
+	{name: "crash", do: killProcess},
 	{name: "crash from inside", do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-crash") }},
 	{name: "stop", do: func(ctx context.Context, f *fleet, x *role) error {
 		return f.Engine.ContainerStop(ctx, x.id, container.StopOptions{Timeout: &soon})
@@ -33,12 +33,12 @@ var moods = []mood{
 	}},
 	{name: "kill", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerKill(ctx, x.id, "KILL") }},
 	{name: "hang up", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerKill(ctx, x.id, "HUP") }},
-	{name: "start", do: begin},
-	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: begin},
-	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: begin},
-	{name: "restart", do: renew},
-	{name: "restart a parent", fits: parents, do: renew},
-	{name: "restart a parent", fits: parents, do: renew},
+	{name: "start", do: start},
+	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: start},
+	{name: "start a stranger", fits: func(x *role) bool { return !x.listed }, do: start},
+	{name: "restart", do: restart},
+	{name: "restart a parent", fits: isParent, do: restart},
+	{name: "restart a parent", fits: isParent, do: restart},
 	{name: "rename", do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
 	{name: "rename a mover", fits: func(x *role) bool { return x.stray }, do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
 	{name: "pause", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerPause(ctx, x.id) }},
@@ -52,28 +52,28 @@ var moods = []mood{
 		x.looping = !x.looping
 		return f.recreate(ctx, x)
 	}},
-	{name: "sicken", fits: ails, do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-sicken") }},
-	{name: "sicken", fits: ails, do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-sicken") }},
-	{name: "crash for want of a mount", fits: mounts, do: func(ctx context.Context, f *fleet, x *role) error { return f.unmount(ctx, x) }},
-	{name: "have the mount again", fits: mounts, do: func(_ context.Context, _ *fleet, x *role) error { return os.MkdirAll(x.dir, 0o755) }},
+	{name: "sicken", fits: isChecked, do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-sicken") }},
+	{name: "sicken", fits: isChecked, do: func(ctx context.Context, f *fleet, x *role) error { return f.exec(ctx, x, "-sicken") }},
+	{name: "crash for want of a mount", fits: isMounting, do: func(ctx context.Context, f *fleet, x *role) error { return f.unmount(ctx, x) }},
+	{name: "have the mount again", fits: isMounting, do: func(_ context.Context, _ *fleet, x *role) error { return os.MkdirAll(x.dir, 0o755) }},
 }
 
-func ails(x *role) bool { return x.spec.Health != nil }
+func isChecked(x *role) bool { return x.spec.Health != nil }
 
-func mounts(x *role) bool { return x.dir != "" }
+func isMounting(x *role) bool { return x.dir != "" }
 
-func parents(x *role) bool { return x.suffix == "app-parent" }
+func isParent(x *role) bool { return x.suffix == "app-parent" }
 
-func begin(ctx context.Context, f *fleet, x *role) error {
+func start(ctx context.Context, f *fleet, x *role) error {
 	return f.Engine.ContainerStart(ctx, x.id, container.StartOptions{})
 }
 
-func renew(ctx context.Context, f *fleet, x *role) error {
+func restart(ctx context.Context, f *fleet, x *role) error {
 	return f.Engine.ContainerRestart(ctx, x.id, container.StopOptions{Timeout: &soon})
 }
 
-// perish has the container die by no hand that the engine knows of.
-func perish(ctx context.Context, f *fleet, x *role) error {
+// killProcess has the container die by no hand that the engine knows of.
+func killProcess(ctx context.Context, f *fleet, x *role) error {
 	c, err := f.Engine.ContainerInspect(ctx, x.id)
 	if err != nil {
 		return err

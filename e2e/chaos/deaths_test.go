@@ -28,7 +28,7 @@ func (j *judge) deathsHealed(now time.Time) (lasted []time.Duration) {
 			if e.Action != "die" {
 				continue
 			}
-			next, late := fate(events[i+1:]), e.At.Add(bound)
+			next, late := firstAfterDeath(events[i+1:]), e.At.Add(bound)
 			if next.Action == "start" && j.book.clear(e.At, next.At) {
 				lasted = append(lasted, next.At.Sub(e.At))
 			}
@@ -42,8 +42,8 @@ func (j *judge) deathsHealed(now time.Time) (lasted []time.Duration) {
 	return lasted
 }
 
-// fate is what first became of a container after its death.
-func fate(events []harness.Event) harness.Event {
+// firstAfterDeath is what first became of a container after its death.
+func firstAfterDeath(events []harness.Event) harness.Event {
 	for _, e := range events {
 		if slices.Contains([]string{"start", "destroy", "rename"}, e.Action) {
 			return e

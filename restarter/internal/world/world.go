@@ -81,6 +81,7 @@ func (w *World) End() {
 // Changed implements restarter.Engine, as Snapshot, Start and Restart do.
 func (w *World) Changed() <-chan struct{} { return w.news }
 
+// Snapshot returns what was last published, or replaced.
 func (w *World) Snapshot() *engine.Snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()

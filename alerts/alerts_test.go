@@ -211,7 +211,7 @@ func TestRunbooksExist(t *testing.T) {
 // docs, which the program's own tests compare with the program.
 func TestRulesNameWhatIsExposed(t *testing.T) {
 	t.Parallel()
-	doc, err := query.Read(read(t, "../README.md") + read(t, "../docs/reasons.md"))
+	doc, err := query.Read(read(t, "../docs/reference/metrics.md"), read(t, "../docs/reference/reasons.md"), read(t, "../docs/reference/outcomes.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

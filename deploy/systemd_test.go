@@ -55,12 +55,11 @@ func TestSysusersMakeTheUserOfTheUnit(t *testing.T) {
 // TestEnvironmentFileNamesFlags: a misspelt one would say nothing.
 func TestEnvironmentFileNamesFlags(t *testing.T) {
 	t.Parallel()
-	readme := read(t, "../README.md")
 	names := regexp.MustCompile(`(?m)^#?DEFIB_([A-Z_]+)=`).FindAllStringSubmatch(read(t, "systemd/defib.env"), -1)
 	if len(names) == 0 {
 		t.Fatal("it names none")
 	}
-	flags := regexp.MustCompile("(?m)^\\| `--([a-z.-]+)`").FindAllStringSubmatch(readme, -1)
+	flags := regexp.MustCompile("(?m)^\\| `--([a-z.-]+)`").FindAllStringSubmatch(read(t, "../docs/reference/flags.md"), -1)
 	known := map[string]bool{}
 	for _, f := range flags {
 		known[strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToUpper(f[1]))] = true

@@ -88,7 +88,7 @@ func TestPanelsAskTheChosenDataSourceAndSayWhatTheyShow(t *testing.T) {
 // with the docs, and variables with those that there are.
 func TestQueriesNameWhatIsExposed(t *testing.T) {
 	t.Parallel()
-	doc, err := query.Read(file(t, "../../README.md") + file(t, "../../docs/reasons.md"))
+	doc, err := query.Read(file(t, "../../docs/reference/metrics.md"), file(t, "../../docs/reference/reasons.md"), file(t, "../../docs/reference/outcomes.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,21 +13,21 @@ import (
 	"unicode"
 )
 
-// pages returns the text of README.md and of every page in docs, by path.
+// pages returns the text of every page of documentation, by path. CHANGELOG.md is
+// none: it speaks of what there was.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	paths, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]string{}
-	for _, p := range append(paths, "README.md") {
-		text, err := os.ReadFile(p)
-		if err != nil {
-			t.Fatal(err)
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/reference/*.md", "deploy/*/*.md"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d pages, %v", pattern, len(paths), err)
 		}
-		all[filepath.ToSlash(p)] = string(text)
+		for _, p := range paths {
+			all[filepath.ToSlash(p)] = read(t, p)
+		}
 	}
+	delete(all, "CHANGELOG.md")
 	return all
 }
 
@@ -96,8 +96,19 @@ func TestReadmeLeadsToEveryPage(t *testing.T) {
 	all := pages(t)
 	listed := links(all["README.md"])
 	for page := range all {
-		if page != "README.md" && !slices.Contains(listed, page) {
+		if strings.HasPrefix(page, "docs/") && !slices.Contains(listed, page) {
 			t.Errorf("README.md has no link to %s: nobody will find it", page)
 		}
+	}
+}
+
+// A reader decides within a screen or two whether to read on.
+func TestReadmeIsShort(t *testing.T) {
+	const words, bytes = 1200, 200_000
+	if n := len(strings.Fields(read(t, "README.md"))); n > words {
+		t.Errorf("README.md has %d words, want %d at most: move something to docs", n, words)
+	}
+	if info, err := os.Stat("docs/page.png"); err != nil || info.Size() > bytes {
+		t.Errorf("docs/page.png is larger than %d bytes, or not there: %v", bytes, err)
 	}
 }

@@ -27,6 +27,7 @@ var strangers = map[string][]string{
 	"podman system service":            {"--time"},
 	"a file":                           {"defib.token", "defib.yml"},
 	"a label of targets and of alerts": {"docker_host"},
+	"the stack for Swarm":              {"DEFIB_IMAGE", "defib_prometheus"},
 }
 
 // foreign removes from docs/moving.md what others call their things: the first

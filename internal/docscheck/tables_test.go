@@ -33,28 +33,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// section returns what README.md says under a heading, or the page of docs that
-// has it.
-func section(t *testing.T, heading string) string {
-	t.Helper()
-	all := pages(t)
-	for _, path := range slices.Sorted(maps.Keys(all)) { // README.md first
-		if _, after, found := strings.Cut(all[path], "\n## "+heading+"\n"); found {
-			content, _, _ := strings.Cut(after, "\n## ")
-			return content
-		}
-	}
-	t.Fatalf("no page has a section %s", heading)
-	return ""
-}
+// Pages of reference, each of which has one table.
+const (
+	metricsPage  = "docs/reference/metrics.md"
+	flagsPage    = "docs/reference/flags.md"
+	commandsPage = "docs/reference/commands.md"
+	labelsPage   = "docs/reference/labels.md"
+	outcomesPage = "docs/reference/outcomes.md"
+	reasonsPage  = "docs/reference/reasons.md"
+)
 
-// table returns the rows of the first table under a heading by the name in
-// their first cell, each without it.
-func table(t *testing.T, heading string) map[string][]string {
+// table returns the rows of the first table of a page by the name in their first
+// cell, each without it.
+func table(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	rows := map[string][]string{}
 	lines := 0
-	for line := range strings.Lines(section(t, heading)) {
+	for line := range strings.Lines(read(t, page)) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "|") {
 			if lines > 0 {
@@ -68,7 +63,7 @@ func table(t *testing.T, heading string) map[string][]string {
 		cells := strings.Split(strings.Trim(line, "|"), "|")
 		names := quoted(cells[0])
 		if len(names) != 1 || rows[names[0]] != nil {
-			t.Fatalf("%s: want one name, not yet seen, at the beginning of %s", heading, line)
+			t.Fatalf("%s: want one name, not yet seen, at the beginning of %s", page, line)
 		}
 		for i, cell := range cells {
 			cells[i] = strings.TrimSpace(cell)
@@ -76,7 +71,7 @@ func table(t *testing.T, heading string) map[string][]string {
 		rows[names[0]] = cells[1:]
 	}
 	if len(rows) == 0 {
-		t.Fatalf("%s: no table", heading)
+		t.Fatalf("%s: no table", page)
 	}
 	return rows
 }
@@ -213,10 +208,10 @@ func TestReadmeNamesTheGoReleaseThatItTakes(t *testing.T) {
 	}
 }
 
-func TestReadmeHasEveryMetricAndNoOther(t *testing.T) {
+func TestDocsHaveEveryMetricAndNoOther(t *testing.T) {
 	families, described := exposed(t)
 	// The usual ones are named by their beginnings, before the table.
-	prose, _, _ := strings.Cut(section(t, "Metrics"), "\n|")
+	prose, _, _ := strings.Cut(read(t, metricsPage), "\n|")
 	for _, word := range quoted(prose) {
 		beginning, ok := strings.CutSuffix(word, "*")
 		if !ok {
@@ -224,31 +219,31 @@ func TestReadmeHasEveryMetricAndNoOther(t *testing.T) {
 		}
 		usual := func(name string) bool { return strings.HasPrefix(name, beginning) }
 		if !slices.ContainsFunc(described, usual) {
-			t.Errorf("README.md speaks of %s, of which there are none", word)
+			t.Errorf("%s speaks of %s, of which there are none", metricsPage, word)
 		}
 		described = slices.DeleteFunc(described, usual)
 		maps.DeleteFunc(families, func(name, _ string) bool { return usual(name) })
 	}
 	written := map[string]string{}
-	for name, cells := range table(t, "Metrics") {
+	for name, cells := range table(t, metricsPage) {
 		written[name] = describe(cells[0], quoted(cells[1]))
 	}
 	if d := diff(families, written); d != "" {
-		t.Errorf("program (-), README.md (+): %s", d)
+		t.Errorf("program (-), docs (+): %s", d)
 	}
 	if d := diff(described, slices.Sorted(maps.Keys(written))); d != "" {
-		t.Errorf("described by the program (-), README.md (+): %s", d)
+		t.Errorf("described by the program (-), docs (+): %s", d)
 	}
 }
 
-func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
+func TestDocsHaveEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 	program, written := map[string]string{}, map[string]string{}
 	for _, flag := range cli.Model().Flags {
 		if !flag.Hidden {
 			program["--"+flag.Name] = strings.Join(flag.Default, ",")
 		}
 	}
-	for name, cells := range table(t, "Flags") {
+	for name, cells := range table(t, flagsPage) {
 		written[name] = ""
 		if values := quoted(cells[0]); len(values) > 0 { // the last is that without DOCKER_HOST
 			written[name] = values[len(values)-1]
@@ -256,11 +251,11 @@ func TestReadmeHasEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 		written[name] = strings.TrimPrefix(written[name], "false")
 	}
 	if d := diff(program, written); d != "" {
-		t.Errorf("program (-), README.md (+): %s", d)
+		t.Errorf("program (-), docs (+): %s", d)
 	}
 }
 
-func TestReadmeHasEveryCommandAndNoOther(t *testing.T) {
+func TestDocsHaveEveryCommandAndNoOther(t *testing.T) {
 	var program []string
 	for _, command := range cli.Model().Commands {
 		if command.Name != "help" { // kingpin's own
@@ -268,14 +263,14 @@ func TestReadmeHasEveryCommandAndNoOther(t *testing.T) {
 		}
 	}
 	slices.Sort(program)
-	if d := diff(program, slices.Sorted(maps.Keys(table(t, "Commands")))); d != "" {
-		t.Errorf("program (-), README.md (+): %s", d)
+	if d := diff(program, slices.Sorted(maps.Keys(table(t, commandsPage)))); d != "" {
+		t.Errorf("program (-), docs (+): %s", d)
 	}
 }
 
-func TestReadmeHasEveryContainerLabelAndNoOther(t *testing.T) {
-	if d := diff([]string{policy.LabelEnable, policy.LabelPolicy, policy.LabelTriggers}, slices.Sorted(maps.Keys(table(t, "Container labels")))); d != "" {
-		t.Errorf("program (-), README.md (+): %s", d)
+func TestDocsHaveEveryContainerLabelAndNoOther(t *testing.T) {
+	if d := diff([]string{policy.LabelEnable, policy.LabelPolicy, policy.LabelTriggers}, slices.Sorted(maps.Keys(table(t, labelsPage)))); d != "" {
+		t.Errorf("program (-), docs (+): %s", d)
 	}
 }
 
@@ -284,7 +279,7 @@ func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 	for o := range decision.Outcomes {
 		program[string(o)] = strconv.Itoa(webhook.Status(o))
 	}
-	for name, cells := range table(t, "Outcomes") {
+	for name, cells := range table(t, outcomesPage) {
 		written[name] = strings.TrimSpace(cells[0])
 	}
 	if d := diff(program, written); d != "" {
@@ -295,7 +290,7 @@ func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 func TestDocsHaveEveryReasonAndNoOther(t *testing.T) {
 	program := slices.Sorted(maps.Keys(decision.Reasons))
 	var written []decision.Reason
-	for name := range table(t, "Reasons") {
+	for name := range table(t, reasonsPage) {
 		written = append(written, decision.Reason(name))
 	}
 	slices.Sort(written)

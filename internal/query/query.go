@@ -69,17 +69,15 @@ type Documentation struct {
 // everySeries are the labels that Prometheus gives to all.
 var everySeries = []string{"instance", "job"}
 
-// Read takes the README's text, whose table has the metrics and their labels, and
-// that of other pages that name values of labels.
-func Read(docs string) (*Documentation, error) {
-	_, section, _ := strings.Cut(docs, "\n## Metrics\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+// Read takes the page whose table has the metrics and their labels, and other pages
+// that name values of labels.
+func Read(metrics string, others ...string) (*Documentation, error) {
 	quoted := regexp.MustCompile("`([a-z_*]+)`")
-	d := &Documentation{text: docs, labels: map[string][]string{
+	d := &Documentation{text: metrics + strings.Join(others, ""), labels: map[string][]string{
 		"up": nil, "scrape_duration_seconds": nil, // Prometheus's own
 	}}
 	rows := 0
-	for line := range strings.Lines(section) {
+	for line := range strings.Lines(metrics) {
 		cells := strings.Split(line, "|")
 		if len(cells) < 5 {
 			for _, word := range quoted.FindAllStringSubmatch(line, -1) {
@@ -103,7 +101,7 @@ func Read(docs string) (*Documentation, error) {
 		}
 	}
 	if rows == 0 {
-		return nil, errors.New("the README has no table of metrics")
+		return nil, errors.New("no table of metrics")
 	}
 	return d, nil
 }
@@ -120,7 +118,7 @@ func (d *Documentation) Check(expr string) (labels map[string]bool, wrong []stri
 	for _, u := range uses {
 		own, ok := d.of(u.Metric)
 		if !ok {
-			complain("the README's table of metrics has no %s", u.Metric)
+			complain("the table of metrics has no %s", u.Metric)
 			continue
 		}
 		for _, l := range own {

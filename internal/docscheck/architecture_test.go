@@ -17,7 +17,7 @@ import (
 func declared(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") {
 			return err
 		}
@@ -73,7 +73,7 @@ func TestArchitectureNamesWhatThereIs(t *testing.T) {
 	names := declared(t)
 	found := 0
 	for _, word := range quoted(page) {
-		if _, err := os.Stat(word); err == nil {
+		if _, err := os.Stat(at(word)); err == nil {
 			found++
 			continue // a file or a folder
 		}

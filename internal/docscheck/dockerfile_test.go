@@ -36,9 +36,15 @@ func stages(t *testing.T) [][]instruction {
 	return all
 }
 
+// root is the root of the repository, which all paths begin at. The tests do not change
+// into it: Go's test cache would not notice then that a page has changed.
+const root = "../.."
+
+func at(path string) string { return filepath.Join(root, path) }
+
 func read(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(at(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +110,7 @@ func TestDockerfileCopiesWhatIsThere(t *testing.T) {
 			if strings.HasPrefix(source, "--from=") || source == "defib" {
 				continue
 			}
-			if _, err := os.Stat(source); err != nil {
+			if _, err := os.Stat(at(source)); err != nil {
 				t.Errorf("COPY %s: %v", i.args, err)
 			}
 			if by := ignored(t, source); by != "" {
@@ -124,7 +130,7 @@ func TestDockerignoreLeavesWhatTheBuildNeeds(t *testing.T) {
 		"go.mod", "go.sum", "VERSION", "LICENSE", "main.go", "scripts/build.sh", "engine/docker/engine.go",
 		"alerts/containers.yml", "alerts/healing.yml", "web/assets/page.js", "restarter/decision/decide.go",
 	} {
-		if _, err := os.Stat(needed); err != nil {
+		if _, err := os.Stat(at(needed)); err != nil {
 			t.Errorf("%s is not there any more: %v", needed, err)
 		}
 		if by := ignored(t, needed); by != "" {

@@ -19,12 +19,13 @@ func pages(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, pattern := range []string{"*.md", "docs/*.md", "docs/reference/*.md", "deploy/*/*.md"} {
-		paths, err := filepath.Glob(pattern)
+		paths, err := filepath.Glob(at(pattern))
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("%s: %d pages, %v", pattern, len(paths), err)
 		}
 		for _, p := range paths {
-			all[filepath.ToSlash(p)] = read(t, p)
+			p = strings.TrimPrefix(filepath.ToSlash(p), root+"/")
+			all[p] = read(t, p)
 		}
 	}
 	delete(all, "CHANGELOG.md")
@@ -83,7 +84,7 @@ func TestDocsLinkToWhatExists(t *testing.T) {
 			if file != "" {
 				target = path.Join(path.Dir(page), file)
 			}
-			if _, err := os.Stat(filepath.FromSlash(target)); err != nil {
+			if _, err := os.Stat(at(target)); err != nil {
 				t.Errorf("%s: link to %s: %v", page, link, err)
 			} else if named && !anchors(all[target])[anchor] {
 				t.Errorf("%s: link to %s: %s has no such heading", page, link, target)
@@ -108,7 +109,7 @@ func TestReadmeIsShort(t *testing.T) {
 	if n := len(strings.Fields(read(t, "README.md"))); n > words {
 		t.Errorf("README.md has %d words, want %d at most: move something to docs", n, words)
 	}
-	if info, err := os.Stat("docs/page.png"); err != nil || info.Size() > bytes {
+	if info, err := os.Stat(at("docs/page.png")); err != nil || info.Size() > bytes {
 		t.Errorf("docs/page.png is larger than %d bytes, or not there: %v", bytes, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,14 +23,6 @@ import (
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
-
-// TestMain runs the tests at the root of the repository, which their paths begin at.
-func TestMain(m *testing.M) {
-	if err := os.Chdir("../.."); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
 
 // Pages of reference, each of which has one table.
 const (

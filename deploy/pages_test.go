@@ -79,7 +79,7 @@ func checkLabels(t *testing.T, b block) {
 		"defib.policy":   `always|unless-stopped|on-failure`,
 		"defib.triggers": `(exited|unhealthy|alert|dependency)(,(exited|unhealthy|alert|dependency))*`,
 	}
-	for _, m := range regexp.MustCompile(`\b(defib\.[a-z]+)[:=] ?"?([a-z,-]*)`).FindAllStringSubmatch(b.text, -1) {
+	for _, m := range regexp.MustCompile(`\b(defib\.[a-z]+)(?:: |=)"?([a-z,-]*)`).FindAllStringSubmatch(b.text, -1) {
 		if values[m[1]] == "" || !regexp.MustCompile("^("+values[m[1]]+")$").MatchString(m[2]) {
 			t.Errorf("%s: label %s with the value %q", b.where, m[1], m[2])
 		}
@@ -119,6 +119,8 @@ func accepted(t *testing.T, flags []string) error {
 			args = append(args, name+"="+token)
 		case "--restart.hold-file":
 			args = append(args, name+"="+filepath.Join(t.TempDir(), "holds"))
+		case "--web.config.file":
+			args = append(args, name+"="+block{text: "{}"}.file(t, "web.yml"))
 		default:
 			args = append(args, flag)
 		}

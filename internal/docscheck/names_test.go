@@ -17,16 +17,18 @@ import (
 // strangers are the flags of others, and words that look like names of Defib's,
 // of which docs speak all the same: by whose or what they are.
 var strangers = map[string][]string{
-	"Alertmanager":                     {"--cluster.peer-timeout"},
+	"Alertmanager":                     {"--cluster.peer-timeout", "--config.file"},
 	"Prometheus":                       {"--rules.alert.resend-delay"},
+	"docker buildx":                    {"--platform"},
 	"docker compose":                   {"--detach", "--force-recreate", "--no-start"},
 	"docker inspect":                   {"--format"},
 	"docker logs":                      {"--tail"},
 	"docker ps":                        {"--filter"},
-	"docker run":                       {"--cap-drop", "--group-add", "--health-cmd", "--health-interval", "--health-retries", "--memory", "--memory-swap", "--mount", "--name", "--network", "--read-only", "--restart", "--rm", "--security-opt", "--stop-timeout", "--tmpfs", "--user"},
+	"docker run":                       {"--cap-drop", "--group-add", "--health-cmd", "--health-interval", "--health-retries", "--label", "--memory", "--memory-swap", "--mount", "--name", "--network", "--read-only", "--restart", "--rm", "--security-opt", "--stop-timeout", "--tmpfs", "--user"},
 	"podman system service":            {"--time"},
-	"a file":                           {"defib.token", "defib.yml"},
+	"a file":                           {"defib.token", "defib.yml", "defib_token"},
 	"a label of targets and of alerts": {"docker_host"},
+	"an alert of an example":           {"HealDatabaseLocked"},
 	"the stack for Swarm":              {"DEFIB_IMAGE", "defib_prometheus"},
 }
 

@@ -1,6 +1,6 @@
 # Each target is a line or two; what takes more stands in scripts/.
 
-.PHONY: help build unit test lint bench soak demo image release clean
+.PHONY: help build unit test lint vuln bench soak demo image release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' Makefile
@@ -14,8 +14,11 @@ unit: ## run the tests that need no engine, no root and nothing but Go
 test: ## run every check; as root on Debian it installs what is missing
 	@scripts/test.sh
 
-lint: ## run golangci-lint, with gofumpt and goimports
+lint: ## run golangci-lint, with gofumpt and goimports, and actionlint
 	@scripts/lint.sh
+
+vuln: ## look for known vulnerabilities in what Defib calls; asks the Go vulnerability database
+	@go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 bench: ## measure speed against a real engine, keep the numbers in bench.txt
 	@scripts/bench.sh

@@ -59,10 +59,12 @@ same() {
 # archive NAME: the binary of that name and what belongs to it: all that the docs
 # lead to, but no Go. Whoever makes it, and when, it is the same.
 archive() {
-	local root=$work/$1
+	local root=$work/$1 pages
 	mkdir "$root"
+	pages=$(cd "$work/here/src" && echo *.md)
 	install -m 755 "dist/$1" "$root/defib"
-	tar -C "$work/here/src" -c --exclude='*.go' LICENSE README.md CHANGELOG.md docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
+	# shellcheck disable=SC2086 # several names
+	tar -C "$work/here/src" -c --exclude='*.go' LICENSE $pages docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
 	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-C "$work" -c "$1" | gzip -9n >"dist/$1.tar.gz"
 }

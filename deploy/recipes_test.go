@@ -100,10 +100,11 @@ type ruleFile struct {
 // what Grafana makes of its settings is checked. vmalert's rules are the bundled ones.
 func TestRecipesWork(t *testing.T) {
 	t.Parallel()
-	checks := []struct {
+	type kind struct {
 		key   string // at the top level
 		check func(*testing.T, block)
-	}{
+	}
+	checks := []kind{
 		{"services", checkRecipeCompose},
 		{"apiVersion", checkGrafana},
 		{"ruler", func(t *testing.T, b block) { strict(t, b, &lokiRuler{}) }},
@@ -113,30 +114,22 @@ func TestRecipesWork(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for _, b := range blocks(t, recipes) {
-		switch b.language {
-		case "sh":
-			checkShell(t, b)
-			continue
-		case "yaml":
-		default:
-			t.Errorf("%s: a block in %q is checked by nothing", b.where, b.language)
-			continue
-		}
-		var top map[string]any
-		if err := yaml.UnmarshalStrict([]byte(b.text), &top); err != nil {
-			t.Errorf("%s: %v", b.where, err)
-		}
-		known := false
-		for _, c := range checks {
-			if _, ok := top[c.key]; ok && !known {
-				known = true
-				seen[c.key]++
-				c.check(t, b)
+		check := checkShell
+		if b.language != "sh" {
+			var top map[string]any
+			strict(t, b, &top)
+			i := slices.IndexFunc(checks, func(c kind) bool { return top[c.key] != nil })
+			if i < 0 {
+				t.Errorf("%s: nothing checks such a block", b.where)
+				continue
 			}
+			check = checks[i].check
+			seen[checks[i].key]++
 		}
-		if !known {
-			t.Errorf("%s: nothing checks such a file", b.where)
-		}
+		t.Run(b.where, func(t *testing.T) {
+			t.Parallel()
+			check(t, b)
+		})
 	}
 	for _, c := range checks {
 		if seen[c.key] == 0 {

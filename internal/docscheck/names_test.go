@@ -32,6 +32,9 @@ var strangers = map[string][]string{
 	"the stack for Swarm":              {"DEFIB_IMAGE", "defib_prometheus"},
 }
 
+// containerLabels are the labels of containers that Defib reads, sorted.
+var containerLabels = []string{policy.LabelEnable, policy.LabelPolicy, policy.LabelTriggers}
+
 // foreign removes from docs/moving.md what others call their things: the first
 // cell of each row.
 func foreign(page, text string) string {
@@ -110,7 +113,10 @@ func (v vocabulary) has(name string) bool {
 
 func TestDocsSpeakOfNothingThatDoesNotExist(t *testing.T) {
 	others := slices.Concat(slices.Collect(maps.Values(strangers))...)
-	labels := map[string]bool{policy.LabelEnable: true, policy.LabelPolicy: true, policy.LabelTriggers: true}
+	labels := map[string]bool{}
+	for _, l := range containerLabels {
+		labels[l] = true
+	}
 	for what, v := range map[string]vocabulary{
 		"flag":                 {regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z0-9.-]*[a-z0-9])`), flagNames()},
 		"environment variable": {regexp.MustCompile(`\b(DEFIB_[A-Z_]+)\b`), envars()},

@@ -46,14 +46,20 @@ func composed(t *testing.T, file string) compose {
 	return c
 }
 
+// composeProgram is docker compose, or docker-compose.
+func composeProgram(t *testing.T) (program string, args []string) {
+	t.Helper()
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() == nil {
+		return "docker", []string{"compose"}
+	}
+	need(t, "docker-compose", "docker-compose")
+	return "docker-compose", nil
+}
+
 // dockerCompose has a file read by the program that it is for.
 func dockerCompose(t *testing.T, file string, env ...string) (string, error) {
 	t.Helper()
-	program, args := "docker-compose", []string{}
-	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() == nil {
-		program, args = "docker", []string{"compose"}
-	}
-	need(t, "docker-compose", program)
+	program, args := composeProgram(t)
 	cmd := exec.CommandContext(t.Context(), program, append(args, "-f", file, "config", "--quiet")...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "DOCKER_") }), env...)
 	out, err := cmd.CombinedOutput()

@@ -18,6 +18,7 @@ packages() {
 	chromium) echo chromium fonts-dejavu-core ;; # without a font it shows nothing
 	docker-compose) echo docker-compose ;;
 	systemd-analyze) echo systemd ;;
+	ip) echo iproute2 ;;
 	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;
 	esac
 }

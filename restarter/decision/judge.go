@@ -55,12 +55,8 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(e.stopping[project]) {
 			e.stopping[project] = until
 		}
-		waits, ok := c.Labels[labelDependsOn]
-		if !ok {
-			continue
-		}
 		// The label reads service:condition:restart,….
-		for dependency := range strings.SplitSeq(waits, ",") {
+		for dependency := range strings.SplitSeq(c.Labels[labelDependsOn], ",") {
 			if service, condition, _ := strings.Cut(dependency, ":"); strings.HasPrefix(condition, "service_completed_successfully") {
 				e.awaited[project+"/"+service] = true
 			}

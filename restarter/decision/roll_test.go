@@ -39,6 +39,28 @@ func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
 	}
 }
 
+func TestTheAnswerAboutAServiceSaysWhatBecameOfEachReplica(t *testing.T) {
+	requests := []*Request{{Name: "db-1"}, {Name: "db-2"}, {Name: "db-3"}, {Name: "db-4"}}
+	failed := Answer{Outcome: Failed, Detail: "port taken"}
+	for _, row := range []struct {
+		answers []Answer
+		want    Answer
+	}{
+		{
+			[]Answer{{Outcome: Restarted}, {Outcome: NotWhitelisted}, failed, {Outcome: Restarted}},
+			Answer{Outcome: Failed, Detail: "db-1, db-4: restarted; db-3: failed (port taken)"},
+		},
+		{
+			[]Answer{{Outcome: NotWhitelisted}, {Outcome: NotWhitelisted}, {Outcome: NotWhitelisted}, {Outcome: NotWhitelisted}},
+			Answer{Outcome: NotWhitelisted},
+		},
+	} {
+		if d := cmp.Diff(row.want, Merge(requests, row.answers)); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 // What one decision does about three replicas that an alert asks for, by what is known of
 // each.
 func TestOneReplicaAtATime(t *testing.T) {

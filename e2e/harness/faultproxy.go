@@ -165,22 +165,7 @@ func (p *FaultProxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Res
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
 	defer p.stream(cut)()
-	lines := make(chan []byte)
-	go func() {
-		defer close(lines)
-		text := bufio.NewReader(resp.Body)
-		for {
-			one, err := text.ReadBytes('\n')
-			if err != nil {
-				return
-			}
-			select {
-			case lines <- one:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	lines := readLines(ctx, resp.Body)
 	copyHeader(w, resp)
 	w.WriteHeader(resp.StatusCode)
 	send := func(one []byte) {
@@ -207,24 +192,52 @@ func (p *FaultProxy) pass(w http.ResponseWriter, r *http.Request, resp *http.Res
 			}
 			f := p.meetEvent()
 			switch {
-			case f == nil:
-			case f.kind == FaultDrop:
+			case f != nil && f.kind == FaultDrop:
 				continue
-			case f.kind == faultReorder && held == nil:
+			case f != nil && f.kind == faultReorder && held == nil:
 				held = one
 				continue
-			case f.kind == FaultDelay:
-				Pause(ctx.Done(), rand.N(500*time.Millisecond))
-			case f.kind == faultHang:
-				Pause(ctx.Done(), 10*time.Millisecond)
-				select {
-				case <-f.over:
-				case <-ctx.Done():
-				}
 			}
+			f.pause(ctx)
 			send(one)
 			send(held)
 			held = nil
+		}
+	}
+}
+
+// readLines passes the lines of a body on until the context ends.
+func readLines(ctx context.Context, body io.Reader) <-chan []byte {
+	lines := make(chan []byte)
+	go func() {
+		defer close(lines)
+		text := bufio.NewReader(body)
+		for {
+			one, err := text.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			select {
+			case lines <- one:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+// pause lets time go by before an event is passed on, if that is the fault.
+func (f *fault) pause(ctx context.Context) {
+	switch {
+	case f == nil:
+	case f.kind == FaultDelay:
+		Pause(ctx.Done(), rand.N(500*time.Millisecond))
+	case f.kind == faultHang:
+		Pause(ctx.Done(), 10*time.Millisecond)
+		select {
+		case <-f.over:
+		case <-ctx.Done():
 		}
 	}
 }

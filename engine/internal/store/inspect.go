@@ -106,14 +106,7 @@ func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 		c.CreatedSeenAt = b.ourTime(c.Created, now)
 	}
 	e.life.describe(c)
-	switch {
-	case c.Health != engine.Unhealthy:
-		c.UnhealthySince = time.Time{}
-	case e.c != nil && e.c.Health == engine.Unhealthy && e.c.Started.Equal(c.Started):
-		c.UnhealthySince = e.c.UnhealthySince
-	default:
-		c.UnhealthySince = now
-	}
+	c.UnhealthySince = unhealthySince(now, e.c, c)
 	t := b.countersOf(c.Name)
 	for i, n := range e.early {
 		t.counts[i] += n
@@ -134,6 +127,17 @@ func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 		}
 	}
 	e.c, b.changed = c, true
+}
+
+// unhealthySince is since when c, which was before, is unhealthy; zero: it is not.
+func unhealthySince(now time.Time, before, c *engine.Container) time.Time {
+	switch {
+	case c.Health != engine.Unhealthy:
+		return time.Time{}
+	case before != nil && before.Health == engine.Unhealthy && before.Started.Equal(c.Started):
+		return before.UnhealthySince
+	}
+	return now
 }
 
 // Refresh has the container inspected anew and passes what comes of it to w,

@@ -36,37 +36,47 @@ func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
 		if _, dead := b.tombstones[s.ID]; dead || late && !asked.After(missed) {
 			continue
 		}
-		e := b.entries[s.ID]
-		switch {
-		case e == nil:
-			e = b.add(s.ID)
-			b.suspectDrift(s.ID, e, asked)
-		case e.c != nil && e.c.Inspected && s.Differs(e.c):
-			if e.c.State != s.State || e.c.Name != s.Name {
-				b.suspectDrift(s.ID, e, asked)
-			}
-		case e.c != nil && e.c.Inspected && !b.syncing && e.confirmed(now, asked, s):
-			continue
-		}
-		b.applyListItem(now, e, s)
-		if e.item.retrying() {
-			continue // an inspect that fails asks for a list, which must not ask for the inspect
-		}
-		b.queue.add(&e.item)
+		b.takeListItem(now, asked, s)
 	}
-	for id, e := range b.entries {
-		if !present[id] && e.lastEvent.Before(asked) {
-			b.suspectDrift(id, e, asked)
-			b.remove(id, now)
-			if s := b.driftCandidates[id]; s != nil {
-				s.confirmed = true
-			}
-		}
-	}
+	b.removeUnlisted(now, asked, present)
 	if b.syncing && b.syncBy.IsZero() {
 		b.syncBy = now.Add(SyncTimeout)
 	}
 	b.tidy(now)
+}
+
+// takeListItem takes one line of a list.
+func (b *Store) takeListItem(now, asked time.Time, s ListItem) {
+	e := b.entries[s.ID]
+	switch {
+	case e == nil:
+		e = b.add(s.ID)
+		b.suspectDrift(s.ID, e, asked)
+	case e.c != nil && e.c.Inspected && s.Differs(e.c):
+		if e.c.State != s.State || e.c.Name != s.Name {
+			b.suspectDrift(s.ID, e, asked)
+		}
+	case e.c != nil && e.c.Inspected && !b.syncing && e.confirmed(now, asked, s):
+		return
+	}
+	b.applyListItem(now, e, s)
+	if !e.item.retrying() { // an inspect that fails asks for a list, which must not ask for the inspect
+		b.queue.add(&e.item)
+	}
+}
+
+// removeUnlisted removes the containers that a list does not hold.
+func (b *Store) removeUnlisted(now, asked time.Time, present map[string]bool) {
+	for id, e := range b.entries {
+		if present[id] || !e.lastEvent.Before(asked) {
+			continue
+		}
+		b.suspectDrift(id, e, asked)
+		b.remove(id, now)
+		if s := b.driftCandidates[id]; s != nil {
+			s.confirmed = true
+		}
+	}
 }
 
 // confirmed reports whether a line of a list, asked for and answered at these

@@ -21,7 +21,7 @@ import (
 func TestEngineAwayIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	d := harness.StartDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
-	d.Post(harness.FiringAlert("container", "web")).Is(t, 503, "engine_unavailable", "engine is away")
+	d.Post(harness.FiringAlert("container", "web")).Is(t, 503, "engine_unavailable", "engine is unavailable")
 }
 
 func TestRestartThatTakesLongIsInProgressUntilItIsDone(t *testing.T) {

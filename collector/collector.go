@@ -66,7 +66,7 @@ func labelNames(labels []string) ([]string, error) {
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range c.descs.all() {
+	for _, d := range c.descs.all {
 		d.Describe(ch)
 	}
 	c.parts.Describe(ch)

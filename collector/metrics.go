@@ -17,43 +17,44 @@ type descs struct {
 	created, started, finished  *exposition.Desc
 	info, labels, orphaned      *exposition.Desc
 	outdated                    *exposition.Desc
+
+	all []*exposition.Desc
 }
 
 func newDescs(labelNames []string) descs {
-	all := descs{
-		up:         exposition.NewGauge("docker_up", "1 if the engine answered and the snapshot of its containers is current."),
-		engineInfo: exposition.NewGauge("docker_engine_info", "The engine.", "host", "version", "api_version", "os", "arch"),
-		running:    exposition.NewGauge("docker_container_up", "1 while the container runs (not paused, not restarting).", "name"),
-		exited:     exposition.NewGauge("docker_container_exited", "1 while the container is exited.", "name"),
-		state:      exposition.NewGauge("docker_container_state", "1 for the state that the container is in.", "name", "state"),
-		health:     exposition.NewGauge("docker_container_health", "1 for what the health check says; all 0 unless the container runs.", "name", "status"),
-		exitCode:   exposition.NewGauge("docker_container_exit_code", "Exit code of the last exit that is known, kept while the container runs again.", "name"),
-		oomKilled:  exposition.NewGauge("docker_container_oom_killed", "1 if the last exit that is known was an out-of-memory kill.", "name"),
-		events:     exposition.NewCounter("docker_container_events_total", "Events of the container since Defib started.", "name", "event"),
-		restarts:   exposition.NewCounter("docker_container_restarts_total", "Restarts by the engine's own restart policy since the last start through the API.", "name"),
-		created:    exposition.NewGauge("docker_container_created_timestamp_seconds", "When the container was created, in Unix time.", "name"),
-		started:    exposition.NewGauge("docker_container_started_timestamp_seconds", "When the container was started last, in Unix time.", "name"),
-		finished:   exposition.NewGauge("docker_container_finished_timestamp_seconds", "When the container exited last, in Unix time.", "name"),
-		orphaned:   exposition.NewGauge("docker_container_network_orphaned", "1 if the container lives in the network of another that was restarted after it or is gone.", "name"),
-		outdated:   exposition.NewGauge("docker_container_image_outdated", "1 if the image name that the container was created from means another image by now, on this host.", "name"),
-		info: exposition.NewGauge("docker_container_info", "The container.",
+	var all []*exposition.Desc
+	gauge := func(name, help string, labels ...string) *exposition.Desc {
+		all = append(all, exposition.NewGauge(name, help, labels...))
+		return all[len(all)-1]
+	}
+	counter := func(name, help string, labels ...string) *exposition.Desc {
+		all = append(all, exposition.NewCounter(name, help, labels...))
+		return all[len(all)-1]
+	}
+	d := descs{
+		up:         gauge("docker_up", "1 if the engine answered and the snapshot of its containers is current."),
+		engineInfo: gauge("docker_engine_info", "The engine.", "host", "version", "api_version", "os", "arch"),
+		running:    gauge("docker_container_up", "1 while the container runs (not paused, not restarting).", "name"),
+		exited:     gauge("docker_container_exited", "1 while the container is exited.", "name"),
+		state:      gauge("docker_container_state", "1 for the state that the container is in.", "name", "state"),
+		health:     gauge("docker_container_health", "1 for what the health check says; all 0 unless the container runs.", "name", "status"),
+		exitCode:   gauge("docker_container_exit_code", "Exit code of the last exit that is known, kept while the container runs again.", "name"),
+		oomKilled:  gauge("docker_container_oom_killed", "1 if the last exit that is known was an out-of-memory kill.", "name"),
+		events:     counter("docker_container_events_total", "Events of the container since Defib started.", "name", "event"),
+		restarts:   counter("docker_container_restarts_total", "Restarts by the engine's own restart policy since the last start through the API.", "name"),
+		created:    gauge("docker_container_created_timestamp_seconds", "When the container was created, in Unix time.", "name"),
+		started:    gauge("docker_container_started_timestamp_seconds", "When the container was started last, in Unix time.", "name"),
+		finished:   gauge("docker_container_finished_timestamp_seconds", "When the container exited last, in Unix time.", "name"),
+		orphaned:   gauge("docker_container_network_orphaned", "1 if the container lives in the network of another that was restarted after it or is gone.", "name"),
+		outdated:   gauge("docker_container_image_outdated", "1 if the image name that the container was created from means another image by now, on this host.", "name"),
+		info: gauge("docker_container_info", "The container.",
 			"name", "id", "image", "image_id", "compose_project", "compose_service", "restart_policy"),
 	}
 	if len(labelNames) > 1 { // the first is the name
-		all.labels = exposition.NewGauge("docker_container_labels", "The container's labels that --collector.container-labels names.", labelNames...)
+		d.labels = gauge("docker_container_labels", "The container's labels that --collector.container-labels names.", labelNames...)
 	}
-	return all
-}
-
-func (d *descs) all() []*exposition.Desc {
-	all := []*exposition.Desc{
-		d.up, d.engineInfo, d.running, d.exited, d.state, d.health, d.exitCode, d.oomKilled,
-		d.events, d.restarts, d.created, d.started, d.finished, d.orphaned, d.outdated, d.info,
-	}
-	if d.labels != nil {
-		all = append(all, d.labels)
-	}
-	return all
+	d.all = all
+	return d
 }
 
 // of returns the metrics of one container. One that could not be inspected has

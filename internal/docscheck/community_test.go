@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v2"
 )
 
@@ -52,7 +53,7 @@ func TestWorkflowsCallTheMakefile(t *testing.T) {
 			got = append(got, m[1])
 		}
 		slices.Sort(got)
-		if d := diff(want, got); d != "" {
+		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: wanted (-), called (+): %s", file, d)
 		}
 		for _, target := range got {

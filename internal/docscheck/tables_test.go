@@ -78,8 +78,13 @@ func quoted(text string) []string {
 	return words
 }
 
-// diff compares what the program has with what a page says; "" if they agree.
-func diff(want, got any) string { return cmp.Diff(want, got) }
+// compare holds what a page says to what the program has.
+func compare(t *testing.T, page string, program, written any) {
+	t.Helper()
+	if d := cmp.Diff(program, written); d != "" {
+		t.Errorf("correct %s, where - is what the program has and + what the page says:\n%s", page, d)
+	}
+}
 
 // whitelisting has one whitelisted container, token, in a dry run, which exposes more.
 func whitelisting(t *testing.T) policy.Policy {
@@ -219,12 +224,13 @@ func TestDocsHaveEveryMetricAndNoOther(t *testing.T) {
 	for name, cells := range table(t, metricsPage) {
 		written[name] = describe(cells[0], quoted(cells[1]))
 	}
-	if d := diff(families, written); d != "" {
-		t.Errorf("program (-), docs (+): %s", d)
+	compare(t, metricsPage, described, slices.Sorted(maps.Keys(written)))
+	for _, name := range described {
+		if families[name] == "" {
+			t.Fatalf("%s: nothing in fullExposition, in this file, has it: its type and labels cannot be compared", name)
+		}
 	}
-	if d := diff(described, slices.Sorted(maps.Keys(written))); d != "" {
-		t.Errorf("described by the program (-), docs (+): %s", d)
-	}
+	compare(t, metricsPage, families, written)
 }
 
 func TestDocsHaveEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
@@ -241,9 +247,7 @@ func TestDocsHaveEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 		}
 		written[name] = strings.TrimPrefix(written[name], "false")
 	}
-	if d := diff(program, written); d != "" {
-		t.Errorf("program (-), docs (+): %s", d)
-	}
+	compare(t, flagsPage, program, written)
 }
 
 func TestDocsHaveEveryCommandAndNoOther(t *testing.T) {
@@ -254,15 +258,11 @@ func TestDocsHaveEveryCommandAndNoOther(t *testing.T) {
 		}
 	}
 	slices.Sort(program)
-	if d := diff(program, slices.Sorted(maps.Keys(table(t, commandsPage)))); d != "" {
-		t.Errorf("program (-), docs (+): %s", d)
-	}
+	compare(t, commandsPage, program, slices.Sorted(maps.Keys(table(t, commandsPage))))
 }
 
 func TestDocsHaveEveryContainerLabelAndNoOther(t *testing.T) {
-	if d := diff(containerLabels, slices.Sorted(maps.Keys(table(t, labelsPage)))); d != "" {
-		t.Errorf("program (-), docs (+): %s", d)
-	}
+	compare(t, labelsPage, containerLabels, slices.Sorted(maps.Keys(table(t, labelsPage))))
 }
 
 func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
@@ -273,9 +273,7 @@ func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 	for name, cells := range table(t, outcomesPage) {
 		written[name] = strings.TrimSpace(cells[0])
 	}
-	if d := diff(program, written); d != "" {
-		t.Errorf("program (-), docs (+): %s", d)
-	}
+	compare(t, outcomesPage, program, written)
 }
 
 func TestDocsHaveEveryReasonAndNoOther(t *testing.T) {
@@ -285,7 +283,21 @@ func TestDocsHaveEveryReasonAndNoOther(t *testing.T) {
 		written = append(written, decision.Reason(name))
 	}
 	slices.Sort(written)
-	if d := diff(program, written); d != "" {
-		t.Errorf("program (-), docs (+): %s", d)
+	compare(t, reasonsPage, program, written)
+}
+
+func TestTheOrderOfTheChecksHasEveryReason(t *testing.T) {
+	const page = "docs/decisions.md"
+	_, section, _ := strings.Cut(read(t, page), "\n## The order of the checks\n")
+	prose, checks, _ := strings.Cut(section, "\n```\n")
+	checks, _, _ = strings.Cut(checks, "\n```\n")
+	written := quoted(prose)
+	for line := range strings.Lines(checks) { // the question, padded, and its reasons
+		written = append(written, regexp.MustCompile(`\w+`).FindAllString(line[min(len(line), 32):], -1)...)
+	}
+	for reason := range decision.Reasons {
+		if !slices.Contains(written, string(reason)) {
+			t.Errorf("%s: the order of the checks lacks %s", page, reason)
+		}
 	}
 }

@@ -40,11 +40,12 @@ lacking() {
 }
 choose() {
 	wanted=()
-	local program names
+	local program names name
 	for program in "${missing[@]}"; do
 		names=$(packages "$program")
-		read -ra names <<<"$names"
-		wanted+=("${names[@]}")
+		for name in $names; do # each once
+			[[ " ${wanted[*]} " == *" $name "* ]] || wanted+=("$name")
+		done
 	done
 }
 lacking "$@"

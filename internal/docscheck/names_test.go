@@ -17,7 +17,7 @@ import (
 // strangers are the flags of others, and words that look like names of Defib's,
 // of which docs speak all the same: by whose or what they are.
 var strangers = map[string][]string{
-	"Alertmanager":                     {"--cluster.peer-timeout", "--config.file"},
+	"Alertmanager":                     {"--cluster.listen-address", "--cluster.peer-timeout", "--config.file"},
 	"Prometheus":                       {"--rules.alert.resend-delay"},
 	"docker buildx":                    {"--load", "--platform"},
 	"docker compose":                   {"--detach", "--force-recreate", "--no-start"},

@@ -203,7 +203,7 @@ find_go # before anything is installed
 find_engine
 echo "Docker Engine $(answers) at ${DOCKER_HOST:-unix:///var/run/docker.sock}"
 remove_leftovers
-echo 'Building      ./defib and a container image for it to look after'
+echo 'Building      ./defib and a container image for it to look after; a minute or more the first time'
 scripts/build.sh
 start_app
 echo "Container     $testapp, running"

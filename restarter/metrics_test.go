@@ -32,7 +32,7 @@ func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 defib_container_gave_up{name="batch-1"} 0
 defib_container_gave_up{name="batch-2"} 0
 defib_container_gave_up{name="web"} 0
-# HELP defib_container_held 1 for the reason why a whitelisted container that is down, sick or asked for is left alone now.
+# HELP defib_container_held 1 for the reason why a whitelisted container that is down, unhealthy or named by an alert is left alone now.
 # TYPE defib_container_held gauge
 defib_container_held{name="batch-1",reason="paused"} 1
 defib_container_held{name="web",reason="back_off"} 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every check to its end, so that one run shows all there is to mend.
+# Runs every check to its end, so that one run shows all there is to fix.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

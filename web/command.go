@@ -26,7 +26,7 @@ var (
 )
 
 // commands are what to copy into a shell on the host of the container: what shows
-// the cause first, then what may mend it. Nothing that a container's labels say
+// the cause first, then what may fix it. Nothing that a container's labels say
 // can make them do anything else.
 func (p view) commands() []string {
 	c := p.Container

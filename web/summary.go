@@ -158,7 +158,7 @@ func (p view) often() Sentence {
 	}
 	s := say("It has been started or restarted "+times(p.Streak), " since it last stayed up and well for ", span(p.reset), ".")
 	if p.Streak >= looping {
-		s = append(s, say(" That does not help: mend the cause.")...)
+		s = append(s, say(" That does not help: fix the cause.")...)
 	}
 	return s
 }

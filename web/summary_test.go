@@ -120,7 +120,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"it was started once and runs":           {but(runs("web", minAgo), streak(1)), Fine, "", ""},
 		"it runs for now, in a loop": {
 			but(runs("web", minAgo), streak(5)), Need,
-			"It runs for now: it came up 1 min ago. It has been started or restarted 5 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "",
+			"It runs for now: it came up 1 min ago. It has been started or restarted 5 times since it last stayed up and well for 15 min. That does not help: fix the cause.", "",
 		},
 		"it has just died, and no decision speaks of it": {
 			died("web", 0, 1), Healing,
@@ -136,7 +136,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it waits in a back-off, in a loop": {
 			died("web", minAgo, 127, held(decision.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
-			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. That does not help: mend the cause.",
+			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. That does not help: fix the cause.",
 			"Defib starts it again in 5 min 30 s.",
 		},
 		"its start fails": {
@@ -292,7 +292,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
 		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
 		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
-		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: mend the cause.", "That is left to the engine."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: fix the cause.", "That is left to the engine."},
 		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(decision.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},
 		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(decision.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib can do nothing about it: " + decision.Reasons[decision.Dead] + "."},
 	} {

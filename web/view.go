@@ -18,7 +18,7 @@ const (
 	Need     Kind = "need"     // a person must do something
 	Healing  Kind = "healing"  // Defib or the engine is at it
 	Fine     Kind = "fine"     // it runs, and is not unhealthy
-	OnHold   Kind = "on_hold"  // it is down or sick, and on hold for maintenance
+	OnHold   Kind = "on_hold"  // it is down or unhealthy, and on hold for maintenance
 	Stopped  Kind = "stopped"  // somebody stopped it
 	Paused   Kind = "paused"   // somebody paused it
 	Finished Kind = "finished" // it ended as it was meant to
@@ -26,7 +26,7 @@ const (
 	Old      Kind = "old"      // it exited so long ago that nobody misses it
 	Swarm    Kind = "swarm"    // Swarm takes care of it
 
-	Itself Kind = "left_to_itself" // it is down or sick, and neither Defib nor anybody else is meant to mend it
+	Itself Kind = "left_to_itself" // it is down or unhealthy, and neither Defib nor anybody else is meant to fix it
 )
 
 // Kinds lists every kind, in the order in which they are counted.

@@ -145,6 +145,9 @@ type Container struct {
 	ImageName  string   // canonical; "" unless inspected
 }
 
+// ShortID is an ID as Docker shows it, and as log lines do.
+func ShortID(id string) string { return id[:min(len(id), 12)] }
+
 // Up reports whether the container runs: not paused, not restarting.
 func (c *Container) Up() bool { return c.State == Running }
 

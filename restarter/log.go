@@ -15,7 +15,7 @@ import (
 func (r *Restarter) logResult(now time.Time, res history.Result) {
 	c := res.Container
 	attrs := []any{
-		"container", c.Name, "id", c.ID, "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
+		"container", c.Name, "id", engine.ShortID(c.ID), "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
 		"attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt),
 	}
 	if res.Trigger == policy.TriggerDependency {
@@ -91,16 +91,16 @@ func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
 	last.occasion[v.Trigger] = v.Occasion
 	r.metrics.dryRuns.add(1, c.Name, v.Trigger)
 	if v.Restarts() {
-		r.logger.Info("would restart container", "container", c.Name, "id", c.ID, "trigger", v.Trigger)
+		r.logger.Info("would restart container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
 	} else {
-		r.logger.Info("would start container", "container", c.Name, "id", c.ID, "trigger", v.Trigger, "exit_code", c.Exit.Code)
+		r.logger.Info("would start container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger, "exit_code", c.Exit.Code)
 	}
 }
 
 // logRemoved logs that a container is gone, if it was ever spoken of.
 func (r *Restarter) logRemoved(id string) {
 	if last := r.logged[id]; last != nil {
-		r.logger.Info("container state", "container", last.what.name, "id", id, "state", "removed")
+		r.logger.Info("container state", "container", last.what.name, "id", engine.ShortID(id), "state", "removed")
 	}
 	delete(r.logged, id)
 }
@@ -124,7 +124,7 @@ func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts
 		if last.what == before {
 			continue
 		}
-		attrs := []any{"container", c.Name, "id", c.ID, "state", c.State}
+		attrs := []any{"container", c.Name, "id", engine.ShortID(c.ID), "state", c.State}
 		if v.Reason != "" {
 			attrs = append(attrs, "reason", v.Reason)
 		}

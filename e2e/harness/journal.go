@@ -53,13 +53,13 @@ func (j *Journal) Find(msg string, pairs ...any) []Line {
 	return found
 }
 
-// About returns the lines about the container with this id.
+// About returns the lines about the container with this ID: they have 12 digits of it.
 func (j *Journal) About(id string) []Line {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var found []Line
 	for _, l := range j.lines {
-		if l.Has("id", id) {
+		if l.Has("id", id[:12]) {
 			found = append(found, l)
 		}
 	}

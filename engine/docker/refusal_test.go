@@ -138,3 +138,13 @@ func TestRefusedInspectsAreNoHotLoop(t *testing.T) {
 		}
 	})
 }
+
+func TestAFailedInspectIsLoggedWithTheIDAsDockerShowsIt(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	id := f.put("web")
+	w := connected(t, Options{Host: f.host()})
+	f.on(callInspect, answers(http.StatusInternalServerError, "it is wedged"))
+	f.emit(id, "update")
+	eventually(t, "it is logged", func() bool { return len(w.log.lines("inspect failed", "id="+engine.ShortID(id)+" ")) > 0 })
+}

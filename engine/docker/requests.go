@@ -201,7 +201,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 		c.post(ctx, func(now time.Time) {
 			c.store.Inspected(now, id, mark, fresh, answered)
 			if !answered {
-				c.Logger.Debug("inspect failed", "id", id, "err", err)
+				c.Logger.Debug("inspect failed", "id", engine.ShortID(id), "err", err)
 				c.list(ctx) // which never hangs, and knows its state at least
 			}
 		})

@@ -69,7 +69,7 @@ func runEngine(t testing.TB, o Options) *watchedEngine {
 func runEngineOver(t testing.TB, o Options, transport http.RoundTripper) *watchedEngine {
 	t.Helper()
 	log := &journal{}
-	o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
 	}

@@ -56,6 +56,9 @@ func NewWorldOf(t *testing.T, p policy.Policy, edit func(*restarter.Restarter), 
 	w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
 	w.Set(cs...)
 	w.Logger = slog.New(slog.NewTextHandler(&w.Log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "id" && len(a.Value.String()) > 12 {
+			w.t.Errorf("a log line has more of an ID than Docker shows: %s", a.Value)
+		}
 		if a.Key == slog.TimeKey || a.Key == "id" {
 			return slog.Attr{}
 		}

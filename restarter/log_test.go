@@ -1,0 +1,40 @@
+package restarter_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"defib/engine"
+	. "defib/restarter/internal/fixture"
+	. "defib/restarter/internal/world"
+	"defib/restarter/policy"
+)
+
+// The world fails the test at a line that has more of the ID.
+func TestLogLinesHaveIDsAsDockerShowsThem(t *testing.T) {
+	ids := []string{strings.Repeat("a1", 32), strings.Repeat("b2", 32)}
+	of := func(id, name, directory string) *engine.Container {
+		c := Up(id, name)
+		First(c)
+		Labelled("defib.enable", "true", "defib.enabel", "true", "com.docker.compose.project.working_dir", directory)(c)
+		return c
+	}
+	for dry, want := range map[bool][]string{
+		false: {"label not understood", "two directories use", "container state", "container started", "state=removed"},
+		true:  {"would start container", "would restart container"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := NewWorld(t, Usual(func(p *policy.Policy) { p.DryRun = dry }), of(ids[0], "db-1", "/a"), of(ids[1], "db-2", "/b"))
+			w.Dies(ids[0])
+			w.Sickens(ids[1])
+			w.Set()
+			synctest.Wait()
+			for _, line := range want {
+				if !strings.Contains(w.Log.String(), line) {
+					t.Errorf("dry run %t: the log does not say %q:\n%s", dry, line, w.Log.String())
+				}
+			}
+		})
+	}
+}

@@ -14,7 +14,7 @@ import (
 	"defib/engine"
 )
 
-var errAway = errors.New("the engine is away")
+var errAway = errors.New("the engine is unavailable")
 
 // crowd shows containers in all sorts of states, one of them twice, and one that
 // has left.

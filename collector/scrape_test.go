@@ -51,9 +51,9 @@ func TestLaw6NoContainerSeriesWithoutACurrentSnapshot(t *testing.T) {
 	c := newCollector(t, func() (*engine.Snapshot, error) { return up() }, []string{"team"}, part())
 
 	before := expose(t, c)
-	up = func() (*engine.Snapshot, error) { return nil, errors.New("the engine is away") }
+	up = func() (*engine.Snapshot, error) { return nil, errors.New("the engine is unavailable") }
 	if diff := cmp.Diff("docker_up 0\n", expose(t, c)); diff != "" {
-		t.Error("while the engine is away:", diff)
+		t.Error("while the engine is unavailable:", diff)
 	}
 	up = func() (*engine.Snapshot, error) { return current, nil }
 	if diff := cmp.Diff(before, expose(t, c)); diff != "" {

@@ -27,7 +27,7 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 			end(b)
 			died := b.AwaitEvents("die", 1)[0]
 			comesBackAfter(d, b, died, delay)
-			if said := d.Notices("podman does not tell a stop from a death"); len(said) != 1 {
+			if said := d.Notices("podman does not report whether a container was stopped or crashed"); len(said) != 1 {
 				t.Errorf("said %d times what Podman does not tell", len(said))
 			}
 		})

@@ -5,7 +5,7 @@ import "errors"
 // What a start or a restart may fail with.
 var (
 	// ErrGone says that the container does not exist any more.
-	ErrGone = errors.New("the container is gone")
+	ErrGone = errors.New("the container no longer exists")
 	// ErrRefused says that the engine, or a proxy before it, forbids the call.
 	ErrRefused = errors.New("refused")
 	// ErrNoAnswer says that the engine has not answered: it may still carry on.

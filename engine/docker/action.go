@@ -31,7 +31,7 @@ func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
 	case now != nil && now.Up():
 		return nil // whoever started it
 	case err == nil && now.Started.Equal(c.Started):
-		return errors.New("the engine accepted it, but the container did not start")
+		return errors.New("the engine accepted the request, but the container did not start")
 	}
 	return err
 }
@@ -45,7 +45,7 @@ func (e *Engine) Restart(ctx context.Context, c *engine.Container) error {
 		return e.api.Load().ContainerRestart(ctx, id, container.StopOptions{Timeout: &seconds})
 	})
 	if err == nil && now.Started.Equal(c.Started) {
-		return errors.New("the engine accepted it, but the container was not started anew")
+		return errors.New("the engine accepted the request, but the container was not restarted")
 	}
 	return err
 }

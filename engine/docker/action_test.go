@@ -74,7 +74,7 @@ func TestStart(t *testing.T) {
 				w.WriteHeader(http.StatusNotModified)
 			}
 		}},
-		{name: "it is gone", want: engine.ErrGone, says: "gone", fault: func(f *fakeEngine, id string) http.HandlerFunc {
+		{name: "it is gone", want: engine.ErrGone, says: "no longer exists", fault: func(f *fakeEngine, id string) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				f.destroy(id)
 				answers(http.StatusNotFound, "No such container: "+id)(w, r)

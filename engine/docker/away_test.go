@@ -25,7 +25,7 @@ func complaint(t *testing.T, o Options) string {
 	w := runEngine(t, o)
 	eventually(t, "it complains", func() bool { return len(w.log.lines("level=WARN", "engine unavailable")) > 0 })
 	line := w.log.lines("engine unavailable")[0]
-	if _, err := w.Up(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the engine is away: there is no snapshot") {
+	if _, err := w.Up(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the engine is unavailable: no snapshot") {
 		t.Errorf("up: %v", err)
 	}
 	return line
@@ -40,7 +40,7 @@ func TestAdvice(t *testing.T) {
 		want []string
 	}{
 		{"no such socket", func(*testing.T) string { return "unix://" + missing }, []string{"no such socket", "is Docker running", "--docker.host"}},
-		{"nobody listens on the socket", func(t *testing.T) string {
+		{"nothing listens on the socket", func(t *testing.T) string {
 			path := shortSocket(t)
 			l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
 			if err != nil {
@@ -49,7 +49,7 @@ func TestAdvice(t *testing.T) {
 			l.(*net.UnixListener).SetUnlinkOnClose(false)
 			l.Close()
 			return "unix://" + path
-		}, []string{"nobody listens", "mount the directory"}},
+		}, []string{"nothing listens", "mount the directory"}},
 		{"nobody listens on the port", func(t *testing.T) string {
 			l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 			if err != nil {
@@ -72,22 +72,22 @@ func TestAdvice(t *testing.T) {
 			f := serving(t)
 			f.on("ping", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"forbidden by the proxy", "a socket proxy refuses it", "allow GET /_ping"}},
+		}, []string{"forbidden by the proxy", "refused by a socket proxy", "allow GET /_ping"}},
 		{"a proxy refuses the events", func(t *testing.T) string {
 			f := serving(t)
 			f.on("events", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"a socket proxy refuses it", "allow GET /events"}},
+		}, []string{"refused by a socket proxy", "allow GET /events"}},
 		{"a proxy refuses the list", func(t *testing.T) string {
 			f := serving(t)
 			f.on("list", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"list containers", "a socket proxy refuses it", "allow GET /containers/json"}},
+		}, []string{"list containers", "refused by a socket proxy", "allow GET /containers/json"}},
 		{"a proxy that knows no GET", func(t *testing.T) string {
 			f := serving(t)
 			f.on("version", answers(http.StatusMethodNotAllowed, "Method Not Allowed"))
 			return f.host()
-		}, []string{"ask for its version", "a socket proxy refuses it", "allow GET /version"}},
+		}, []string{"get the version", "refused by a socket proxy", "allow GET /version"}},
 		{"it is too old", func(t *testing.T) string {
 			f := serving(t)
 			f.apiVersion = "1.12"
@@ -103,7 +103,7 @@ func TestAdvice(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			t.Cleanup(s.Close)
 			return "tcp://" + s.Listener.Addr().String()
-		}, []string{"does not speak Docker"}},
+		}, []string{"does not speak the Docker"}},
 		{"it speaks TLS", func(t *testing.T) string {
 			s := httptest.NewUnstartedServer(http.NotFoundHandler())
 			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -125,7 +125,7 @@ func TestAdvice(t *testing.T) {
 }
 
 func TestAdviceOnHangs(t *testing.T) {
-	for call, want := range map[string]string{"ping": "deadline", "version": "ask for its version", "events": "events", "list": "list containers"} {
+	for call, want := range map[string]string{"ping": "deadline", "version": "get the version", "events": "events", "list": "list containers"} {
 		t.Run(call, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, f *fakeEngine) {
 				f.on(call, hangs)
@@ -158,8 +158,8 @@ func TestAdviceOnDialErrors(t *testing.T) {
 	}{
 		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)}, "permission denied: run Defib with the group of the socket (stat -c %g /s)"},
 		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, "operation not permitted: run Defib with the group of the socket"},
-		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)}, "there is no such socket"},
-		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nobody listens on the socket"},
+		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)}, "no such socket"},
+		{"unix", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nothing listens on the socket"},
 		{"tcp", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "does the engine listen there"},
 		{"tcp", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "cannot connect"},
 		{"tcp", fs.ErrInvalid, "cannot connect"},
@@ -176,9 +176,9 @@ func TestCheckHost(t *testing.T) {
 		"unix:///var/run/docker.sock": "", "tcp://10.0.0.1:2376": "", "http://10.0.0.1:2375": "", "https://10.0.0.1:2376": "",
 		"ssh://user@host":      "ssh -nNT -L",
 		"npipe:////./pipe/x":   "not supported",
-		"fd://":                "want unix:///path",
-		"/var/run/docker.sock": "want unix:///path",
-		"":                     "want unix:///path",
+		"fd://":                "unix:///path",
+		"/var/run/docker.sock": "unix:///path",
+		"":                     "unix:///path",
 	} {
 		err := CheckHost(host)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

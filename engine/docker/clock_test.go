@@ -184,7 +184,7 @@ func TestLaw6OldListTakesTheSnapshotAway(t *testing.T) {
 		if _, err := w.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "last list of containers is 1m30s old") {
 			t.Errorf("%v, want one about the list", err)
 		}
-		if n := len(w.log.lines("level=WARN", "does not list its containers", "no list today")); n != 1 {
+		if n := len(w.log.lines("level=WARN", "cannot list containers", "no list today")); n != 1 {
 			t.Errorf("complained %d times", n)
 		}
 		f.on("list", nil)

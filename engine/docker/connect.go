@@ -45,23 +45,23 @@ const maxSocketPath = 107
 func CheckHost(host string) error {
 	u, err := client.ParseHostURL(host)
 	if err != nil {
-		return fmt.Errorf("engine address %q: want unix:///path or tcp://host:port: %w", host, err)
+		return fmt.Errorf("engine address %q: must be unix:///path or tcp://host:port: %w", host, err)
 	}
 	switch u.Scheme {
 	case "unix":
 		if len(u.Host) > maxSocketPath {
-			return fmt.Errorf("engine address %q: the path of a socket has at most %d characters", host, maxSocketPath)
+			return fmt.Errorf("engine address %q: the path of a socket can have at most %d characters", host, maxSocketPath)
 		}
 		return nil
 	case "tcp", "http", "https":
 		if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
-			return fmt.Errorf("engine address %q: want a port, as in tcp://host:2376", host)
+			return fmt.Errorf("engine address %q: must have a port, as in tcp://host:2376", host)
 		}
 		return nil
 	case "ssh":
 		return fmt.Errorf("engine address %q: ssh:// is not supported: forward the socket with `ssh -nNT -L /path/docker.sock:/var/run/docker.sock HOST` and use unix:///path/docker.sock", host)
 	}
-	return fmt.Errorf("engine address %q: %s:// is not supported: want unix:///path or tcp://host:port", host, u.Scheme)
+	return fmt.Errorf("engine address %q: %s:// is not supported: use unix:///path or tcp://host:port", host, u.Scheme)
 }
 
 // dial makes a client for one connection, agrees on an API version and asks the
@@ -101,10 +101,10 @@ func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo,
 	}
 	v, err := api.ServerVersion(ctx)
 	if err != nil {
-		return engineInfo{}, fmt.Errorf("ask for its version: %w", e.answered(ctx, callVersion, err))
+		return engineInfo{}, fmt.Errorf("get the version: %w", e.answered(ctx, callVersion, err))
 	}
 	if versions.LessThan(v.APIVersion, minAPIVersion) {
-		return engineInfo{}, fmt.Errorf("the engine is too old: it speaks API %s, Defib needs %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
+		return engineInfo{}, fmt.Errorf("the engine is too old: it supports API %s, Defib requires %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
 	a := engineInfo{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch}
 	for _, c := range v.Components {
@@ -143,7 +143,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
 func ping(ctx context.Context, api *client.Client) error {
 	p, err := api.Ping(ctx)
 	if err == nil && p.APIVersion == "" {
-		err = errors.New("what answers does not speak Docker's API")
+		err = errors.New("the server at this address does not speak the Docker API")
 	}
 	return err
 }
@@ -156,7 +156,7 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 	case refusal.Refused(err):
 		return err // which says what to allow
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: no answer within %s: the engine hangs, or something on the way drops the connection", err, e.Timeout)
+		return fmt.Errorf("%w: no answer within %s: the engine hangs, or a proxy or firewall drops the connection", err, e.Timeout)
 	case !client.IsErrConnectionFailed(err):
 		return explainTLS(err)
 	}
@@ -182,11 +182,11 @@ func adviseDial(network, addr string, err error) error {
 	advice := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		advice = "there is no such socket: is Docker running on this host? In a container, mount the directory of the socket; elsewhere set --docker.host"
+		advice = "no such socket: is Docker running on this host? In a container, mount the directory of the socket; if the socket is elsewhere, set --docker.host"
 	case errors.Is(err, fs.ErrPermission):
 		advice = "run Defib with the group of the socket (stat -c %g " + addr + "), in a container with --group-add"
 	case errors.Is(err, syscall.ECONNREFUSED) && network == "unix":
-		advice = "nobody listens on the socket: is Docker running? In a container, mount the directory of the socket, not the file, which goes stale when Docker restarts"
+		advice = "nothing listens on the socket: is Docker running? In a container, mount the directory of the socket, not the file, which becomes stale when Docker restarts"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		advice = "does the engine listen there?"
 	default:
@@ -200,9 +200,9 @@ func explainTLS(err error) error {
 	text := err.Error()
 	switch {
 	case unverified || strings.Contains(text, "certificate"):
-		return fmt.Errorf("%w: the certificates do not fit: DOCKER_CERT_PATH must hold ca.pem, cert.pem and key.pem for this engine", err)
+		return fmt.Errorf("%w: certificate mismatch: DOCKER_CERT_PATH must contain ca.pem, cert.pem and key.pem for this engine", err)
 	case strings.Contains(text, "TLS"), strings.Contains(text, "tls:"), strings.Contains(text, "HTTPS"):
-		return fmt.Errorf("%w: one side speaks TLS and the other does not: see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY", err)
+		return fmt.Errorf("%w: only one side uses TLS: check DOCKER_CERT_PATH and DOCKER_TLS_VERIFY", err)
 	}
 	return err
 }

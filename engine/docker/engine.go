@@ -89,7 +89,7 @@ func (e *Engine) Up(ctx context.Context) (*engine.Snapshot, error) {
 	p := e.Snapshot()
 	switch {
 	case p.First.IsZero():
-		return nil, e.unavailable("there is no snapshot of its containers yet")
+		return nil, e.unavailable("no snapshot of its containers yet")
 	case !p.Connected && time.Since(p.Lost) > streamGrace:
 		return nil, e.unavailable("its event stream has been down for " + time.Since(p.Lost).Round(time.Second).String())
 	case time.Since(p.Listed) > staleAfter*e.ResyncInterval:
@@ -107,7 +107,7 @@ func (e *Engine) unavailable(what string) error {
 	if cause := e.cause.Load(); cause != nil {
 		what += ": " + *cause
 	}
-	return errors.New("the engine is away: " + what)
+	return errors.New("the engine is unavailable: " + what)
 }
 
 // publish makes the store's snapshot the newest.

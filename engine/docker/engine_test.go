@@ -159,7 +159,7 @@ func TestWhatPodmanDoesNotTellIsSaidOnce(t *testing.T) {
 			f.cut()
 			eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) == 2 })
 			w.until(t, "it shows so", func(p *engine.Snapshot) bool { return p.Connected })
-			if got := len(w.log.lines("level=WARN", "podman does not tell a stop from a death")); got != want {
+			if got := len(w.log.lines("level=WARN", "podman does not report whether a container was stopped or crashed")); got != want {
 				t.Errorf("said %d times, want %d", got, want)
 			}
 		})

@@ -77,10 +77,10 @@ func (c *connection) tellImages(err, forbidden error) {
 	}
 	switch {
 	case forbidden != nil:
-		c.Logger.Info("images may not be listed: docker_container_image_outdated is left out", "err", forbidden)
+		c.Logger.Info("listing images is not allowed: docker_container_image_outdated is not exposed", "err", forbidden)
 	case err != nil:
-		c.Logger.Warn("the engine does not list its images: docker_container_image_outdated is left out", "err", err)
+		c.Logger.Warn("cannot list images: docker_container_image_outdated is not exposed", "err", err)
 	default:
-		c.Logger.Info("the engine lists its images again")
+		c.Logger.Info("listing images works again")
 	}
 }

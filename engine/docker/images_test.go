@@ -179,7 +179,7 @@ func TestImagesThatMayNotBeListedAreNoFailure(t *testing.T) {
 		f.drop(false)
 		time.Sleep(reconnectMost)
 		synctest.Wait()
-		if lines := w.log.lines("level=INFO", "images may not be listed", "not allowed"); len(lines) != 1 || f.asked("images") != 2 {
+		if lines := w.log.lines("level=INFO", "listing images is not allowed", "not allowed"); len(lines) != 1 || f.asked("images") != 2 {
 			t.Errorf("said %d times, asked %d times", len(lines), f.asked("images"))
 		}
 		if n := metricFailures(t, w.Engine, callImages); n != 0 {
@@ -188,7 +188,7 @@ func TestImagesThatMayNotBeListedAreNoFailure(t *testing.T) {
 		f.on("images", nil)
 		time.Sleep(store.ImagesEvery)
 		w.is(t, "allowed", map[string]engine.ImageStatus{"web": engine.ImageOutdated})
-		if len(w.log.lines("lists its images again")) != 1 {
+		if len(w.log.lines("listing images works again")) != 1 {
 			t.Error("no word that they are listed again")
 		}
 	})
@@ -204,7 +204,7 @@ func TestImagesThatCannotBeListedAreUnknownUntilTheyCan(t *testing.T) {
 		f.emitImage("tag", newImage)
 		time.Sleep(store.ImagesSettle + store.ImagesRetry)
 		w.is(t, "in vain", map[string]engine.ImageStatus{"web": engine.ImageUnknown})
-		if n := metricFailures(t, w.Engine, callImages); n != 2 || len(w.log.lines("level=WARN", "does not list its images")) != 1 {
+		if n := metricFailures(t, w.Engine, callImages); n != 2 || len(w.log.lines("level=WARN", "cannot list images")) != 1 {
 			t.Errorf("%v failures, want 2 and one word of them", n)
 		}
 		f.on("images", hangs)

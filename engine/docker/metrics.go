@@ -41,14 +41,14 @@ func newMetrics() *metrics {
 			Name: "defib_engine_watch_connected", Help: "1 while the event stream is open.",
 		}),
 		events:    counter("defib_engine_events_total", "Container events received."),
-		resyncs:   counter("defib_engine_resyncs_total", "Lists of all containers taken."),
-		drift:     counter("defib_engine_drift_total", "Differences between snapshot and list that no event explains."),
-		reconnect: counter("defib_engine_reconnects_total", "Times that the event stream was opened anew."),
+		resyncs:   counter("defib_engine_resyncs_total", "Full lists of containers taken."),
+		drift:     counter("defib_engine_drift_total", "Differences between the snapshot and the list of containers that no event explains."),
+		reconnect: counter("defib_engine_reconnects_total", "Times that the event stream was reopened."),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_engine_request_failures_total", Help: "Requests to the engine that failed, by call.",
 		}, []string{"call"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "defib_engine_request_duration_seconds", Help: "How long the engine took to answer, by call.",
+			Name: "defib_engine_request_duration_seconds", Help: "Duration of requests to the engine, by call.",
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 120},
 		}, []string{"call"}),
 	}

@@ -113,7 +113,7 @@ func (e *Engine) within(ctx context.Context, ask func(context.Context) error) er
 func known(err error) error {
 	switch {
 	case err == nil:
-		return errors.New("what answers knows a container that does not exist")
+		return errors.New("the server answered for a container that does not exist")
 	case refusal.Absent(err):
 		return nil
 	}
@@ -181,7 +181,7 @@ func (e *Engine) FirstSnapshot(ctx context.Context) (*engine.Snapshot, error) {
 		select {
 		case <-e.Changed():
 		case <-ctx.Done():
-			return nil, e.unavailable("there is no snapshot of its containers within " + (e.Timeout + store.SyncTimeout).String())
+			return nil, e.unavailable("no snapshot of its containers within " + (e.Timeout + store.SyncTimeout).String())
 		}
 	}
 }

@@ -71,7 +71,7 @@ func TestSurveyTellsARefusalFromAFailure(t *testing.T) {
 	s, found := surveyed(t, f, 3*time.Second)
 	for call, want := range map[string]string{
 		"info": "no way", callImages: "no way", callStart: "no way", callList: "out of order",
-		callInspect: "knows a container that does not exist", callEvents: "no answer within 3s",
+		callInspect: "answered for a container that does not exist", callEvents: "no answer within 3s",
 	} {
 		if !strings.Contains(found[call], want) {
 			t.Errorf("%s: %q, want %q", call, found[call], want)
@@ -87,7 +87,7 @@ func TestSurveyOfAnEngineThatIsAwaySaysWhatToDo(t *testing.T) {
 	f := serving(t)
 	f.stop()
 	_, found := surveyed(t, f, time.Minute)
-	if len(found) != 1 || !strings.Contains(found[callPing], "there is no such socket: is Docker running on this host?") {
+	if len(found) != 1 || !strings.Contains(found[callPing], "no such socket: is Docker running on this host?") {
 		t.Errorf("%q", found)
 	}
 }

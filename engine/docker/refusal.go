@@ -32,7 +32,7 @@ func withHint(call string, err error) error {
 	if !refusal.Refused(err) {
 		return err
 	}
-	return fmt.Errorf("%w: a socket proxy refuses it: allow %s (docs/privileges.md names all that Defib needs)", err, requests[call])
+	return fmt.Errorf("%w: refused by a socket proxy: allow %s (docs/privileges.md lists every call that Defib needs)", err, requests[call])
 }
 
 // dispensable are the calls without which Defib carries on, but with less than it

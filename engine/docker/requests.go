@@ -158,7 +158,7 @@ func (c *connection) list(ctx context.Context) {
 				return
 			}
 			if c.states.Changed(callList, "") {
-				c.Logger.Info("the engine lists its containers again")
+				c.Logger.Info("listing containers works again")
 			}
 			c.metrics.resyncs.Inc()
 			c.store.ListAnswered(now, asked, toListItems(list))
@@ -176,7 +176,7 @@ func (c *connection) listFailed(err error) {
 		return
 	}
 	if c.states.Changed(callList, err.Error()) {
-		c.Logger.Warn("the engine does not list its containers", "err", err)
+		c.Logger.Warn("cannot list containers", "err", err)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestTLS(t *testing.T) {
 		_, pair := identity(t)
 		t.Setenv("DOCKER_CERT_PATH", dir)
 		t.Setenv("DOCKER_TLS_VERIFY", "1")
-		wantAdvice(t, servingTLS(t, newFake(t), pair), "certificates do not fit")
+		wantAdvice(t, servingTLS(t, newFake(t), pair), "certificate mismatch")
 	})
 	t.Run("a client that is not known", func(t *testing.T) {
 		dir, _ := identity(t)
@@ -101,7 +101,7 @@ func TestTLS(t *testing.T) {
 	})
 	t.Run("no certificate at all", func(t *testing.T) {
 		_, pair := identity(t)
-		wantAdvice(t, servingTLS(t, newFake(t), pair), "one side speaks TLS", "DOCKER_CERT_PATH")
+		wantAdvice(t, servingTLS(t, newFake(t), pair), "one side uses TLS", "DOCKER_CERT_PATH")
 	})
 	t.Run("an engine without TLS", func(t *testing.T) {
 		dir, _ := identity(t)
@@ -109,7 +109,7 @@ func TestTLS(t *testing.T) {
 		t.Setenv("DOCKER_TLS_VERIFY", "1")
 		s := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(s.Close)
-		wantAdvice(t, "tcp://"+s.Listener.Addr().String(), "one side speaks TLS", "DOCKER_TLS_VERIFY")
+		wantAdvice(t, "tcp://"+s.Listener.Addr().String(), "one side uses TLS", "DOCKER_TLS_VERIFY")
 	})
 	t.Run("a directory without certificates", func(t *testing.T) {
 		t.Setenv("DOCKER_CERT_PATH", t.TempDir())

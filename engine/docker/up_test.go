@@ -21,7 +21,7 @@ func TestLaw6UpIsHonest(t *testing.T) {
 		{"a redirect", "ping", "redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}},
-		{"no engine", "ping", "does not speak Docker", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }},
+		{"no engine", "ping", "does not speak the Docker", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

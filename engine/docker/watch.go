@@ -30,7 +30,7 @@ const (
 // connection came from, the moments that a request asks about.
 var passing = regexp.MustCompile(`\S+->|\?[^"]*`)
 
-var errDrift = errors.New("the snapshot had drifted from the engine's list")
+var errDrift = errors.New("the snapshot had drifted from the list of containers")
 
 // Run watches the engine until the context ends, and returns nil. An engine
 // that is away never ends it: it tries again for ever.
@@ -54,7 +54,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			if time.Since(began) > reconnectSoon {
 				wait = reconnectFirst
 			}
-			e.Logger.Info("event stream ended, opening it anew", "err", err)
+			e.Logger.Info("event stream ended, reconnecting", "err", err)
 			if errors.Is(err, errDrift) {
 				continue
 			}
@@ -93,7 +93,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg}
 	past, next, err := c.replay(ctx, about.now)
 	if err != nil {
-		return false, fmt.Errorf("ask for past events: %w", err)
+		return false, fmt.Errorf("get past events: %w", err)
 	}
 	if err := c.open(ctx, next); err != nil {
 		return false, fmt.Errorf("open the event stream: %w", err)
@@ -144,8 +144,8 @@ func (c *connection) warnOfPodman() {
 	if !c.podman || !c.states.Changed("podman", "said") {
 		return
 	}
-	c.Logger.Warn("podman does not tell a stop from a death: unless its own restart policy tells, whatever ends counts as dead, "+
-		"and is started after --restart.stopped-delay under every policy; put on hold what is to stay down (defib hold)",
+	c.Logger.Warn("podman does not report whether a container was stopped or crashed: unless its restart policy tells, every exit counts as a crash, "+
+		"and the container is started after --restart.stopped-delay under every --restart.policy; to keep a container down, use defib hold",
 		"version", c.info.version)
 }
 

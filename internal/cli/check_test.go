@@ -124,12 +124,12 @@ func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
 		s.handler().ServeHTTP(w, r)
 	}))
 	out = checked(t, exitFailure, "--docker.host="+fails, "--docker.timeout=1s")
-	if says(t, out, "ok list GET /containers/json"); !strings.Contains(out, "FAIL the engine is away: there is no snapshot") {
+	if says(t, out, "ok list GET /containers/json"); !strings.Contains(out, "FAIL the engine is unavailable: no snapshot") {
 		t.Error(out)
 	}
 
 	out = checked(t, exitFailure, noEngine(t))
-	if !strings.Contains(out, "FAIL ping GET /_ping ") || !strings.Contains(out, "there is no such socket: is Docker running on this host?") || strings.Contains(out, "GET /version") {
+	if !strings.Contains(out, "FAIL ping GET /_ping ") || !strings.Contains(out, "no such socket: is Docker running on this host?") || strings.Contains(out, "GET /version") {
 		t.Error(out)
 	}
 }

@@ -157,10 +157,10 @@ func ended(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 	rows := []struct{ flag, value, complaint string }{
 		{"docker.host", "ssh://box", `engine address "ssh://box": ssh:// is not supported`},
-		{"docker.host", "box", `engine address "box": want unix:///path or tcp://host:port`},
-		{"docker.host", "", `engine address "": want unix:///path or tcp://host:port`},
-		{"docker.host", "tcp://box", `engine address "tcp://box": want a port`},
-		{"docker.host", "tcp://box:99999", `engine address "tcp://box:99999": want a port`},
+		{"docker.host", "box", `engine address "box": must be unix:///path or tcp://host:port`},
+		{"docker.host", "", `engine address "": must be unix:///path or tcp://host:port`},
+		{"docker.host", "tcp://box", `engine address "tcp://box": must have a port`},
+		{"docker.host", "tcp://box:99999", `engine address "tcp://box:99999": must have a port`},
 		{"docker.host", "unix:///" + strings.Repeat("x", 120), "engine address \"unix:///x"},
 		{"docker.timeout", "0s", "0s: want more than 0"},
 		{"docker.timeout", "soon", `"soon": time: invalid duration`},

@@ -121,13 +121,13 @@ func TestLaw6WithoutAnEngineItServesThatThereIsNone(t *testing.T) {
 	if s := regexp.MustCompile(`(?m)^(docker_container_|defib_container_|defib_whitelist_matches).*`).FindAllString(body, -1); s != nil {
 		t.Errorf("series of containers: %q", s)
 	}
-	if status, body := p.get("/-/ready"); status != http.StatusServiceUnavailable || !strings.Contains(body, "the engine is away") {
+	if status, body := p.get("/-/ready"); status != http.StatusServiceUnavailable || !strings.Contains(body, "the engine is unavailable") {
 		t.Errorf("ready: status %d, %s", status, body)
 	}
 	if status, _ := p.get("/-/healthy"); status != http.StatusOK {
 		t.Errorf("healthy: status %d", status)
 	}
-	p.logs("there is no such socket")
+	p.logs("no such socket")
 	p.term()
 	p.exits(exitOK)
 	p.logs("defib stopped")

@@ -56,7 +56,7 @@ func labelNames(labels []string) ([]string, error) {
 			return '_'
 		}, l)
 		if other, ok := taken[name]; ok {
-			return nil, fmt.Errorf("container labels %q and %q both become %s", other, l, name)
+			return nil, fmt.Errorf("container labels %q and %q map to the same metric label %s", other, l, name)
 		}
 		taken[name] = l
 		names = append(names, name)

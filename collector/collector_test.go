@@ -95,33 +95,33 @@ docker_container_events_total{event="kill",name="token"} 5
 docker_container_events_total{event="oom",name="token"} 1
 docker_container_events_total{event="start",name="token"} 4
 docker_container_events_total{event="unhealthy",name="token"} 6
-# HELP docker_container_exit_code Exit code of the last exit that is known, kept while the container runs again.
+# HELP docker_container_exit_code Exit code of the last known exit, kept while the container runs again.
 # TYPE docker_container_exit_code gauge
 docker_container_exit_code{name="token"} 137
-# HELP docker_container_exited 1 while the container is exited.
+# HELP docker_container_exited 1 while the state of the container is exited.
 # TYPE docker_container_exited gauge
 docker_container_exited{name="token"} 0
-# HELP docker_container_finished_timestamp_seconds When the container exited last, in Unix time.
+# HELP docker_container_finished_timestamp_seconds When the container last exited, in Unix time.
 # TYPE docker_container_finished_timestamp_seconds gauge
 docker_container_finished_timestamp_seconds{name="token"} 1.7000002e+09
-# HELP docker_container_health 1 for what the health check says; all 0 unless the container runs.
+# HELP docker_container_health 1 for the current result of the health check; all 0 unless the container runs.
 # TYPE docker_container_health gauge
 docker_container_health{name="token",status="healthy"} 1
 docker_container_health{name="token",status="starting"} 0
 docker_container_health{name="token",status="unhealthy"} 0
-# HELP docker_container_info The container.
+# HELP docker_container_info Information about the container.
 # TYPE docker_container_info gauge
 docker_container_info{compose_project="shop",compose_service="auth",id="4f1d",image="shop/token:2",image_id="sha256:aa",name="token",restart_policy="on-failure"} 1
-# HELP docker_container_labels The container's labels that --collector.container-labels names.
+# HELP docker_container_labels Labels of the container that --collector.container-labels selects.
 # TYPE docker_container_labels gauge
 docker_container_labels{label_a_b_c="é\"\n\\",label_absent="",label_team="core",name="token"} 1
-# HELP docker_container_oom_killed 1 if the last exit that is known was an out-of-memory kill.
+# HELP docker_container_oom_killed 1 if the last known exit was an out-of-memory kill.
 # TYPE docker_container_oom_killed gauge
 docker_container_oom_killed{name="token"} 1
-# HELP docker_container_restarts_total Restarts by the engine's own restart policy since the last start through the API.
+# HELP docker_container_restarts_total Restarts by the engine's own restart policy; reset when the container is started by anybody else.
 # TYPE docker_container_restarts_total counter
 docker_container_restarts_total{name="token"} 3
-# HELP docker_container_started_timestamp_seconds When the container was started last, in Unix time.
+# HELP docker_container_started_timestamp_seconds When the container was last started, in Unix time.
 # TYPE docker_container_started_timestamp_seconds gauge
 docker_container_started_timestamp_seconds{name="token"} 1.7000003005e+09
 # HELP docker_container_state 1 for the state that the container is in.
@@ -136,10 +136,10 @@ docker_container_state{name="token",state="running"} 1
 # HELP docker_container_up 1 while the container runs (not paused, not restarting).
 # TYPE docker_container_up gauge
 docker_container_up{name="token"} 1
-# HELP docker_engine_info The engine.
+# HELP docker_engine_info Information about the engine.
 # TYPE docker_engine_info gauge
 docker_engine_info{api_version="1.52",arch="amd64",host="box",os="linux",version="29.0.1"} 1
-# HELP docker_up 1 if the engine answered and the snapshot of its containers is current.
+# HELP docker_up 1 if the engine responds and the snapshot of its containers is current.
 # TYPE docker_up gauge
 docker_up 1
 `

@@ -32,26 +32,26 @@ func newDescs(labelNames []string) descs {
 		return all[len(all)-1]
 	}
 	d := descs{
-		up:         gauge("docker_up", "1 if the engine answered and the snapshot of its containers is current."),
-		engineInfo: gauge("docker_engine_info", "The engine.", "host", "version", "api_version", "os", "arch"),
+		up:         gauge("docker_up", "1 if the engine responds and the snapshot of its containers is current."),
+		engineInfo: gauge("docker_engine_info", "Information about the engine.", "host", "version", "api_version", "os", "arch"),
 		running:    gauge("docker_container_up", "1 while the container runs (not paused, not restarting).", "name"),
-		exited:     gauge("docker_container_exited", "1 while the container is exited.", "name"),
+		exited:     gauge("docker_container_exited", "1 while the state of the container is exited.", "name"),
 		state:      gauge("docker_container_state", "1 for the state that the container is in.", "name", "state"),
-		health:     gauge("docker_container_health", "1 for what the health check says; all 0 unless the container runs.", "name", "status"),
-		exitCode:   gauge("docker_container_exit_code", "Exit code of the last exit that is known, kept while the container runs again.", "name"),
-		oomKilled:  gauge("docker_container_oom_killed", "1 if the last exit that is known was an out-of-memory kill.", "name"),
+		health:     gauge("docker_container_health", "1 for the current result of the health check; all 0 unless the container runs.", "name", "status"),
+		exitCode:   gauge("docker_container_exit_code", "Exit code of the last known exit, kept while the container runs again.", "name"),
+		oomKilled:  gauge("docker_container_oom_killed", "1 if the last known exit was an out-of-memory kill.", "name"),
 		events:     counter("docker_container_events_total", "Events of the container since Defib started.", "name", "event"),
-		restarts:   counter("docker_container_restarts_total", "Restarts by the engine's own restart policy since the last start through the API.", "name"),
+		restarts:   counter("docker_container_restarts_total", "Restarts by the engine's own restart policy; reset when the container is started by anybody else.", "name"),
 		created:    gauge("docker_container_created_timestamp_seconds", "When the container was created, in Unix time.", "name"),
-		started:    gauge("docker_container_started_timestamp_seconds", "When the container was started last, in Unix time.", "name"),
-		finished:   gauge("docker_container_finished_timestamp_seconds", "When the container exited last, in Unix time.", "name"),
-		orphaned:   gauge("docker_container_network_orphaned", "1 if the container lives in the network of another that was restarted after it or is gone.", "name"),
-		outdated:   gauge("docker_container_image_outdated", "1 if the image name that the container was created from means another image by now, on this host.", "name"),
-		info: gauge("docker_container_info", "The container.",
+		started:    gauge("docker_container_started_timestamp_seconds", "When the container was last started, in Unix time.", "name"),
+		finished:   gauge("docker_container_finished_timestamp_seconds", "When the container last exited, in Unix time.", "name"),
+		orphaned:   gauge("docker_container_network_orphaned", "1 if the container uses the network of another container that was restarted after it or no longer exists.", "name"),
+		outdated:   gauge("docker_container_image_outdated", "1 if the image name that the container was created from now refers to another image on this host.", "name"),
+		info: gauge("docker_container_info", "Information about the container.",
 			"name", "id", "image", "image_id", "compose_project", "compose_service", "restart_policy"),
 	}
 	if len(labelNames) > 1 { // the first is the name
-		d.labels = gauge("docker_container_labels", "The container's labels that --collector.container-labels names.", labelNames...)
+		d.labels = gauge("docker_container_labels", "Labels of the container that --collector.container-labels selects.", labelNames...)
 	}
 	d.all = all
 	return d

@@ -175,7 +175,7 @@ docker_container_labels{label_="",label__="",label____="🚑 \"quoted\" \\ and\n
 
 func TestLabelsThatWouldCollideAreRefused(t *testing.T) {
 	_, err := collector.New(nil, []string{"team", "a.b", "a-b"})
-	want := `container labels "a.b" and "a-b" both become label_a_b`
+	want := `container labels "a.b" and "a-b" map to the same metric label label_a_b`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -29,14 +29,14 @@ func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
 		"without a token":                       {"POST", well, nil, 401, "token is missing or wrong"},
 		"with the wrong token":                  {"POST", well, []string{"Authorization", bearer + "s"}, 401, "token is missing or wrong"},
 		"with the token as a password":          {"POST", well, []string{"Authorization", "Basic " + token}, 401, "token is missing or wrong"},
-		"in a page's link":                      {"GET", "", []string{"Authorization", bearer}, 405, "want POST"},
+		"in a page's link":                      {"GET", "", []string{"Authorization", bearer}, 405, "must be POST"},
 		"as a form":                             {"POST", well, []string{"Authorization", bearer, "Content-Type", "application/x-www-form-urlencoded"}, 415, "application/json"},
 		"with too much":                         {"POST", well + strings.Repeat(" ", 1<<20), []string{"Authorization", bearer}, 413, "larger than 1 MiB"},
-		"with what is no JSON":                  {"POST", "heal web, please", []string{"Authorization", bearer}, 400, "not the JSON"},
+		"with what is no JSON":                  {"POST", "heal web, please", []string{"Authorization", bearer}, 400, "invalid payload"},
 		"with another version of the payload":   {"POST", `{"version": "5", "alerts": []}`, []string{"Authorization", bearer}, 400, `version \"5\"`},
 		"in every wrong way: who comes first":   {"GET", "", []string{"Content-Type", "text/plain"}, 401, "token is missing or wrong"},
 		"in two wrong ways: type before size":   {"POST", strings.Repeat(" ", 2<<20), []string{"Authorization", bearer, "Content-Type", "text/plain"}, 415, "application/json"},
-		"in two wrong ways: method before type": {"PUT", well, []string{"Authorization", bearer, "Content-Type", "text/plain"}, 405, "want POST"},
+		"in two wrong ways: method before type": {"PUT", well, []string{"Authorization", bearer, "Content-Type", "text/plain"}, 405, "must be POST"},
 	} {
 		t.Run(name, func(t *testing.T) { d.Call(row.method, row.body, row.header...).Refuses(t, row.status, row.words) })
 	}
@@ -48,7 +48,7 @@ func TestWhoMayCallTheWebhookAndHow(t *testing.T) {
 	if err := os.WriteFile(r.TokenFile, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.Call("POST", well, "Authorization", "Bearer ").Refuses(t, 503, "webhook is closed")
+	d.Call("POST", well, "Authorization", "Bearer ").Refuses(t, 503, "webhook rejects all requests")
 }
 
 func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {

@@ -81,7 +81,7 @@ func TestLeftoverIsNotStartedBesideItsSuccessor(t *testing.T) {
 		"com.docker.compose.project": s.Prefix + "shop", "com.docker.compose.service": "db",
 		"com.docker.compose.container-number": "1", "com.docker.compose.project.working_dir": "/srv/other",
 	}})
-	d.AwaitLine(1, "two directories use the same compose project name: their containers count as different services", "project", s.Prefix+"shop")
+	d.AwaitLine(1, "compose project name used in two directories: their containers count as different services", "project", s.Prefix+"shop")
 	other.MustBe(container.StateCreated)
 }
 

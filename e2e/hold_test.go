@@ -70,7 +70,7 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 	if err := os.WriteFile(file, []byte("everything, please\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	told := d.AwaitLine(1, "the hold file cannot be read: what was on hold stays so until it expires")
+	told := d.AwaitLine(1, "cannot read the hold file: what was on hold stays on hold until it expires")
 	if !strings.Contains(told.Str("err"), "everything, please") || !told.Has("level", "WARN") {
 		t.Errorf("it is not said what is wrong: %s", told.Text)
 	}
@@ -81,7 +81,7 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 	free.Crash()
 	free.AwaitEvents("start", 2)
 	held.AwaitEvents("start", 2) // its hold has ended, with the file as it is
-	d.Logged(1, "the hold file cannot be read: what was on hold stays so until it expires")
+	d.Logged(1, "cannot read the hold file: what was on hold stays on hold until it expires")
 
 	// An emergency does not wait for whoever corrects it.
 	if code, said := d.Exec("/defib", "hold", free.Name, "--for", "1h"); code == 0 || !strings.Contains(said, free.Name+" is on hold until") || !strings.Contains(said, "everything, please") {
@@ -96,7 +96,7 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 	d.Container.Restart() // and now nothing is known but that
 	d.Container.AwaitEvents("start", 2)
 	d.Attend()
-	d.AwaitLine(1, "the hold file cannot be read: everything is on hold until it can")
+	d.AwaitLine(1, "cannot read the hold file: everything is on hold until it is fixed")
 	held.Crash()
 	d.AwaitHeld(held, "on_hold")
 	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
@@ -105,7 +105,7 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	d.AwaitLine(1, "the hold file can be read again")
+	d.AwaitLine(1, "hold file is valid again")
 	held.AwaitEvents("start", 3)
 	free.AwaitEvents("start", 3)
 	d.Shows("defib_hold_file_broken", 0)
@@ -136,7 +136,7 @@ func TestLaw12HoldFileThatHangsOpensNothingAndStopsNothing(t *testing.T) {
 	}
 	hang()
 	d := s.Defib(harness.Whitelist(b), "--restart.hold-file="+file, "--docker.resync-interval=1s", "--restart.backoff-max=1s", "--restart.stopped-delay=1s")
-	d.AwaitLine(1, "the hold file cannot be read: everything is on hold until it can")
+	d.AwaitLine(1, "cannot read the hold file: everything is on hold until it is fixed")
 	b.Crash()
 	d.AwaitHeld(b, "on_hold")
 	d.Shows("defib_hold_file_broken", 1)
@@ -144,14 +144,14 @@ func TestLaw12HoldFileThatHangsOpensNothingAndStopsNothing(t *testing.T) {
 	b.StartedTimes(1)
 	answer()
 	b.AwaitEvents("start", 2)
-	d.AwaitLine(1, "the hold file can be read again")
+	d.AwaitLine(1, "hold file is valid again")
 	d.Shows("defib_hold_file_broken", 0)
 
 	hang()
-	d.AwaitLine(1, "the hold file cannot be read: what was on hold stays so until it expires")
+	d.AwaitLine(1, "cannot read the hold file: what was on hold stays on hold until it expires")
 	b.Crash()
 	b.AwaitEvents("start", 3)
 	d.Shows("defib_hold_file_broken", 1)
 	answer()
-	d.AwaitLine(2, "the hold file can be read again")
+	d.AwaitLine(2, "hold file is valid again")
 }

@@ -68,7 +68,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 	for _, outcome := range d.Heals(first) {
 		counted[outcome]++
 	}
-	d.Post(first).Is(t, 200, "already_restarted", "for this alert already")
+	d.Post(first).Is(t, 200, "already_restarted", "already been restarted for this alert")
 	over := web.Alert()
 	over.Status = "resolved"
 	for _, row := range []struct {
@@ -77,24 +77,24 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		before         func()
 	}{
 		{"gave_up", "did not help", web.Alert("again", "yes"), nil},
-		{"already_running", "does not restart what runs", web.Alert("heal", "start"), nil},
-		{"started", "was down and has been started", crashed.Alert(), nil},
-		{"back_off", "ask again in", crashed.Alert("again", "yes"), func() {
+		{"already_running", "does not restart running containers", web.Alert("heal", "start"), nil},
+		{"started", "was down and was started", crashed.Alert(), nil},
+		{"back_off", "retry in", crashed.Alert("again", "yes"), func() {
 			crashed.Crash()
 			d.AwaitValue(harness.Series("docker_container_exited", "name", crashed.Name), 1)
 		}},
 		{"resolved", "resolved", over, nil},
 		{"no_action", "no label heal", web.Alert("heal", ""), nil},
-		{"unknown_action", "neither restart nor start", web.Alert("heal", "reboot"), nil},
+		{"unknown_action", "must be restart or start", web.Alert("heal", "reboot"), nil},
 		{"not_evaluated", "could not evaluate", web.Alert("alertname", "DatasourceNoData"), nil},
 		{"no_target", "no label names a container", harness.FiringAlert(), nil},
-		{"not_found", "has that name", harness.FiringAlert("container", s.Prefix+"nobody"), nil},
-		{"gone", "has that id", harness.FiringAlert("id", lost.ID, "name", web.Name), nil},
+		{"not_found", "no such container on this host", harness.FiringAlert("container", s.Prefix+"nobody"), nil},
+		{"gone", "no container with this ID", harness.FiringAlert("id", lost.ID, "name", web.Name), nil},
 		{"other_host", "--webhook.match", web.Alert("docker_host", "beta"), nil},
-		{"not_whitelisted", "whitelist does not name it", stranger.Alert(), nil},
-		{"too_young", "only just come up", young.Alert(), nil},
+		{"not_whitelisted", "is not whitelisted", stranger.Alert(), nil},
+		{"too_young", "only just started", young.Alert(), nil},
 		{"stopped", "stopped on purpose", stopped.Alert(), nil},
-		{"stopped_delay", "ask again in", deployed.Alert(), nil},
+		{"stopped_delay", "retry in", deployed.Alert(), nil},
 		{"on_hold", "on hold for maintenance", held.Alert(), nil},
 		{"paused", "is paused", frozen.Alert(), nil},
 		{"trigger_disabled", "not among its triggers", own.Alert(), nil},
@@ -104,7 +104,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"one_off", "one-off", once.Alert(), nil},
 		{"swarm_task", "Swarm", task.Alert(), nil},
 		{"parent_down", "it shares is down", child.Alert(), nil},
-		{"parent_gone", "does not exist any more", orphan.Alert(), nil},
+		{"parent_gone", "no longer exists", orphan.Alert(), nil},
 	} {
 		if row.before != nil {
 			row.before()
@@ -159,7 +159,7 @@ func TestLaw2OneBadRuleCannotRestartAHost(t *testing.T) {
 	one, other := s.Run("one", harness.Spec{}), s.Run("other", harness.Spec{})
 	d := s.Defib(harness.Whitelist(one, other), hasty, "--restart.max-per-minute=1")
 	d.Heals(one.Alert())
-	d.Post(other.Alert()).Is(t, 200, "rate_limited", "ask again in")
+	d.Post(other.Alert()).Is(t, 200, "rate_limited", "retry in")
 	one.AwaitEvents("start", 2)
 	other.StartedTimes(1)
 }
@@ -169,6 +169,6 @@ func TestContainerThatHasJustComeUpIsLeftAlone(t *testing.T) {
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})
 	d := s.Defib(harness.Whitelist(b), "--webhook.min-uptime=1h")
-	d.Post(b.Alert()).Is(t, 200, "too_young", "ask again in")
+	d.Post(b.Alert()).Is(t, 200, "too_young", "retry in")
 	b.StartedTimes(1)
 }

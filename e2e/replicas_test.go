@@ -52,7 +52,7 @@ func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
 		}
 	}
 	once.StartedTimes(1)
-	d.Post(a).Is(t, 200, "already_restarted", "for this alert already")
+	d.Post(a).Is(t, 200, "already_restarted", "already been restarted for this alert")
 	named := all[2].Alert()
 	named.StartsAt = time.Now()
 	d.Post(named).Is(t, 200, "restarted", "was restarted") // not held by the others

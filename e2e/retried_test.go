@@ -79,7 +79,7 @@ func TestRestartThatFailsIsToldWithTheEnginesWords(t *testing.T) {
 				t.Errorf("the log does not say why: %s", l.Text)
 			}
 			b.MustBe(container.StateExited)
-			d.Post(b.Alert()).Is(t, 200, "back_off", "ask again in")
+			d.Post(b.Alert()).Is(t, 200, "back_off", "retry in")
 			d.Shows(harness.Series("defib_restart_failures_total", "name", b.Name, "trigger", "alert"), 1)
 		})
 	}
@@ -153,6 +153,6 @@ func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
 	d := harness.StartDefib(t, g.Host, harness.Whitelist(b), hasty, longBackoff, "--restart.backoff-max=1h")
 	d.Ready()
 	d.Post(b.Alert()).Is(t, 200, "refused", "refuses to start or restart containers")
-	d.Post(b.Alert()).Is(t, 200, "refused", "ask again in")
+	d.Post(b.Alert()).Is(t, 200, "refused", "retry in")
 	b.StartedTimes(1)
 }

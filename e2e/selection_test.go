@@ -148,7 +148,7 @@ func TestLabelThatIsNotUnderstoodMeansHandsOff(t *testing.T) {
 	d := s.Defib(harness.Whitelist(off, bad[1]), "--restart.stopped-delay=1s")
 	for _, b := range bad {
 		d.AwaitHeld(b, "bad_label") // while it runs
-		d.AwaitLine(1, "label not understood: the container is left alone", "container", b.Name)
+		d.AwaitLine(1, "invalid label: the container is left alone", "container", b.Name)
 	}
 	for _, b := range append(bad, off, on) {
 		b.Crash()

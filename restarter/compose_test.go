@@ -85,14 +85,14 @@ func TestOneProjectOfTwoDirectoriesIsWarnedOfOnce(t *testing.T) {
 		Pass(time.Minute)
 		w.Set(here, there, more)
 		Pass(time.Hour)
-		if got := strings.Count(w.Log.String(), "two directories use the same compose project name"); got != 1 {
+		if got := strings.Count(w.Log.String(), "compose project name used in two directories"); got != 1 {
 			t.Errorf("%d warnings, want 1:\n%s", got, w.Log.String())
 		}
 		w.Set(Up("d4", "web"))
 		Pass(time.Minute)
 		w.Set(here, there)
 		Pass(time.Minute)
-		if got := strings.Count(w.Log.String(), "two directories use the same compose project name"); got != 2 {
+		if got := strings.Count(w.Log.String(), "compose project name used in two directories"); got != 2 {
 			t.Errorf("%d warnings, want 2: the project was gone meanwhile\n%s", got, w.Log.String())
 		}
 	})

@@ -48,7 +48,7 @@ func (r *Restarter) warnOfUnmatched(now time.Time, p *engine.Snapshot, holds pol
 		return slices.ContainsFunc(r.policy.Holds, func(old policy.Hold) bool { return old.String() == h.String() })
 	})
 	for _, h := range fresh.Unmatched(now, p.Containers) {
-		r.logger.Warn("no container matches a hold", "entry", h.String(), "until", h.Until)
+		r.logger.Warn("hold matches no container", "entry", h.String(), "until", h.Until)
 	}
 }
 
@@ -64,10 +64,10 @@ func (r *Restarter) noteHoldFault(err error) {
 	r.metrics.holdFileBroken.Set(bit(err != nil))
 	switch {
 	case err == nil:
-		r.logger.Info("the hold file can be read again")
+		r.logger.Info("hold file is valid again")
 	case r.policy.HoldAll:
-		r.logger.Warn("the hold file cannot be read: everything is on hold until it can", "err", err)
+		r.logger.Warn("cannot read the hold file: everything is on hold until it is fixed", "err", err)
 	default:
-		r.logger.Warn("the hold file cannot be read: what was on hold stays so until it expires", "err", err)
+		r.logger.Warn("cannot read the hold file: what was on hold stays on hold until it expires", "err", err)
 	}
 }

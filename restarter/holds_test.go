@@ -82,7 +82,7 @@ func TestLaw11AHoldFileThatIsBrokenAtTheStartHoldsEverything(t *testing.T) {
 						t.Error(d)
 					}
 				}
-				if log := w.Log.String(); strings.Count(log, "everything is on hold until it can") != 1 || strings.Count(log, "can be read again") != 1 {
+				if log := w.Log.String(); strings.Count(log, "everything is on hold until it is fixed") != 1 || strings.Count(log, "is valid again") != 1 {
 					t.Errorf("it is not said once:\n%s", log)
 				}
 			})
@@ -102,7 +102,7 @@ func TestLaw11AHoldFileThatBreaksLaterOpensNothing(t *testing.T) {
 		resync(w)
 		Pass(2 * time.Hour)
 		w.WantStarts("0s batch-2", "30m0s batch-1", "1h0m0s web")
-		if log := w.Log.String(); strings.Count(log, "what was on hold stays so") != 1 {
+		if log := w.Log.String(); strings.Count(log, "what was on hold stays on hold") != 1 {
 			t.Errorf("it is not said once:\n%s", log)
 		}
 	})
@@ -166,7 +166,7 @@ func TestLaw12AHoldFileThatHangsStopsNobodyFromBeingHealed(t *testing.T) {
 		if d := cmp.Diff([]string{"1.25s batch-1", "1.25s batch-2"}, starts[:2]); d != "" || strings.Contains(starts[2], "batch") {
 			t.Errorf("starts: %q", starts)
 		}
-		if log := w.Log.String(); strings.Count(log, "does not answer") != 1 || strings.Count(log, "can be read again") != 1 {
+		if log := w.Log.String(); strings.Count(log, "does not respond") != 1 || strings.Count(log, "is valid again") != 1 {
 			t.Errorf("it is not said once:\n%s", log)
 		}
 	})
@@ -218,7 +218,7 @@ func TestAHoldThatMatchesNoContainerIsSaidOnce(t *testing.T) {
 		resync(w)
 		var said []string
 		for line := range strings.Lines(w.Log.String()) {
-			if _, entry, found := strings.Cut(line, "no container matches a hold\" entry="); found {
+			if _, entry, found := strings.Cut(line, "hold matches no container\" entry="); found {
 				said = append(said, strings.Fields(entry)[0])
 			}
 		}

@@ -33,7 +33,7 @@ func TestAContainerWhoseLabelIsNotUnderstoodIsLeftAlone(t *testing.T) {
 		if s := w.Standing("web"); s.Reason != decision.BadLabel {
 			t.Errorf("while it is down it is held as %q", s.Reason)
 		}
-		if log := w.Log.String(); strings.Count(log, "label not understood: the container is left alone") != 1 || !strings.Contains(log, "reason=bad_label") {
+		if log := w.Log.String(); strings.Count(log, "invalid label: the container is left alone") != 1 || !strings.Contains(log, "reason=bad_label") {
 			t.Errorf("it is not said once:\n%s", log)
 		}
 	})
@@ -43,7 +43,7 @@ func TestAnUnknownLabelIsOnlyWarnedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(), Ended(engine.CauseSelf, Labelled("defib.enabel", "true")))
 		w.WantStarts("0s web")
-		if log := w.Log.String(); strings.Count(log, `msg="label not understood"`) != 1 || !strings.Contains(log, "did you mean defib.enable?") {
+		if log := w.Log.String(); strings.Count(log, `msg="unknown label"`) != 1 || !strings.Contains(log, "did you mean defib.enable?") {
 			t.Errorf("it is not said once:\n%s", log)
 		}
 	})

@@ -27,7 +27,7 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 	left := errors.Is(res.Err, context.Canceled) // nothing is known of what came of it
 	switch {
 	case errors.Is(res.Err, engine.ErrGone):
-		r.logger.Info("container removed meanwhile", attrs...)
+		r.logger.Info("container removed during the action", attrs...)
 	case left && res.Restarts():
 		r.logger.Info("restart left to the engine", attrs...)
 	case left:

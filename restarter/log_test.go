@@ -21,7 +21,7 @@ func TestLogLinesHaveIDsAsDockerShowsThem(t *testing.T) {
 		return c
 	}
 	for dry, want := range map[bool][]string{
-		false: {"label not understood", "two directories use", "container state", "container started", "state=removed"},
+		false: {"unknown label", "used in two directories", "container state", "container started", "state=removed"},
 		true:  {"would start container", "would restart container"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -323,7 +323,7 @@ func TestAMisspeltLabelIsWarnedAboutOnce(t *testing.T) {
 		w := NewWorld(t, Usual(), c)
 		w.Set(Up("b2", "web"), c)
 		Pass(time.Hour)
-		if got := strings.Count(w.Log.String(), "label not understood"); got != 1 {
+		if got := strings.Count(w.Log.String(), "unknown label"); got != 1 {
 			t.Errorf("%d warnings, want 1:\n%s", got, w.Log.String())
 		}
 	})

@@ -42,22 +42,22 @@ func (c counter) drop(name string) {
 func newMetrics(p policy.Policy) *metrics {
 	m := &metrics{
 		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "defib_recovery_seconds", Help: "From seeing the cause to the container running, and healthy if it has a health check.",
+			Name: "defib_recovery_seconds", Help: "Time from the cause until the container was running, and healthy if it has a health check.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800},
 		}, []string{"trigger"}),
 		dryRun: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_dry_run", Help: "1 if --dry-run is set."}),
-		onHold: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_on_hold", Help: "Holds of the hold file that have not ended."}),
+		onHold: prometheus.NewGauge(prometheus.GaugeOpts{Name: "defib_on_hold", Help: "Holds in the hold file that have not expired."}),
 		holdFileBroken: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or understood: what was on hold stays so, at the start everything.",
+			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or is invalid.",
 		}),
 		names: map[string][]policy.Trigger{}, dry: p.DryRun,
 	}
 	counts := func(name, help string) counter {
 		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
 	}
-	m.restarts = counts("defib_restarts_total", "Attempts to start or restart a container, by what asked for them.")
-	m.failures = counts("defib_restart_failures_total", "Attempts that failed.")
-	m.dryRuns = counts("defib_dry_run_actions_total", "Attempts that --dry-run held back, one per cause.")
+	m.restarts = counts("defib_restarts_total", "Attempts to start or restart the container, by trigger.")
+	m.failures = counts("defib_restart_failures_total", "Failed attempts to start or restart the container, by trigger.")
+	m.dryRuns = counts("defib_dry_run_actions_total", "Starts and restarts that --dry-run prevented, by trigger.")
 	m.dryRun.Set(bit(p.DryRun))
 	for _, t := range policy.AllTriggers {
 		m.recovery.WithLabelValues(string(t))
@@ -154,12 +154,12 @@ type Status struct{ newest *atomic.Pointer[Report] }
 func (r *Restarter) Status() Status { return Status{&r.status} }
 
 var (
-	matchesDesc     = prometheus.NewDesc("defib_whitelist_matches", "Containers that the whitelist entry matches; 0: one that should exist does not.", []string{"entry"}, nil)
-	whitelistedDesc = prometheus.NewDesc("defib_container_whitelisted", "1 if Defib may start the container.", []string{"name"}, nil)
+	matchesDesc     = prometheus.NewDesc("defib_whitelist_matches", "Number of containers that the whitelist entry matches.", []string{"entry"}, nil)
+	whitelistedDesc = prometheus.NewDesc("defib_container_whitelisted", "1 if the container is whitelisted.", []string{"name"}, nil)
 	heldDesc        = prometheus.NewDesc("defib_container_held", "1 for the reason why a whitelisted container that is down, unhealthy or named by an alert is left alone now.", []string{"name", "reason"}, nil)
-	nextDesc        = prometheus.NewDesc("defib_container_next_attempt_timestamp_seconds", "When a container that is held for a time is looked at again, in Unix time.", []string{"name"}, nil)
-	gaveUpDesc      = prometheus.NewDesc("defib_container_gave_up", "1 if restarts did not help a whitelisted container, so that it is not restarted any more.", []string{"name"}, nil)
-	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset, without those of the trigger dependency.", []string{"name"}, nil)
+	nextDesc        = prometheus.NewDesc("defib_container_next_attempt_timestamp_seconds", "When Defib next checks a container that is held for a time, in Unix time.", []string{"name"}, nil)
+	gaveUpDesc      = prometheus.NewDesc("defib_container_gave_up", "1 if Defib has given up restarting the container because restarts did not help.", []string{"name"}, nil)
+	streakDesc      = prometheus.NewDesc("defib_container_restart_streak", "Starts and restarts, Defib's and the engine's, since the container last stayed up and healthy for --restart.backoff-reset, except for the trigger dependency.", []string{"name"}, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -27,7 +27,7 @@ func TestStatusTellsWhatIsAndWhyNot(t *testing.T) {
 		synctest.Wait()
 		// The bubble's clock begins at midnight, 2000-01-01.
 		want := `
-# HELP defib_container_gave_up 1 if restarts did not help a whitelisted container, so that it is not restarted any more.
+# HELP defib_container_gave_up 1 if Defib has given up restarting the container because restarts did not help.
 # TYPE defib_container_gave_up gauge
 defib_container_gave_up{name="batch-1"} 0
 defib_container_gave_up{name="batch-2"} 0
@@ -36,22 +36,22 @@ defib_container_gave_up{name="web"} 0
 # TYPE defib_container_held gauge
 defib_container_held{name="batch-1",reason="paused"} 1
 defib_container_held{name="web",reason="back_off"} 1
-# HELP defib_container_next_attempt_timestamp_seconds When a container that is held for a time is looked at again, in Unix time.
+# HELP defib_container_next_attempt_timestamp_seconds When Defib next checks a container that is held for a time, in Unix time.
 # TYPE defib_container_next_attempt_timestamp_seconds gauge
 defib_container_next_attempt_timestamp_seconds{name="web"} 9.46684801e+08
-# HELP defib_container_restart_streak Starts and restarts, Defib's and the engine's, since the container last stayed up and well for --restart.backoff-reset, without those of the trigger dependency.
+# HELP defib_container_restart_streak Starts and restarts, Defib's and the engine's, since the container last stayed up and healthy for --restart.backoff-reset, except for the trigger dependency.
 # TYPE defib_container_restart_streak gauge
 defib_container_restart_streak{name="batch-1"} 0
 defib_container_restart_streak{name="batch-2"} 0
 defib_container_restart_streak{name="other"} 0
 defib_container_restart_streak{name="web"} 1
-# HELP defib_container_whitelisted 1 if Defib may start the container.
+# HELP defib_container_whitelisted 1 if the container is whitelisted.
 # TYPE defib_container_whitelisted gauge
 defib_container_whitelisted{name="batch-1"} 1
 defib_container_whitelisted{name="batch-2"} 1
 defib_container_whitelisted{name="other"} 0
 defib_container_whitelisted{name="web"} 1
-# HELP defib_whitelist_matches Containers that the whitelist entry matches; 0: one that should exist does not.
+# HELP defib_whitelist_matches Number of containers that the whitelist entry matches.
 # TYPE defib_whitelist_matches gauge
 defib_whitelist_matches{entry="batch-*"} 2
 defib_whitelist_matches{entry="missing"} 0

@@ -199,10 +199,10 @@ func (r *Restarter) sync(now time.Time, p *engine.Snapshot, requests []*decision
 func (r *Restarter) warnOfLabels(c *engine.Container) {
 	l := policy.ReadLabels(c)
 	for _, what := range l.Bad {
-		r.logger.Warn("label not understood: the container is left alone", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)
+		r.logger.Warn("invalid label: the container is left alone", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)
 	}
 	for _, what := range l.Unknown {
-		r.logger.Warn("label not understood", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)
+		r.logger.Warn("unknown label", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)
 	}
 }
 
@@ -216,7 +216,7 @@ func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 			continue
 		}
 		a, b := one.Directories()
-		r.logger.Warn("two directories use the same compose project name: their containers count as different services",
+		r.logger.Warn("compose project name used in two directories: their containers count as different services",
 			"project", one.Project, "container", one.A.Name, "id", engine.ShortID(one.A.ID), "directory", a, "other_directory", b)
 	}
 	projects := map[string]bool{}

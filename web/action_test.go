@@ -34,7 +34,7 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		"nobody saw it end, its policy left it down": {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(decision.Stopped, 0))}, counts + "its own restart policy has not brought it back, and stays down until somebody starts it."},
 		"nobody saw it end, its policy failed":       {view{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(decision.Stopped, 0))}, counts + "that was long before Defib looked, and stays down until somebody starts it."},
 		"not inspected, not whitelisted":             {view{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib can do nothing about it: " + decision.Reasons[decision.NotInspected] + "."},
-		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare, tied(decision.Tie{Namespace: engine.PID, Reason: decision.ParentGone}))}, "Defib can do nothing about it: the container whose processes it shares does not exist any more: create it anew."},
+		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare, tied(decision.Tie{Namespace: engine.PID, Reason: decision.ParentGone}))}, "Defib can do nothing about it: the container whose processes it shares no longer exists: re-create it."},
 		"to be created anew by compose":              {view{ContainerStatus: died("web", minAgo, 128, held(decision.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset = night, 15*time.Minute

@@ -316,7 +316,7 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
 		"its trigger is off":      {but(runs("web", hour), held(decision.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
-		"it waits for its parent": {but(runs("web", hour), held(decision.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or has just been started and is not healthy yet."},
+		"it waits for its parent": {but(runs("web", hour), held(decision.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or was just started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
 		if k != row.kind || got != story || next != row.next {
@@ -326,7 +326,7 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 }
 
 func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
-	const gone = "does not exist any more: create it anew."
+	const gone = "no longer exists: re-create it."
 	for shares, want := range map[engine.Namespace]string{
 		engine.Network: "It runs without a network: the container whose network it shares is down or gone, or was started after it. Defib leaves it alone: the container whose network it shares " + gone,
 		engine.IPC:     "It runs without the IPC that it shares: the container whose IPC it shares is down or gone, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,

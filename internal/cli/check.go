@@ -64,7 +64,7 @@ func (f *flags) runCheck(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	if s.faults > 0 {
-		return fmt.Errorf("%d of the lines above say %s", s.faults, fails)
+		return fmt.Errorf("%d checks failed: see the lines marked %s", s.faults, fails)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 	switch {
 	case err != nil:
 		s.line(fails, "--restart.hold-file: "+err.Error())
-		s.line(" ", "A Defib that starts now holds everything until that is corrected.")
+		s.line(" ", "If Defib started now, it would hold everything until this is fixed.")
 	case f.policy.HoldFile != "":
 		s.line(works, fmt.Sprintf("--restart.hold-file: %d on hold", holds.Active(time.Now())))
 	}
@@ -158,15 +158,15 @@ var without = map[string]struct {
 	need  int
 	lacks string
 }{
-	"ping":    {toSee, "Defib sees nothing"},
-	"version": {toSee, "Defib sees nothing"},
-	"list":    {toSee, "Defib sees nothing"},
-	"events":  {toSee, "Defib sees nothing"},
-	"inspect": {toSee, "neither exit codes nor health are known, and nothing is healed"},
-	"info":    {forMore, "docker_engine_info has no host, and the engine's clock is taken to be ours"},
-	"images":  {forMore, "docker_container_image_outdated is left out"},
-	"start":   {toAct, "what is down stays down"},
-	"restart": {toAct, "what is sick, or what an alert asks for, is not restarted"},
+	"ping":    {toSee, "Defib cannot see any container"},
+	"version": {toSee, "Defib cannot see any container"},
+	"list":    {toSee, "Defib cannot see any container"},
+	"events":  {toSee, "Defib cannot see any container"},
+	"inspect": {toSee, "exit codes and health are unknown, and nothing is healed"},
+	"info":    {forMore, "docker_engine_info has no host, and the engine's clock is assumed to be that of this host"},
+	"images":  {forMore, "docker_container_image_outdated is not exposed"},
+	"start":   {toAct, "containers that are down are not started"},
+	"restart": {toAct, "unhealthy containers are not restarted, nor those that an alert asks for"},
 }
 
 // What a call is needed for.
@@ -207,7 +207,7 @@ func refuser(err error) string {
 	if strings.Contains(err.Error(), "authorization denied by plugin") {
 		return "an authorization plugin of the engine"
 	}
-	return "a socket proxy before the engine"
+	return "a socket proxy in front of the engine"
 }
 
 // checkWhitelist tells what each entry matches.
@@ -243,7 +243,7 @@ func (s *report) entry(entry policy.Pattern, snapshot *engine.Snapshot) {
 	}
 	switch n := len(names); {
 	case n == 0:
-		s.line(other, entry.String(), "matches nothing: is that its name?")
+		s.line(other, entry.String(), "matches no container: is the name correct?")
 	case n > 5:
 		s.line(works, entry.String(), fmt.Sprintf("matches %d: %s, …", n, strings.Join(names[:5], ", ")))
 	default:
@@ -255,7 +255,7 @@ func (s *report) entry(entry policy.Pattern, snapshot *engine.Snapshot) {
 var wants = map[policy.Trigger]string{
 	policy.TriggerExited:     "it is down",
 	policy.TriggerUnhealthy:  "its health check fails",
-	policy.TriggerDependency: "it has lost what it shares with another container",
+	policy.TriggerDependency: "it has lost the network, processes or IPC of another container",
 }
 
 // container tells what would become of one.
@@ -285,10 +285,10 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 		mark, then = works, "nothing to do"
 	}
 	if p.Until.After(now) {
-		then += fmt.Sprintf("; looked at again in %s", p.Until.Sub(now).Round(time.Second))
+		then += fmt.Sprintf("; next check in %s", p.Until.Sub(now).Round(time.Second))
 	}
 	s.line(mark, c.Name, state, then)
 	for _, mistake := range p.Mislabelled {
-		s.line(" ", "", "", "label not understood: "+mistake)
+		s.line(" ", "", "", "label: "+mistake)
 	}
 }

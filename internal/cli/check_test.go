@@ -55,7 +55,7 @@ func TestCheckTellsWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 		"ok version 29.0.1, API 1.52, linux/amd64, host box",
 		"ok ping GET /_ping", "ok start POST /containers/*/start", "ok restart POST /containers/*/restart",
 		"ok token matches 1: token",
-		"- web-* matches nothing: is that its name?",
+		"- web-* matches no container: is the name correct?",
 		"- token exited (3) would be started: it is down",
 	)
 	if len(s.started) > 0 {
@@ -74,10 +74,10 @@ func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
 		"- --restart.whitelist is empty: only containers with the label defib.enable=true are healed",
 		"- token exited (3) not whitelisted")
 	says(t, checked(t, exitOK, host, "--restart.whitelist=token", "--restart.triggers=alert", "--restart.stopped-delay=0s"),
-		"- token exited (3) left alone (trigger_disabled): what asks for it is not among its triggers (--restart.triggers, or its label defib.triggers): exited")
+		"- token exited (3) left alone (trigger_disabled): the trigger is off (--restart.triggers, or its label defib.triggers): exited")
 	out := checked(t, exitOK, host, "--restart.whitelist=token", "--restart.hold-file="+holds)
-	says(t, out, "ok --restart.hold-file: 2 on hold", "ok token matches 1: token", "- tokne matches nothing: is that its name?")
-	if !strings.Contains(out, "left alone (on_hold): it is on hold for maintenance: see defib hold and defib release; looked at again in ") {
+	says(t, out, "ok --restart.hold-file: 2 on hold", "ok token matches 1: token", "- tokne matches no container: is the name correct?")
+	if !strings.Contains(out, "left alone (on_hold): it is on hold for maintenance (see defib hold and defib release); next check in ") {
 		t.Error(out)
 	}
 }
@@ -85,13 +85,13 @@ func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
 func TestCheckTellsWhatIsRefusedAndWhatThatMeans(t *testing.T) {
 	s := newStub(t)
 	host := "--docker.host=" + behind(t, s, `^POST|/images/json|/info`, "<h1>403 Forbidden</h1>\nby\x1b[31m rules")
-	refused := "refused by a socket proxy before the engine: Error response from daemon: <h1>403 Forbidden</h1> by [31m rules"
+	refused := "refused by a socket proxy in front of the engine: Error response from daemon: <h1>403 Forbidden</h1> by [31m rules"
 
 	out := checked(t, exitFailure, host, "--restart.whitelist=token")
 	says(t, out,
 		"ok version 29.0.1, API 1.52, linux/amd64, host unknown",
-		"- images GET /images/json "+refused, "Without it docker_container_image_outdated is left out.",
-		"FAIL start POST /containers/*/start "+refused, "Without it what is down stays down.",
+		"- images GET /images/json "+refused, "Without it docker_container_image_outdated is not exposed.",
+		"FAIL start POST /containers/*/start "+refused, "Without it containers that are down are not started.",
 		"FAIL restart POST /containers/*/restart "+refused)
 
 	for _, args := range [][]string{{host}, {host, "--restart.whitelist=token", "--dry-run"}} {
@@ -107,13 +107,13 @@ func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
 	s := newStub(t)
 	for _, call := range []string{"version", "containers/json", "events"} {
 		out := checked(t, exitFailure, "--docker.host="+behind(t, s, call+"$", "no"))
-		says(t, out, "Without it Defib sees nothing.")
+		says(t, out, "Without it Defib cannot see any container.")
 		if strings.Contains(out, "CONTAINERS") {
 			t.Errorf("%s: it speaks of containers:\n%s", call, out)
 		}
 	}
 	out := checked(t, exitFailure, "--docker.host="+behind(t, s, "containers/[0-9a-f]+/json$", "no"), "--restart.whitelist=token")
-	says(t, out, "- token exited left alone (not_inspected): the engine does not answer an inspect of it")
+	says(t, out, "- token exited left alone (not_inspected): the engine does not answer when it is inspected")
 
 	var lists atomic.Int32
 	fails := engineOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -143,11 +143,11 @@ func TestCheckTellsEveryMistakeOfTheSettings(t *testing.T) {
 	host := "--docker.host=" + s.host
 	says(t, checked(t, exitFailure, host, "--webhook.token-file=/nonexistent/token", "--restart.policy=sometimes"),
 		"FAIL --webhook.token-file: open /nonexistent/token: no such file or directory",
-		`FAIL --restart.policy: "sometimes" is not a policy: want always, unless-stopped or on-failure`,
+		`FAIL --restart.policy: unknown policy "sometimes": must be always, unless-stopped or on-failure`,
 		"ok list GET /containers/json")
 	says(t, checked(t, exitFailure, host, "--restart.hold-file="+holds),
-		fmt.Sprintf(`FAIL --restart.hold-file: %s: line 1: "token tomorrow": want a time such as 2026-01-02T15:04:05Z`, holds),
-		"A Defib that starts now holds everything until that is corrected.")
+		fmt.Sprintf(`FAIL --restart.hold-file: %s: line 1: "token tomorrow": the time must be in the form 2026-01-02T15:04:05Z`, holds),
+		"If Defib started now, it would hold everything until this is fixed.")
 	out := checked(t, exitFailure, "--docker.host=ssh://box", "--docker.timeout=0s")
 	if !strings.Contains(out, `FAIL --docker.host: engine address "ssh://box": ssh:// is not supported`) || strings.Contains(out, "ENGINE") {
 		t.Error(out)

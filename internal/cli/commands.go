@@ -29,15 +29,15 @@ const (
 )
 
 func addCommands(app *kingpin.Application, f *flags) {
-	app.Command(commandServe, "Watch, heal and serve metrics.").Default()
-	app.Command(commandCheck, "Tell what Defib would find and do, given the flags that the Defib in question has. Changes nothing; exit code 0 if all that it needs works.")
+	app.Command(commandServe, "Watch and heal containers, and serve metrics.").Default()
+	app.Command(commandCheck, "Report what Defib would find and do if it started now with these flags. Changes nothing; exit code 0 if everything that it needs works.")
 	hold := app.Command(commandHold, "Keep Defib from acting on containers for a while. Writes --restart.hold-file.")
-	hold.Arg("name", "Names, globs or project/service; none is all.").StringsVar(&f.nameTexts)
-	hold.Flag("for", "How long, as in 90s, 30m or 2h. It always ends by itself.").NoEnvar().PlaceHolder("TIME").Required().DurationVar(&f.holdFor)
-	release := app.Command(commandRelease, "End holds before their time.")
-	release.Arg("name", "As given to hold; none is all.").StringsVar(&f.nameTexts)
+	hold.Arg("name", "Names, globs or project/service; all containers if omitted.").StringsVar(&f.nameTexts)
+	hold.Flag("for", "Duration of the hold, such as 90s, 30m or 2h. It then expires.").NoEnvar().PlaceHolder("TIME").Required().DurationVar(&f.holdFor)
+	release := app.Command(commandRelease, "End holds before they expire.")
+	release.Arg("name", "As given to hold; all holds if omitted.").StringsVar(&f.nameTexts)
 	app.Command(commandRules, "Print the bundled alert rules.")
-	app.Command(commandHealthcheck, "Ask the running Defib for a sign of life; exit code 0 if it gives one.")
+	app.Command(commandHealthcheck, "Check that the running Defib responds; exit code 0 if it does.")
 }
 
 // checkHold completes the flags of hold and release and returns every mistake, joined.
@@ -47,12 +47,12 @@ func (f *flags) checkHold() error {
 		m.positive("--for", f.holdFor)
 	}
 	if f.policy.HoldFile == "" {
-		m.of("--restart.hold-file", errors.New("name the file that the running Defib was given (or set DEFIB_RESTART_HOLD_FILE)"))
+		m.of("--restart.hold-file", errors.New("required: the file that the running Defib uses (or set DEFIB_RESTART_HOLD_FILE)"))
 	}
 	var err error
 	f.names, err = policy.ParsePatterns(f.nameTexts)
 	if err == nil && len(f.nameTexts) > 0 && len(f.names) == 0 {
-		err = errors.New("it is empty: leave it out if you mean all")
+		err = errors.New("must not be empty: omit it for all containers")
 	}
 	m.of("NAME", err)
 	return errors.Join(m...)
@@ -96,7 +96,7 @@ func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer
 			return holds.With(now, now.Add(f.holdFor), f.names), nil
 		}
 		if fault != nil {
-			return nil, fmt.Errorf("nothing is released: %w. Correct or delete that line first: until then Defib releases nothing", fault)
+			return nil, fmt.Errorf("nothing was released: %w. Fix or delete that line first: until then, Defib releases nothing", fault)
 		}
 		for _, name := range f.names {
 			if len(holds.Without(now, []policy.Pattern{name})) == holds.Active(now) {
@@ -106,20 +106,20 @@ func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer
 		return holds.Without(now, f.names), nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s, so that it is not known what the file says now: %w", holdTimeout, err)
+		return fmt.Errorf("no response within %s, so the hold file may or may not have been changed: %w", holdTimeout, err)
 	}
 	if err != nil {
 		return err
 	}
 	for _, name := range unheld {
-		fmt.Fprintf(stdout, "%s was not on hold by that name.\n", name)
+		fmt.Fprintf(stdout, "No hold is called %s.\n", name)
 	}
 	tellHolds(holds, stdout)
 	if f.command == commandHold {
 		f.tellUnmatched(ctx, now, holds, stdout)
 	}
 	if broken != nil {
-		return fmt.Errorf("the hold is set, but %w. Correct or delete that line: until then Defib releases nothing, and holds everything if it is started anew", broken)
+		return fmt.Errorf("the hold is set, but %w. Fix or delete that line: until then, Defib releases nothing, and holds everything if it is restarted", broken)
 	}
 	return nil
 }
@@ -145,12 +145,12 @@ func (f *flags) tellUnmatched(ctx context.Context, now time.Time, holds policy.H
 	}
 	containers, err := f.list(ctx)
 	if err != nil {
-		fmt.Fprintf(stdout, "Whether there are such containers could not be checked: %s.\n", plain(err.Error()))
+		fmt.Fprintf(stdout, "Could not check whether such containers exist: %s.\n", plain(err.Error()))
 		return
 	}
 	for _, h := range holds.Unmatched(now, containers) {
 		if slices.Contains(f.names, h.Pattern) {
-			fmt.Fprintf(stdout, "%s matches no container on this host now: is that its name?\n", h)
+			fmt.Fprintf(stdout, "%s matches no container on this host: is the name correct?\n", h)
 		}
 	}
 }

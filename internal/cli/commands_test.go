@@ -25,9 +25,9 @@ func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 		{[]string{"release", "shop-*"}, "", []string{"web", "shop/db"}},
 		{[]string{"hold", "--for", "1h", "web"}, "", []string{"shop/db", "web"}},
 		{[]string{"release", "shop/db"}, "", []string{"web"}},
-		{[]string{"release", "nobody", "web", "we?"}, "nobody was not on hold by that name.\nwe? was not on hold by that name.\nNothing is on hold.\n", nil},
+		{[]string{"release", "nobody", "web", "we?"}, "No hold is called nobody.\nNo hold is called we?.\nNothing is on hold.\n", nil},
 		{[]string{"hold", "--for=1h"}, "", []string{"* (everything)"}},
-		{[]string{"release", "web"}, "web was not on hold by that name.\n", []string{"* (everything)"}},
+		{[]string{"release", "web"}, "No hold is called web.\n", []string{"* (everything)"}},
 		{[]string{"hold", "web", "--for=1h"}, "", []string{"* (everything)", "web"}},
 		{[]string{"release"}, "Nothing is on hold.\n", nil},
 	} {
@@ -82,12 +82,12 @@ func TestHoldSaysWhatMatchesNoContainer(t *testing.T) {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
 	if got, want := strings.Count(stdout, "matches no container"), 2; got != want ||
-		!strings.Contains(stdout, "wbe matches no container on this host now: is that its name?\n") || !strings.Contains(stdout, "shop/cache matches no container") {
+		!strings.Contains(stdout, "wbe matches no container on this host: is the name correct?\n") || !strings.Contains(stdout, "shop/cache matches no container") {
 		t.Errorf("it says\n%s", stdout)
 	}
 	for _, host := range []string{noEngine(t), "--docker.host=nonsense"} {
 		code, stdout, stderr := ended(t, "hold", "wbe", "--for=1h", host)
-		if code != exitOK || stderr != "" || !strings.Contains(stdout, "wbe is on hold until") || !strings.Contains(stdout, "Whether there are such containers could not be checked: ") {
+		if code != exitOK || stderr != "" || !strings.Contains(stdout, "wbe is on hold until") || !strings.Contains(stdout, "Could not check whether such containers exist: ") {
 			t.Errorf("%s: exit code %d, %s%s", host, code, stdout, stderr)
 		}
 	}
@@ -101,7 +101,7 @@ func TestLaw11HoldWorksBesideABrokenLineAndReleaseDoesNot(t *testing.T) {
 	flags := []string{"--restart.hold-file=" + file, noEngine(t)}
 	code, stdout, stderr := ended(t, append([]string{"hold", "cache", "--for=1h"}, flags...)...)
 	if code != exitFailure || !strings.Contains(stdout, "cache is on hold until ") ||
-		!strings.Contains(stderr, "the hold is set, but "+file+`: line 3: "web tomorrow": want a time such as`) || !strings.Contains(stderr, "Correct or delete that line") {
+		!strings.Contains(stderr, "the hold is set, but "+file+`: line 3: "web tomorrow": the time must be in the form`) || !strings.Contains(stderr, "Fix or delete that line") {
 		t.Errorf("hold: exit code %d, %s%s", code, stdout, stderr)
 	}
 	before, err := os.ReadFile(file)
@@ -110,7 +110,7 @@ func TestLaw11HoldWorksBesideABrokenLineAndReleaseDoesNot(t *testing.T) {
 	}
 	for _, args := range [][]string{{"release", "db"}, {"release"}} {
 		code, stdout, stderr := ended(t, append(args, flags...)...)
-		if code != exitFailure || stdout != "" || !strings.Contains(stderr, `nothing is released: `+file+`: line 3: "web tomorrow"`) {
+		if code != exitFailure || stdout != "" || !strings.Contains(stderr, `nothing was released: `+file+`: line 3: "web tomorrow"`) {
 			t.Errorf("%q: exit code %d, %s%s", args, code, stdout, stderr)
 		}
 	}
@@ -132,7 +132,7 @@ func TestLaw12HoldAndReleaseEndThoughTheFileSystemHangs(t *testing.T) {
 	})
 	began := time.Now()
 	code, stdout, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file)
-	if took := time.Since(began); code != exitFailure || stdout != "" || !strings.Contains(stderr, "does not answer") || took > 2*holdTimeout {
+	if took := time.Since(began); code != exitFailure || stdout != "" || !strings.Contains(stderr, "does not respond") || took > 2*holdTimeout {
 		t.Errorf("after %s: exit code %d, %s%s", took, code, stdout, stderr)
 	}
 }
@@ -140,11 +140,11 @@ func TestLaw12HoldAndReleaseEndThoughTheFileSystemHangs(t *testing.T) {
 func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "holds")
 	refused(t, []string{"hold", "web"}, "required flag(s) '--for' not provided")
-	refused(t, []string{"hold", "[a", "--for=0s"}, "--restart.hold-file: name the file", "--for: 0s: want more than 0", `NAME: "[a"`)
+	refused(t, []string{"hold", "[a", "--for=0s"}, "--restart.hold-file: required: the file", "--for: 0s: must be greater than 0", `NAME: "[a"`)
 	refused(t, []string{"hold", "--for=abc", "--restart.hold-file=" + file}, `--for: "abc": time: invalid duration "abc"`)
-	refused(t, []string{"release"}, "--restart.hold-file: name the file")
-	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: it is empty")
-	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": no name has blanks: names are matched whole: write web,shop`)
+	refused(t, []string{"release"}, "--restart.hold-file: required: the file")
+	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: must not be empty")
+	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": a name cannot contain spaces: an entry matches whole names: use web,shop`)
 	if code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file, "--webhook.token-file=/nonexistent/token", "--docker.timeout=abc"); code != exitOK {
 		t.Errorf("flags that are not its business: exit code %d, %s", code, stderr)
 	}

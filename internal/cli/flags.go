@@ -53,55 +53,55 @@ type flags struct {
 // newApp declares every flag. Each is also an environment variable: DEFIB_ and
 // its name in capitals, dots and dashes as underscores.
 func newApp(f *flags) *kingpin.Application {
-	app := kingpin.New("defib", "Prometheus exporter for Docker that brings containers back to life.")
+	app := kingpin.New("defib", "Prometheus exporter for Docker that restarts containers.")
 	app.Version(version.Print("defib")).VersionFlag.NoEnvar().Help("Print the version.") // DEFIB_VERSION may well be an image's tag
-	app.HelpFlag.Short('h').NoEnvar().Help("Print this, or what a command before it does.")
+	app.HelpFlag.Short('h').NoEnvar().Help("Show this help, or that of a command: defib COMMAND --help.")
 	app.UsageTemplate(helpTemplate).UsageFuncs(helpFuncs)
 	app.DefaultEnvars()
 
-	app.Flag("docker.host", "Where the engine listens: unix:///path or tcp://host:port. TLS by DOCKER_CERT_PATH and DOCKER_TLS_VERIFY.").
+	app.Flag("docker.host", "Address of the engine: unix:///path or tcp://host:port. DOCKER_CERT_PATH and DOCKER_TLS_VERIFY configure TLS.").
 		Default(cmp.Or(os.Getenv("DOCKER_HOST"), docker.DefaultHost)).StringVar(&f.host)
-	app.Flag("docker.timeout", "How long the engine may take for a list or an inspect.").
+	app.Flag("docker.timeout", "Timeout of a list or an inspect.").
 		Default("10s").DurationVar(&f.timeout)
-	app.Flag("docker.resync-interval", "How often all containers are listed again, lest an event was lost.").
+	app.Flag("docker.resync-interval", "Interval at which all containers are listed, in case an event was lost.").
 		Default("30s").DurationVar(&f.resync)
 
-	app.Flag("restart.whitelist", "Containers to bring back: names, globs or compose project/service, comma-separated (token,explorer,web-*,shop/db). Repeatable.").
+	app.Flag("restart.whitelist", "Containers to start again when they exit: names, globs or compose project/service, comma-separated (token,explorer,web-*,shop/db). Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.whitelist)
-	app.Flag("restart.exclude", "Containers never to touch, written the same way. It wins. Repeatable.").
+	app.Flag("restart.exclude", "Containers never to act on, in the same form. Takes precedence. Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.exclude)
-	app.Flag("restart.triggers", "What is healed: exited, unhealthy, alert, dependency. Comma-separated.").
+	app.Flag("restart.triggers", "What to heal: exited, unhealthy, alert, dependency. Comma-separated.").
 		Default("exited,alert,dependency").StringVar(&f.triggers)
-	app.Flag("restart.policy", "Which deaths are healed: always, unless-stopped, on-failure.").
+	app.Flag("restart.policy", "Which exits to heal: always, unless-stopped or on-failure.").
 		Default(string(policy.Always)).StringVar(&f.mode)
-	app.Flag("restart.stopped-delay", "How long a container is left alone that somebody stopped (under the policy always) or that nobody saw end.").
+	app.Flag("restart.stopped-delay", "How long to leave a container alone that was stopped (under the policy always), or whose exit Defib did not see.").
 		Default("10s").DurationVar(&f.policy.StoppedDelay)
-	app.Flag("restart.unhealthy-for", "How long a container must be unhealthy to be restarted for it, with the trigger unhealthy.").
+	app.Flag("restart.unhealthy-for", "How long a container must be unhealthy before it is restarted, with the trigger unhealthy.").
 		Default("0s").DurationVar(&f.policy.UnhealthyFor)
-	app.Flag("restart.backoff-initial", "Wait before the second attempt in a row; it doubles with each further one.").
+	app.Flag("restart.backoff-initial", "Wait before the second attempt; doubles with each further attempt.").
 		Default("1s").DurationVar(&f.policy.Backoff.Initial)
-	app.Flag("restart.backoff-max", "The longest wait between two attempts.").
+	app.Flag("restart.backoff-max", "Longest wait between two attempts.").
 		Default("5m").DurationVar(&f.policy.Backoff.Max)
-	app.Flag("restart.backoff-reset", "How long a container must stay up and well for its past attempts to be forgotten.").
+	app.Flag("restart.backoff-reset", "How long a container must stay up, and not unhealthy, for its back-off to be reset.").
 		Default("15m").DurationVar(&f.policy.Backoff.Reset)
-	app.Flag("restart.max-attempts", "Restarts of a running container that do not help before Defib gives up on them.").
+	app.Flag("restart.max-attempts", "After how many restarts that do not help Defib gives up restarting a running container.").
 		Default("5").IntVar(&f.policy.MaxAttempts)
-	app.Flag("restart.concurrency", "How many containers are started, and how many restarted, at a time.").
+	app.Flag("restart.concurrency", "Maximum number of starts, and of restarts, at the same time.").
 		Default("4").IntVar(&f.policy.Concurrency)
-	app.Flag("restart.max-per-minute", "Restarts of running containers on this host in any minute.").
+	app.Flag("restart.max-per-minute", "Maximum number of restarts of running containers on this host in any minute.").
 		Default("10").IntVar(&f.policy.MaxPerMinute)
-	app.Flag("restart.hold-file", "File of holds for maintenance, which defib hold and defib release write.").
+	app.Flag("restart.hold-file", "File with holds for maintenance, written by defib hold and defib release.").
 		PlaceHolder("FILE").StringVar(&f.policy.HoldFile)
-	app.Flag("dry-run", "Touch nothing; log and count what would be done.").
+	app.Flag("dry-run", "Decide, log and count, but start and restart nothing.").
 		BoolVar(&f.policy.DryRun)
 
-	app.Flag("webhook.token-file", "File with the bearer token that Alertmanager must send. Without it only callers on this host, or those that --web.config.file authenticates, may use the webhook.").
+	app.Flag("webhook.token-file", "File with the bearer token that Alertmanager must send. Without it, the webhook accepts requests only from this host, or from callers that --web.config.file authenticates.").
 		PlaceHolder("FILE").StringVar(&f.tokenFile)
-	app.Flag("webhook.match", "LABEL=VALUE that an alert must bear to be meant for this host. Repeatable.").
+	app.Flag("webhook.match", "Label that an alert must have to be meant for this host. Repeatable.").
 		PlaceHolder("LABEL=VALUE").StringsVar(&f.matchTexts)
-	app.Flag("webhook.cooldown", "What was done for an alert is not done again for so long. Keep it shorter than Alertmanager's repeat_interval.").
+	app.Flag("webhook.cooldown", "How long an alert is not acted on again after an action for it. Must be shorter than Alertmanager's repeat_interval.").
 		Default("5m").DurationVar(&f.policy.Cooldown)
-	app.Flag("webhook.min-uptime", "A container that came up less than this ago is not restarted for an alert.").
+	app.Flag("webhook.min-uptime", "How long a container must be up before an alert may restart it.").
 		Default("1m").DurationVar(&f.policy.MinUptime)
 
 	app.Flag("collector.container-labels", "Container labels to expose in docker_container_labels, comma-separated. Repeatable.").
@@ -200,7 +200,7 @@ func (m *flagErrors) of(flag string, err error) {
 // positive complains of a time that is not.
 func (m *flagErrors) positive(flag string, d time.Duration) {
 	if d <= 0 {
-		m.of(flag, fmt.Errorf("%s: want more than 0", d))
+		m.of(flag, fmt.Errorf("%s: must be greater than 0", d))
 	}
 }
 
@@ -247,7 +247,7 @@ func (f *flags) check() error {
 func checkPath(p string) error {
 	if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || path.Clean(p) != strings.TrimSuffix(p, "/") ||
 		strings.ContainsAny(p, "{} \t?#%") || web.Reserved(p) {
-		return fmt.Errorf("%q: want a plain path of its own that begins with /", p)
+		return fmt.Errorf("%q: must be a plain path that begins with / and that no other page has", p)
 	}
 	return nil
 }
@@ -262,7 +262,7 @@ func checkListen(address string) error {
 		_, err = net.ResolveTCPAddr("tcp", ":"+port) // the host may be unknown yet
 	}
 	if err != nil {
-		return fmt.Errorf("%q: want host:port or :port: %w", address, err)
+		return fmt.Errorf("%q: must be host:port or :port: %w", address, err)
 	}
 	return nil
 }

@@ -42,8 +42,8 @@ func (f *flags) healthcheck(ctx context.Context, stdout io.Writer) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer within %s", address, healthTimeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nobody listens there. Is that where Defib was told to listen? "+
-			"A health check of the image sees DEFIB_WEB_LISTEN_ADDRESS, but not the flag", err)
+		return fmt.Errorf("%w: nothing listens on this address. If Defib listens elsewhere, set DEFIB_WEB_LISTEN_ADDRESS: "+
+			"the health check of the image does not see the flag", err)
 	case err != nil:
 		return err
 	}
@@ -55,11 +55,11 @@ func (f *flags) healthcheck(ctx context.Context, stdout io.Writer) error {
 // loopback.
 func (f *flags) askable(ctx context.Context) (string, error) {
 	if *f.web.WebSystemdSocket {
-		return "", errors.New("with --web.systemd-socket only systemd knows the address: let systemd watch the unit instead")
+		return "", errors.New("with --web.systemd-socket, only systemd knows the address: monitor the unit with systemd instead")
 	}
 	address := (*f.web.WebListenAddresses)[0]
 	if strings.HasPrefix(address, "vsock://") {
-		return "", fmt.Errorf("%s can only be asked from the machine's host: name an address with a port first", address)
+		return "", fmt.Errorf("%s can be reached only from the host of this virtual machine: make a TCP address the first --web.listen-address", address)
 	}
 	if err := checkListen(address); err != nil {
 		return "", fmt.Errorf("--web.listen-address: %w", err)
@@ -70,7 +70,7 @@ func (f *flags) askable(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("--web.listen-address: %w", err)
 	}
 	if port == 0 {
-		return "", fmt.Errorf("--web.listen-address: %s is whatever port is free, and only the log tells which: name one", address)
+		return "", fmt.Errorf("--web.listen-address: %s means any free port, and only the log says which: set a port", address)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
 		host = ""
@@ -113,7 +113,7 @@ func probe(ctx context.Context, address string, encrypted bool) (string, error) 
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case demanded.Load():
-		return "it demands a client certificate", nil
+		return "it requires a client certificate", nil
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return "it does not speak TLS", nil
 	}

@@ -52,8 +52,8 @@ func TestHealthcheckHearsWhatLives(t *testing.T) {
 		"plain HTTP":                         {want: "200 OK"},
 		"a password":                         {server: "basic_auth_users: {defib: " + password + "}", want: "401 Unauthorized"},
 		"TLS":                                {server: certificate + "}", want: "200 OK"},
-		"a client certificate":               {server: certificate + ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: cert.pem}", want: "it demands a client certificate"},
-		"a client certificate, over TLS 1.2": {server: certificate + ", max_version: TLS12, client_auth_type: RequireAnyClientCert}", want: "it demands a client certificate"},
+		"a client certificate":               {server: certificate + ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: cert.pem}", want: "it requires a client certificate"},
+		"a client certificate, over TLS 1.2": {server: certificate + ", max_version: TLS12, client_auth_type: RequireAnyClientCert}", want: "it requires a client certificate"},
 		"a client certificate, if you like":  {server: certificate + ", client_auth_type: RequestClientCert}", want: "200 OK"},
 		"TLS, of which the caller was told nothing": {server: certificate + "}", caller: "{}", want: "400 Bad Request"},
 		"TLS, which only the caller was told of":    {server: "{}", caller: certificate + "}", want: "it does not speak TLS"},
@@ -126,10 +126,10 @@ func TestHealthcheckSaysWhatItCannotAsk(t *testing.T) {
 	free := httptest.NewServer(nil)
 	free.Close()
 	for arg, want := range map[string]string{
-		"--web.listen-address=" + free.Listener.Addr().String(): "connection refused: nobody listens there. Is that where Defib was told to listen?",
-		"--web.listen-address=:0":                               ":0 is whatever port is free",
-		"--web.listen-address=box":                              `"box": want host:port`,
-		"--web.listen-address=vsock://:10911":                   "can only be asked from the machine's host",
+		"--web.listen-address=" + free.Listener.Addr().String(): "connection refused: nothing listens on this address.",
+		"--web.listen-address=:0":                               ":0 means any free port",
+		"--web.listen-address=box":                              `"box": must be host:port`,
+		"--web.listen-address=vsock://:10911":                   "can be reached only from the host of this virtual machine",
 		"--web.systemd-socket":                                  "only systemd knows the address",
 		"--web.config.file=/nonexistent/web.yml":                "--web.config.file: open /nonexistent/web.yml: no such file",
 		"--web.config.file=" + webConfig(t, "["):                "web.yml: yaml: ",

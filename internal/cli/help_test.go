@@ -50,7 +50,7 @@ func TestHelpHasEveryFlagAndCommandUnderItsHeading(t *testing.T) {
 	}
 	for _, want := range []string{
 		"  --restart.whitelist=LIST ", "  --docker.timeout=10s ", "  --[no-]dry-run ", "  hold [<name>...]\n", "($DEFIB_DOCKER_TIMEOUT)",
-		"  serve (default)\n      Watch, heal and serve metrics.\n",
+		"  serve (default)\n      Watch and heal containers, and serve metrics.\n",
 	} {
 		if !strings.Contains(help, want) {
 			t.Errorf("no %q", want)

@@ -264,7 +264,7 @@ func TestDecide(t *testing.T) {
 		{name: "alert: restarted", policy: Usual(), c: Running(), asked: true, want: "restart alert"},
 		{name: "alert: nobody asks", policy: Usual(), c: Running(), want: ""},
 		{name: "alert: the trigger is off", policy: Usual(Triggers(policy.TriggerExited)), c: Running(), asked: true, want: "trigger_disabled"},
-		{name: "alert: it has only just come up", policy: Usual(), c: Running(BegunAgo(20 * time.Second)), asked: true, want: "too_young 40s"},
+		{name: "alert: it has only just started", policy: Usual(), c: Running(BegunAgo(20 * time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its health check has not settled", policy: Usual(), c: Running(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting }), asked: true, want: "too_young"},
 		{name: "alert: restarts did not help", policy: Usual(), c: Running(), record: &history.Record{Restarts: 5}, asked: true, want: "gave_up"},
 		{name: "alert: a sickness whose own trigger is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(SickFor(time.Minute)), asked: true, want: "restart alert"},

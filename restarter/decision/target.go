@@ -36,12 +36,12 @@ func (t Target) Find(p *engine.Snapshot) ([]*engine.Container, Answer) {
 		if cs := replicas(p, t.Project, t.Service); cs != nil {
 			return cs, Answer{}
 		}
-		return nil, t.notFound(": there is no such compose service here")
+		return nil, t.notFound(": no such compose service on this host")
 	case t.SwarmService != "":
 		if cs := tasks(p, t.SwarmService); cs != nil {
 			return cs, Answer{}
 		}
-		return nil, t.notFound(": there is no task of such a Swarm service here")
+		return nil, t.notFound(": no task of such a Swarm service on this host")
 	}
 	return nil, Answer{Outcome: NoTarget, Detail: t.Hint}
 }
@@ -62,7 +62,7 @@ func (t Target) named(p *engine.Snapshot) ([]*engine.Container, Answer) {
 	if cs := replicas(p, project, service); cs != nil {
 		return cs, Answer{}
 	}
-	return nil, t.notFound(": there is no such compose service (project/service) here")
+	return nil, t.notFound(": no such compose service on this host (project/service)")
 }
 
 // notFound says what was sought in vain.

@@ -59,7 +59,7 @@ func beside(ctx context.Context, f func() (policy.Holds, error)) (policy.Holds, 
 	case got := <-done:
 		return got.Holds, got.Err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("the file system of the hold file does not answer: %w", ctx.Err())
+		return nil, fmt.Errorf("the file system of the hold file does not respond: %w", ctx.Err())
 	}
 }
 
@@ -100,7 +100,7 @@ func readHoldText(file string) (string, error) {
 	}
 	if len(text) > maxHoldFile {
 		whole := text[:bytes.LastIndexByte(text, '\n')+1] // without a line that is cut off
-		return string(whole), fmt.Errorf("%s: it is larger than 1 MiB: delete what is no hold", file)
+		return string(whole), fmt.Errorf("%s: larger than 1 MiB: delete what is not a hold", file)
 	}
 	return string(text), nil
 }
@@ -122,21 +122,21 @@ func parseHolds(text string) []holdLine {
 
 func parseHold(fields []string) (policy.Hold, error) {
 	if len(fields) != 2 {
-		return policy.Hold{}, errors.New("want a name and a time")
+		return policy.Hold{}, errors.New("must be a name and a time")
 	}
 	until, err := time.Parse(time.RFC3339, fields[1])
 	if err != nil {
 		if _, err := time.Parse("2006-01-02T15:04:05", fields[1]); err == nil {
-			return policy.Hold{}, fmt.Errorf("the time has no zone: write %sZ if it is UTC", fields[1])
+			return policy.Hold{}, fmt.Errorf("the time has no time zone: for UTC, write %sZ", fields[1])
 		}
-		return policy.Hold{}, errors.New("want a time such as 2026-01-02T15:04:05Z")
+		return policy.Hold{}, errors.New("the time must be in the form 2026-01-02T15:04:05Z")
 	}
 	patterns, err := policy.ParsePatterns(fields[:1])
 	if err != nil {
 		return policy.Hold{}, err
 	}
 	if len(patterns) != 1 {
-		return policy.Hold{}, errors.New("want one name")
+		return policy.Hold{}, errors.New("must be a single name")
 	}
 	return policy.Hold{Pattern: patterns[0], Until: until.UTC()}, nil
 }
@@ -165,7 +165,7 @@ func brokenLines(file string, lines []holdLine) error {
 		}
 	}
 	if more > 0 {
-		return fmt.Errorf("%w (and %d more lines are broken)", first, more)
+		return fmt.Errorf("%w (and %d more invalid lines)", first, more)
 	}
 	return first
 }
@@ -186,15 +186,15 @@ func Change(ctx context.Context, file string, change func(holds policy.Holds, br
 func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, error)) (policy.Holds, error) {
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
-		return nil, fmt.Errorf("the folder of the hold file: %w", err)
+		return nil, fmt.Errorf("open the directory of the hold file: %w", err)
 	}
 	defer folder.Close() // which ends the lock
 	if err := lock(folder); err != nil {
-		return nil, fmt.Errorf("locking %s: %w", folder.Name(), err)
+		return nil, fmt.Errorf("lock %s: %w", folder.Name(), err)
 	}
 	text, err := readHoldText(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the hold file: %w", err) // what is not known would be lost
+		return nil, fmt.Errorf("read the hold file: %w", err) // what is not known would be lost
 	}
 	lines := parseHolds(text)
 	holds, err := change(holdsOf(lines), brokenLines(file, lines))
@@ -202,7 +202,7 @@ func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, er
 		return nil, err
 	}
 	if err := writeHolds(folder, file, render(holds, lines)); err != nil {
-		return nil, fmt.Errorf("writing %s, whose folder must be writable: %w", file, err)
+		return nil, fmt.Errorf("write %s (its directory must be writable): %w", file, err)
 	}
 	return holds, nil
 }
@@ -235,7 +235,7 @@ func lock(folder *os.File) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return errors.New("another process has kept it locked; try again")
+			return errors.New("locked by another process: try again")
 		}
 	}
 }

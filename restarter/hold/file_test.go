@@ -49,13 +49,13 @@ func TestAHoldFileIsReadAsPeopleWriteIt(t *testing.T) {
 
 func TestABrokenLineIsNamedAndTheOthersHold(t *testing.T) {
 	for line, want := range map[string]string{
-		"web":                        `line 3: "web": want a name and a time`,
-		"web tomorrow":               `line 3: "web tomorrow": want a time such as 2026-01-02T15:04:05Z`,
-		"web 2026-01-02T12:00:00":    "the time has no zone: write 2026-01-02T12:00:00Z if it is UTC",
-		"web 2026-01-02T12:00:00Z x": "want a name and a time",
+		"web":                        `line 3: "web": must be a name and a time`,
+		"web tomorrow":               `line 3: "web tomorrow": the time must be in the form 2026-01-02T15:04:05Z`,
+		"web 2026-01-02T12:00:00":    "the time has no time zone: for UTC, write 2026-01-02T12:00:00Z",
+		"web 2026-01-02T12:00:00Z x": "must be a name and a time",
 		"[a 2026-01-02T12:00:00Z":    `"[a"`,
-		", 2026-01-02T12:00:00Z":     "want one name",
-		"a,b 2026-01-02T12:00:00Z":   "want one name",
+		", 2026-01-02T12:00:00Z":     "must be a single name",
+		"a,b 2026-01-02T12:00:00Z":   "must be a single name",
 	} {
 		holds, err := readHolds(file(t, "# x\nok 2026-01-02T12:00:00Z\n"+line+"\nfine 2026-01-02T12:00:00Z\n"))
 		if err == nil || !strings.Contains(err.Error(), want) || len(holds) != 2 {
@@ -63,7 +63,7 @@ func TestABrokenLineIsNamedAndTheOthersHold(t *testing.T) {
 		}
 	}
 	_, err := readHolds(file(t, "a\nb\nc\n"))
-	if err == nil || !strings.Contains(err.Error(), `line 1: "a": `) || !strings.Contains(err.Error(), "and 2 more lines") {
+	if err == nil || !strings.Contains(err.Error(), `line 1: "a": `) || !strings.Contains(err.Error(), "and 2 more invalid lines") {
 		t.Errorf("several broken lines: %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 const ReadTimeout = 250 * time.Millisecond
 
 // ErrHangs says that a file system does not answer.
-var ErrHangs = errors.New("the file system of the hold file does not answer")
+var ErrHangs = errors.New("the file system of the hold file does not respond")
 
 // Reading is what a hold file said.
 type Reading struct {

@@ -121,7 +121,7 @@ func (a alphabet) check(glob string) error {
 	for glob != "" {
 		n := tokenSize(glob)
 		if n == 0 {
-			return errors.New("a glob has * ? and [a-z], and each [ its ]; a comma ends the entry")
+			return errors.New("a glob may contain *, ? and [a-z], each [ needs its ], and entries are separated by commas")
 		}
 		token := glob[:n]
 		if strings.Contains(token, `\`) {
@@ -147,13 +147,13 @@ func (a alphabet) refuse(token string) error {
 	r, _ := utf8.DecodeRuneInString(token)
 	switch {
 	case token[0] == '[':
-		return fmt.Errorf("%s has no character of a %s's name", token, a.kind)
+		return fmt.Errorf("%s matches no character of a %s name", token, a.kind)
 	case unicode.IsSpace(r):
-		return errors.New("no name has blanks")
+		return errors.New("a name cannot contain spaces")
 	case r == utf8.RuneError:
-		return errors.New("no name is not UTF-8")
+		return errors.New("a name must be valid UTF-8")
 	case strings.ContainsRune(a.rest, r):
-		return fmt.Errorf("no %s's name begins with %q", a.kind, r)
+		return fmt.Errorf("a %s name cannot begin with %q", a.kind, r)
 	}
-	return fmt.Errorf("no %s's name has %q", a.kind, r)
+	return fmt.Errorf("a %s name cannot contain %q", a.kind, r)
 }

@@ -47,7 +47,7 @@ func ReadLabels(c *engine.Container) Labels {
 		}
 		switch {
 		case !slices.Contains(knownLabels, known):
-			l.Unknown = append(l.Unknown, key+": there is no such label"+nearestLabel(known))
+			l.Unknown = append(l.Unknown, key+": no such label"+nearestLabel(known))
 		case key != known:
 			l.Bad = append(l.Bad, fmt.Sprintf("%s: labels are case-sensitive: write %s", key, known))
 			if known == LabelEnable && l.enable == unsaid {
@@ -87,7 +87,7 @@ func parseEnable(s string) (answerWord, error) {
 	case "false", "f", "no", "n", "off", "0":
 		return no, nil
 	}
-	return unclear, fmt.Errorf("%q is neither true nor false", s)
+	return unclear, fmt.Errorf("%q: must be true or false", s)
 }
 
 // Mislabelled describes each label of the container that looks like one for

@@ -49,10 +49,10 @@ func TestLabelsNotUnderstoodAreNamed(t *testing.T) {
 	want := []string{
 		" defib.triggers: labels are case-sensitive: write defib.triggers",
 		"DEFIB.policy: labels are case-sensitive: write defib.policy",
-		`defib.enable: "yes please" is neither true nor false`,
-		`defib.policy: "never" is not a policy: want always, unless-stopped or on-failure`,
-		"defib.enabel: there is no such label: did you mean defib.enable?",
-		"defib.postmortem: there is no such label",
+		`defib.enable: "yes please": must be true or false`,
+		`defib.policy: unknown policy "never": must be always, unless-stopped or on-failure`,
+		"defib.enabel: no such label: did you mean defib.enable?",
+		"defib.postmortem: no such label",
 	}
 	if diff := cmp.Diff(want, l.Mislabelled()); diff != "" {
 		t.Error(diff)

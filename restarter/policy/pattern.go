@@ -63,7 +63,7 @@ func parsePattern(text string) (Pattern, error) {
 		return p, containerNames.check(text)
 	}
 	if project == "" || service == "" || strings.Contains(service, "/") {
-		return p, errors.New("want a name, a glob or project/service")
+		return p, errors.New("must be a name, a glob or project/service")
 	}
 	p.project, p.name = project, service
 	return p, cmp.Or(projectNames.check(project), serviceNames.check(service))
@@ -98,12 +98,12 @@ var foreignForms = strings.NewReplacer(".*", "*", "^", "", "$", "", "(", "", ")"
 func rightForm(text string) string {
 	if name, ok := strings.CutPrefix(text, "!"); ok {
 		if form := plainForm(name); form != "" {
-			return ": to leave containers out write --restart.exclude=" + form
+			return ": to exclude containers, use --restart.exclude=" + form
 		}
-		return ": to leave containers out there is --restart.exclude"
+		return ": to exclude containers, use --restart.exclude"
 	}
 	if form := plainForm(text); form != "" {
-		return ": names are matched whole: write " + form
+		return ": an entry matches whole names: use " + form
 	}
 	return ""
 }

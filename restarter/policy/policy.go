@@ -34,7 +34,7 @@ func ParseMode(s string) (Mode, error) {
 	case Always, UnlessStopped, OnFailure:
 		return m, nil
 	}
-	return "", fmt.Errorf("%q is not a policy: want %s, %s or %s", s, Always, UnlessStopped, OnFailure)
+	return "", fmt.Errorf("unknown policy %q: must be %s, %s or %s", s, Always, UnlessStopped, OnFailure)
 }
 
 // Backoff spaces the attempts to bring back one container: the first comes at
@@ -90,16 +90,16 @@ func (p Policy) Check() error {
 		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
 	}
 	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
-	want(p.StoppedDelay <= engine.ProjectWindow, "--restart.stopped-delay: %s: want at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectWindow)
+	want(p.StoppedDelay <= engine.ProjectWindow, "--restart.stopped-delay: %s: must be at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectWindow)
 	want(p.UnhealthyFor >= 0, "--restart.unhealthy-for: %s is negative", p.UnhealthyFor)
-	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: want more than 0, else a container that dies at once is started in a hot loop", p.Backoff.Initial)
+	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: must be greater than 0, or a container that dies at once is started in a hot loop", p.Backoff.Initial)
 	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)
-	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: want more than 0, else every start resets the back-off", p.Backoff.Reset)
-	want(p.MaxAttempts > 0, "--restart.max-attempts: %d: want at least 1", p.MaxAttempts)
-	want(p.Concurrency > 0, "--restart.concurrency: %d: want at least 1", p.Concurrency)
-	want(p.MaxPerMinute > 0, "--restart.max-per-minute: %d: want at least 1", p.MaxPerMinute)
+	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: must be greater than 0, or every start resets the back-off", p.Backoff.Reset)
+	want(p.MaxAttempts > 0, "--restart.max-attempts: %d: must be at least 1", p.MaxAttempts)
+	want(p.Concurrency > 0, "--restart.concurrency: %d: must be at least 1", p.Concurrency)
+	want(p.MaxPerMinute > 0, "--restart.max-per-minute: %d: must be at least 1", p.MaxPerMinute)
 	want(p.MinUptime >= 0, "--webhook.min-uptime: %s is negative", p.MinUptime)
-	want(p.Cooldown > 0, "--webhook.cooldown: %s: want more than 0, else what Alertmanager delivers twice is done twice", p.Cooldown)
+	want(p.Cooldown > 0, "--webhook.cooldown: %s: must be greater than 0, or an alert that is delivered twice is acted on twice", p.Cooldown)
 	return errors.Join(errs...)
 }
 

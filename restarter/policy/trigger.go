@@ -31,7 +31,7 @@ func ParseTriggers(s string) ([]Trigger, error) {
 		switch {
 		case t == "":
 		case !slices.Contains(AllTriggers, t):
-			errs = append(errs, fmt.Errorf("%q is not a trigger: want %v", t, AllTriggers))
+			errs = append(errs, fmt.Errorf("unknown trigger %q: must be one of %v", t, AllTriggers))
 		case !slices.Contains(ts, t):
 			ts = append(ts, t)
 		}

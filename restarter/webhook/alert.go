@@ -50,7 +50,7 @@ func (p payload) truncated() float64 {
 // maxAlerts is how many alerts a request may hold.
 const maxAlerts = 1000
 
-var errTooMany = fmt.Errorf("the request holds more than %d alerts: group them by more labels (group_by: ['...']), or lower max_alerts of the receiver", maxAlerts)
+var errTooMany = fmt.Errorf("the request holds more than %d alerts: group them by more labels (group_by: ['...']), or lower max_alerts in the receiver", maxAlerts)
 
 // alertList are the alerts of a payload. They are counted while they are read: 1 MiB
 // holds hundreds of thousands of empty ones.
@@ -65,7 +65,7 @@ func (l *alertList) UnmarshalJSON(text []byte) error {
 	case token == nil:
 		return nil
 	case token != json.Delim('['):
-		return errors.New("alerts are no list")
+		return errors.New("alerts must be a list")
 	}
 	for d.More() {
 		if len(*l) == maxAlerts {
@@ -95,10 +95,10 @@ func decode(body []byte) (p payload, err error) {
 	if err := json.Unmarshal(body, &p); errors.Is(err, errTooMany) {
 		return p, err
 	} else if err != nil {
-		return p, fmt.Errorf("not the JSON of an Alertmanager webhook: %w", err)
+		return p, fmt.Errorf("invalid payload of an Alertmanager webhook: %w", err)
 	}
 	if p.Version != "4" && p.Version != "1" {
-		return p, fmt.Errorf("version %q of the webhook's payload: want 4 (Alertmanager's own, without payload templating) or 1 (Grafana)", echo(p.Version))
+		return p, fmt.Errorf("unsupported payload version %q: must be 4 (Alertmanager, without a payload template) or 1 (Grafana)", echo(p.Version))
 	}
 	return p, nil
 }
@@ -131,7 +131,7 @@ type Match struct{ Label, Value string }
 func ParseMatch(s string) (Match, error) {
 	label, value, ok := strings.Cut(s, "=")
 	if !ok || label == "" || value == "" {
-		return Match{}, fmt.Errorf("%q: want LABEL=VALUE", s)
+		return Match{}, fmt.Errorf("%q: must be LABEL=VALUE", s)
 	}
 	return Match{Label: label, Value: value}, nil
 }

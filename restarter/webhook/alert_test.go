@@ -184,7 +184,7 @@ func TestAnAnswerWithoutATargetSaysWhatWasSought(t *testing.T) {
 		{"a name", map[string]string{"container_name": "nobody"}, []string{`container_name="nobody"`}},
 		{"an id", map[string]string{"id": "/docker/" + nine}, []string{`id="/docker/` + nine + `"`}},
 		{"an id as name", map[string]string{"name": nine}, []string{`name="` + nine + `"`}},
-		{"an id that is none", map[string]string{"id": "/system.slice/ssh.service"}, []string{`id="/system.slice/ssh.service" holds no container ID`}},
+		{"an id that is none", map[string]string{"id": "/system.slice/ssh.service"}, []string{`id="/system.slice/ssh.service" contains no container ID`}},
 		{"a label that Prometheus renamed", map[string]string{"exported_container": "web"}, []string{`exported_container="web"`, "honor_labels"}},
 		{"a name, and one that Prometheus renamed", map[string]string{"name": "exporter", "exported_name": "web"}, []string{`name="exporter"`, `exported_name="web"`, "honor_labels"}},
 	} {

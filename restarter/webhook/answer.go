@@ -31,7 +31,7 @@ func (s *alertResult) set(a restarter.Answer) {
 	}
 	if !a.Until.IsZero() {
 		s.Until = &a.Until
-		s.Message += "; ask again in " + time.Until(a.Until).Round(time.Second).String()
+		s.Message += "; retry in " + time.Until(a.Until).Round(time.Second).String()
 	}
 }
 

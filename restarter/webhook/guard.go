@@ -31,7 +31,7 @@ func (g Guard) Check() error {
 		return err
 	}
 	if users, err := g.users(); err == nil && users {
-		return fmt.Errorf("it cannot work beside basic_auth_users in %s: a request has one Authorization header", g.WebConfig)
+		return fmt.Errorf("cannot be combined with basic_auth_users in %s: a request has only one Authorization header", g.WebConfig)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func (g Guard) token() (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if len(token) < minToken {
-		return "", fmt.Errorf("%s: the token has %d characters: want at least %d (openssl rand -hex 32)", g.TokenFile, len(token), minToken)
+		return "", fmt.Errorf("%s: the token has %d characters: must have at least %d (openssl rand -hex 32)", g.TokenFile, len(token), minToken)
 	}
 	return token, nil
 }
@@ -75,7 +75,7 @@ func (g Guard) admit(r *http.Request) (status int, why error) {
 	if local(r) {
 		return 0, nil
 	}
-	return http.StatusForbidden, errors.New("only callers on this host may use the webhook as it is configured: " +
+	return http.StatusForbidden, errors.New("without authentication, the webhook accepts requests from this host only: " +
 		"set --webhook.token-file and give Alertmanager the same token (http_config.authorization.credentials_file), " +
 		"or basic_auth_users or client certificates in --web.config.file")
 }
@@ -83,11 +83,11 @@ func (g Guard) admit(r *http.Request) (status int, why error) {
 func (g Guard) admitToken(r *http.Request) (int, error) {
 	token, err := g.token()
 	if err != nil {
-		return http.StatusServiceUnavailable, fmt.Errorf("the webhook is closed: --webhook.token-file: %w", err)
+		return http.StatusServiceUnavailable, fmt.Errorf("the webhook rejects all requests: --webhook.token-file: %w", err)
 	}
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
-		return http.StatusUnauthorized, errors.New("the token is missing or wrong: send Authorization: Bearer and what --webhook.token-file holds")
+		return http.StatusUnauthorized, errors.New("the token is missing or wrong: send the header Authorization: Bearer TOKEN with the token of --webhook.token-file")
 	}
 	return 0, nil
 }

@@ -72,7 +72,7 @@ func (a Alert) unusable() []string {
 	var texts []string
 	for _, label := range idLabels {
 		if a.label(label) != "" {
-			texts = append(texts, a.quote(label)+" holds no container ID")
+			texts = append(texts, a.quote(label)+" contains no container ID")
 		}
 	}
 	return texts

@@ -31,7 +31,7 @@ const (
 	maxLarge    = 2 // larger bodies that are read at a time: one takes up to 15 MB
 )
 
-var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts of the receiver")
+var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts in the receiver")
 
 // Restarter is what the webhook asks of a restarter.
 type Restarter interface {
@@ -65,13 +65,13 @@ func New(r Restarter, g Guard, matches []Match, logger *slog.Logger) *Webhook {
 	h := &Webhook{
 		restarter: r, logger: logger, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "defib_alerts_total", Help: "Alerts received, by what became of them.",
+			Name: "defib_alerts_total", Help: "Alerts received, by outcome.",
 		}, []string{"outcome"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_webhook_requests_total", Help: "Requests to the webhook, by HTTP status code.",
 		}, []string{"code"}),
 		truncated: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "defib_webhook_truncated_alerts_total", Help: "Alerts that their sender left out of a request, by max_alerts of its receiver.",
+			Name: "defib_webhook_truncated_alerts_total", Help: "Alerts that their sender left out of a request because of max_alerts.",
 		}),
 	}
 	for o := range decision.Outcomes {
@@ -152,7 +152,7 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (p payload, statu
 		case h.large <- struct{}{}:
 			defer func() { <-h.large }()
 		case <-r.Context().Done():
-			return p, http.StatusServiceUnavailable, errors.New("the caller has left")
+			return p, http.StatusServiceUnavailable, errors.New("the client closed the connection")
 		}
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -160,7 +160,7 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (p payload, statu
 		return p, http.StatusRequestEntityTooLarge, errTooLarge
 	}
 	if err != nil {
-		return p, http.StatusBadRequest, fmt.Errorf("the body ended early: %w", err)
+		return p, http.StatusBadRequest, fmt.Errorf("read the request body: %w", err)
 	}
 	p, err = decode(text)
 	if errors.Is(err, errTooMany) {
@@ -184,10 +184,10 @@ func (h *Webhook) admit(r *http.Request) (status int, err error) {
 		return status, err
 	}
 	if r.Method != http.MethodPost {
-		return http.StatusMethodNotAllowed, errors.New("want POST, not " + echo(r.Method))
+		return http.StatusMethodNotAllowed, errors.New("the method must be POST, not " + echo(r.Method))
 	}
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return http.StatusUnsupportedMediaType, errors.New("want Content-Type: application/json")
+		return http.StatusUnsupportedMediaType, errors.New("Content-Type must be application/json")
 	}
 	if r.ContentLength > maxBody {
 		return http.StatusRequestEntityTooLarge, errTooLarge
@@ -201,7 +201,7 @@ func (h *Webhook) warnOfTruncated(r *http.Request, n float64) {
 		return
 	}
 	h.truncated.Add(n)
-	h.logger.Warn("the sender left alerts out of its request: set max_alerts of its receiver to 0, and group_by to ['...']", "peer", r.RemoteAddr, "count", n)
+	h.logger.Warn("alerts truncated by their sender: in its receiver set max_alerts: 0, and in its route group_by: ['...']", "peer", r.RemoteAddr, "count", n)
 }
 
 // warnOfHosts warns once if alerts of several hosts come in and nothing tells
@@ -218,7 +218,7 @@ func (h *Webhook) warnOfHosts(alerts []Alert) {
 		case first == "":
 			h.said.Changed("instance", instance)
 		case instance != first && h.said.Changed("instances", "several"):
-			h.logger.Warn("alerts of several instances arrive: set --webhook.match, else one host's alert may restart another's container of the same name",
+			h.logger.Warn("received alerts of several instances: set --webhook.match, or an alert from one host may restart a container of the same name on another",
 				"instance", instance, "other", first)
 		}
 	}

@@ -97,7 +97,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 		{"stopped_delay", "retry in", deployed.Alert(), nil},
 		{"on_hold", "on hold for maintenance", held.Alert(), nil},
 		{"paused", "is paused", frozen.Alert(), nil},
-		{"trigger_disabled", "not among its triggers", own.Alert(), nil},
+		{"trigger_disabled", "the trigger is off", own.Alert(), nil},
 		{"finished", "as it was meant to", done.Alert("heal", "start"), nil},
 		{"created", "never started", unborn.Alert("heal", "start"), nil},
 		{"auto_remove", "removes it", passing.Alert(), nil},

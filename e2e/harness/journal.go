@@ -59,7 +59,7 @@ func (j *Journal) About(id string) []Line {
 	defer j.mu.Unlock()
 	var found []Line
 	for _, l := range j.lines {
-		if l.Has("id", id[:12]) {
+		if l.Has("id", id[:min(len(id), 12)]) {
 			found = append(found, l)
 		}
 	}

@@ -58,6 +58,12 @@ func TestThePageIsAsWideAsTheWindow(t *testing.T) {
 				if got := browser.Eval[int64](p, "document.scrollingElement.scrollWidth"); got > window.width {
 					t.Errorf("%s: the page is %d wide, the window %d", window.name, got, window.width)
 				}
+				if got := browser.Eval[int](p, `[...document.querySelectorAll(".scroll")].filter((box) => box.scrollWidth > box.clientWidth).length`); got > 0 {
+					t.Errorf("%s: %d tables are wider than their place", window.name, got)
+				}
+				if got := browser.Eval[int](p, `[...document.querySelectorAll(".case")].filter((card) => card.offsetWidth < card.parentElement.clientWidth).length`); got > 0 {
+					t.Errorf("%s: %d cards leave a hole beside them", window.name, got)
+				}
 				shoot(t, p, name+"-"+window.name)
 			}
 			p.Do(browser.Dark())

@@ -207,6 +207,26 @@ func TestRunbooksExist(t *testing.T) {
 	}
 }
 
+// TestAlertsLinkToThePage: /#name is the address of a container there. Of a Defib that is
+// down there is no page.
+func TestAlertsLinkToThePage(t *testing.T) {
+	t.Parallel()
+	for _, r := range every(t, alerts.Rules()) {
+		want := "http://{{ $labels.instance }}/"
+		for _, label := range []string{"name", "entry"} {
+			if strings.Contains(r.Annotations["summary"], "{{ $labels."+label+" }}") {
+				want += "#{{ $labels." + label + " }}"
+			}
+		}
+		if r.Alert == "DefibDown" {
+			want = ""
+		}
+		if got := r.Annotations["dashboard_url"]; got != want {
+			t.Errorf("%s links to %q, want %q", r.Alert, got, want)
+		}
+	}
+}
+
 // TestRulesNameWhatIsExposed compares metrics, labels and their values with the
 // docs, which the program's own tests compare with the program.
 func TestRulesNameWhatIsExposed(t *testing.T) {

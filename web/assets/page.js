@@ -10,7 +10,7 @@ const patience = 10000; // for an answer
 let ahead = 0; // of our clock: Defib's, in ms
 const now = () => Date.now() + ahead;
 
-// As span and wait in words.go write it.
+// As span and wait in format.go write it.
 function span(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;
@@ -105,6 +105,7 @@ function show(text) {
   tick();
   prepare();
   filter();
+  follow();
 }
 
 // lost says that what the page shows is of the past; null takes it back.
@@ -162,6 +163,44 @@ function filter() {
   if (found.textContent !== text) found.textContent = text;
 }
 
+// address is the name that the address of the page ends with: /#name is the card of the
+// container or, if it is fine, its row.
+function address() {
+  const text = location.hash.slice(1);
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+// follow marks what the address means, and brings it into view once.
+let followed = null;
+function follow() {
+  const name = address();
+  const containers = [...document.querySelectorAll(".case, #rows tr")];
+  const target = containers.find((element) => element.querySelector("bdi").textContent === name);
+  for (const marked of document.querySelectorAll("[aria-current]")) {
+    if (marked !== target) marked.removeAttribute("aria-current");
+  }
+  const unknown = document.getElementById("unknown");
+  unknown.hidden = !name || target || document.getElementById(name) || !document.getElementById("rows");
+  if (!unknown.hidden) unknown.textContent = `There is no container “${name}” on this host.`;
+  if (!target) return;
+  target.setAttribute("aria-current", "true");
+  target.tabIndex = -1; // so that a keyboard and a screen reader go on from there
+  if (followed === name) return;
+  followed = name;
+  const list = target.closest("details");
+  if (list) list.open = true;
+  if (target.hidden) {
+    document.getElementById("filter").value = asked = "";
+    filter();
+  }
+  target.focus({ preventScroll: true });
+  target.scrollIntoView({ block: "center" });
+}
+
 // prepare turns on what needs the script, again when it has come back.
 let asked = "";
 function prepare() {
@@ -186,6 +225,11 @@ ahead = Date.parse(document.body.dataset.now) - Date.now();
 prepare();
 filter(); // a browser may have kept what was in the box
 tick();
+follow();
+addEventListener("hashchange", () => {
+  followed = null;
+  follow();
+});
 setInterval(tick, 1000);
 setInterval(look, pause);
 document.addEventListener("visibilitychange", look);

@@ -23,7 +23,7 @@ func TestThePageBeginsWithWhatNeedsSomebody(t *testing.T) {
 		"icon-need.svg", "harbor-3", "engine answers", "version 29.1.2", "watched for", "9 days", "on hold", "worker-*",
 		"5 need you · 1 being healed", "Needs you", "payments", "explorer", "gateway", "503 upstream ledger is gone", "importer", "ledger",
 		"Being healed", "token", "Left alone", "1 stopped by hand · 1 finished", "All containers", "<tbody", "auth", "worker-2",
-		"What Defib did", "287ms", "SearchIsSlow", "10.0.4.17", "Alerts that it heard", "not_found",
+		"What Defib did", "287ms", "SearchIsSlow", "10.0.4.17", "Alerts received", "not_found",
 	} {
 		i := strings.Index(body[last+1:], part)
 		if i < 0 {

@@ -3,6 +3,7 @@ package browser
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -166,11 +168,12 @@ func text(ctx context.Context) string {
 	return shown
 }
 
-// Dark has the page shown as to somebody who prefers dark pages.
-func Dark() chromedp.Action[chromedp.Void] {
+// Media has the page shown on "screen" or "print" to somebody who prefers "light" or
+// "dark" pages.
+func Media(media, scheme string) chromedp.Action[chromedp.Void] {
 	return action(func(ctx context.Context) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+			Media: media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 		})
 		return err
 	})
@@ -209,6 +212,48 @@ func (p *Page) Computed() time.Duration {
 	}
 	p.Fatal("the browser does not tell TaskDuration")
 	return 0
+}
+
+// Node is what a screen reader is told of an element.
+type Node struct{ Role, Name string }
+
+// Accessible returns what a screen reader is told of the page, in its order.
+func (p *Page) Accessible() []Node {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, limit)
+	defer cancel()
+	tree, err := chromedp.Call(ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		p.Fatal(err)
+	}
+	byID := map[accessibility.NodeID]*accessibility.Node{}
+	for _, n := range tree.Nodes {
+		byID[n.NodeID] = n
+	}
+	var nodes []Node
+	var walk func(n *accessibility.Node)
+	walk = func(n *accessibility.Node) {
+		if n == nil {
+			return
+		}
+		if !n.Ignored {
+			nodes = append(nodes, Node{Role: value(n.Role), Name: value(n.Name)})
+		}
+		for _, id := range n.ChildIDs {
+			walk(byID[id])
+		}
+	}
+	walk(tree.Nodes[0])
+	return nodes
+}
+
+// value is a text of the accessibility tree.
+func value(v *accessibility.Value) string {
+	var text string
+	if v != nil {
+		_ = json.Unmarshal(v.Value, &text) // what is no text has none
+	}
+	return text
 }
 
 func action(f func(ctx context.Context) error) chromedp.Action[chromedp.Void] {

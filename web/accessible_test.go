@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -155,6 +156,22 @@ func TestWhatAScreenReaderIsTold(t *testing.T) {
 		"heading Left alone", "heading backup", "heading reports",
 		"region All containers", "heading All containers", "status", "region What Defib did", "heading What Defib did",
 		"region Alerts received", "heading Alerts received", "contentinfo",
+	}
+	// Stylesheets can make a table none.
+	cells := func(nodes []browser.Node) map[string]int {
+		count := map[string]int{}
+		for _, n := range nodes {
+			switch n.Role {
+			case "table", "row", "rowheader":
+				count[n.Role]++
+			}
+		}
+		return count
+	}
+	p.Do(chromedp.EmulateViewport(320, 568))
+	p.Until("the window to be resized", "innerWidth === 320")
+	if got, want := cells(p.Accessible()), cells(nodes); !maps.Equal(got, want) || want["table"] != 3 {
+		t.Errorf("on a phone there are %v, else %v", got, want)
 	}
 	if !slices.Equal(outline, want) {
 		t.Errorf("the outline is\n%q\nwant\n%q", outline, want)

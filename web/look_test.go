@@ -48,10 +48,16 @@ func TestThePageIsAsWideAsTheWindow(t *testing.T) {
 			t.Parallel()
 			p := open(t, h)
 			for _, window := range []struct {
-				name          string
-				width, height int64
-			}{{"wide", 1180, 860}, {"phone", 390, 844}, {"small", 320, 568}} {
-				p.Do(chromedp.EmulateViewport(window.width, window.height))
+				name, media, scheme string
+				width, height       int64
+			}{
+				{"wide", "screen", "light", 1180, 860},
+				{"dark", "screen", "dark", 1180, 860},
+				{"phone", "screen", "light", 390, 844},
+				{"small", "screen", "light", 320, 568},
+				{"paper", "print", "light", 718, 1046}, // A4 with the usual margins
+			} {
+				p.Do(browser.Media(window.media, window.scheme), chromedp.EmulateViewport(window.width, window.height))
 				p.Until("the window to be resized", "innerWidth === "+strconv.FormatInt(window.width, 10))
 				if got := browser.Eval[int64](p, "document.scrollingElement.scrollWidth"); got > window.width {
 					t.Errorf("%s: the page is %d wide, the window %d", window.name, got, window.width)
@@ -64,10 +70,6 @@ func TestThePageIsAsWideAsTheWindow(t *testing.T) {
 				}
 				shoot(t, p, name+"-"+window.name)
 			}
-			p.Do(browser.Media("screen", "dark"))
-			shoot(t, p, name+"-dark")
-			p.Do(browser.Media("print", "light"), chromedp.EmulateViewport(718, 1046)) // A4 with the usual margins
-			shoot(t, p, name+"-print")
 		})
 	}
 }

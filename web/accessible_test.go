@@ -151,7 +151,7 @@ func TestWhatAScreenReaderIsTold(t *testing.T) {
 	}
 	want := []string{
 		"banner", "heading harbor-3", "main", "status",
-		"region Needs you", "heading Needs you", "heading payments", "heading explorer", "heading gateway", "heading importer", "heading ledger",
+		"region Needs attention", "heading Needs attention", "heading payments", "heading explorer", "heading gateway", "heading importer", "heading ledger",
 		"region Being healed", "heading Being healed", "heading token",
 		"heading Left alone", "heading backup", "heading reports",
 		"region All containers", "heading All containers", "status", "region What Defib did", "heading What Defib did",

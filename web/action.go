@@ -31,7 +31,10 @@ func (p view) actionText() Sentence {
 		if p.leaving() {
 			return say("Defib leaves it alone: somebody is stopping it.")
 		}
-		return say("Defib is at it now.")
+		if p.Container.Up() {
+			return say("Defib is restarting it now.")
+		}
+		return say("Defib is starting it now.")
 	case decision.BackOff, decision.StoppedDelay, decision.Refused, decision.RateLimited, decision.InServiceRestart:
 		return p.waits()
 	case decision.OnHold:
@@ -41,10 +44,10 @@ func (p view) actionText() Sentence {
 	case decision.TriggerDisabled:
 		return p.off(p.Trigger)
 	case decision.BadLabel:
-		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct it, and create the container anew.")
+		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct the label and re-create the container.")
 	case decision.Stopped:
 		if p.Container.ExitCause == engine.CauseUnknown {
-			return say("Defib leaves it alone: it counts as stopped, since nobody saw it end", p.whyStopped(), ", and stays down until somebody starts it.")
+			return say("Defib leaves it alone: it counts as stopped, since it exited ", p.whyStopped(), ". It stays down until somebody starts it.")
 		}
 	case "":
 		return p.unasked()
@@ -62,27 +65,27 @@ func (p view) waits() Sentence {
 	case decision.BackOff:
 		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
 	case decision.StoppedDelay:
-		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody does so before: it may be in the middle of a deploy.")
+		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody starts it first: a deploy may be under way.")
 	case decision.Refused:
-		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy before it, refuses to start or restart containers.")
+		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy in front of it, refuses to start or restart containers.")
 	case decision.RateLimited:
 		if p.Until.IsZero() {
-			return say("Defib ", verb, " it as soon as it is through with others.")
+			return say("Defib ", verb, " it as soon as others have been started or restarted.")
 		}
-		return say("Defib ", verb, " it ", in(p.now, p.Until), ": there were many restarts on this host within a minute.")
+		return say("Defib ", verb, " it ", in(p.now, p.Until), ": --restart.max-per-minute is reached.")
 	case decision.InServiceRestart:
-		return say("Defib ", verb, " it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then.")
+		return say("Another replica of its service is being restarted. Once that one runs and is healthy, Defib ", verb, " this one, if the alert still asks for it.")
 	}
 	return nil
 }
 
 // alone says why it is left alone, in the words of the reason.
 func (p view) alone(why decision.Reason) Sentence {
-	s := say("Defib leaves it alone: ", p.sentence(why))
+	s := say("Defib leaves it alone: ", p.sentence(why), ".")
 	if !p.Until.IsZero() {
-		s = append(s, say(", until it is looked at again ", in(p.now, p.Until))...)
+		s = append(s, say(" Defib checks it again ", in(p.now, p.Until), ".")...)
 	}
-	return append(s, say(".")...)
+	return s
 }
 
 // anything is how a reason speaks of what containers share.
@@ -109,31 +112,31 @@ func (p view) sentence(r decision.Reason) string {
 // held says until when it is on hold, and how to end that.
 func (p view) held() Sentence {
 	if p.holdAll {
-		return say("It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page.")
+		return say("Everything is on hold, since the hold file cannot be read. Correct or delete the file: the top of this page says what is wrong with it.")
 	}
 	s := say("It is on hold for maintenance")
 	if h := p.hold(); h != nil {
-		s = append(s, say(" as ", quote(h.String()))...)
+		s = append(s, say(" by the entry ", quote(h.String()))...)
 	}
-	return append(s, say(", which ends ", in(p.now, p.Until), ". To end it sooner: defib release, in the container of Defib if it has one.")...)
+	return append(s, say(". The hold ends ", in(p.now, p.Until), ". To end it sooner, run defib release (in Defib's container, if it runs in one).")...)
 }
 
 // off says that a trigger may not have it acted upon.
 func (p view) off(t policy.Trigger) Sentence {
-	s := say("Defib leaves it alone: ", string(t), " is not among its triggers (--restart.triggers, or its label defib.triggers)")
+	s := say("Defib leaves it alone: the trigger ", string(t), " is off (--restart.triggers, or its label defib.triggers).")
 	if p.Rule.Heals(policy.TriggerAlert) {
-		s = append(s, say(", unless an alert asks for it")...)
+		s = append(s, say(" An alert can still ask for it.")...)
 	}
-	return append(s, say(".")...)
+	return s
 }
 
 // whyStopped says why an end that nobody saw counts as a stop.
 func (p view) whyStopped() string {
 	c := p.Container
 	if c.AlwaysRestarts() && c.Error == "" {
-		return " and its own restart policy has not brought it back"
+		return "while Defib was not watching and its own restart policy has not restarted it"
 	}
-	return " and that was long before Defib looked"
+	return "long before Defib began to watch"
 }
 
 // unasked says what will happen to one that the last decision did not speak of.
@@ -141,7 +144,7 @@ func (p view) unasked() Sentence {
 	c := p.Container
 	switch {
 	case p.Veto == decision.SwarmTask:
-		return say("That is left to Swarm.")
+		return say("Swarm takes care of it.")
 	case !p.Rule.Whitelisted:
 		return p.unlisted()
 	case p.Veto != "":
@@ -149,11 +152,11 @@ func (p view) unasked() Sentence {
 	case p.GaveUp && c.Up():
 		return say("Defib has given up: ", decision.Reasons[decision.GaveUp], ".")
 	case p.HealthDue.After(p.now):
-		return say("Defib restarts it ", in(p.now, p.HealthDue), ", unless it is well again by then.")
+		return say("Defib restarts it ", in(p.now, p.HealthDue), ", unless it is healthy by then.")
 	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(policy.TriggerUnhealthy):
 		return p.off(policy.TriggerUnhealthy)
 	case !c.Well():
-		return say("Defib is looking at it.")
+		return say("Defib is checking it.")
 	}
 	return nil
 }
@@ -162,13 +165,13 @@ func (p view) unasked() Sentence {
 func (p view) unlisted() Sentence {
 	switch {
 	case p.Veto == decision.EngineRestarting || p.engineReturns():
-		return say("That is left to the engine.")
+		return say("The engine takes care of it.")
 	case p.kind() != Need:
 		return nil
 	case p.beyond() != "":
-		return say("Defib can do nothing about it: ", p.sentence(p.beyond()), ".")
+		return say("Defib cannot fix this: ", p.sentence(p.beyond()), ".")
 	}
-	return say("Defib does not touch it: it is not whitelisted.")
+	return say("Defib leaves it alone: it is not whitelisted.")
 }
 
 // beyond names what no whitelist would help against; "" if there is no such thing.

@@ -107,7 +107,7 @@ func TestTheDataIsThatOfThePage(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil {
 		t.Fatalf("%v in %s", err, w.Body)
 	}
-	if want := "5 need you · 1 being healed · 27 fine · 1 stopped by hand · 1 finished"; s.Summary != want {
+	if want := "5 need attention · 1 being healed · 27 fine · 1 stopped by hand · 1 finished"; s.Summary != want {
 		t.Errorf("summary %q, want %q", s.Summary, want)
 	}
 	if d := cmp.Diff(map[Kind]int{Need: 5, Healing: 1, Fine: 27, Stopped: 1, Finished: 1}, s.Counts); d != "" {

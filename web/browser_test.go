@@ -55,10 +55,10 @@ func TestAContainerIsHealedBeforeTheReadersEyes(t *testing.T) {
 		heals(r, "importer")
 		r.Actions = append(r.Actions, restarter.ActionRecord{Began: time.Now(), Container: "token", ID: "t", Trigger: policy.TriggerExited, Attempt: 1, Took: 302 * time.Millisecond, Outcome: decision.Started})
 	})
-	p.Until("the summary to change", summaryText+` === "4 need you · 29 fine · 1 stopped by hand · 1 finished"`)
+	p.Until("the summary to change", summaryText+` === "4 need attention · 29 fine · 1 stopped by hand · 1 finished"`)
 
 	for what, want := range map[string]string{
-		"document.title": "4 need you · 29 fine · 1 stopped by hand · 1 finished · harbor-3 · Defib",
+		"document.title": "4 need attention · 29 fine · 1 stopped by hand · 1 finished · harbor-3 · Defib",
 		"document.getElementById('filter').value":                         "web-",
 		"document.activeElement.id":                                       "filter",
 		"document.getElementById('found').textContent":                    "3 of 34",
@@ -150,7 +150,7 @@ func TestAnEngineThatIsAwayIsShownAsAway(t *testing.T) {
 	if text := browser.Eval[string](p, "document.body.textContent"); strings.Contains(text, "checkout") || strings.Contains(text, "27 fine") {
 		t.Error("the page shows what was as what is")
 	}
-	if got := browser.Eval[string](p, "document.title"); !strings.HasPrefix(got, "the engine cannot be seen · harbor-3") {
+	if got := browser.Eval[string](p, "document.title"); !strings.HasPrefix(got, "the engine is unavailable · harbor-3") {
 		t.Errorf("title %q", got)
 	}
 }
@@ -197,7 +197,7 @@ func TestADefibThatIsGoneIsShownAsGone(t *testing.T) {
 	const banner = `document.getElementById("lost")`
 	p.Until("the page", summaryText+`.includes("27 fine") && `+banner+`.hidden`)
 	gone.Store(true)
-	p.Until("the page to say so", `!`+banner+`.hidden && `+banner+`.textContent.includes("it answers 502") && document.body.classList.contains("lost")`)
+	p.Until("the page to say so", `!`+banner+`.hidden && `+banner+`.textContent.includes("HTTP status 502") && document.body.classList.contains("lost")`)
 	gone.Store(false)
 	p.Until("the page to take it back", banner+`.hidden && !document.body.classList.contains("lost")`)
 	p.Forgive("502")
@@ -227,7 +227,7 @@ func TestHostileNamesDoNothing(t *testing.T) {
 	}
 	check()
 	h.change(func(r *restarter.Report) { heals(r, "sick") })
-	p.Until("the page to change", summaryText+` === "1 needs you · 1 fine"`)
+	p.Until("the page to change", summaryText+` === "1 needs attention · 1 fine"`)
 	check()
 }
 

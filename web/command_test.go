@@ -134,14 +134,14 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 	for name, row := range map[string]struct {
 		file, entries, command, sentence string
 	}{
-		"one of several, which ends last": {"/srv/holds", "web,we?,w*,other", "defib release --restart.hold-file=/srv/holds 'w*'", " as “w*”"},
-		"everything":                      {"/srv/holds", "*", "defib release --restart.hold-file=/srv/holds '*'", " as “*”"},
-		"a name":                          {"/srv/holds", "web", "defib release --restart.hold-file=/srv/holds 'web'", " as “web”"},
-		"project and service":             {"/srv/holds", "shop/we[ab]", "defib release --restart.hold-file=/srv/holds 'shop/we[ab]'", " as “shop/we[ab]”"},
-		"a file of Defib's own directory": {"holds", "web", "defib release --restart.hold-file=" + filepath.Join(here, "holds") + " 'web'", " as “web”"},
-		"what means more to a shell":      {"/srv/holds", "w*[a-z'$;]b", "", " as “w*[a-z'$;]b”"},
-		"what means more to an old shell": {"/srv/holds", "w[!a]b", "defib release --restart.hold-file=/srv/holds 'w[!a]b'", " as “w[!a]b”"},
-		"a file that does":                {"/srv/ho;lds", "web", "", " as “web”"},
+		"one of several, which ends last": {"/srv/holds", "web,we?,w*,other", "defib release --restart.hold-file=/srv/holds 'w*'", " by the entry “w*”"},
+		"everything":                      {"/srv/holds", "*", "defib release --restart.hold-file=/srv/holds '*'", " by the entry “*”"},
+		"a name":                          {"/srv/holds", "web", "defib release --restart.hold-file=/srv/holds 'web'", " by the entry “web”"},
+		"project and service":             {"/srv/holds", "shop/we[ab]", "defib release --restart.hold-file=/srv/holds 'shop/we[ab]'", " by the entry “shop/we[ab]”"},
+		"a file of Defib's own directory": {"holds", "web", "defib release --restart.hold-file=" + filepath.Join(here, "holds") + " 'web'", " by the entry “web”"},
+		"what means more to a shell":      {"/srv/holds", "w*[a-z'$;]b", "", " by the entry “w*[a-z'$;]b”"},
+		"what means more to an old shell": {"/srv/holds", "w[!a]b", "defib release --restart.hold-file=/srv/holds 'w[!a]b'", " by the entry “w[!a]b”"},
+		"a file that does":                {"/srv/ho;lds", "web", "", " by the entry “web”"},
 	} {
 		until, s := night, died("web", minAgo, 1, compose("shop", "web", ""))
 		p := view{now: night, holdFile: row.file}
@@ -158,7 +158,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 		if d := cmp.Diff(append(want, "docker start web"), p.commands()); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
-		if got := p.nextAction().String(); !strings.Contains(got, "maintenance"+row.sentence+", which ends in ") {
+		if got := p.nextAction().String(); !strings.Contains(got, "maintenance"+row.sentence+". The hold ends ") {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

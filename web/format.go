@@ -71,19 +71,19 @@ func exitWords(e engine.Exit) string {
 	case 127:
 		return "command not found"
 	case 128:
-		return "it could not be started"
+		return "failed to start"
 	case 130:
 		return "interrupted"
 	case 134:
-		return "it aborted itself"
+		return "aborted"
 	case 137:
 		return "killed"
 	case 139:
-		return "it crashed: segmentation fault"
+		return "segmentation fault"
 	case 143:
-		return "asked to end"
+		return "terminated"
 	case 255:
-		return "an error of its own, or the host went down"
+		return "an error, or the host went down"
 	}
 	if signal := unix.SignalName(syscall.Signal(e.Code - 128)); e.Code > 128 && signal != "" {
 		return "killed by signal " + signal
@@ -91,11 +91,11 @@ func exitWords(e engine.Exit) string {
 	return ""
 }
 
-// exitPhrase writes the exit code with its words: "exit code 137: killed".
+// exitPhrase writes the exit code with its words: "exit code 137 (killed)".
 func exitPhrase(e engine.Exit) string {
 	phrase := "exit code " + strconv.Itoa(e.Code)
 	if words := exitWords(e); words != "" {
-		phrase += ": " + words
+		phrase += " (" + words + ")"
 	}
 	return phrase
 }

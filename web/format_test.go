@@ -42,23 +42,23 @@ func TestSpans(t *testing.T) {
 
 func TestExitCodesInWords(t *testing.T) {
 	for want, exit := range map[string]engine.Exit{
-		"exit code 0: no error": {Code: 0},
-		"exit code 1":           {Code: 1},
-		"exit code 2":           {Code: 2},
-		"exit code 126: the command cannot be executed":             {Code: 126},
-		"exit code 127: command not found":                          {Code: 127},
-		"exit code 128: it could not be started":                    {Code: 128},
-		"exit code 129: killed by signal SIGHUP":                    {Code: 129},
-		"exit code 130: interrupted":                                {Code: 130},
-		"exit code 134: it aborted itself":                          {Code: 134},
-		"exit code 137: killed":                                     {Code: 137},
-		"exit code 137: out of memory":                              {Code: 137, OOMKilled: true},
-		"exit code 1: out of memory":                                {Code: 1, OOMKilled: true}, // a process of it
-		"exit code 139: it crashed: segmentation fault":             {Code: 139},
-		"exit code 143: asked to end":                               {Code: 143},
-		"exit code 200":                                             {Code: 200},
-		"exit code 255: an error of its own, or the host went down": {Code: 255},
-		"exit code -1":                                              {Code: -1},
+		"exit code 0 (no error)": {Code: 0},
+		"exit code 1":            {Code: 1},
+		"exit code 2":            {Code: 2},
+		"exit code 126 (the command cannot be executed)":  {Code: 126},
+		"exit code 127 (command not found)":               {Code: 127},
+		"exit code 128 (failed to start)":                 {Code: 128},
+		"exit code 129 (killed by signal SIGHUP)":         {Code: 129},
+		"exit code 130 (interrupted)":                     {Code: 130},
+		"exit code 134 (aborted)":                         {Code: 134},
+		"exit code 137 (killed)":                          {Code: 137},
+		"exit code 137 (out of memory)":                   {Code: 137, OOMKilled: true},
+		"exit code 1 (out of memory)":                     {Code: 1, OOMKilled: true}, // a process of it
+		"exit code 139 (segmentation fault)":              {Code: 139},
+		"exit code 143 (terminated)":                      {Code: 143},
+		"exit code 200":                                   {Code: 200},
+		"exit code 255 (an error, or the host went down)": {Code: 255},
+		"exit code -1":                                    {Code: -1},
 	} {
 		if got := exitPhrase(exit); got != want {
 			t.Errorf("%+v: %q, want %q", exit, got, want)

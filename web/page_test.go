@@ -19,9 +19,9 @@ func TestThePageBeginsWithWhatNeedsSomebody(t *testing.T) {
 	body := ill().get(t, "/").Body.String()
 	last := -1
 	for _, part := range []string{
-		"<title>5 need you · 1 being healed · 27 fine · 1 stopped by hand · 1 finished · harbor-3 · Defib</title>",
-		"icon-need.svg", "harbor-3", "engine answers", "version 29.1.2", "watched for", "9 days", "on hold", "worker-*",
-		"5 need you · 1 being healed", "Needs you", "payments", "explorer", "gateway", "503 upstream ledger is gone", "importer", "ledger",
+		"<title>5 need attention · 1 being healed · 27 fine · 1 stopped by hand · 1 finished · harbor-3 · Defib</title>",
+		"icon-need.svg", "harbor-3", "engine connected", "engine version 29.1.2", "watched for", "9 days", "on hold", "worker-*",
+		"5 need attention · 1 being healed", "Needs attention", "payments", "explorer", "gateway", "503 upstream ledger is gone", "importer", "ledger",
 		"Being healed", "token", "Left alone", "1 stopped by hand · 1 finished", "All containers", "<tbody", "auth", "worker-2",
 		"What Defib did", "287ms", "SearchIsSlow", "10.0.4.17", "Alerts received", "not_found",
 	} {
@@ -38,7 +38,7 @@ func TestNothingIsSaidOfContainersThatCannotBeSeen(t *testing.T) {
 	h.away = errAway
 	body := h.get(t, "/").Body.String()
 	data := h.get(t, "/api/v1/status").Body.String()
-	for _, part := range []string{errAway.Error(), "engine is away", "The engine cannot be seen", "icon-need.svg"} {
+	for _, part := range []string{errAway.Error(), "engine unavailable", "The engine is unavailable", "icon-need.svg"} {
 		if !strings.Contains(body, part) {
 			t.Errorf("the page does not say %q", part)
 		}
@@ -69,7 +69,7 @@ func TestAReportIsNotOlderThanTheProofThatTheEngineAnswers(t *testing.T) {
 
 func TestNothingIsSaidBeforeTheFirstDecision(t *testing.T) {
 	h := &host{report: restarter.Report{Began: night}}
-	if body := h.get(t, "/").Body.String(); !strings.Contains(body, "only just started") || strings.Contains(body, "no containers") {
+	if body := h.get(t, "/").Body.String(); !strings.Contains(body, "has just started") || strings.Contains(body, "no containers") {
 		t.Errorf("an unknown host is shown as an empty one: %s", body)
 	}
 }

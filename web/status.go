@@ -140,12 +140,12 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 	case away != nil:
 		s.Engine.Error = line(away.Error())
 	case r.Snapshot == nil:
-		s.Engine.Error = "Defib has only just started and has not looked at the containers yet"
+		s.Engine.Error = "Defib has just started and has not listed the containers yet"
 	default:
 		s.Engine.Up = true
 	}
 	if !s.Engine.Up {
-		s.Summary = "the engine cannot be seen"
+		s.Summary = "the engine is unavailable"
 		return s
 	}
 	for _, e := range r.Whitelist {

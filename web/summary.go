@@ -23,11 +23,11 @@ func (p view) what() Sentence {
 	c := p.Container
 	switch {
 	case !c.Inspected:
-		return say("The engine lists it as ", string(c.State), " and does not answer when asked about it.")
+		return say("The engine lists it as ", string(c.State), ", but does not answer an inspect of it.")
 	case c.Up():
 		return p.whatRuns()
 	case c.FailedStart():
-		return say("It could not be started ", ago(p.now, p.ended()), ".")
+		return say("It failed to start ", ago(p.now, p.ended()), ".")
 	}
 	switch c.State {
 	case engine.Created:
@@ -39,7 +39,7 @@ func (p view) what() Sentence {
 	case engine.Dead:
 		return say("The engine tried to remove it and failed; it can never run again.")
 	case engine.Restarting:
-		return p.exited("Its own restart policy is bringing it back: it exited ")
+		return p.exited("Its own restart policy is restarting it: it exited ")
 	}
 	switch c.ExitCause {
 	case engine.CauseStopped:
@@ -47,7 +47,7 @@ func (p view) what() Sentence {
 	case engine.CauseEngine:
 		return p.exited("The engine was shut down, and stopped it ")
 	case engine.CauseUnknown:
-		return p.exited("It exited while nobody watched, ")
+		return p.exited("While Defib was not watching, it exited ")
 	}
 	return p.exited("It exited ")
 }
@@ -58,25 +58,25 @@ func (p view) whatRuns() Sentence {
 	up := ago(p.now, c.StartSeenAt)
 	switch {
 	case p.leaving():
-		return say("It came up ", up, ", and somebody has told it to stop.")
+		return say("It started ", up, ", and somebody is stopping it.")
 	case p.Reason == decision.InProgress:
-		return say("It came up ", up, " and is being restarted.")
+		return say("It started ", up, " and is being restarted.")
 	case p.adrift():
-		shared, lacks := p.shared(), "the "+p.shared()+" that it shares"
+		shared, lacks := p.shared(), "its shared "+p.shared()
 		if p.Tie.Namespace == engine.Network {
 			lacks = "a network"
 		}
-		return say("It runs without ", lacks, ": the container whose ", shared, " it shares is down or gone, or was started after it.")
+		return say("It runs without ", lacks, ": the container whose ", shared, " it shares is down, was removed, or was started after it.")
 	case c.Health == engine.Unhealthy && !c.UnhealthySince.IsZero():
-		return say("It runs, came up ", up, ", and turned unhealthy ", ago(p.now, c.UnhealthySince), ".")
+		return say("It started ", up, " and became unhealthy ", ago(p.now, c.UnhealthySince), ".")
 	case c.Health == engine.Unhealthy:
-		return say("It runs, came up ", up, ", and is unhealthy.")
+		return say("It started ", up, " and is unhealthy.")
 	case p.Reason != "" && p.Reason != decision.BadLabel:
-		return say("It runs, came up ", up, ", and an alert asks for it.")
+		return say("It started ", up, ", and an alert asks for its restart.")
 	case p.Reason != "":
-		return say("It runs, and came up ", up, ".")
+		return say("It is running; it started ", up, ".")
 	}
-	return say("It runs for now: it came up ", up, ".")
+	return say("It is running for now; it started ", up, ".")
 }
 
 // exited completes a sentence by when it exited, how, and after how long.
@@ -94,14 +94,14 @@ func (p view) exited(beginning string) Sentence {
 	}
 	switch {
 	case p.unstartable() && ran != "":
-		return append(s, say(" after "+ran+"; since then it could not be started.")...)
+		return append(s, say(" after running for "+ran+", and has failed to start since.")...)
 	case p.unstartable():
-		return append(s, say("; since then it could not be started.")...)
+		return append(s, say(" and has failed to start since.")...)
 	case c.Exit.Known:
-		s = append(s, say(", "+exitPhrase(c.Exit))...)
+		s = append(s, say(" with "+exitPhrase(c.Exit))...)
 	}
 	if ran != "" {
-		s = append(s, say("; it had run for "+ran)...)
+		s = append(s, say(", after running for "+ran)...)
 	}
 	return append(s, say(".")...)
 }
@@ -158,7 +158,7 @@ func (p view) often() Sentence {
 	}
 	s := say("It has been started or restarted "+times(p.Streak), " since it last stayed up and well for ", span(p.reset), ".")
 	if p.Streak >= looping {
-		s = append(s, say(" That does not help: fix the cause.")...)
+		s = append(s, say(" Restarts do not help: fix the cause.")...)
 	}
 	return s
 }
@@ -169,12 +169,12 @@ func (p view) recreated() Sentence {
 	if before == nil {
 		return nil
 	}
-	s := say("It was created anew ", p.created(), " from ", quote(c.Image))
+	s := say("It was re-created ", p.created(), " from ", quote(c.Image))
 	switch {
 	case c.Image != before.Image:
-		s = append(s, say("; the one before was made from ", quote(before.Image))...)
+		s = append(s, say("; before, it was from ", quote(before.Image))...)
 	case c.ImageID != before.ImageID:
-		s = append(s, say(", which is another image now than the one before")...)
+		s = append(s, say(", a name that means another image now")...)
 	default:
 		s = append(s, say(", the same image as before")...)
 	}

@@ -72,21 +72,21 @@ func mislabelled(s *restarter.ContainerStatus) {
 	s.Rule.BadLabels = []string{`defib.enable: "si" is neither true nor false`}
 }
 
-const notUnderstood = `Defib leaves it alone, since it does not understand the label “defib.enable: "si" is neither true nor false”. Correct it, and create the container anew.`
+const notUnderstood = `Defib leaves it alone, since it does not understand the label “defib.enable: "si" is neither true nor false”. Correct the label and re-create the container.`
 
 const (
 	hour     = time.Hour
 	halfMin  = 30 * time.Second
 	minAgo   = time.Minute
 	leaves   = "Defib leaves it alone: "
-	unlisted = "Defib does not touch it: it is not whitelisted."
+	unlisted = "Defib leaves it alone: it is not whitelisted."
 )
 
 // Nothing is healed until somebody corrects the file.
 func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	p := view{ContainerStatus: died("web", minAgo, 1, held(decision.OnHold, 0)), now: night, holdAll: true}
 	k, _, next := toldOf(p)
-	if want := "It is on hold, as everything is: the hold file cannot be read. Correct or delete it: see the top of this page."; k != Need || next != want {
+	if want := "Everything is on hold, since the hold file cannot be read. Correct or delete the file: the top of this page says what is wrong with it."; k != Need || next != want {
 		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)
 	}
 	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
@@ -96,7 +96,7 @@ func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	if k, _, _ := toldOf(p); k != Fine {
 		t.Errorf("one that runs well is %s, want %s", k, Fine)
 	}
-	for all, want := range map[bool]string{true: "Everything is on hold until it can be read", false: "What was on hold stays so until it expires"} {
+	for all, want := range map[bool]string{true: "Everything is on hold until it can be read", false: "What is on hold stays on hold until it expires"} {
 		h := newHost(runs("web", hour))
 		h.report.HoldAll, h.report.HoldFault = all, "holds: line 1: \"<b>\": want a name and a time"
 		body, data := h.get(t, "/").Body.String(), h.get(t, "/api/v1/status").Body.String()
@@ -120,87 +120,87 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"it was started once and runs":           {but(runs("web", minAgo), streak(1)), Fine, "", ""},
 		"it runs for now, in a loop": {
 			but(runs("web", minAgo), streak(5)), Need,
-			"It runs for now: it came up 1 min ago. It has been started or restarted 5 times since it last stayed up and well for 15 min. That does not help: fix the cause.", "",
+			"It is running for now; it started 1 min ago. It has been started or restarted 5 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "",
 		},
 		"it has just died, and no decision speaks of it": {
 			died("web", 0, 1), Healing,
-			"It exited 0 s ago, exit code 1; it had run for 1 h.", "Defib is looking at it.",
+			"It exited 0 s ago with exit code 1, after running for 1 h.", "Defib is checking it.",
 		},
 		"it is being started": {
 			died("web", 0, 139, held(decision.InProgress, 0)), Healing,
-			"It exited 0 s ago, exit code 139: it crashed: segmentation fault; it had run for 1 h.", "Defib is at it now.",
+			"It exited 0 s ago with exit code 139 (segmentation fault), after running for 1 h.", "Defib is starting it now.",
 		},
 		"it waits in a back-off": {
 			died("web", minAgo, 1, held(decision.BackOff, halfMin), streak(1)), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
 		},
 		"it waits in a back-off, in a loop": {
 			died("web", minAgo, 127, held(decision.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
-			"It exited 1 min ago, exit code 127: command not found; it had run for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. That does not help: fix the cause.",
+			"It exited 1 min ago with exit code 127 (command not found), after running for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.",
 			"Defib starts it again in 5 min 30 s.",
 		},
 		"its start fails": {
 			died("web", minAgo, 128, held(decision.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
-			"It exited 1 min ago after 1 h; since then it could not be started. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago after running for 1 h, and has failed to start since. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"its first start fails": {
 			died("web", minAgo, 128, held(decision.BackOff, halfMin), as(func(c *engine.Container) {
 				c.State, c.Error, c.Exit, c.Started, c.Finished = engine.Created, "port is already allocated", engine.Exit{}, time.Time{}, time.Time{}
 			})), Healing,
-			"It could not be started 1 min ago. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
+			"It failed to start 1 min ago. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"somebody stopped it": {
 			died("web", minAgo, 143, held(decision.StoppedDelay, halfMin), ending(engine.CauseStopped)), Healing,
-			"Somebody stopped it 1 min ago, exit code 143: asked to end; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
+			"Somebody stopped it 1 min ago with exit code 143 (terminated), after running for 1 h.", "Defib starts it in 30 s, unless somebody starts it first: a deploy may be under way.",
 		},
 		"somebody stopped it, and it stays so": {
 			died("web", hour, 0, held(decision.Stopped, 0), ending(engine.CauseStopped)), Stopped,
-			"Somebody stopped it 1 h ago, exit code 0: no error; it had run for 1 h.", leaves + decision.Reasons[decision.Stopped] + ".",
+			"Somebody stopped it 1 h ago with exit code 0 (no error), after running for 1 h.", leaves + decision.Reasons[decision.Stopped] + ".",
 		},
 		"the engine was shut down": {
 			died("web", minAgo, 0, held(decision.RateLimited, 0), ending(engine.CauseEngine)), Healing,
-			"The engine was shut down, and stopped it 1 min ago, exit code 0: no error; it had run for 1 h.", "Defib starts it as soon as it is through with others.",
+			"The engine was shut down, and stopped it 1 min ago with exit code 0 (no error), after running for 1 h.", "Defib starts it as soon as others have been started or restarted.",
 		},
 		"nobody watched": {
 			died("web", minAgo, 1, held(decision.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
-			"It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h.", "Defib starts it in 30 s, unless somebody does so before: it may be in the middle of a deploy.",
+			"While Defib was not watching, it exited 1 min ago with exit code 1, after running for 1 h.", "Defib starts it in 30 s, unless somebody starts it first: a deploy may be under way.",
 		},
 		"it ended as it was meant to": {
 			died("web", minAgo, 0, held(decision.Finished, 0)), Finished,
-			"It exited 1 min ago, exit code 0: no error; it had run for 1 h.", leaves + decision.Reasons[decision.Finished] + ".",
+			"It exited 1 min ago with exit code 0 (no error), after running for 1 h.", leaves + decision.Reasons[decision.Finished] + ".",
 		},
 		"it is on hold": {
 			died("web", minAgo, 1, held(decision.OnHold, 2*hour+halfMin)), OnHold,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", "It is on hold for maintenance, which ends in 2 h. To end it sooner: defib release, in the container of Defib if it has one.",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", "It is on hold for maintenance. The hold ends in 2 h. To end it sooner, run defib release (in Defib's container, if it runs in one).",
 		},
 		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(decision.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {
 			died("web", minAgo, 1, held(decision.Refused, halfMin)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", "Defib tries again in 30 s: the engine, or a proxy before it, refuses to start or restart containers.",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", "Defib tries again in 30 s: the engine, or a proxy in front of it, refuses to start or restart containers.",
 		},
 		"a dry run": {
 			died("web", minAgo, 1, held(decision.DryRun, 0)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.DryRun] + ".",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.DryRun] + ".",
 		},
 		"its trigger is off": {
 			died("web", minAgo, 1, held(decision.TriggerDisabled, 0)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + "exited is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + "the trigger exited is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it.",
 		},
 		"its label is not understood": {
 			died("web", minAgo, 1, held(decision.BadLabel, 0), mislabelled), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", notUnderstood,
+			"It exited 1 min ago with exit code 1, after running for 1 h.", notUnderstood,
 		},
 		"it runs, and its label is not understood": {
 			but(runs("web", hour), held(decision.BadLabel, 0), mislabelled, asked("")), Need,
-			"It runs, and came up 1 h ago.", notUnderstood,
+			"It is running; it started 1 h ago.", notUnderstood,
 		},
 		"its network is gone": {
 			died("web", minAgo, 1, held(decision.ParentGone, 0)), Need,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.ParentGone] + ".",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.ParentGone] + ".",
 		},
 		"it waits for its network": {
 			died("web", minAgo, 1, held(decision.ParentDown, 0)), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.ParentDown] + ".",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.ParentDown] + ".",
 		},
 		"the engine could not remove it": {
 			died("web", minAgo, 1, held(decision.Dead, 0), state(engine.Dead)), Need,
@@ -223,78 +223,78 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"its own policy restarts it": {
 			died("web", minAgo, 1, held(decision.EngineRestarting, 0), state(engine.Restarting)), Healing,
-			"Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", leaves + decision.Reasons[decision.EngineRestarting] + ".",
+			"Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.EngineRestarting] + ".",
 		},
 		"the engine does not tell": {
 			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(decision.NotInspected, 0)), Need,
-			"The engine lists it as running and does not answer when asked about it.", leaves + decision.Reasons[decision.NotInspected] + ".",
+			"The engine lists it as running, but does not answer an inspect of it.", leaves + decision.Reasons[decision.NotInspected] + ".",
 		},
 		"it was created anew from another image": {
 			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: "web:1"}
 			}), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”; the one before was made from “web:1”.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 1 min ago from “registry.example/web:1.4”; before, it was from “web:1”.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same name, which means another image": {
 			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image, ImageID: "sha256:1"}
 			}), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, which is another image now than the one before.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 1 min ago from “registry.example/web:1.4”, a name that means another image now.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same image": {
 			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image}
 			}), Healing,
-			"It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 1 min ago from “registry.example/web:1.4”, the same image as before.", "Defib starts it again in 30 s.",
+			"It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 1 min ago from “registry.example/web:1.4”, the same image as before.", "Defib starts it again in 30 s.",
 		},
 
 		"an alert asks for it": {
 			but(runs("web", minAgo), held(decision.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
-			"It runs, came up 1 min ago, and an alert asks for it.", leaves + decision.Reasons[decision.TooYoung] + ", until it is looked at again in 30 s.",
+			"It started 1 min ago, and an alert asks for its restart.", leaves + decision.Reasons[decision.TooYoung] + ". Defib checks it again in 30 s.",
 		},
 		"it is being restarted": {
 			but(runs("web", minAgo), held(decision.InProgress, 0), asked(policy.TriggerAlert)), Healing,
-			"It came up 1 min ago and is being restarted.", "Defib is at it now.",
+			"It started 1 min ago and is being restarted.", "Defib is restarting it now.",
 		},
 		"somebody else is stopping it": {
 			but(runs("web", minAgo), held(decision.InProgress, hour), as(func(c *engine.Container) { c.StopSeenAt = night })), Healing,
-			"It came up 1 min ago, and somebody has told it to stop.", "Defib leaves it alone: somebody is stopping it.",
+			"It started 1 min ago, and somebody is stopping it.", "Defib leaves it alone: somebody is stopping it.",
 		},
 		"it is unhealthy, and will be restarted": {
 			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.HealthDue = night.Add(3 * time.Minute) }), Healing,
-			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is well again by then.",
+			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is healthy by then.",
 		},
 		"it is unhealthy, and its trigger is off": {
 			but(runs("web", hour), unhealthy, held(decision.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
-			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + "unhealthy is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it.",
+			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + "the trigger unhealthy is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it.",
 		},
 		"it is unhealthy and not whitelisted": {
 			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.Rule = policy.Rule{} }), Need,
-			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
+			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
 		},
 		"restarts do not help": {
 			but(runs("web", hour), unhealthy, held(decision.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
-			"It runs, came up 1 h ago, and turned unhealthy 2 min ago. Its health check says: “no route”.", leaves + decision.Reasons[decision.GaveUp] + ".",
+			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + decision.Reasons[decision.GaveUp] + ".",
 		},
 		"restarts did not help, and it runs for now": {
 			but(runs("web", minAgo), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
-			"It runs for now: it came up 1 min ago.", "Defib has given up: " + decision.Reasons[decision.GaveUp] + ".",
+			"It is running for now; it started 1 min ago.", "Defib has given up: " + decision.Reasons[decision.GaveUp] + ".",
 		},
 
 		"a deploy left it behind": {
 			died("web", minAgo, 0, state(engine.Created), held(decision.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
 			"It was created 1 h ago and never started.", leaves + "others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.",
 		},
-		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago, exit code 1; it had run for 1 h.", unlisted},
-		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago, exit code 1; it had run for 1 h.", ""},
-		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago, exit code 0: no error; it had run for 1 h.", ""},
-		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago, exit code 137: killed; it had run for 1 h.", ""},
-		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "It exited while nobody watched, 1 h ago, exit code 143: asked to end; it had run for 1 h.", ""},
-		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited while nobody watched, 1 h ago, exit code 137: out of memory; it had run for 1 h.", unlisted},
-		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting)), Healing, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to the engine."},
-		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), Need, "Its own restart policy is bringing it back: it exited 1 min ago, exit code 1; it had run for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. That does not help: fix the cause.", "That is left to the engine."},
-		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(decision.SwarmTask)), Swarm, "It exited 1 min ago, exit code 1; it had run for 1 h.", "That is left to Swarm."},
-		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(decision.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib can do nothing about it: " + decision.Reasons[decision.Dead] + "."},
+		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago with exit code 1, after running for 1 h.", unlisted},
+		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago with exit code 1, after running for 1 h.", ""},
+		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago with exit code 0 (no error), after running for 1 h.", ""},
+		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago with exit code 137 (killed), after running for 1 h.", ""},
+		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "While Defib was not watching, it exited 1 h ago with exit code 143 (terminated), after running for 1 h.", ""},
+		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "While Defib was not watching, it exited 1 h ago with exit code 137 (out of memory), after running for 1 h.", unlisted},
+		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting)), Healing, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", "The engine takes care of it."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), Need, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "The engine takes care of it."},
+		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(decision.SwarmTask)), Swarm, "It exited 1 min ago with exit code 1, after running for 1 h.", "Swarm takes care of it."},
+		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(decision.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib cannot fix this: " + decision.Reasons[decision.Dead] + "."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, story, next := told(row.s, false)
@@ -308,14 +308,14 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 func bare(s *restarter.ContainerStatus) { s.Rule = policy.Rule{} }
 
 func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
-	const story = "It runs without a network: the container whose network it shares is down or gone, or was started after it."
+	const story = "It runs without a network: the container whose network it shares is down, was removed, or was started after it."
 	for name, row := range map[string]struct {
 		s    restarter.ContainerStatus
 		kind Kind
 		next string
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
-		"its trigger is off":      {but(runs("web", hour), held(decision.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "dependency is not among its triggers (--restart.triggers, or its label defib.triggers), unless an alert asks for it."},
+		"its trigger is off":      {but(runs("web", hour), held(decision.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "the trigger dependency is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it."},
 		"it waits for its parent": {but(runs("web", hour), held(decision.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or was just started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
@@ -328,9 +328,9 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 	const gone = "no longer exists: re-create it."
 	for shares, want := range map[engine.Namespace]string{
-		engine.Network: "It runs without a network: the container whose network it shares is down or gone, or was started after it. Defib leaves it alone: the container whose network it shares " + gone,
-		engine.IPC:     "It runs without the IPC that it shares: the container whose IPC it shares is down or gone, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
-		engine.PID:     "It runs without the processes that it shares: the container whose processes it shares is down or gone, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
+		engine.Network: "It runs without a network: the container whose network it shares is down, was removed, or was started after it. Defib leaves it alone: the container whose network it shares " + gone,
+		engine.IPC:     "It runs without its shared IPC: the container whose IPC it shares is down, was removed, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
+		engine.PID:     "It runs without its shared processes: the container whose processes it shares is down, was removed, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
 	} {
 		lost := tied(decision.Tie{Namespace: shares, Reason: decision.ParentGone, Lost: true})
 		s := but(runs("web", hour), held(decision.ParentGone, 0), asked(policy.TriggerDependency), lost)
@@ -353,11 +353,11 @@ func TestEveryReasonIsTold(t *testing.T) {
 
 func TestTheSummaryCountsInOneLine(t *testing.T) {
 	for want, counts := range map[string]map[Kind]int{
-		"no containers":                      {},
-		"33 fine":                            {Fine: 33},
-		"1 needs you":                        {Need: 1},
-		"1 needs you · 2 left to themselves": {Need: 1, Itself: 2},
-		"2 need you · 1 being healed · 1,033 fine · 2 stopped by hand": {Stopped: 2, Fine: 1033, Healing: 1, Need: 2},
+		"no containers":                     {},
+		"33 fine":                           {Fine: 33},
+		"1 needs attention":                 {Need: 1},
+		"1 needs attention · 2 not managed": {Need: 1, Itself: 2},
+		"2 need attention · 1 being healed · 1,033 fine · 2 stopped by hand": {Stopped: 2, Fine: 1033, Healing: 1, Need: 2},
 	} {
 		if got := summary(counts); got != want {
 			t.Errorf("%v: %q, want %q", counts, got, want)

@@ -33,17 +33,15 @@ const (
 var Kinds = []Kind{Need, Healing, Fine, OnHold, Stopped, Paused, Finished, Created, Old, Swarm, Itself}
 
 var counted = map[Kind]string{
-	Need: "need you", Healing: "being healed", Fine: "fine", OnHold: "on hold", Stopped: "stopped by hand",
-	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", Itself: "left to themselves",
+	Need: "need attention", Healing: "being healed", Fine: "fine", OnHold: "on hold", Stopped: "stopped by hand",
+	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", Itself: "not managed",
 }
 
-// phrase counts containers of the kind: "2 need you".
+// phrase counts containers of the kind: "2 need attention".
 func (k Kind) phrase(n int) string {
 	switch {
 	case k == Need && n == 1:
-		return "1 needs you"
-	case k == Itself && n == 1:
-		return "1 left to itself"
+		return "1 needs attention"
 	}
 	return number(n) + " " + counted[k]
 }

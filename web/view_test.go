@@ -23,13 +23,13 @@ func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 		next string
 	}{
 		"nobody brings it back":                 {died("web", minAgo, 0, bare, ending(engine.CauseEngine)), Need, unlisted},
-		"its policy does":                       {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("always")), Healing, "That is left to the engine."},
+		"its policy does":                       {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("always")), Healing, "The engine takes care of it."},
 		"its policy should have":                {died("web", hour, 0, bare, ending(engine.CauseEngine), policed("unless-stopped")), Need, unlisted},
 		"its policy takes that for an end":      {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("on-failure")), Need, unlisted},
-		"its policy takes that for a failure":   {died("web", minAgo, 137, bare, ending(engine.CauseEngine), policed("on-failure")), Healing, "That is left to the engine."},
+		"its policy takes that for a failure":   {died("web", minAgo, 137, bare, ending(engine.CauseEngine), policed("on-failure")), Healing, "The engine takes care of it."},
 		"its policy does, but it cannot start":  {died("web", minAgo, 128, bare, ending(engine.CauseEngine), policed("always"), as(func(c *engine.Container) { c.Error = "no port" })), Need, unlisted},
 		"long ago":                              {died("web", 30*hour, 0, bare, ending(engine.CauseEngine)), Old, ""},
-		"whitelisted, and not yet decided upon": {died("web", 0, 0, ending(engine.CauseEngine)), Healing, "Defib is looking at it."},
+		"whitelisted, and not yet decided upon": {died("web", 0, 0, ending(engine.CauseEngine)), Healing, "Defib is checking it."},
 	} {
 		if k, _, next := told(row.s, false); k != row.kind || next != row.next {
 			t.Errorf("%s: %s, next %q; want %s, %q", name, k, next, row.kind, row.next)
@@ -39,7 +39,7 @@ func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 
 func TestAReplicaThatWaitsForAnotherIsBeingHealed(t *testing.T) {
 	k, what, next := told(but(runs("db-2", hour), held(decision.InServiceRestart, 0)), false)
-	if want := "Defib restarts it as soon as the replica of its service that is being restarted has come up well, if the alert still asks for it then."; k != Healing || next != want {
+	if want := "Another replica of its service is being restarted. Once that one runs and is healthy, Defib restarts this one, if the alert still asks for it."; k != Healing || next != want {
 		t.Errorf("%s, %q, next %q; want %s, %q", k, what, next, Healing, want)
 	}
 }
@@ -52,8 +52,8 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 		next string
 	}{
 		"Swarm's, well":                          {but(runs("web", hour), vetoed(decision.SwarmTask), streak(9)), Fine, ""},
-		"Swarm's, unhealthy":                     {but(runs("web", hour), bare, unhealthy, vetoed(decision.SwarmTask)), Swarm, "That is left to Swarm."},
-		"Swarm's, whitelisted, unhealthy":        {but(runs("web", hour), unhealthy, vetoed(decision.SwarmTask)), Swarm, "That is left to Swarm."},
+		"Swarm's, unhealthy":                     {but(runs("web", hour), bare, unhealthy, vetoed(decision.SwarmTask)), Swarm, "Swarm takes care of it."},
+		"Swarm's, whitelisted, unhealthy":        {but(runs("web", hour), unhealthy, vetoed(decision.SwarmTask)), Swarm, "Swarm takes care of it."},
 		"Swarm's, whitelisted, unhealthy enough": {but(runs("web", hour), unhealthy, enough, vetoed(decision.SwarmTask), held(decision.SwarmTask, 0), streak(9)), Swarm, leaves + decision.Reasons[decision.SwarmTask] + "."},
 
 		"a one-off command, well":                   {but(runs("web", hour), vetoed(decision.OneOff)), Fine, ""},
@@ -75,7 +75,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 		}
 	}
 	h := newHost(died("a", minAgo, 0, bare, vetoed(decision.OneOff)), died("b", minAgo, 1, bare, vetoed(decision.OneOff)))
-	if got, want := newStatus(night, h.report, nil).Summary, "1 finished · 1 left to itself"; got != want {
+	if got, want := newStatus(night, h.report, nil).Summary, "1 finished · 1 not managed"; got != want {
 		t.Errorf("counted as %q, want %q", got, want)
 	}
 	if body := h.get(t, "/").Body.String(); !strings.Contains(body, `class="case left_to_itself"`) {
@@ -105,12 +105,12 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 		s     restarter.ContainerStatus
 		story string
 	}{
-		"its end was seen":     {died("web", minAgo, 1, off, former), "It exited 1 min ago, exit code 1; it had run for 1 h. It was created anew 2 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
-		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.CauseUnknown)), "It exited while nobody watched, 1 min ago, exit code 1; it had run for 1 h. It was created anew on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
-		"it runs":              {but(runs("web", minAgo), off, former, streak(1), as(func(c *engine.Container) { c.Health = engine.Unhealthy })), "It runs, came up 1 min ago, and is unhealthy. It has been started or restarted once since it last stayed up and well for 15 min. It was created anew 1 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
+		"its end was seen":     {died("web", minAgo, 1, off, former), "It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 2 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
+		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.CauseUnknown)), "While Defib was not watching, it exited 1 min ago with exit code 1, after running for 1 h. It was re-created on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
+		"it runs":              {but(runs("web", minAgo), off, former, streak(1), as(func(c *engine.Container) { c.Health = engine.Unhealthy })), "It started 1 min ago and is unhealthy. It has been started or restarted once since it last stayed up and well for 15 min. It was re-created 1 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
 		"it was being restarted when Defib came": {
 			died("web", minAgo, 1, off, unknown, state(engine.Restarting), held(decision.EngineRestarting, 0)),
-			"Its own restart policy is bringing it back: it exited on 2026-01-02 at 03:04:05 UTC by the engine's clock, exit code 1; it had run for 1 h.",
+			"Its own restart policy is restarting it: it exited on 2026-01-02 at 03:04:05 UTC by the engine's clock with exit code 1, after running for 1 h.",
 		},
 	} {
 		if _, story, _ := told(row.s, false); story != row.story {

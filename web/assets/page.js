@@ -89,7 +89,7 @@ function drop(node) {
 // show brings in a new version of the page.
 function show(text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
-  if (!fresh.body.dataset.revision) throw new Error("somebody else answers in its place");
+  if (!fresh.body.dataset.revision) throw new Error("the answer is not from Defib");
   if (fresh.body.dataset.build !== document.body.dataset.build) {
     location.reload(); // another Defib, with another script
     return;
@@ -119,7 +119,7 @@ function lose(why) {
     return;
   }
   since ??= new Date();
-  const text = `Defib has not answered since ${since.toLocaleTimeString()} (${why}). What stands below was so then.`;
+  const text = `Defib has not answered since ${since.toLocaleTimeString()} (${why}). This page shows the state at that time.`;
   if (box.textContent !== text) box.textContent = text;
   box.hidden = false;
 }
@@ -136,7 +136,7 @@ async function look() {
       signal: AbortSignal.timeout(patience),
     });
     if (answer.status === 200) show(await answer.text());
-    else if (answer.status !== 304) throw new Error(`it answers ${answer.status}`);
+    else if (answer.status !== 304) throw new Error(`HTTP status ${answer.status}`);
     lose(null);
   } catch (err) {
     lose(err.name === "TimeoutError" ? "no answer in time" : err.message);

@@ -124,6 +124,17 @@ func TestThePageOnPaper(t *testing.T) {
 	}
 }
 
+// cells counts tables and what is in them: stylesheets can make a table none.
+func cells(nodes []browser.Node) map[string]int {
+	count := map[string]int{}
+	for _, n := range nodes {
+		if slices.Contains([]string{"table", "row", "rowheader"}, n.Role) {
+			count[n.Role]++
+		}
+	}
+	return count
+}
+
 // What a screen reader goes by: landmarks, headings, and the names of controls.
 func TestWhatAScreenReaderIsTold(t *testing.T) {
 	t.Parallel()
@@ -156,17 +167,6 @@ func TestWhatAScreenReaderIsTold(t *testing.T) {
 		"heading Left alone", "heading backup", "heading reports",
 		"region All containers", "heading All containers", "status", "region What Defib did", "heading What Defib did",
 		"region Alerts received", "heading Alerts received", "contentinfo",
-	}
-	// Stylesheets can make a table none.
-	cells := func(nodes []browser.Node) map[string]int {
-		count := map[string]int{}
-		for _, n := range nodes {
-			switch n.Role {
-			case "table", "row", "rowheader":
-				count[n.Role]++
-			}
-		}
-		return count
 	}
 	p.Do(chromedp.EmulateViewport(320, 568))
 	p.Until("the window to be resized", "innerWidth === 320")

@@ -67,8 +67,8 @@ func TestPanelsAskTheChosenDataSourceAndSayWhatTheyShow(t *testing.T) {
 		if p.FieldConfig.Defaults.Unit == "" {
 			t.Errorf("%s has no unit", p.Title)
 		}
-		if p.Type == "stat" && p.Description == "" {
-			t.Errorf("%s is a bare number: its description must say what is counted", p.Title)
+		if p.Description == "" {
+			t.Errorf("%s has no description, which says what is shown", p.Title)
 		}
 		if p.Datasource != want || len(p.Targets) == 0 {
 			t.Errorf("%s asks %+v %d queries", p.Title, p.Datasource, len(p.Targets))
@@ -135,6 +135,25 @@ func TestQueriesObeyTheVariables(t *testing.T) {
 				t.Errorf("%s: %s is not limited to the chosen containers", q.Where, s.Metric)
 			}
 		}
+	}
+}
+
+// TestRatesReachOverTwoSamples, whatever the interval of scrapes and the width of the
+// panel: $__rate_interval does.
+func TestRatesReachOverTwoSamples(t *testing.T) {
+	t.Parallel()
+	ranges := regexp.MustCompile(`(?:rate|increase)\([^\[]*\[([^\]]*)\]`)
+	found := 0
+	for _, q := range read(t).Queries() {
+		for _, m := range ranges.FindAllStringSubmatch(q.Expr, -1) {
+			found++
+			if m[1] != "$__rate_interval" {
+				t.Errorf("%s looks back for %s", q.Where, m[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no query has a rate")
 	}
 }
 

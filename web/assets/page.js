@@ -179,7 +179,7 @@ let followed = null;
 function follow() {
   const name = address();
   const containers = [...document.querySelectorAll(".case, #rows tr")];
-  const target = containers.find((element) => element.querySelector("bdi").textContent === name);
+  const target = name && containers.find((element) => element.querySelector("bdi").textContent === name);
   for (const marked of document.querySelectorAll("[aria-current]")) {
     if (marked !== target) marked.removeAttribute("aria-current");
   }

@@ -185,7 +185,8 @@ function follow() {
   }
   const unknown = document.getElementById("unknown");
   unknown.hidden = !name || target || document.getElementById(name) || !document.getElementById("rows");
-  if (!unknown.hidden) unknown.textContent = `There is no container “${name}” on this host.`;
+  const text = `There is no container “${name}” on this host.`;
+  if (!unknown.hidden && unknown.textContent !== text) unknown.textContent = text; // or it would be read out again
   if (!target) return;
   target.setAttribute("aria-current", "true");
   target.tabIndex = -1; // so that a keyboard and a screen reader go on from there

@@ -62,7 +62,8 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 	}
 	matches := make([]int, len(r.policy.Whitelist))
 	for _, c := range p.Named() {
-		rule := r.history.Rule(r.policy, c)
+		past := r.history.At(c.ID)
+		rule := past.Rule(r.policy, c)
 		for _, i := range rule.Matches {
 			matches[i]++
 		}
@@ -72,8 +73,8 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
 			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
-			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, r.history, c),
-			Streak: r.history.Streak(c.ID), GaveUp: rule.Whitelisted && r.history.GaveUp(r.policy, c.ID),
+			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, past, c),
+			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(r.policy),
 			Predecessor: r.names.predecessor(c),
 		})
 	}

@@ -430,7 +430,7 @@ func checkLaws(t *testing.T, seed uint64) {
 				t.Errorf("seed %d, law 2: a second action for %s", seed, c.ID)
 			}
 			switch {
-			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, history.History{}, c).Lost:
+			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, &history.Record{}, c).Lost:
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
 			case c.Up() && v.Trigger == policy.TriggerDependency: // once per run of the parent
 				restarts++

@@ -195,7 +195,7 @@ func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, t 
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(e.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
-	if t != policy.TriggerDependency && past.Restarts >= e.policy.MaxAttempts {
+	if t != policy.TriggerDependency && past.GaveUp(e.policy) {
 		return GaveUp, time.Time{}
 	}
 	if t != policy.TriggerAlert {

@@ -52,8 +52,7 @@ func (t Tie) rank() int {
 
 // WorstTie returns the one of a container's ties with which most is wrong, of
 // several the first.
-func WorstTie(p *engine.Snapshot, past history.History, c *engine.Container) Tie {
-	rec := past.At(c.ID)
+func WorstTie(p *engine.Snapshot, past *history.Record, c *engine.Container) Tie {
 	var worst Tie
 	for _, of := range c.Parents {
 		t := Tie{Namespace: of.Namespace, parent: p.Parent(of)}
@@ -64,7 +63,7 @@ func WorstTie(p *engine.Snapshot, past history.History, c *engine.Container) Tie
 			t.Reason = ParentDown
 			t.Lost = c.Up() && t.parent.State != engine.Paused // then the namespace is still there
 		default:
-			t.Lost = c.Orphaned(t.parent) && !rec.Joins(t.parent)
+			t.Lost = c.Orphaned(t.parent) && !past.Joins(t.parent)
 		}
 		if worst.Namespace == "" || t.rank() > worst.rank() {
 			worst = t
@@ -74,7 +73,7 @@ func WorstTie(p *engine.Snapshot, past history.History, c *engine.Container) Tie
 }
 
 func (e *evaluator) worstTie(c *engine.Container) Tie {
-	return WorstTie(e.snapshot, e.history, c)
+	return WorstTie(e.snapshot, e.history.At(c.ID), c)
 }
 
 // parent names what the container has to wait for before it can be started or

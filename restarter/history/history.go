@@ -41,22 +41,9 @@ func (h History) At(id string) *Record {
 // Acting reports whether an action on the container is under way.
 func (h History) Acting(id string) bool { return h.At(id).Acting }
 
-// Streak is how often the container was started and restarted, by us and by the engine,
-// since it last stayed up and well, without the times after its parent was.
-func (h History) Streak(id string) int { return h.At(id).Streak }
-
-// GaveUp reports whether restarts did not help the container: it gets no more.
-func (h History) GaveUp(pol policy.Policy, id string) bool {
-	return h.At(id).Restarts >= pol.MaxAttempts
-}
-
-// Rule is what the policy means for a container. It is worked out once, since it costs
-// as much as there are entries in the whitelist.
+// Rule is what the policy means for a container.
 func (h History) Rule(pol policy.Policy, c *engine.Container) policy.Rule {
-	if r := h.At(c.ID); r.ruled == c {
-		return r.rule
-	}
-	return pol.For(c)
+	return h.At(c.ID).Rule(pol, c)
 }
 
 // ForgetRules has the rules worked out anew: the policy has changed.

@@ -34,6 +34,18 @@ type Record struct {
 	from    time.Time      // StartedAt before that attempt, on the engine's clock
 }
 
+// Rule is what the policy means for the container. It is worked out once, since it costs
+// as much as there are entries in the whitelist.
+func (r *Record) Rule(pol policy.Policy, c *engine.Container) policy.Rule {
+	if r.ruled == c {
+		return r.rule
+	}
+	return pol.For(c)
+}
+
+// GaveUp reports whether restarts did not help the container: it gets no more.
+func (r *Record) GaveUp(pol policy.Policy) bool { return r.Restarts >= pol.MaxAttempts }
+
 // RetryAt is when the back-off ends: it counts from the later of the death and
 // the end of the last attempt.
 func (r *Record) RetryAt(c *engine.Container, b policy.Backoff) time.Time {

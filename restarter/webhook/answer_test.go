@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
@@ -70,17 +68,9 @@ func TestBlanksAroundLabelsAreHarmless(t *testing.T) {
 // truncated is what the webhook counts as left out.
 func truncated(t *testing.T, h *webhook.Webhook) float64 {
 	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(h)
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
+	f := Gather(t, h, "defib_webhook_truncated_alerts_total")
+	if f == nil {
+		t.Fatal("it is not counted")
 	}
-	for _, f := range families {
-		if f.GetName() == "defib_webhook_truncated_alerts_total" {
-			return f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	t.Fatal("it is not counted")
-	return 0
+	return f.GetMetric()[0].GetCounter().GetValue()
 }

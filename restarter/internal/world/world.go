@@ -250,17 +250,27 @@ func (w *World) WantHeld(name string, want decision.Reason) {
 	}
 }
 
-// Recoveries returns what defib_recovery_seconds says of a trigger.
-func (w *World) Recoveries(t *testing.T, trigger policy.Trigger) (count uint64, sum float64) {
+// Gather returns what a collector exposes under one name; nil if that is nothing.
+func Gather(t *testing.T, c prometheus.Collector, name string) *dto.MetricFamily {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(w.Restarter)
+	reg.MustRegister(c)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "defib_recovery_seconds" })
-	for _, m := range families[i].GetMetric() {
+	for _, f := range families {
+		if f.GetName() == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// Recoveries returns what defib_recovery_seconds says of a trigger.
+func (w *World) Recoveries(t *testing.T, trigger policy.Trigger) (count uint64, sum float64) {
+	t.Helper()
+	for _, m := range Gather(t, w.Restarter, "defib_recovery_seconds").GetMetric() {
 		if m.GetLabel()[0].GetValue() == string(trigger) {
 			h := m.GetHistogram()
 			return h.GetSampleCount(), h.GetSampleSum()
@@ -273,36 +283,20 @@ func (w *World) Recoveries(t *testing.T, trigger policy.Trigger) (count uint64, 
 // Value is what one of the Restarter's own metrics says, such as defib_hold_file_broken.
 func (w *World) Value(metric string) float64 {
 	w.t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(w.Restarter)
-	families, err := reg.Gather()
-	if err != nil {
-		w.t.Fatal(err)
+	f := Gather(w.t, w.Restarter, metric)
+	if f == nil {
+		w.t.Fatalf("there is no metric %s", metric)
 	}
-	for _, f := range families {
-		if f.GetName() == metric {
-			return f.GetMetric()[0].GetGauge().GetValue()
-		}
-	}
-	w.t.Fatalf("there is no metric %s", metric)
-	return 0
+	return f.GetMetric()[0].GetGauge().GetValue()
 }
 
 // Count is what a counter says of a container and a trigger, such as
 // defib_restarts_total; 0 if it says nothing.
 func (w *World) Count(metric, name string, trigger policy.Trigger) float64 {
 	w.t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(w.Counts())
-	families, err := reg.Gather()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if l := m.GetLabel(); f.GetName() == metric && l[0].GetValue() == name && l[1].GetValue() == string(trigger) {
-				return m.GetCounter().GetValue()
-			}
+	for _, m := range Gather(w.t, w.Counts(), metric).GetMetric() {
+		if l := m.GetLabel(); l[0].GetValue() == name && l[1].GetValue() == string(trigger) {
+			return m.GetCounter().GetValue()
 		}
 	}
 	return 0

@@ -124,6 +124,9 @@ type Container struct {
 	RestartPolicy string        // no, always, unless-stopped, on-failure
 	AutoRemove    bool          // docker run --rm
 	Parents       []Parent      // whose namespaces it shares
+	HostNetwork   bool          // it uses the network of the host
+	PID           int           // of its first process, as the host of the engine counts them; 0: it is down
+	Updates       int           // how often its limits may have changed, as far as we saw
 	StopTimeout   time.Duration // between SIGTERM and SIGKILL; negative: for ever
 
 	Created, Started, Finished time.Time // on the engine's clock; zero: never

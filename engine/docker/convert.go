@@ -46,10 +46,12 @@ func fromInspect(in container.InspectResponse) *engine.Container {
 		}
 		c.AutoRemove = h.AutoRemove
 		c.Parents = parents(h)
+		c.HostNetwork = h.NetworkMode.IsHost()
 	}
 	if s := in.State; s != nil {
 		c.State = parseState(s.Status)
 		c.Error = s.Error
+		c.PID = s.Pid
 		c.Started = parseTime(s.StartedAt)
 		c.Finished = parseTime(s.FinishedAt)
 		if s.Health != nil {

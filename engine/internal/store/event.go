@@ -89,6 +89,8 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "oom":
 		b.count(e, engine.EventOOM)
 		e.life.evidence.oom = true
+	case "update":
+		e.updates++
 	case "health_status: unhealthy":
 		b.count(e, engine.EventUnhealthy)
 	}

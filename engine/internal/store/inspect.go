@@ -100,6 +100,7 @@ func (b *Store) reply(e *entry, c *engine.Container) {
 // update makes c, completed with what only events tell, the entry's face.
 func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 	c.Exit = e.exit
+	c.Updates = e.updates
 	if e.c != nil && e.c.Created.Equal(c.Created) {
 		c.CreatedSeenAt = e.c.CreatedSeenAt // the clocks may drift
 	} else {

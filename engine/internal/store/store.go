@@ -48,6 +48,7 @@ type entry struct {
 	asked     time.Time     // when its newest inspect was asked for
 	known     time.Time     // on our clock: nothing has started or ended between what c describes and this moment
 	early     engine.Counts // counted before its name was known
+	updates   int           // of its limits
 	item      item          // in the queue
 	waiters   []chan<- *engine.Container
 }

@@ -1,0 +1,107 @@
+package stats
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The kinds of faults.
+const (
+	noCgroups      = "cgroups"
+	noContainers   = "containers"
+	someContainers = "some_containers"
+	noMemory       = "memory"
+	noNetwork      = "network"
+)
+
+// tally is what a reading found, in numbers of containers.
+type tally struct {
+	alive     int      // up or paused
+	missed    []string // the names of those whose cgroup was not found
+	read      int      // the others, but for those that have just ended
+	processes int      // of these, whose process this /proc shows
+	noMemory  int      // of these, of whose memory nothing is known
+	networks  int      // of these, that have a network of their own
+	noNetwork int      // of these, of whose network nothing is known
+}
+
+// count counts a container that was read.
+func (t *tally) count(k *container, self bool) {
+	t.read++
+	if k.place.proc && !self { // which sees itself in any /proc
+		t.processes++
+	}
+	if !k.last.Usage.Memory.Known {
+		t.noMemory++
+	}
+	if k.network {
+		t.networks++
+		if !k.seen {
+			t.noNetwork++
+		}
+	}
+}
+
+// fault is one Fault.
+type fault struct {
+	kind     string
+	text     Fault
+	fleeting bool // a container that has just ended causes it, too
+}
+
+// faults says what keeps things from being read.
+func (r *Reader) faults() (all []fault) {
+	add := func(kind string, format string, args ...any) {
+		all = append(all, fault{kind: kind, text: Fault(fmt.Sprintf(format, args...))})
+	}
+	t := &r.tally
+	switch {
+	case t.alive == 0:
+	case r.locator.tree.main() == unified && r.locator.tree[unified] == "":
+		add(noCgroups, "no cgroups are mounted at %s: mount /sys/fs/cgroup of the host there, read-only (in a container, at /host/sys/fs/cgroup), or set --path.cgroupfs", r.o.CgroupFS)
+	case t.read == 0 && len(t.missed) > 0 && !r.o.Local:
+		add(noContainers, "no container of this engine has its cgroup below %s: it seems to run on another host, and resources are read on the host of the containers only; run a Defib there", r.o.CgroupFS)
+	case t.read == 0 && len(t.missed) > 0:
+		add(noContainers, "no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)
+	case len(t.missed) > 0:
+		add(someContainers, "the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)
+		all[len(all)-1].fleeting = true
+	}
+	if t.read > 0 && t.noMemory == t.read {
+		add(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot")
+	}
+	if t.noNetwork > 0 && t.noNetwork == t.networks {
+		add(noNetwork, "the network of containers cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", r.o.ProcFS)
+	}
+	return all
+}
+
+// some lists a few names.
+func some(names []string) string {
+	if more := len(names) - 3; more > 0 {
+		return fmt.Sprintf("%s and %d more containers", strings.Join(names[:3], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// log tells of each fault when it begins and when it ends. One that every container that
+// ends may cause for a moment has to last for a second reading.
+func (r *Reader) log(faults []fault) {
+	now := map[string]fault{}
+	for _, f := range faults {
+		now[f.kind] = f
+	}
+	for _, kind := range []string{noCgroups, noContainers, someContainers, noMemory, noNetwork} {
+		f, there := now[kind]
+		switch last := r.told.Last(kind); {
+		case !there:
+			if r.told.Changed(kind, "") && last == "told" {
+				r.o.Logger.Info("resources of containers can be read again", "fault", kind)
+			}
+		case f.fleeting && last == "":
+			r.told.Changed(kind, "seen")
+		case r.told.Changed(kind, "told"):
+			r.o.Logger.Warn("resources of containers cannot be read", "fault", kind, "err", string(f.text))
+		}
+	}
+}

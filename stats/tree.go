@@ -1,0 +1,220 @@
+package stats
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// hierarchy is one tree of cgroups, and what can be read there.
+type hierarchy int
+
+// The hierarchies. What has version 2 alone has unified alone; a hybrid has all.
+const (
+	unified hierarchy = iota
+	cpuacct
+	cpu
+	memory
+	blkio
+	hierarchies // how many there are
+)
+
+var controllers = [hierarchies]string{cpuacct: "cpuacct", cpu: "cpu", memory: "memory", blkio: "blkio"}
+
+// tree is where each hierarchy is mounted; "" if it is not.
+type tree [hierarchies]string
+
+// findTree finds what is mounted below what is /sys/fs/cgroup on most hosts.
+func findTree(root string) tree {
+	isUnified := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "cgroup.controllers"))
+		return err == nil
+	}
+	if isUnified(root) {
+		return tree{unified: root}
+	}
+	var t tree
+	if dir := filepath.Join(root, "unified"); isUnified(dir) {
+		t[unified] = dir
+	}
+	for h, name := range controllers {
+		if dir := filepath.Join(root, name); name != "" && isDir(dir) {
+			t[h] = dir
+		}
+	}
+	return t
+}
+
+// main is the hierarchy whose paths stand for a container.
+func (t *tree) main() hierarchy {
+	if t[cpuacct] != "" {
+		return cpuacct
+	}
+	return unified
+}
+
+// String tells what is mounted.
+func (t *tree) String() string {
+	switch {
+	case t.main() == unified && t[unified] == "":
+		return "none"
+	case t.main() == unified:
+		return "v2"
+	case t[unified] != "":
+		return "v1, and v2 for the pressure"
+	}
+	return "v1"
+}
+
+func isDir(dir string) bool {
+	info, err := os.Stat(dir)
+	return err == nil && info.IsDir()
+}
+
+// paths are those of a container's cgroup, by hierarchy; "" where it has none of its own.
+type paths [hierarchies]string
+
+// reported reads /proc/PID/cgroup, and takes only paths that bear the ID: anything else
+// is another process, as the engine may be on another host, or count processes in
+// another namespace.
+// Source: cgroups(7), "/proc/pid/cgroup"
+func reported(data []byte, id string) (p paths, ok bool) {
+	for line := range bytes.Lines(data) {
+		_, rest := cut(bytes.TrimSuffix(line, []byte("\n")), ':')
+		names, at := cut(rest, ':')
+		own := ownPath(string(at), id)
+		if own == "" {
+			continue
+		}
+		if len(names) == 0 {
+			p[unified], ok = own, true
+		}
+		for name := range bytes.SplitSeq(names, []byte(",")) {
+			for h, controller := range controllers {
+				if controller != "" && string(name) == controller {
+					p[h], ok = own, true
+				}
+			}
+		}
+	}
+	return p, ok
+}
+
+// ownPath cuts a path behind the name that bears the ID: what follows are cgroups that
+// the container, or Podman, made below its own.
+func ownPath(p, id string) string {
+	at := strings.LastIndex(p, id)
+	if at < 0 {
+		return ""
+	}
+	if slash := strings.IndexByte(p[at:], '/'); slash >= 0 {
+		return p[:at+slash]
+	}
+	return p
+}
+
+var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// conmon is how the cgroup of the process begins that Podman has beside each container.
+const conmon = "libpod-conmon-"
+
+// index returns the path of each cgroup below a root whose name bears a container's ID:
+// of several the outermost.
+func index(root string) map[string]string {
+	found := map[string]string{}
+	_ = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil //nolint:nilerr // it went away meanwhile, or may not be read
+		}
+		id := containerID.FindString(d.Name())
+		if _, known := found[id]; id != "" && !known && !strings.HasPrefix(d.Name(), conmon) {
+			found[id] = strings.TrimPrefix(name, root)
+		}
+		return nil
+	})
+	return found
+}
+
+// locator finds the cgroups of containers.
+type locator struct {
+	procfs string
+	tree   tree
+
+	parents map[string]string // from what the kernel calls a parent to its path below the root, where these differ
+	indexed map[string]string // by ID; nil: nobody has looked within this reading
+}
+
+// place is where a container's cgroup is.
+type place struct {
+	path string // see Usage.Path
+	dirs paths  // absolute
+	proc bool   // its process is one of this /proc
+}
+
+// locate finds the cgroup of a container by its process, else by its name. Self says that
+// Defib runs in it: the kernel calls the reader's own cgroup "/" where each container has
+// a namespace of cgroups.
+func (l *locator) locate(id string, pid int, self bool) (at place, ok bool) {
+	data, err := os.ReadFile(filepath.Join(l.procfs, strconv.Itoa(pid), "cgroup"))
+	said, seen := reported(data, id)
+	at.proc = seen || self && err == nil
+	main := said[l.tree.main()]
+	if l.enter(&at, said) {
+		at.path = main
+		return at, true
+	}
+	// What is mounted here may begin elsewhere than the paths that the kernel tells.
+	parent, known := l.parents[path.Dir(main)]
+	if known && l.enter(&at, l.everywhere(path.Join(parent, path.Base(main)))) {
+		at.path = outermost(main, path.Join(parent, path.Base(main)))
+		return at, true
+	}
+	if l.indexed == nil {
+		l.indexed = index(l.tree[l.tree.main()])
+	}
+	own := l.indexed[id]
+	if own == "" || !l.enter(&at, l.everywhere(own)) {
+		return at, false
+	}
+	if main != "" {
+		l.parents[path.Dir(main)] = path.Dir(own)
+	}
+	at.path = outermost(main, own)
+	return at, true
+}
+
+// outermost is the path by which the host knows a cgroup: what the kernel tells, unless
+// it tells it from within a namespace.
+func outermost(told, own string) string {
+	if told == "" || strings.HasPrefix(told, "/..") {
+		return own
+	}
+	return told
+}
+
+// everywhere is the same path in each hierarchy.
+func (l *locator) everywhere(own string) (p paths) {
+	for h := range p {
+		p[h] = own
+	}
+	return p
+}
+
+// enter notes which of these cgroups there are, and reports whether the main one is.
+func (l *locator) enter(at *place, p paths) bool {
+	for h, root := range l.tree {
+		at.dirs[h] = ""
+		if root == "" || p[h] == "" || strings.HasPrefix(p[h], "/..") {
+			continue
+		}
+		if dir := root + p[h]; isDir(dir) {
+			at.dirs[h] = dir
+		}
+	}
+	return at.dirs[l.tree.main()] != ""
+}

@@ -145,7 +145,8 @@ var errEnded = errors.New("the cgroup is gone")
 
 // read reads what a container uses now.
 func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage) error {
-	s := sample{u, r.ios[:0]}
+	s := &r.sample // no local: it would escape
+	s.Usage, s.ios = u, s.ios[:0]
 	u.Path = k.place.path
 	if k.limitsAt.IsZero() || k.updates != c.Updates || now.Sub(k.limitsAt) >= limitsAge {
 		r.readLimits(now, k, c)
@@ -162,7 +163,7 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 		data, err := r.files.read(f)
 		switch {
 		case err == nil:
-			e.take(&s, data)
+			e.take(s, data)
 		case i == 0 || errors.Is(err, unix.ENODEV):
 			return errEnded
 		default: // the kernel or a controller does not have it
@@ -178,7 +179,6 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 		u.Cores = max(0, u.CPU.Total-before.CPU.Total) / now.Sub(k.last.At).Seconds()
 	}
 	u.Disks = r.disksOf(now, s.ios)
-	r.ios = s.ios
 	return nil
 }
 
@@ -210,7 +210,7 @@ func (r *Reader) readNetwork(k *container, u *Usage) {
 	}
 	k.seen = true
 	first := len(r.interfaces)
-	r.interfaces = netDev(data, r.interfaces, r.intern)
+	r.interfaces = netDev(data, r.interfaces, r.names)
 	u.Interfaces = r.interfaces[first:len(r.interfaces):len(r.interfaces)]
 }
 

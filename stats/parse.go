@@ -70,12 +70,11 @@ func device(w []byte) (d devno, ok bool) {
 	return devno{a, b}, true
 }
 
+// The units of times, in parts of a second. That of /proc and of cpuacct.stat is the same
+// on all architectures that Go knows; source: time(7), "The software clock, HZ, and jiffies".
 const (
-	micro = 1e-6
-	nano  = 1e-9
-	// userHZ is the unit of times in /proc and cpuacct.stat, a second's part. It is
-	// part of the kernel's interface on all architectures that Go knows.
-	// Source: time(7), "The software clock, HZ, and jiffies"
+	micro  = 1e6
+	nano   = 1e9
 	userHZ = 100
 )
 
@@ -84,25 +83,25 @@ func (c *CPU) cpuStat(data []byte) {
 	pairs(data, func(key []byte, n uint64) {
 		switch string(key) {
 		case "usage_usec":
-			c.Known, c.Total = true, float64(n)*micro
+			c.Known, c.Total = true, float64(n)/micro
 		case "user_usec":
-			c.User = float64(n) * micro
+			c.User = float64(n) / micro
 		case "system_usec":
-			c.System = float64(n) * micro
+			c.System = float64(n) / micro
 		case "nr_periods":
 			c.Periods = n
 		case "nr_throttled":
 			c.ThrottledPeriods = n
 		case "throttled_usec": // v2
-			c.Throttled = float64(n) * micro
+			c.Throttled = float64(n) / micro
 		case "throttled_time": // v1
-			c.Throttled = float64(n) * nano
+			c.Throttled = float64(n) / nano
 		}
 	})
 }
 
 // cpuacctUsage reads cpuacct.usage.
-func (c *CPU) cpuacctUsage(data []byte) { c.Known, c.Total = true, float64(single(data))*nano }
+func (c *CPU) cpuacctUsage(data []byte) { c.Known, c.Total = true, float64(single(data))/nano }
 
 // cpuacctStat reads cpuacct.stat of cgroup v1.
 func (c *CPU) cpuacctStat(data []byte) {
@@ -155,9 +154,9 @@ func (s *Stall) stall(data []byte) {
 			switch {
 			case !ok || string(key) != "total":
 			case string(kind) == "some":
-				s.Known, s.Waiting = true, float64(n)*micro
+				s.Known, s.Waiting = true, float64(n)/micro
 			case string(kind) == "full":
-				s.Stalled = float64(n) * micro
+				s.Stalled = float64(n) / micro
 			}
 		}
 	}
@@ -210,24 +209,20 @@ func (d *ios) stat(data []byte) {
 		var line, w []byte
 		line, data = cut(data, '\n')
 		w, line = word(line)
-		n, ok := device(w)
-		if !ok {
-			continue
-		}
-		of := d.of(n)
-		for len(line) > 0 {
+		of, ok := device(w)
+		for ok && len(line) > 0 {
 			w, line = word(line)
-			key, n, ok := assignment(w)
+			key, n, counted := assignment(w)
 			switch {
-			case !ok:
+			case !counted: // there are devices of which nothing is told
 			case string(key) == "rbytes":
-				of.readBytes = n
+				d.of(of).readBytes = n
 			case string(key) == "wbytes":
-				of.writeBytes = n
+				d.of(of).writeBytes = n
 			case string(key) == "rios":
-				of.reads = n
+				d.of(of).reads = n
 			case string(key) == "wios":
-				of.writes = n
+				d.of(of).writes = n
 			}
 		}
 	}
@@ -261,8 +256,8 @@ func (i *io) bytes() (read, write *uint64)      { return &i.readBytes, &i.writeB
 func (i *io) operations() (read, write *uint64) { return &i.reads, &i.writes }
 
 // netDev reads /proc/PID/net/dev, and adds each interface that is not internal to the
-// host to all. Name makes a string of its name.
-func netDev(data []byte, all []Interface, name func([]byte) string) []Interface {
+// host to all. Names holds each name once.
+func netDev(data []byte, all []Interface, names names) []Interface {
 	for len(data) > 0 {
 		var line []byte
 		line, data = cut(data, '\n')
@@ -278,10 +273,22 @@ func netDev(data []byte, all []Interface, name func([]byte) string) []Interface 
 			n[i], _ = number(w)
 		}
 		if i == len(n) {
-			all = append(all, Interface{name(label), Traffic{n[0], n[1], n[2], n[3]}, Traffic{n[8], n[9], n[10], n[11]}})
+			all = append(all, Interface{names.of(label), Traffic{n[0], n[1], n[2], n[3]}, Traffic{n[8], n[9], n[10], n[11]}})
 		}
 	}
 	return all
+}
+
+// names are strings that are made once, by themselves.
+type names map[string]string
+
+func (n names) of(b []byte) string {
+	name, ok := n[string(b)]
+	if !ok {
+		name = string(b)
+		n[name] = name
+	}
+	return name
 }
 
 // internal reports whether cAdvisor leaves out interfaces of this name too: the loopback,
@@ -336,8 +343,9 @@ func (h *Host) stat(data []byte) {
 				n[i], _ = number(w)
 			}
 			h.CPU.Known = true
-			h.CPU.User, h.CPU.System = float64(n[0]+n[1])/userHZ, float64(n[2]+n[5]+n[6])/userHZ
-			h.CPU.Total = h.CPU.User + h.CPU.System + float64(n[7])/userHZ
+			user, system, steal := n[0]+n[1], n[2]+n[5]+n[6], n[7]
+			h.CPU.User, h.CPU.System = float64(user)/userHZ, float64(system)/userHZ
+			h.CPU.Total = float64(user+system+steal) / userHZ
 		case len(kind) > 3 && string(kind[:3]) == "cpu":
 			h.Cores++
 		}

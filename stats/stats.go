@@ -42,12 +42,12 @@ type Reader struct {
 	files      files
 	locator    locator
 	devices    devices
-	names      map[string]string // of interfaces
+	names      names             // of interfaces
 	told       transition.States // by fault
 
 	// Of the reading that is made.
 	tally      tally
-	ios        ios // of the container that is read
+	sample     sample // of the container that is read
 	disks      []Disk
 	interfaces []Interface
 }
@@ -56,7 +56,7 @@ type Reader struct {
 func New(o Options) *Reader {
 	r := &Reader{
 		o: o, counters: countersV1, limits: limitsV1,
-		containers: map[string]*container{}, files: newFiles(), names: map[string]string{},
+		containers: map[string]*container{}, files: newFiles(), names: names{},
 		locator: locator{procfs: o.ProcFS, tree: findTree(o.CgroupFS), parents: map[string]string{}},
 	}
 	if r.locator.tree.main() == unified {
@@ -166,16 +166,6 @@ func (u *Usage) clone() *Usage {
 	return &c
 }
 
-// intern returns the one string for a name.
-func (r *Reader) intern(name []byte) string {
-	s, ok := r.names[string(name)]
-	if !ok {
-		s = string(name)
-		r.names[s] = s
-	}
-	return s
-}
-
 // Close gives back what is kept open between readings. It may be read from again.
 func (r *Reader) Close() {
 	r.mu.Lock()
@@ -199,7 +189,7 @@ func (r *Reader) readHost() (h Host) {
 	read("stat", h.stat)
 	read("meminfo", h.meminfo)
 	if r.tally.processes > 0 { // else this /proc may show another network than the host's
-		read("1/net/dev", func(data []byte) { h.Interfaces = netDev(data, nil, r.intern) })
+		read("1/net/dev", func(data []byte) { h.Interfaces = netDev(data, nil, r.names) })
 	}
 	return h
 }

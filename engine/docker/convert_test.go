@@ -72,19 +72,19 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			Created: stamped(t, "2026-11-23T04:55:27.624890769Z"), Started: stamped(t, "2026-11-23T04:55:28.167318712Z"), Finished: stamped(t, "2026-11-23T04:55:28.254650717Z"),
 		}},
 		{"docker-29", "paused", engine.Container{
-			Name: "paused", Image: "victim", State: engine.Paused, RestartPolicy: "no",
+			Name: "paused", Image: "victim", State: engine.Paused, PID: 18977, RestartPolicy: "no",
 			Created: stamped(t, "2026-11-23T04:55:45.335733629Z"), Started: stamped(t, "2026-11-23T04:55:45.357254511Z"),
 		}},
 		{"docker-29", "sick", engine.Container{
-			Name: "sick", Image: "victim:health", State: engine.Running, HealthCheck: true, Health: engine.Unhealthy, HealthOutput: "sick", RestartPolicy: "no",
+			Name: "sick", Image: "victim:health", State: engine.Running, HealthCheck: true, Health: engine.Unhealthy, HealthOutput: "sick", PID: 19525, RestartPolicy: "no",
 			Created: stamped(t, "2026-11-23T04:55:34.893339108Z"), Started: stamped(t, "2026-11-23T04:55:49.748956392Z"), Finished: stamped(t, "2026-11-23T04:55:41.037631862Z"),
 		}},
 		{"docker-29", "shop-web", engine.Container{
-			Name: "shop-web", Image: "victim", State: engine.Running, RestartPolicy: "unless-stopped",
+			Name: "shop-web", Image: "victim", State: engine.Running, PID: 18127, RestartPolicy: "unless-stopped",
 			Created: stamped(t, "2026-11-23T04:55:19.534794895Z"), Started: stamped(t, "2026-11-23T04:55:23.014291586Z"), Finished: stamped(t, "2026-11-23T04:55:22.984579402Z"),
 		}},
 		{"docker-29", "kid", engine.Container{
-			Name: "kid", Image: "victim", State: engine.Running, RestartPolicy: "no",
+			Name: "kid", Image: "victim", State: engine.Running, PID: 19130, RestartPolicy: "no",
 			Parents: []engine.Parent{{Namespace: engine.Network, Container: "92ca52fc774dc338b3717129aebe781656bcafa9da9d644bd334776c72fa8f5e"}},
 			Created: stamped(t, "2026-11-23T04:55:45.627411332Z"), Started: stamped(t, "2026-11-23T04:55:45.653826063Z"),
 		}},
@@ -94,7 +94,7 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 			Created: stamped(t, "2026-11-23T04:56:22.906472328Z"), Started: stamped(t, "2026-11-23T04:56:30.513681835Z"), Finished: stamped(t, "2026-11-23T04:56:30.511545093Z"),
 		}},
 		{"podman-4.3", "up", engine.Container{ // whose health status is "" without a health check
-			Name: "up", Image: "docker.io/library/victim:latest", State: engine.Running, RestartPolicy: "no", StopSignal: 15,
+			Name: "up", Image: "docker.io/library/victim:latest", State: engine.Running, PID: 20565, RestartPolicy: "no", StopSignal: 15,
 			Created: stamped(t, "2026-11-23T04:56:22.665037136Z"), Started: stamped(t, "2026-11-23T04:56:22.738106252Z"),
 		}},
 	} {
@@ -255,6 +255,15 @@ func TestParentsAreReadFromTheModes(t *testing.T) {
 		got := fromInspect(container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &row.host}}).Parents
 		if d := cmp.Diff(row.want, got); d != "" {
 			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+func TestWhoUsesTheNetworkOfTheHostIsKnown(t *testing.T) {
+	for mode, want := range map[container.NetworkMode]bool{"host": true, "bridge": false, "none": false, "container:host": false} {
+		in := container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &container.HostConfig{NetworkMode: mode}}}
+		if got := fromInspect(in).HostNetwork; got != want {
+			t.Errorf("%s: %t", mode, got)
 		}
 	}
 }

@@ -344,3 +344,18 @@ func TestNoHealthIsShownOfWhatAListCallsDown(t *testing.T) {
 		t.Errorf("%s, %q, sick since %s", c.State, c.Health, c.UnhealthySince)
 	}
 }
+
+func TestUpdateOfLimitsMakesAnotherContainer(t *testing.T) {
+	l := watching(t, "a")
+	before := l.get("a")
+	l.happens("a", "update", "")
+	l.look()
+	if after := l.get("a"); after == before || after.Updates != 1 {
+		t.Errorf("%d updates, another container: %t", after.Updates, after != before)
+	}
+	l.happens("a", "start", "")
+	l.look()
+	if n := l.get("a").Updates; n != 1 {
+		t.Errorf("%d updates after a start, want 1", n)
+	}
+}

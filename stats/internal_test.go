@@ -1,0 +1,187 @@
+package stats
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"defib/engine"
+)
+
+var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// idOf makes an ID of a number.
+func idOf(n int) string { return fmt.Sprintf("%064x", n) }
+
+// crowd makes so many containers with cgroups of version 2.
+func crowd(tb testing.TB, n int) (o Options, p *engine.Snapshot) {
+	tb.Helper()
+	root := tb.TempDir()
+	o = Options{ProcFS: filepath.Join(root, "proc"), CgroupFS: filepath.Join(root, "cgroup"), Logger: slog.New(slog.DiscardHandler)}
+	write := func(name, text string) {
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+			tb.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	write("cgroup/cgroup.controllers", "cpu memory io\n")
+	write("proc/partitions", "major minor  #blocks  name\n\n   8        0  104857600 sda\n")
+	var cs []*engine.Container
+	for i := range n {
+		dir := "cgroup/docker/" + idOf(i)
+		write(dir+"/cpu.stat", "usage_usec 12500000\nuser_usec 10000000\nsystem_usec 2500000\n")
+		write(dir+"/memory.current", "314572800\n")
+		write(dir+"/memory.stat", "anon 200\nfile 80\nfile_mapped 20\ninactive_file 50\n")
+		write(dir+"/io.stat", "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n")
+		write(fmt.Sprintf("proc/%d/cgroup", i+1), "0::/docker/"+idOf(i)+"\n")
+		write(fmt.Sprintf("proc/%d/net/dev", i+1), "a\nb\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n")
+		cs = append(cs, &engine.Container{ID: idOf(i), Name: fmt.Sprintf("c%d", i), State: engine.Running, Inspected: true, PID: i + 1, Started: now})
+	}
+	return o, engine.NewSnapshot(cs, nil)
+}
+
+func TestNoFileCostsAnAllocation(t *testing.T) {
+	o, p := crowd(t, 60)
+	few := engine.NewSnapshot(p.Containers[:10], nil)
+	for _, limit := range []int{1000, 0} { // kept descriptors; none of them
+		allocations := func(p *engine.Snapshot) float64 {
+			r := New(o)
+			defer r.Close()
+			r.files.limit = limit
+			at := now
+			return testing.AllocsPerRun(50, func() {
+				at = at.Add(2 * time.Second)
+				if n := len(r.Read(at, p).Containers); n != len(p.Containers) {
+					t.Fatalf("%d of %d were read", n, len(p.Containers))
+				}
+			})
+		}
+		// What a reading itself takes grows a little: it holds a map.
+		if of10, of60 := allocations(few), allocations(p); of60 > of10+10 {
+			t.Errorf("with %d descriptors: %v allocations for 50 files, %v for 300", limit, of10, of60)
+		}
+	}
+}
+
+func TestDescriptorsAreKeptUpToTheLimitAndGivenBack(t *testing.T) {
+	open := func() int {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("there is no /proc/self/fd here:", err)
+		}
+		return len(fds)
+	}
+	o, p := crowd(t, 10)
+	r := New(o)
+	r.files.limit = 25 // of 40 files
+	before := open()
+	r.Read(now, p)
+	if n := open() - before; n != 25 {
+		t.Errorf("%d descriptors are kept, want 25", n)
+	}
+	r.Read(now.Add(time.Minute), engine.NewSnapshot(p.Containers[:1], nil)) // the others were removed
+	if n := open() - before; n > 4 {
+		t.Errorf("%d descriptors are kept of one container", n)
+	}
+	r.Close()
+	if n := open() - before; n != 0 {
+		t.Errorf("%d descriptors are open after the end", n)
+	}
+}
+
+func TestOneWalkFindsTheWayForAll(t *testing.T) {
+	o, p := crowd(t, 10)
+	for i := range 10 { // as the kernel tells a reader in a namespace of cgroups
+		name := filepath.Join(o.ProcFS, fmt.Sprint(i+1), "cgroup")
+		if err := os.WriteFile(name, []byte("0::/../"+idOf(i)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := New(o)
+	defer r.Close()
+	r.Read(now, engine.NewSnapshot(p.Containers[:1], nil))
+	r.locator.indexed = map[string]string{} // a walk would find nothing
+	for i, c := range p.Containers {
+		at, ok := r.locator.locate(c.ID, c.PID, false)
+		if !ok || at.path != "/docker/"+idOf(i) {
+			t.Errorf("%d: %s, %t", i, at.path, ok)
+		}
+	}
+}
+
+func TestLongFilesAreReadWhole(t *testing.T) {
+	fs := newFiles()
+	text := strings.Repeat("0123456789", 5000)
+	name := filepath.Join(t.TempDir(), "long")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := file{path: cPath(name), fd: -1}
+	defer fs.close(&f)
+	if data, err := fs.read(&f); err != nil || string(data) != text {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	fs.buffer = make([]byte, 16)
+	if data, err := fs.readOnce(f.path); err != nil || string(data) != text {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}
+
+// FuzzParsers reads anything with each parser. None may panic, and no counter of a
+// container may be more than its file can say.
+func FuzzParsers(f *testing.F) {
+	for _, seed := range []string{
+		"", "\n", "max\n", "max 100000\n", "50000 100000\n", "18446744073709551615\n", "99999999999999999999999\n", "-1\n",
+		"usage_usec 12\nuser_usec 10\nnr_periods 3\n", "total_rss 4\ninactive_file\nanon x\n",
+		"some avg10=0.00 total=12\nfull total=\n", "8:0 rbytes=1 wbytes=2 rios= wios=4\n7:0 \n: x=1\n8:0 Read 1\nTotal 5\n",
+		"Inter-| \n face |bytes\n  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\nlo:1\n:\n",
+		"cpu  1 2 3 4\ncpu0 1\n", "MemTotal: 5 kB\nMemFree: 7 kB\nMemAvailable:\n", "major minor  #blocks  name\n 8 0 1 sda\n",
+		"0::/docker/" + idOf(1) + "\n2:cpu,cpuacct:/a/../" + idOf(1) + "/x\n::\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, entries := range [][]entry{countersV1, countersV2, limitsV1, limitsV2} {
+			s := sample{Usage: &Usage{}}
+			for _, e := range entries {
+				e.take(&s, data)
+			}
+			if m := s.Memory; m.WorkingSet > m.Usage {
+				t.Errorf("working set %d of %d", m.WorkingSet, m.Usage)
+			}
+			for i, io := range s.ios {
+				for _, other := range s.ios[:i] {
+					if io.device == other.device {
+						t.Errorf("%v twice", io.device)
+					}
+				}
+			}
+		}
+		var h Host
+		h.stat(data)
+		h.meminfo(data)
+		if h.Memory.Usage > h.MemoryTotal || h.Memory.WorkingSet > h.MemoryTotal {
+			t.Errorf("%+v of %d", h.Memory, h.MemoryTotal)
+		}
+		for _, i := range netDev(data, nil, names{}) {
+			if i.Name == "" || strings.ContainsAny(i.Name, "\n:") {
+				t.Errorf("an interface called %q", i.Name)
+			}
+		}
+		partitions(data)
+		if p, ok := reported(data, idOf(1)); ok {
+			for _, own := range p {
+				if own != "" && !strings.Contains(own, idOf(1)) {
+					t.Errorf("%q does not bear the ID", own)
+				}
+			}
+		}
+	})
+}

@@ -125,6 +125,9 @@ func (d *Documentation) Check(expr string) (labels map[string]bool, wrong []stri
 			labels[l] = true
 		}
 		for _, m := range u.Matchers {
+			if chosen(own, m.Label) {
+				continue
+			}
 			if !slices.Contains(own, m.Label) {
 				complain("%s has no label %s", u.Metric, m.Label)
 			}
@@ -141,6 +144,15 @@ func (d *Documentation) Check(expr string) (labels map[string]bool, wrong []stri
 		}
 	}
 	return labels, wrong
+}
+
+// chosen reports whether a label, with its values, is the user's choice: the docs have
+// such labels as label_*.
+func chosen(own []string, label string) bool {
+	return slices.ContainsFunc(own, func(l string) bool {
+		beginning, many := strings.CutSuffix(l, "*")
+		return many && strings.HasPrefix(label, beginning)
+	})
 }
 
 // of returns the labels of a metric, those of every series among them.

@@ -14,6 +14,7 @@ The usual ` + "`go_*` and `process_*`" + ` metrics are there too.
 | metric | type | labels | meaning |
 |---|---|---|---|
 | ` + "`light_on` | gauge | `name`, `colour` | 1 if it is on: `red`, `green`" + ` |
+| ` + "`light_labels` | gauge | `name`, `label_*`" + ` | 1 |
 | ` + "`light_seconds` | histogram | `name`" + ` | how long |
 
 ## More
@@ -32,10 +33,12 @@ func TestCheckFindsWhatTheReadmeDoesNotKnow(t *testing.T) {
 		{"a subquery", `max_over_time(light_on[1h:1m] @ end()) * 2`, ""},
 		{"one of every program's", `rate(process_cpu_seconds_total{job="x"}[5m])`, ""},
 		{"Prometheus's own", `up == 0`, ""},
+		{"a label of the user's", `light_labels{label_room="kitchen"}`, ""},
 		{"no metric", `vector(0)`, "no metric found"},
 		{"a metric that is not there", `light_off`, "no light_off"},
 		{"a histogram by its bare labels", `light_on{le="1"}`, "has no label le"},
 		{"a label that is not there", `light_on{color="red"}`, "has no label color"},
+		{"a label that is not the user's", `light_labels{room="kitchen"}`, "has no label room"},
 		{"a value that is not there", `light_on{colour=~"red|blue"}`, `colour="blue"`},
 		{"grouped by what is not there", `sum by (shape) (light_on)`, "has a label shape"},
 	} {

@@ -118,6 +118,9 @@ func TestQueriesNameWhatIsExposed(t *testing.T) {
 	}
 }
 
+// byContainer are the metrics that each container has.
+var byContainer = regexp.MustCompile(`^(docker_|defib_)?container_`)
+
 // TestQueriesObeyTheVariables: a query that forgets one shows other hosts' or
 // other containers' data under the chosen name.
 func TestQueriesObeyTheVariables(t *testing.T) {
@@ -131,10 +134,29 @@ func TestQueriesObeyTheVariables(t *testing.T) {
 			if !slices.Contains(labels, "instance=$instance") {
 				t.Errorf("%s: %s is not limited to the chosen hosts", q.Where, s.Metric)
 			}
-			if byName := strings.HasPrefix(s.Metric, "docker_container_") || strings.HasPrefix(s.Metric, "defib_container_"); byName && !slices.Contains(labels, "name=$name") {
+			if byContainer.MatchString(s.Metric) && !slices.Contains(labels, "name=$name") {
 				t.Errorf("%s: %s is not limited to the chosen containers", q.Where, s.Metric)
 			}
 		}
+	}
+}
+
+// TestUseIsDefibsOwn: cAdvisor has metrics of the same names, of the same containers.
+func TestUseIsDefibsOwn(t *testing.T) {
+	t.Parallel()
+	const own = `and on (job, instance, name) docker_container_up{`
+	found := 0
+	for _, q := range read(t).Queries() {
+		uses := slices.ContainsFunc(query.Selectors(q.Expr), func(s query.Selector) bool { return strings.HasPrefix(s.Metric, "container_") })
+		if !uses {
+			continue
+		}
+		if found++; !strings.Contains(q.Expr, own) {
+			t.Errorf("%s counts what other exporters say, too", q.Where)
+		}
+	}
+	if found == 0 {
+		t.Error("no query asks what containers use")
 	}
 }
 

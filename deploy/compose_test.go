@@ -33,6 +33,22 @@ type service struct {
 	Volumes     []any
 }
 
+// resourceMounts are what Defib in a container reads resources from.
+var resourceMounts = []any{"/proc:/host/proc:ro", "/sys/fs/cgroup:/host/sys/fs/cgroup:ro"}
+
+// readsResources reports whether Defib is told to read what containers use, and can.
+func (s service) readsResources() bool {
+	if !slices.Contains(s.Command, "--collector.resources") && s.Environment["DEFIB_COLLECTOR_RESOURCES"] != "true" {
+		return false
+	}
+	for _, m := range resourceMounts {
+		if !slices.Contains(s.Volumes, m) {
+			return false
+		}
+	}
+	return true
+}
+
 // composed reads a compose file as it stands.
 func composed(t *testing.T, file string) compose {
 	t.Helper()
@@ -72,6 +88,18 @@ func TestComposeAcceptsItsFiles(t *testing.T) {
 		if out, err := dockerCompose(t, file, "DOCKER_GID=987"); err != nil {
 			t.Errorf("%s: %v\n%s", file, err, out)
 		}
+	}
+}
+
+func TestExamplesReadWhatContainersUse(t *testing.T) {
+	t.Parallel()
+	for _, file := range append([]string{"compose/compose.yaml", stack}, proxyFiles...) {
+		if d := composed(t, file).Services["defib"]; !d.readsResources() {
+			t.Errorf("%s: Defib has arguments %v, environment %v and volumes %v", file, d.Command, d.Environment, d.Volumes)
+		}
+	}
+	if !strings.Contains(read(t, "systemd/defib.env"), "\nDEFIB_COLLECTOR_RESOURCES=true\n") {
+		t.Error("systemd/defib.env does not switch it on")
 	}
 }
 

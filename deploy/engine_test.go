@@ -104,7 +104,7 @@ func TestReadmeOnAnEngine(t *testing.T) {
 
 	all := blocks(t, "../README.md")
 	b := all[slices.IndexFunc(all, block.compose)]
-	b.text = strings.Replace(b.text, `"/var/run/docker.sock:`, `"`+socket+`:`, 1)
+	b.text = strings.Replace(b.text, "- /var/run/docker.sock:", "- "+socket+":", 1)
 	file := b.file(t, "compose.yaml")
 	program, args := composeProgram(t)
 	up := exec.CommandContext(t.Context(), program, append(args, "-f", file, "up", "-d")...)

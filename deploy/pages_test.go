@@ -97,6 +97,8 @@ func asFlags(t *testing.T, environment map[string]string) []string {
 	var flags []string
 	for name, value := range environment {
 		switch {
+		case known[name] != "" && value == "true": // of a switch, which takes no value
+			flags = append(flags, "--"+known[name])
 		case known[name] != "":
 			flags = append(flags, "--"+known[name]+"="+value)
 		case strings.HasPrefix(name, "DEFIB_"):
@@ -144,6 +146,25 @@ func TestAcceptedRefusesWhatDefibDoes(t *testing.T) {
 	}
 }
 
+func TestResourcesPageHasComposeFilesThatWork(t *testing.T) {
+	t.Parallel()
+	const page = "../docs/resources.md"
+	found := 0
+	for _, b := range blocks(t, page) {
+		if !b.compose() {
+			continue
+		}
+		found++
+		checkCompose(t, b)
+		if d := composed(t, b.file(t, "compose.yaml")).Services["defib"]; !d.readsResources() {
+			t.Errorf("%s: Defib cannot read what containers use: %+v", b.where, d)
+		}
+	}
+	if found == 0 {
+		t.Error("there is none")
+	}
+}
+
 func TestReadmeHasAComposeFileThatWorks(t *testing.T) {
 	t.Parallel()
 	const page = "../README.md"
@@ -153,11 +174,11 @@ func TestReadmeHasAComposeFileThatWorks(t *testing.T) {
 	}
 	b := blocks(t, page)[i]
 	checkCompose(t, b)
-	if lines := strings.Count(b.text, "\n"); lines > 10 {
-		t.Errorf("it has %d lines, want 10 at most", lines)
+	if lines := strings.Count(b.text, "\n"); lines > 14 {
+		t.Errorf("it has %d lines, want 14 at most", lines)
 	}
 	d := composed(t, b.file(t, "compose.yaml")).Services["defib"]
-	if d.Image != "defib" || len(d.Volumes) != 1 || len(d.GroupAdd) != 1 || len(d.Ports) != 1 || !strings.HasPrefix(fmt.Sprint(d.Ports[0]), "127.0.0.1:") {
+	if d.Image != "defib" || len(d.Volumes) != 3 || !d.readsResources() || len(d.GroupAdd) != 1 || len(d.Ports) != 1 || !strings.HasPrefix(fmt.Sprint(d.Ports[0]), "127.0.0.1:") {
 		t.Errorf("Defib has image, socket, group or port wrong: %+v", d)
 	}
 	if !strings.Contains(b.text, `defib.enable: "true"`) {

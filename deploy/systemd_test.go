@@ -41,6 +41,16 @@ func TestSystemdSaysWhatTheUnitSays(t *testing.T) {
 	}
 }
 
+// TestUnitLetsDefibReadWhatContainersUse: their processes are of other users.
+func TestUnitLetsDefibReadWhatContainersUse(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"ProtectProc", "ProcSubset", "InaccessiblePaths", "PrivatePIDs"} {
+		if strings.Contains(read(t, unit), "\n"+setting+"=") {
+			t.Errorf("%s hides other users' processes in /proc, or cgroups", setting)
+		}
+	}
+}
+
 func TestSysusersMakeTheUserOfTheUnit(t *testing.T) {
 	t.Parallel()
 	out := run(t, "systemd", "systemd-sysusers", "--root="+t.TempDir(), "--dry-run", absolute(t, "systemd/sysusers.conf"))

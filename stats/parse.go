@@ -329,7 +329,7 @@ func (h *Host) meminfo(data []byte) {
 
 // stat reads /proc/stat: what all processors did, and how many there are. The time of
 // guests is within that of users; waiting is no use.
-// Source: https://docs.kernel.org/filesystems/proc.html, 1.7
+// Source: https://docs.kernel.org/filesystems/proc.html, section 1.7.
 func (h *Host) stat(data []byte) {
 	for len(data) > 0 {
 		var line, w []byte

@@ -82,7 +82,7 @@ type paths [hierarchies]string
 // reported reads /proc/PID/cgroup, and takes only paths that bear the ID: anything else
 // is another process, as the engine may be on another host, or count processes in
 // another namespace.
-// Source: cgroups(7), "/proc/pid/cgroup"
+// Source: cgroups(7), section "/proc files".
 func reported(data []byte, id string) (p paths, ok bool) {
 	for line := range bytes.Lines(data) {
 		_, rest := cut(bytes.TrimSuffix(line, []byte("\n")), ':')

@@ -147,7 +147,7 @@ docker_up 1
 func TestContainerOfWhichAllIsKnownHasEverySeries(t *testing.T) {
 	c := newCollector(t, showing(snapshot(token())), []string{"team", "a.b/c", "absent"})
 	if err := testutil.CollectAndCompare(c, strings.NewReader(golden)); err != nil {
-		t.Error(err)
+		t.Errorf("- is what the collector has, + what golden says:\n%s", err)
 	}
 }
 

@@ -262,7 +262,7 @@ func TestDocsHaveEveryCommandAndNoOther(t *testing.T) {
 }
 
 func TestDocsHaveEveryContainerLabelAndNoOther(t *testing.T) {
-	compare(t, labelsPage, containerLabels, slices.Sorted(maps.Keys(table(t, labelsPage))))
+	compare(t, labelsPage+" or containerLabels", containerLabels, slices.Sorted(maps.Keys(table(t, labelsPage))))
 }
 
 func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 
 	"defib/internal/exposition"
 )
@@ -98,6 +99,63 @@ docker_container_up{name="odd` + "\uFFFD" + `"} 0
 		if err := testutil.GatherAndCompare(g, strings.NewReader(want)); err != nil {
 			t.Errorf("of %s: %v", name, err)
 		}
+	}
+}
+
+func TestRenewedMetricsHaveNewValuesAndTheOldOnesKeepTheirs(t *testing.T) {
+	up := exposition.NewGauge("docker_container_up", "1 while it runs.", "name")
+	events := exposition.NewCounter("docker_container_events_total", "Events.", "name", "event")
+	old := []*exposition.Metric{events.Metric(3, "db", "die"), up.Metric(1, "db"), events.Metric(0, "db", "oom"), up.Metric(0, "web")}
+	series := func(metrics []*exposition.Metric) (lines []string) {
+		for _, m := range metrics {
+			var d dto.Metric
+			if err := m.Write(&d); err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, strings.Join(strings.Fields(d.String()), " "))
+		}
+		return lines
+	}
+	before := series(old)
+	renewed := exposition.Renew(old, []float64{4, 0, 1, 1})
+	want := series([]*exposition.Metric{events.Metric(4, "db", "die"), up.Metric(0, "db"), events.Metric(1, "db", "oom"), up.Metric(1, "web")})
+	if diff := cmp.Diff(want, series(renewed)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(before, series(old)); diff != "" {
+		t.Error("the old ones have changed:", diff)
+	}
+}
+
+func TestRenewingTakesFewAllocations(t *testing.T) {
+	up := exposition.NewGauge("docker_container_up", "1 while it runs.", "name")
+	events := exposition.NewCounter("docker_container_events_total", "Events.", "name")
+	var metrics []*exposition.Metric
+	for i := range 50 {
+		metrics = append(metrics, up.Metric(0, fmt.Sprint(i)), events.Metric(0, fmt.Sprint(i)))
+	}
+	values := make([]float64, len(metrics))
+	if n := testing.AllocsPerRun(100, func() { metrics = exposition.Renew(metrics, values) }); n > 5 {
+		t.Errorf("%v allocations for %d metrics, want 5 at most", n, len(metrics))
+	}
+}
+
+func TestLabelsWithoutAValueCanBeLeftOut(t *testing.T) {
+	usage := exposition.NewGauge("container_memory_rss", "Any.", "id", "image", "name").OmitEmpty()
+	metrics := []*exposition.Metric{usage.Metric(1, "/docker/4f", "", "db"), usage.Metric(2, "/", "", "")}
+	want := `# HELP container_memory_rss Any.
+# TYPE container_memory_rss gauge
+container_memory_rss{id="/docker/4f",name="db"} 1
+container_memory_rss{id="/"} 2
+`
+	var got strings.Builder
+	for _, f := range exposition.Families(exposition.Renew(metrics, []float64{1, 2})) {
+		if _, err := expfmt.MetricFamilyToText(&got, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -36,8 +36,9 @@ func registryOf(c prometheus.Collector) *prometheus.Registry {
 	return registry
 }
 
-// crowdOf returns the Collector of so many containers of which everything is known.
-func crowdOf(b *testing.B, n int) *collector.Collector {
+// crowdOf returns the Collector of so many containers of which everything is known; nil:
+// but what they use.
+func crowdOf(b testing.TB, n int, usage collector.Stats) *collector.Collector {
 	cs := make([]*engine.Container, n)
 	for i := range cs {
 		cs[i] = alter(func(c *engine.Container) {
@@ -45,29 +46,38 @@ func crowdOf(b *testing.B, n int) *collector.Collector {
 			c.ImageID = fmt.Sprintf("sha256:%064x", i%7)
 		})
 	}
-	return newCollector(b, showing(snapshot(cs...)), nil)
+	return newUsageCollector(b, showing(snapshot(cs...)), usage)
 }
 
 // BenchmarkGather is what a scrape collects of so many containers, beside what a
 // registry takes for the very same metrics when nothing is left to do but to
-// send them.
+// send them. With resources, all that containers use has been read anew for each scrape,
+// at no cost.
 func BenchmarkGather(b *testing.B) {
-	for _, n := range []int{10, 100, 1000, 5000} {
-		c := crowdOf(b, n)
-		metrics := ofContainers(c)
-		gather := func(who string, g prometheus.Gatherer) {
-			b.Run(fmt.Sprintf("%d/%s", n, who), func(b *testing.B) {
+	gather := func(name string, c *collector.Collector) {
+		for who, g := range map[string]prometheus.Gatherer{"defib": c, "bare": registryOf(constMetrics(b, c))} {
+			b.Run(name+"/"+who, func(b *testing.B) {
 				b.ReportAllocs()
+				series := 0
 				for b.Loop() {
-					if _, err := g.Gather(); err != nil {
+					families, err := g.Gather()
+					if err != nil {
 						b.Fatal(err)
 					}
+					series = 0
+					for _, f := range families {
+						series += len(f.GetMetric())
+					}
 				}
-				b.ReportMetric(float64(len(metrics)), "series")
+				b.ReportMetric(float64(series), "series")
 			})
 		}
-		gather("defib", c)
-		gather("bare", registryOf(kept(metrics)))
+	}
+	for _, n := range []int{10, 100, 1000, 5000} {
+		gather(fmt.Sprint(n), crowdOf(b, n, nil))
+	}
+	for _, n := range []int{100, 1000} {
+		gather(fmt.Sprintf("%d/resources", n), crowdOf(b, n, newReadings(n)))
 	}
 }
 
@@ -103,8 +113,7 @@ func constMetrics(b *testing.B, g prometheus.Gatherer) kept {
 // Collector would, and as client_golang does that was given const metrics. The budget is
 // the last, and 20 %. They take turns, so that a busy machine slows all three.
 func BenchmarkScrape(b *testing.B) {
-	for _, n := range []int{100, 1000, 5000} {
-		c := crowdOf(b, n)
+	scrape := func(name string, c *collector.Collector) {
 		answers := map[string]prometheus.Gatherer{
 			"defib": c, "registry": registryOf(c), "client_golang": registryOf(constMetrics(b, c)),
 		}
@@ -113,8 +122,14 @@ func BenchmarkScrape(b *testing.B) {
 			"identity": "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
 			"gzip":     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
 		} {
-			b.Run(fmt.Sprintf("%d/%s", n, encoding), func(b *testing.B) { measureScrapes(b, answers, encoding, accept) })
+			b.Run(name+"/"+encoding, func(b *testing.B) { measureScrapes(b, answers, encoding, accept) })
 		}
+	}
+	for _, n := range []int{100, 1000, 5000} {
+		scrape(fmt.Sprint(n), crowdOf(b, n, nil))
+	}
+	for _, n := range []int{100, 1000} {
+		scrape(fmt.Sprintf("%d/resources", n), crowdOf(b, n, newReadings(n)))
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package collector turns the snapshot of all containers into metrics. A scrape
-// costs the engine one ping, whatever the number of containers.
+// Package collector turns the snapshot of all containers, and what they use, into
+// metrics. A scrape costs the engine one ping, whatever the number of containers.
 package collector
 
 import (
@@ -17,10 +17,11 @@ import (
 
 // Collector exposes the containers of one engine. It implements exposition.Source.
 type Collector struct {
-	up     func() (*engine.Snapshot, error)
-	parts  exposition.All
-	labels []string // container labels to expose
-	descs  descs
+	up        func() (*engine.Snapshot, error)
+	parts     exposition.All
+	labels    []string // container labels to expose
+	descs     descs
+	resources *resources // nil: not exposed
 
 	mu   sync.Mutex
 	kept map[string]cacheEntry // by container id
@@ -32,24 +33,33 @@ type cacheEntry struct {
 	metrics []*exposition.Metric
 }
 
-// New returns a Collector of the snapshot that up returns if it is current.
-// Labels are the container labels exposed by docker_container_labels; names
-// that become the same label of a metric are an error. Parts are exposed with
-// the containers, and only while the snapshot is current; they share no name.
-func New(up func() (*engine.Snapshot, error), labels []string, parts ...exposition.Source) (*Collector, error) {
-	names, err := labelNames(labels)
+// New returns a Collector of the snapshot that up returns if it is current, and of what
+// its containers use; nil: of that nothing. Labels are the container labels exposed by
+// docker_container_labels and container_*; names that become the same label of a metric
+// are an error. Parts are exposed with the containers, and only while the snapshot is
+// current; they share no name.
+func New(up func() (*engine.Snapshot, error), usage Stats, labels []string, parts ...exposition.Source) (*Collector, error) {
+	names, err := labelNames("label_", labels)
 	if err != nil {
 		return nil, err
 	}
-	return &Collector{up: up, parts: parts, labels: labels, descs: newDescs(names), kept: map[string]cacheEntry{}}, nil
+	resources, err := newResources(usage, labels)
+	if err != nil {
+		return nil, err
+	}
+	c := &Collector{up: up, parts: parts, labels: labels, descs: newDescs(names), kept: map[string]cacheEntry{}}
+	if usage != nil {
+		c.resources = resources
+	}
+	return c, nil
 }
 
 // labelNames turns names of container labels into names of metric labels.
-func labelNames(labels []string) ([]string, error) {
+func labelNames(prefix string, labels []string) ([]string, error) {
 	taken := map[string]string{}
-	names := []string{"name"}
+	var names []string
 	for _, l := range labels {
-		name := "label_" + strings.Map(func(r rune) rune {
+		name := prefix + strings.Map(func(r rune) rune {
 			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 				return r
 			}
@@ -68,6 +78,11 @@ func labelNames(labels []string) ([]string, error) {
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs.all {
 		d.Describe(ch)
+	}
+	if c.resources != nil {
+		for _, d := range c.resources.descs.all {
+			d.Describe(ch)
+		}
 	}
 	c.parts.Describe(ch)
 }
@@ -102,7 +117,7 @@ func (c *Collector) Gather() ([]*dto.MetricFamily, error) {
 
 // all returns every metric but those of the parts. While the snapshot is not
 // current that is docker_up 0 and no container: a stale "up 1" is a lie.
-func (c *Collector) all() (metrics [][]*exposition.Metric, current bool) {
+func (c *Collector) all() (all [][]*exposition.Metric, current bool) {
 	p, err := c.up()
 	if err != nil {
 		return [][]*exposition.Metric{{c.descs.up.Metric(0)}}, false
@@ -119,7 +134,11 @@ func (c *Collector) all() (metrics [][]*exposition.Metric, current bool) {
 	for _, d := range p.Departed {
 		rest = append(rest, c.descs.ofEvents(d.Name, d.Events)...)
 	}
-	return append(c.refresh(p), rest), true
+	all = append(c.refresh(p), rest)
+	if c.resources != nil {
+		all = append(all, c.resources.metrics(p)...)
+	}
+	return all, true
 }
 
 // refresh builds the metrics of each container anew that has changed since the

@@ -50,7 +50,7 @@ func showing(p *engine.Snapshot) func() (*engine.Snapshot, error) {
 
 func newCollector(t testing.TB, up func() (*engine.Snapshot, error), labels []string, parts ...exposition.Source) *collector.Collector {
 	t.Helper()
-	c, err := collector.New(up, labels, parts...)
+	c, err := collector.New(up, nil, labels, parts...)
 	if err != nil {
 		t.Fatal(err)
 	}

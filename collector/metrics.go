@@ -50,8 +50,8 @@ func newDescs(labelNames []string) descs {
 		info: gauge("docker_container_info", "Information about the container.",
 			"name", "id", "image", "image_id", "compose_project", "compose_service", "restart_policy"),
 	}
-	if len(labelNames) > 1 { // the first is the name
-		d.labels = gauge("docker_container_labels", "Labels of the container that --collector.container-labels selects.", labelNames...)
+	if len(labelNames) > 0 {
+		d.labels = gauge("docker_container_labels", "Labels of the container that --collector.container-labels selects.", append([]string{"name"}, labelNames...)...)
 	}
 	d.all = all
 	return d

@@ -174,10 +174,13 @@ docker_container_labels{label_="",label__="",label____="🚑 \"quoted\" \\ and\n
 }
 
 func TestLabelsThatWouldCollideAreRefused(t *testing.T) {
-	_, err := collector.New(nil, []string{"team", "a.b", "a-b"})
-	want := `container labels "a.b" and "a-b" map to the same metric label label_a_b`
-	if err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
+	for labels, want := range map[string]string{
+		"team,a.b,a-b":               `container labels "a.b" and "a-b" map to the same metric label label_a_b`,
+		"com.docker.compose-project": `container labels "com.docker.compose.project" and "com.docker.compose-project" map to the same metric label container_label_com_docker_compose_project`,
+	} {
+		if _, err := collector.New(nil, nil, strings.Split(labels, ",")); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // NewExposition returns every metric that Defib exposes. Up is asked at each scrape;
 // labels are the container labels to expose.
 func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collector, healer *restarter.Restarter, receiver *webhook.Webhook, labels []string) (exposition.All, error) {
-	containers, err := collector.New(up, labels, exposition.Cache(healer.Status()))
+	containers, err := collector.New(up, nil, labels, exposition.Cache(healer.Status()))
 	if err != nil {
 		return nil, err
 	}

@@ -232,7 +232,7 @@ func (f *flags) check() error {
 	}
 
 	f.labels = split(f.labelLists)
-	_, err = collector.New(nil, f.labels)
+	_, err = collector.New(nil, nil, f.labels)
 	m.of("--collector.container-labels", err)
 	m.of("--web.telemetry-path", checkPath(f.metricsPath))
 	for _, address := range *f.web.WebListenAddresses {

@@ -18,6 +18,7 @@ import (
 	"defib/restarter/decision"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
+	"defib/stats"
 )
 
 // The marks that begin a line of defib check.
@@ -124,6 +125,10 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 		fmt.Fprintln(s, "\nWHITELIST")
 		f.checkWhitelist(s, snapshot)
 		f.tryHolds(now, s, snapshot)
+		if f.resources {
+			fmt.Fprintln(s, "\nRESOURCES")
+			s.resources(f.readResources(now, snapshot), f.procFS, f.cgroupFS)
+		}
 		fmt.Fprintln(s, "\nCONTAINERS, and what would be done if Defib started now")
 		for _, p := range prospects {
 			s.container(now, p)
@@ -133,6 +138,32 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 		}
 	}
 	return nil
+}
+
+// readResources reads what the containers use, once.
+func (f *flags) readResources(now time.Time, snapshot *engine.Snapshot) *stats.Reading {
+	reader := stats.New(f.statsOptions(slog.New(slog.DiscardHandler)))
+	defer reader.Close()
+	return reader.Read(now, snapshot)
+}
+
+// resources tells of how many containers can be read what they use, and what keeps others
+// from it.
+func (s *report) resources(r *stats.Reading, procFS, cgroupFS string) {
+	where := fmt.Sprintf("under %s and %s", procFS, cgroupFS)
+	switch n := len(r.Containers); {
+	case n+r.Unreadable == 0:
+		s.line(other, "no container runs: nothing to read "+where)
+	case n == 0:
+		s.line(fails, fmt.Sprintf("none of %d running containers can be read %s", r.Unreadable, where))
+	case r.Unreadable > 0:
+		s.line(other, fmt.Sprintf("%d of %d running containers can be read %s", n, n+r.Unreadable, where))
+	default:
+		s.line(works, fmt.Sprintf("%d running containers can be read %s", n, where))
+	}
+	for _, fault := range r.Faults {
+		s.line(other, string(fault))
+	}
 }
 
 // preview puts the containers first that are whitelisted.

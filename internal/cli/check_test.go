@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"text/tabwriter"
+
+	"defib/stats"
 )
 
 // behind puts a socket proxy before an engine, which forbids what matches.
@@ -80,6 +83,45 @@ func TestCheckTellsWhyAContainerWouldBeLeftAlone(t *testing.T) {
 	if !strings.Contains(out, "left alone (on_hold): it is on hold for maintenance (see defib hold and defib release); next check in ") {
 		t.Error(out)
 	}
+}
+
+func TestCheckTellsOfHowManyContainersResourcesCanBeRead(t *testing.T) {
+	some := map[string]*stats.Usage{"a": {}, "b": {}}
+	const where = "under /host/proc and /host/sys/fs/cgroup"
+	for name, row := range map[string]struct {
+		reading stats.Reading
+		want    string
+		faults  int
+	}{
+		"all":               {stats.Reading{Containers: some}, "ok 2 running containers can be read " + where, 0},
+		"nothing to read":   {stats.Reading{}, "- no container runs: nothing to read " + where, 0},
+		"not all, and why":  {stats.Reading{Containers: some, Unreadable: 1, Faults: []stats.Fault{"one"}}, "- 2 of 3 running containers can be read " + where + "\n- one", 0},
+		"none, for reasons": {stats.Reading{Unreadable: 3, Faults: []stats.Fault{"one\n", "other"}}, "FAIL none of 3 running containers can be read " + where + "\n- one\n- other", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var text strings.Builder
+			s := &report{Writer: tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)}
+			s.resources(&row.reading, "/host/proc", "/host/sys/fs/cgroup")
+			if err := s.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for line := range strings.Lines(text.String()) {
+				got = append(got, strings.Join(strings.Fields(line), " "))
+			}
+			if d := diff(row.want, strings.Join(got, "\n")); d != "" || s.faults != row.faults {
+				t.Errorf("%d faults, want %d: %s", s.faults, row.faults, d)
+			}
+		})
+	}
+}
+
+func TestCheckReadsResourcesOnlyIfTheyAreWanted(t *testing.T) {
+	host := "--docker.host=" + newStub(t).host
+	if out := checked(t, exitOK, host); strings.Contains(out, "RESOURCES") {
+		t.Error(out)
+	}
+	says(t, checked(t, exitOK, host, "--collector.resources", "--path.procfs=/", "--path.cgroupfs="+t.TempDir()), "RESOURCES")
 }
 
 func TestCheckTellsWhatIsRefusedAndWhatThatMeans(t *testing.T) {

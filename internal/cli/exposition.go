@@ -12,10 +12,10 @@ import (
 	"defib/restarter/webhook"
 )
 
-// NewExposition returns every metric that Defib exposes. Up is asked at each scrape;
-// labels are the container labels to expose.
-func NewExposition(up func() (*engine.Snapshot, error), watch prometheus.Collector, healer *restarter.Restarter, receiver *webhook.Webhook, labels []string) (exposition.All, error) {
-	containers, err := collector.New(up, nil, labels, exposition.Cache(healer.Status()))
+// NewExposition returns every metric that Defib exposes. Up is asked at each scrape, and
+// usage, unless it is nil; labels are the container labels to expose.
+func NewExposition(up func() (*engine.Snapshot, error), usage collector.Stats, watch prometheus.Collector, healer *restarter.Restarter, receiver *webhook.Webhook, labels []string) (exposition.All, error) {
+	containers, err := collector.New(up, usage, labels, exposition.Cache(healer.Status()))
 	if err != nil {
 		return nil, err
 	}

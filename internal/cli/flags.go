@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path"
@@ -23,6 +24,7 @@ import (
 	"defib/engine/docker"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
+	"defib/stats"
 	"defib/web"
 )
 
@@ -32,6 +34,9 @@ type flags struct {
 	timeout, resync time.Duration
 	policy          policy.Policy
 	labels          []string
+	resources       bool
+	procFS          string
+	cgroupFS        string
 	metricsPath     string
 	web             *toolkit.FlagConfig
 	log             *promslog.Config
@@ -104,8 +109,14 @@ func newApp(f *flags) *kingpin.Application {
 	app.Flag("webhook.min-uptime", "How long a container must be up before an alert may restart it.").
 		Default("1m").DurationVar(&f.policy.MinUptime)
 
-	app.Flag("collector.container-labels", "Container labels to expose in docker_container_labels, comma-separated. Repeatable.").
+	app.Flag("collector.container-labels", "Container labels to expose in docker_container_labels and container_*, comma-separated. Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.labelLists)
+	app.Flag("collector.resources", "Expose what containers use, under the names of cAdvisor. Not beside a cAdvisor that the same Prometheus scrapes: every sum would double.").
+		BoolVar(&f.resources)
+	app.Flag("path.procfs", "The /proc of the engine's host. Default in a container: /host/proc, if it is mounted.").
+		Default(ofHost(procFS)).StringVar(&f.procFS)
+	app.Flag("path.cgroupfs", "The /sys/fs/cgroup of the engine's host. Default in a container: /host/sys/fs/cgroup, if it is mounted.").
+		Default(ofHost(cgroupFS)).StringVar(&f.cgroupFS)
 
 	app.Flag("web.telemetry-path", "Path under which metrics are exposed.").
 		Default("/metrics").StringVar(&f.metricsPath)
@@ -234,12 +245,54 @@ func (f *flags) check() error {
 	f.labels = split(f.labelLists)
 	_, err = collector.New(nil, nil, f.labels)
 	m.of("--collector.container-labels", err)
+	m.of("--path.procfs", checkDirectory(f.procFS, procFS))
+	m.of("--path.cgroupfs", checkDirectory(f.cgroupFS, cgroupFS))
 	m.of("--web.telemetry-path", checkPath(f.metricsPath))
 	for _, address := range *f.web.WebListenAddresses {
 		m.of("--web.listen-address", checkListen(address))
 	}
 	m.of("--web.config.file", toolkit.Validate(*f.web.WebConfigFile))
 	return errors.Join(m...)
+}
+
+// Where a host has its file systems of this kind.
+const (
+	procFS   = "/proc"
+	cgroupFS = "/sys/fs/cgroup"
+)
+
+// ofHost returns where the host's directory of this path is: in a container below /host,
+// by the mounts that the documentation has.
+func ofHost(directory string) string { return below("/host", directory) }
+
+// below returns a directory below another one, if there is one, else the directory.
+func below(root, directory string) string {
+	if info, err := os.Stat(root + directory); err == nil && info.IsDir() {
+		return root + directory
+	}
+	return directory
+}
+
+// checkDirectory refuses what is no absolute path of a directory. The usual one need not
+// be there: not every host has it, and not everybody wants what is read from it.
+func checkDirectory(given, usual string) error {
+	if given == usual {
+		return nil
+	}
+	if !path.IsAbs(given) {
+		return fmt.Errorf("%q: must be an absolute path", given)
+	}
+	info, err := os.Stat(given)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%q: must be a directory", given)
+	}
+	return err
+}
+
+// statsOptions says where to read what containers use. What an engine on another host
+// runs is not found below these paths.
+func (f *flags) statsOptions(logger *slog.Logger) stats.Options {
+	return stats.Options{ProcFS: f.procFS, CgroupFS: f.cgroupFS, Local: strings.HasPrefix(f.host, "unix://"), Logger: logger}
 }
 
 // checkPath refuses what is no path, what another page has, and what the mux

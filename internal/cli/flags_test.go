@@ -23,6 +23,8 @@ type meaning struct {
 	Timeout, Resync time.Duration
 	Policy          policy.Policy
 	Labels          []string
+	Resources       bool
+	Proc, Cgroup    string
 	Path, Config    string
 	Listen          []string
 	Systemd         bool
@@ -39,6 +41,7 @@ func meant(t *testing.T, args ...string) meaning {
 	}
 	return meaning{
 		Host: f.host, Timeout: f.timeout, Resync: f.resync, Policy: f.policy, Labels: f.labels,
+		Resources: f.resources, Proc: f.procFS, Cgroup: f.cgroupFS,
 		Path: f.metricsPath, Config: *f.web.WebConfigFile, Listen: *f.web.WebListenAddresses, Systemd: *f.web.WebSystemdSocket,
 		Level: f.log.Level.String(), Format: f.log.Format.String(), Token: f.guard.TokenFile, Matches: f.matches,
 	}
@@ -55,6 +58,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 			Cooldown: 5 * time.Minute, MinUptime: time.Minute,
 			Backoff: policy.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 		},
+		Proc: ofHost("/proc"), Cgroup: ofHost("/sys/fs/cgroup"),
 		Path: "/metrics", Listen: []string{":10911"}, Level: "info", Format: "logfmt",
 	}
 	if d := diff(want, meant(t)); d != "" {
@@ -78,7 +82,7 @@ func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
 		"restart.backoff-reset": "1h", "restart.concurrency": "9", "dry-run": "true",
 		"restart.triggers": "alert", "restart.max-attempts": "2", "restart.max-per-minute": "3", "restart.hold-file": "/holds",
 		"webhook.token-file": token, "webhook.match": "host=alpha", "webhook.cooldown": "1m", "webhook.min-uptime": "2m",
-		"collector.container-labels": "team,a.b", "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
+		"collector.container-labels": "team,a.b", "collector.resources": "true", "path.procfs": t.TempDir(), "path.cgroupfs": t.TempDir(), "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
 		"web.config.file": config, "web.systemd-socket": "true", "log.level": "debug", "log.format": "json",
 	}
 	defaults := meant(t)
@@ -117,6 +121,37 @@ func TestEngineIsThatOfDockerUnlessDefibIsToldOtherwise(t *testing.T) {
 	t.Setenv("DEFIB_DOCKER_HOST", "tcp://defib:2375")
 	host("tcp://defib:2375")
 	host("unix:///flag.sock", "--docker.host=unix:///flag.sock")
+}
+
+func TestFileSystemsOfTheHostAreFoundWhereAContainerHasThem(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "proc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for directory, want := range map[string]string{
+		"/proc":          root + "/proc",
+		"/sys/fs/cgroup": "/sys/fs/cgroup", // not mounted
+		"/file":          "/file",
+	} {
+		if got := below(root, directory); got != want {
+			t.Errorf("%s: %s, want %s", directory, got, want)
+		}
+	}
+}
+
+func TestOnlyAnEngineOnASocketIsOnThisHost(t *testing.T) {
+	for host, want := range map[string]bool{docker.DefaultHost: true, "tcp://127.0.0.1:2375": false} {
+		f, _, err := parse([]string{"--docker.host=" + host}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.statsOptions(nil).Local; got != want {
+			t.Errorf("%s: local %v, want %v", host, got, want)
+		}
+	}
 }
 
 func TestListsAreRepeatableAndSeparatedByCommas(t *testing.T) {
@@ -183,6 +218,12 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"webhook.match", "alpha", `"alpha": must be LABEL=VALUE`},
 		{"webhook.token-file", "/nonexistent/token", "open /nonexistent/token: no such file"},
 		{"collector.container-labels", "a.b,a-b", `container labels "a.b" and "a-b" map to the same metric label label_a_b`},
+		{"collector.container-labels", "com.docker.compose-service", `container labels "com.docker.compose.service" and "com.docker.compose-service" map to the same metric label`},
+		{"path.procfs", "proc", `"proc": must be an absolute path`},
+		{"path.procfs", "", `"": must be an absolute path`},
+		{"path.procfs", "/nonexistent/proc", "stat /nonexistent/proc: no such file"},
+		{"path.cgroupfs", "./cgroup", `"./cgroup": must be an absolute path`},
+		{"path.cgroupfs", "/dev/null", `"/dev/null": must be a directory`},
 		{"web.telemetry-path", "metrics", `"metrics": must be a plain path`},
 		{"web.telemetry-path", "/", `"/": must be a plain path`},
 		{"web.telemetry-path", "/webhook", `"/webhook": must be a plain path`},

@@ -65,8 +65,11 @@ func groupFlags(flags []*kingpin.FlagModel) []group {
 	beginnings := []string{"docker", "restart", "webhook", "collector", "web", "log"}
 	for _, flag := range flags {
 		beginning, _, _ := strings.Cut(flag.Name, ".")
-		if flag.Name == "dry-run" {
+		switch beginning {
+		case "dry-run":
 			beginning = "restart"
+		case "path":
+			beginning = "collector"
 		}
 		i := slices.Index(beginnings, beginning)
 		if i < 0 {

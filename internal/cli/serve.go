@@ -11,10 +11,12 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
+	"defib/collector"
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/restarter"
 	"defib/restarter/webhook"
+	"defib/stats"
 	"defib/web"
 )
 
@@ -31,7 +33,13 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
 	receiver := webhook.New(healer, f.guard, f.matches, logger)
-	exposed, err := NewExposition(up, watch, healer, receiver, f.labels)
+	var usage collector.Stats // nil: resources are off
+	if f.resources {
+		reader := stats.New(f.statsOptions(logger))
+		defer reader.Close()
+		usage = reader
+	}
+	exposed, err := NewExposition(up, usage, watch, healer, receiver, f.labels)
 	if err != nil {
 		return err
 	}

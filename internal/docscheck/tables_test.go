@@ -22,9 +22,10 @@ import (
 	"defib/restarter/decision"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
+	"defib/stats"
 )
 
-// Pages of reference, each of which has one table.
+// Pages of reference.
 const (
 	metricsPage  = "docs/reference/metrics.md"
 	flagsPage    = "docs/reference/flags.md"
@@ -34,8 +35,8 @@ const (
 	reasonsPage  = "docs/reference/reasons.md"
 )
 
-// table returns the rows of the first table of a page by the name in their first
-// cell, each without it.
+// table returns the rows of all tables of a page by the name in their first cell, each
+// without it.
 func table(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	rows := map[string][]string{}
@@ -43,9 +44,7 @@ func table(t *testing.T, page string) map[string][]string {
 	for line := range strings.Lines(read(t, page)) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "|") {
-			if lines > 0 {
-				break
-			}
+			lines = 0
 			continue
 		}
 		if lines++; lines <= 2 { // the head, and the line below it
@@ -114,6 +113,27 @@ func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { retu
 
 func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
 
+// fakeStats are what containers use, by ID.
+type fakeStats map[string]*stats.Usage
+
+func (f fakeStats) Read(now time.Time, _ *engine.Snapshot) *stats.Reading {
+	return &stats.Reading{At: now, Containers: f, Host: stats.Host{Known: true, Cores: 1, MemoryTotal: 1}}
+}
+
+// fullUsage is what a container uses of which everything is known.
+func fullUsage() *stats.Usage {
+	stall := stats.Stall{Known: true}
+	return &stats.Usage{
+		Path:       "/docker/5a",
+		CPU:        stats.CPU{Known: true, Quota: true},
+		Memory:     stats.Memory{Known: true, PeakIsKnown: true},
+		Disks:      []stats.Disk{{Device: "/dev/sda"}},
+		Interfaces: []stats.Interface{{Name: "eth0"}},
+		Pressure:   stats.Pressure{CPU: stall, Memory: stall, IO: stall},
+		Limits:     stats.Limits{CPUKnown: true, CPUQuota: 1},
+	}
+}
+
 // fullExposition is that of the program, over a snapshot in which there is
 // something for every metric to say.
 func fullExposition(t *testing.T) exposition.All {
@@ -126,6 +146,9 @@ func fullExposition(t *testing.T) exposition.All {
 			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
 			ExitCause: engine.CauseStopped, ExitSeenAt: now, Parents: []engine.Parent{{Namespace: engine.Network, Container: "gone"}},
 			ImageStatus: engine.ImageOutdated,
+		}, {
+			ID: "5a", Name: "worker", Image: "x", Inspected: true, State: engine.Running, Created: now.Add(-time.Hour), Started: now,
+			Labels: map[string]string{"team": "core"},
 		}},
 	}
 	watch, err := docker.New(docker.Options{Host: docker.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
@@ -145,7 +168,7 @@ func fullExposition(t *testing.T) exposition.All {
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, watch, healer, webhook.New(healer, webhook.Guard{}, nil, slog.New(slog.DiscardHandler)), []string{"team"})
+	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, fakeStats{"5a": fullUsage()}, watch, healer, webhook.New(healer, webhook.Guard{}, nil, slog.New(slog.DiscardHandler)), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +211,10 @@ func exposed(t *testing.T) (families map[string]string, described []string) {
 // the labels' names for is one label.
 func describe(kind string, labels []string) string {
 	for i, l := range labels {
-		if strings.HasPrefix(l, "label_") {
-			labels[i] = "label_*"
+		for _, prefix := range []string{"label_", "container_label_"} {
+			if strings.HasPrefix(l, prefix) {
+				labels[i] = prefix + "*"
+			}
 		}
 	}
 	slices.Sort(labels)
@@ -222,7 +247,11 @@ func TestDocsHaveEveryMetricAndNoOther(t *testing.T) {
 	}
 	written := map[string]string{}
 	for name, cells := range table(t, metricsPage) {
-		written[name] = describe(cells[0], quoted(cells[1]))
+		labels := quoted(cells[1])
+		if strings.HasPrefix(name, "container_") { // as the page says above their table
+			labels = append(labels, "id", "name", "image", "container_label_*")
+		}
+		written[name] = describe(cells[0], labels)
 	}
 	compare(t, metricsPage, described, slices.Sorted(maps.Keys(written)))
 	for _, name := range described {

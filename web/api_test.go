@@ -125,7 +125,7 @@ func TestTheDataIsThatOfThePage(t *testing.T) {
 	for _, c := range s.Containers {
 		switch c.Name {
 		case "explorer":
-			if c.Kind != "need" || c.Reason != "back_off" || *c.ExitCode != 137 || !c.OOMKilled || !c.Recreated || c.Until == nil || len(c.Story) != 3 || len(c.Commands) != 1 || c.Next == "" {
+			if c.Kind != "need" || c.Reason != "back_off" || *c.ExitCode != 137 || !c.OOMKilled || !c.Recreated || c.Until == nil || len(c.Story) != 4 || len(c.Commands) != 1 || c.Next == "" {
 				t.Errorf("%+v", c)
 			}
 		case "auth":

@@ -121,7 +121,7 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 		"stopped by hand, the parent is down":  {died("web", minAgo, 1, bare, stopped, tie(decision.ParentDown, false)), nil},
 		"stopped by hand, and the parent runs": {died("web", minAgo, 1, bare, stopped, tie("", false)), []string{"docker start web"}},
 	} {
-		s := newStatus(night, newHost(row.s).report, nil)
+		s := newStatus(night, newHost(row.s).report, nil, nil)
 		if d := cmp.Diff(row.want, s.Containers[0].Commands); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"defib/e2e/browser"
 	"defib/engine"
+	"defib/stats"
 )
 
 var screenshots = flag.String("screenshots", "", "directory in which to put what the tests of the page's look have seen")
@@ -38,7 +39,10 @@ func away() *host {
 // long has names of the greatest lengths.
 func long() *host {
 	name := strings.Repeat("a-long-name", 20)
-	return newHost(died(name, minAgo, 1, held("back_off", hour), as(func(c *engine.Container) { c.Image, c.Error = name, strings.Repeat(name, 20) })), runs(name+"2", hour))
+	h := newHost(died(name, minAgo, 1, held("back_off", hour), as(func(c *engine.Container) { c.Image, c.Error = name, strings.Repeat(name, 20) })), runs(name+"2", hour))
+	h.read(map[string]*stats.Usage{name + "2": quota(using(999, 1023<<40, 1023<<40), 1000)})
+	h.reading.Faults = []stats.Fault{stats.Fault(name)}
+	return h
 }
 
 // A page that has to be pushed to and fro is none for a phone.

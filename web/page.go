@@ -11,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"defib/engine"
 	"defib/restarter"
+	"defib/stats"
+	"defib/web/resources"
 )
 
 // contentPolicy allows the page nothing but its own script, style and icon, and to ask
@@ -24,6 +27,7 @@ type page struct {
 	metricsPath string
 	ready       func(*http.Request) error
 	report      func() restarter.Report
+	usage       func(*engine.Snapshot) *stats.Reading // nil: resources are off
 }
 
 // content is what the template places.
@@ -65,16 +69,20 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 }).ParseFS(assets, "assets/page.html"))
 
 // look asks whether the engine answers, and only then for the report: one from
-// before it came back would be shown as what is.
-func (p page) look(r *http.Request) (now time.Time, report restarter.Report, away error) {
+// before it came back would be shown as what is. The reading is nil if resources are
+// off, or there is nothing to read.
+func (p page) look(r *http.Request) (now time.Time, report restarter.Report, reading *stats.Reading, away error) {
 	away = p.ready(r)
 	report = p.report()
-	return time.Now(), report, away
+	if p.usage != nil && away == nil && report.Snapshot != nil {
+		reading = p.usage(report.Snapshot)
+	}
+	return time.Now(), report, reading, away
 }
 
 func (p page) serve(w http.ResponseWriter, r *http.Request) {
-	now, report, away := p.look(r)
-	revision := etag(now, report, away)
+	now, report, reading, away := p.look(r)
+	revision := etag(now, report, reading, away)
 	h := w.Header()
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
@@ -85,7 +93,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body bytes.Buffer
-	c := content{Status: newStatus(now, report, away), Revision: revision, Build: build, Metrics: strings.TrimPrefix(p.metricsPath, "/")}
+	c := content{Status: newStatus(now, report, reading, away), Revision: revision, Build: build, Metrics: strings.TrimPrefix(p.metricsPath, "/")}
 	if err := pageTemplate.Execute(&body, c); err != nil {
 		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
 		return
@@ -107,7 +115,7 @@ func (p page) serveStatus(w http.ResponseWriter, r *http.Request) {
 
 // etag names what the page says. It changes every minute in any case, since
 // some of it depends on the time alone.
-func etag(now time.Time, r restarter.Report, away error) string {
+func etag(now time.Time, r restarter.Report, reading *stats.Reading, away error) string {
 	sum := fnv.New64a()
 	fmt.Fprintln(sum, build, r.Began.UnixNano(), r.Round, len(r.Actions), now.Unix()/60, away)
 	if n := len(r.Actions); n > 0 {
@@ -115,6 +123,13 @@ func etag(now time.Time, r restarter.Report, away error) string {
 	}
 	if n := len(r.Alerts); n > 0 {
 		fmt.Fprintln(sum, n, r.Alerts[n-1].ReceivedAt.UnixNano(), r.Alerts[n-1].Alert)
+	}
+	if reading != nil {
+		fmt.Fprintln(sum, reading.Faults)
+		for _, s := range r.Containers {
+			u := resources.Of(reading, s.Container)
+			fmt.Fprintln(sum, u.CPUAmount, u.MemoryAmount, u.Sentence)
+		}
 	}
 	return fmt.Sprintf("%x", sum.Sum64())
 }

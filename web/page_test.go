@@ -13,6 +13,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/stats"
 )
 
 func TestThePageBeginsWithWhatNeedsSomebody(t *testing.T) {
@@ -21,7 +22,9 @@ func TestThePageBeginsWithWhatNeedsSomebody(t *testing.T) {
 	for _, part := range []string{
 		"<title>5 need attention · 1 being healed · 27 fine · 1 stopped by hand · 1 finished · harbor-3 · Defib</title>",
 		"icon-need.svg", "harbor-3", "engine connected", "engine version 29.1.2", "watched for", "9 days", "on hold", "worker-*",
-		"5 need attention · 1 being healed", "Needs attention", "payments", "explorer", "gateway", "503 upstream ledger is gone", "importer", "ledger",
+		"5 need attention · 1 being healed", "Needs attention", "payments",
+		"explorer", "It used 512 of 512 MiB of memory 3 s before it was killed.",
+		"gateway", "503 upstream ledger is gone", "It uses 503 of 512 MiB of memory", "importer", "ledger",
 		"Being healed", "token", "Left alone", "1 stopped by hand · 1 finished", "All containers", "<tbody", "auth", "worker-2",
 		"What Defib did", "287ms", "SearchIsSlow", "10.0.4.17", "Alerts received", "not_found",
 	} {
@@ -59,7 +62,7 @@ func TestAReportIsNotOlderThanTheProofThatTheEngineAnswers(t *testing.T) {
 		var asked []string
 		ready := func(*http.Request) error { asked = append(asked, "ready"); return nil }
 		report := func() restarter.Report { asked = append(asked, "report"); return restarter.Report{} }
-		New("/m", http.NotFoundHandler(), http.NotFoundHandler(), ready, report).
+		New("/m", http.NotFoundHandler(), http.NotFoundHandler(), ready, report, nil).
 			ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 		if len(asked) != 2 || asked[0] != "ready" {
 			t.Errorf("%s asks for %v", path, asked)
@@ -87,7 +90,8 @@ func TestThePageIsAskedForAgainOnlyWhenItDiffers(t *testing.T) {
 		return w.Code == http.StatusNotModified
 	}
 	was := revision()
-	if !same(was) && !same(revision()) { // a minute may just have ended
+	h.reading.At = h.reading.At.Add(time.Second) // and finds what the one before did
+	if !same(was) && !same(revision()) {         // a minute may just have ended
 		t.Error("what has not changed comes again")
 	}
 	for name, change := range map[string]func(){
@@ -96,17 +100,25 @@ func TestThePageIsAskedForAgainOnlyWhenItDiffers(t *testing.T) {
 			h.report.Actions = append(h.report.Actions, restarter.ActionRecord{Began: time.Now(), Container: "x"})
 		},
 		"an alert": func() { h.report.Alerts = append(h.report.Alerts, restarter.AlertRecord{ReceivedAt: time.Now()}) },
+		"another use": func() {
+			h.read(map[string]*stats.Usage{"auth": using(0.77, 9*mib, 0)})
+		},
+		"the last use of one that died": func() {
+			h.reading.Last[standing(&h.report, "explorer").Container.ID] = stats.Past{At: night.Add(-50 * time.Second), Usage: using(0, 9*mib, 0)}
+		},
+		"a fault": func() { h.reading.Faults = []stats.Fault{"no mount"} },
 		"the engine goes away": func() {
 			h.goesAway(errAway)
 		},
 	} {
+		h.goesAway(nil)
 		was := revision()
 		change()
 		if same(was) {
 			t.Errorf("%s is not seen", name)
 		}
 	}
-	if now, later := etag(night, h.report, nil), etag(night.Add(time.Minute), h.report, nil); now == later {
+	if now, later := etag(night, h.report, h.reading, nil), etag(night.Add(time.Minute), h.report, h.reading, nil); now == later {
 		t.Error("what depends on the time alone never changes")
 	}
 }
@@ -187,6 +199,8 @@ func stranger() *host {
 	}), func(s *restarter.ContainerStatus) { s.Predecessor = &engine.Container{ID: "old", Image: hostile} })
 	sick := but(runs("sick", hour), unhealthy, as(func(c *engine.Container) { c.HealthOutput, c.Image = hostile, hostile }))
 	h := newHost(s, sick)
+	h.read(nil)
+	h.reading.Faults = []stats.Fault{hostile}
 	h.report.Snapshot.Host, h.report.Snapshot.Version = hostile, hostile
 	h.report.Actions = []restarter.ActionRecord{{Began: night, Container: hostile, Outcome: decision.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
 	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: decision.Failed, Message: hostile}}

@@ -16,6 +16,7 @@ import (
 	"defib/restarter"
 	"defib/restarter/decision"
 	"defib/restarter/policy"
+	"defib/stats"
 )
 
 // night is when the tests are: no test may depend on how long it takes.
@@ -23,9 +24,10 @@ var night = time.Now()
 
 // host is a fake one: what its page is made of, which a test may change.
 type host struct {
-	mu     sync.Mutex
-	report restarter.Report
-	away   error
+	mu      sync.Mutex
+	report  restarter.Report
+	reading *stats.Reading // nil: resources are off
+	away    error
 }
 
 func (h *host) handler() http.Handler {
@@ -41,7 +43,12 @@ func (h *host) handler() http.Handler {
 		defer h.mu.Unlock()
 		return h.report
 	}
-	return New("/m", metrics, webhook, ready, report)
+	usage := func(*engine.Snapshot) *stats.Reading {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.reading
+	}
+	return New("/m", metrics, webhook, ready, report, usage)
 }
 
 // change makes another report of it, and a new revision.
@@ -105,6 +112,35 @@ func patterns(s string) []policy.Pattern {
 		panic(err)
 	}
 	return ps
+}
+
+const mib = 1 << 20
+
+// using is what a container uses whose memory is limited to so many bytes; 0: it is not.
+func using(cores float64, memory, limit uint64) *stats.Usage {
+	return &stats.Usage{
+		CPU: stats.CPU{Known: true}, Cores: cores, Memory: stats.Memory{Known: true, WorkingSet: memory, Usage: 2 * memory},
+		Limits: stats.Limits{Memory: limit, CPUKnown: true},
+	}
+}
+
+// quota limits the processors that it may use.
+func quota(u *stats.Usage, cores float64) *stats.Usage {
+	u.Limits.CPUPeriod, u.Limits.CPUQuota = 100_000, uint64(cores*100_000)
+	return u
+}
+
+// read has the host's resources read: those of each container that is up, or of one by
+// one by their names.
+func (h *host) read(named map[string]*stats.Usage) {
+	h.reading = &stats.Reading{At: night, Containers: map[string]*stats.Usage{}, Last: map[string]stats.Past{}}
+	for i, s := range h.report.Containers {
+		if u := named[s.Container.Name]; u != nil {
+			h.reading.Containers[s.Container.ID] = u
+		} else if s.Container.Alive() {
+			h.reading.Containers[s.Container.ID] = using(float64(i%7)/50, uint64(i*37+9)*mib, uint64(i%2)*4096*mib)
+		}
+	}
 }
 
 // runs is a whitelisted container that has run for this long.
@@ -186,6 +222,8 @@ func ill() *host {
 	h.report.Whitelist, h.report.Matches = patterns("*,payments"), map[string]int{"*": len(standings)}
 	h.report.HoldFile = "/var/lib/defib/holds"
 	h.report.Holds = policy.Holds{{Pattern: patterns("worker-*")[0], Until: now.Add(47 * time.Minute)}}
+	h.read(map[string]*stats.Usage{"gateway": quota(using(0.49, 503*mib, 512*mib), 0.5), "worker-1": using(3.4, 5*1024*mib, 0)})
+	h.reading.Last[standing(&h.report, "explorer").Container.ID] = stats.Past{At: now.Add(-43 * time.Second), Usage: using(0.3, 512*mib, 512*mib)}
 	h.report.Actions = []restarter.ActionRecord{
 		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: decision.Started},
 		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: decision.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
@@ -212,5 +250,7 @@ func many(n int) *host {
 		s.Container.HealthCheck, s.Container.Health = true, engine.Healthy
 		standings = append(standings, s)
 	}
-	return newHost(standings...)
+	h := newHost(standings...)
+	h.read(nil)
+	return h
 }

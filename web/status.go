@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/common/version"
 
 	"defib/restarter"
+	"defib/stats"
+	"defib/web/resources"
 )
 
 // Status is all that the page shows, and the answer of /api/v1/status.
@@ -24,9 +26,12 @@ type Status struct {
 	HoldFault  string       `json:"hold_file_error,omitempty"` // why the hold file cannot be read
 	HoldAll    bool         `json:"hold_all,omitempty"`        // everything is on hold until it can
 	Whitelist  []Entry      `json:"whitelist"`
-	Containers []Container  `json:"containers"` // by name; none while the engine is away
-	Actions    []Action     `json:"actions"`    // the newest first
-	Alerts     []Alert      `json:"alerts"`     // the newest first
+	Faults     []string     `json:"resource_faults,omitempty"` // what keeps resources from being read
+	Containers []Container  `json:"containers"`                // by name; none while the engine is away
+	Actions    []Action     `json:"actions"`                   // the newest first
+	Alerts     []Alert      `json:"alerts"`                    // the newest first
+
+	Resources bool `json:"-"` // they are on
 }
 
 // Engine says which engine is watched, and whether it can be seen now.
@@ -77,8 +82,17 @@ type Container struct {
 	Next        Sentence   `json:"next,omitzero"`      // what will happen, or why nothing will
 	Commands    []string   `json:"commands,omitempty"` // to copy into a shell
 
-	Exit string `json:"-"` // the exit code in words
-	Age  Part   `json:"-"`
+	// What it uses, as far as that is known.
+	CPUCores    *float64       `json:"cpu_cores,omitempty"`    // processors, on average since an earlier reading
+	MemoryUsed  *uint64        `json:"memory_bytes,omitempty"` // its working set
+	MemoryLimit uint64         `json:"memory_limit_bytes,omitempty"`
+	Received    *uint64        `json:"network_receive_bytes,omitempty"` // since it was started
+	Sent        *uint64        `json:"network_transmit_bytes,omitempty"`
+	LastUsage   resources.Last `json:"last_usage,omitzero"` // of one that is down
+
+	Exit        string           `json:"-"` // the exit code in words
+	Age         Part             `json:"-"`
+	CPU, Memory resources.Amount `json:"-"`
 }
 
 // Action is a start or a restart that has ended.
@@ -121,8 +135,8 @@ type Alert struct {
 
 // newStatus tells what a report says at this moment. An error says why the engine
 // cannot be seen now: then nothing is said of its containers, which may be
-// otherwise by now.
-func newStatus(now time.Time, r restarter.Report, away error) *Status {
+// otherwise by now. The reading is nil if resources are off.
+func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away error) *Status {
 	s := &Status{
 		Time: now, Version: version.Version, Since: r.Began, DryRun: r.DryRun, Counts: map[Kind]int{},
 		HoldFault: line(r.HoldFault), HoldAll: r.HoldAll,
@@ -156,9 +170,16 @@ func newStatus(now time.Time, r restarter.Report, away error) *Status {
 		}
 		s.Whitelist = append(s.Whitelist, entry)
 	}
+	if reading != nil {
+		s.Resources = true
+		for _, f := range reading.Faults {
+			s.Faults = append(s.Faults, line(string(f)))
+		}
+	}
 	for _, standing := range r.Containers {
 		c := newContainer(view{
 			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
+			use: resources.Of(reading, standing.Container),
 		})
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)
@@ -175,6 +196,8 @@ func newContainer(p view) Container {
 		Since: since, Restarts: p.Streak, GaveUp: p.GaveUp, Whitelisted: p.Rule.Whitelisted,
 		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
 		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
+		CPUCores: p.use.Cores, MemoryUsed: p.use.Memory, MemoryLimit: p.use.MemoryLimit, Received: p.use.Received, Sent: p.use.Sent,
+		LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
 	}
 	if c.Exit.Known {
 		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, exitWords(c.Exit)

@@ -14,7 +14,7 @@ func (p view) summary() []Sentence {
 	if p.kind() == Fine {
 		return nil
 	}
-	told := []Sentence{p.what(), p.cause(), p.often(), p.recreated()}
+	told := []Sentence{p.what(), p.cause(), say(p.use.Sentence), p.often(), p.recreated()}
 	return slices.DeleteFunc(told, func(s Sentence) bool { return len(s) == 0 })
 }
 

@@ -334,7 +334,7 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 	} {
 		lost := tied(decision.Tie{Namespace: shares, Reason: decision.ParentGone, Lost: true})
 		s := but(runs("web", hour), held(decision.ParentGone, 0), asked(policy.TriggerDependency), lost)
-		c := newStatus(night, newHost(s).report, nil).Containers[0]
+		c := newStatus(night, newHost(s).report, nil, nil).Containers[0]
 		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {
 			t.Errorf("%s, told as\n%s\nwant\n%s", c.Kind, got, want)
 		}

@@ -8,6 +8,7 @@ import (
 	"defib/restarter"
 	"defib/restarter/decision"
 	"defib/restarter/policy"
+	"defib/web/resources"
 )
 
 // Kind says what a container means to the person who reads the page.
@@ -95,6 +96,7 @@ type view struct {
 	holdFile string
 	holds    policy.Holds
 	holdAll  bool // since the hold file cannot be read
+	use      resources.Use
 }
 
 // orphaned reports whether it lives in a namespace of a container that was restarted

@@ -75,7 +75,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 		}
 	}
 	h := newHost(died("a", minAgo, 0, bare, vetoed(decision.OneOff)), died("b", minAgo, 1, bare, vetoed(decision.OneOff)))
-	if got, want := newStatus(night, h.report, nil).Summary, "1 finished · 1 not managed"; got != want {
+	if got, want := newStatus(night, h.report, nil, nil).Summary, "1 finished · 1 not managed"; got != want {
 		t.Errorf("counted as %q, want %q", got, want)
 	}
 	if body := h.get(t, "/").Body.String(); !strings.Contains(body, `class="case left_to_itself"`) {

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"defib/engine"
 	"defib/restarter"
+	"defib/stats"
 )
 
 // Paths that this package serves besides the page.
@@ -27,8 +29,9 @@ func Reserved(path string) bool {
 
 // New returns a handler of all endpoints. Metrics serves metricsPath, which must
 // not be taken; ready returns why the engine's containers cannot be seen now, nil
-// if they can; report is what the page shows of them. All may be called at once.
-func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Request) error, report func() restarter.Report) http.Handler {
+// if they can; report is what the page shows of them; usage reads what those of a
+// snapshot use, nil if they are not to be read. All may be called at once.
+func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Request) error, report func() restarter.Report, usage func(*engine.Snapshot) *stats.Reading) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(metricsPath, metrics)
 	mux.Handle(pathWebhook, webhook)
@@ -42,7 +45,7 @@ func New(metricsPath string, metrics, webhook http.Handler, ready func(*http.Req
 		}
 		fmt.Fprintln(w, "Defib is ready.")
 	})
-	p := page{metricsPath: metricsPath, ready: ready, report: report}
+	p := page{metricsPath: metricsPath, ready: ready, report: report, usage: usage}
 	mux.HandleFunc("GET /{$}", p.serve)
 	mux.HandleFunc("GET "+pathStatus, p.serveStatus)
 	mux.HandleFunc("GET "+pathAssets+"{file}", serveAsset)

@@ -67,7 +67,7 @@ func TestMetricsMayBeAnywhereElse(t *testing.T) {
 			continue
 		}
 		metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-		handler := New(path, metrics, http.NotFoundHandler(), func(*http.Request) error { return nil }, func() restarter.Report { return restarter.Report{} })
+		handler := New(path, metrics, http.NotFoundHandler(), func(*http.Request) error { return nil }, func() restarter.Report { return restarter.Report{} }, nil)
 		for asked, code := range map[string]int{path: http.StatusTeapot, "/": http.StatusOK, "/api/v1/status": http.StatusOK, "/assets/page.js": http.StatusOK} {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, asked, nil))
@@ -84,7 +84,7 @@ func TestReadinessIsJudgedForTheRequestThatAsks(t *testing.T) {
 		judged = r
 		return nil
 	}
-	handler := New("/m", http.NotFoundHandler(), http.NotFoundHandler(), ready, func() restarter.Report { return restarter.Report{} })
+	handler := New("/m", http.NotFoundHandler(), http.NotFoundHandler(), ready, func() restarter.Report { return restarter.Report{} }, nil)
 	for _, path := range []string{"/-/ready", "/", "/api/v1/status"} {
 		judged = nil
 		asked := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)

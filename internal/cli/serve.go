@@ -53,7 +53,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		return err
 	}
 	server := &http.Server{
-		Handler:           web.New(f.metricsPath, metrics, receiver, ready, healer.Report),
+		Handler:           web.New(f.metricsPath, metrics, receiver, ready, healer.Report, nil),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,

@@ -1,0 +1,85 @@
+package resources
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"defib/stats"
+)
+
+// Amount is what is used of something, for a cell of a table: in parts that are not to
+// be broken. It has none if that is unknown.
+type Amount struct {
+	Parts []string
+	High  bool // it is close to its limit, and the last part says so: not everybody sees colours
+}
+
+// cpuAmount is in percent of one processor, as docker stats has it.
+func cpuAmount(u *stats.Usage) Amount {
+	if !knowsCores(u) {
+		return Amount{}
+	}
+	a := Amount{Parts: []string{percent(u.Cores)}, High: cpuIsHigh(u)}
+	switch limit := percent(maxCores(u)); {
+	case a.High:
+		a.Parts = append(a.Parts, "(limit", limit+",", "high)")
+	case maxCores(u) > 0:
+		a.Parts = append(a.Parts, "(limit", limit+")")
+	}
+	return a
+}
+
+// memoryAmount is with its limit, and the share of that.
+func memoryAmount(u *stats.Usage) Amount {
+	if !u.Memory.Known {
+		return Amount{}
+	}
+	a := Amount{Parts: sizes(u), High: memoryIsHigh(u)}
+	switch share := percent(float64(u.Memory.WorkingSet) / float64(max(1, u.Limits.Memory))); {
+	case a.High:
+		a.Parts = append(a.Parts, "("+share+",", "high)")
+	case u.Limits.Memory > 0:
+		a.Parts = append(a.Parts, "("+share+")")
+	}
+	return a
+}
+
+func cpuPhrase(u *stats.Usage) string {
+	phrase := percent(u.Cores) + " of one processor"
+	if most := maxCores(u); most > 0 {
+		phrase += " (limit " + percent(most) + ")"
+	}
+	return phrase
+}
+
+func memoryPhrase(u *stats.Usage) string { return strings.Join(sizes(u), " ") + " of memory" }
+
+// sizes are its memory and the limit of that: "348 of 512 MiB".
+func sizes(u *stats.Usage) []string {
+	used, unit := size(u.Memory.WorkingSet)
+	most, its := size(u.Limits.Memory)
+	switch {
+	case u.Limits.Memory == 0:
+		return []string{used + " " + unit}
+	case unit == its:
+		return []string{used + " of", most + " " + its}
+	}
+	return []string{used + " " + unit, "of " + most + " " + its}
+}
+
+// size writes a number of bytes with two digits, or all of its whole ones.
+func size(bytes uint64) (amount, unit string) {
+	n, units := float64(bytes), []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	for n >= 1023.5 && len(units) > 1 {
+		n, units = n/1024, units[1:]
+	}
+	if n < 9.95 {
+		return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0"), units[0]
+	}
+	return strconv.FormatFloat(n, 'f', 0, 64), units[0]
+}
+
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Round(share*100), 'f', 0, 64) + " %"
+}

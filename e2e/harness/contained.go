@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,29 +145,5 @@ func dialWithin(ctx context.Context, pid int, network, address string) (net.Conn
 // Exec is docker exec: it returns the exit code and all that was said.
 func (c *Contained) Exec(cmd ...string) (code int, said string) {
 	c.Helper()
-	c.Container.Must("docker exec "+strings.Join(cmd, " "), func(ctx context.Context) error {
-		e := c.Container.Engine
-		created, err := e.ContainerExecCreate(ctx, c.Container.ID, container.ExecOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true})
-		if err != nil {
-			return err
-		}
-		stream, err := e.ContainerExecAttach(ctx, created.ID, container.ExecAttachOptions{})
-		if err != nil {
-			return err
-		}
-		defer stream.Close()
-		var text bytes.Buffer
-		if _, err := stdcopy.StdCopy(&text, &text, stream.Reader); err != nil {
-			return err
-		}
-		said = text.String()
-		for {
-			now, err := e.ContainerExecInspect(ctx, created.ID)
-			if err != nil || !now.Running {
-				code = now.ExitCode
-				return err
-			}
-		}
-	})
-	return code, said
+	return c.Container.Output(cmd...)
 }

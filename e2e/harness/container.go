@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
 )
 
 // Container is one container.
@@ -158,6 +160,47 @@ func (b *Container) Exec(cmd ...string) {
 		}
 		return err
 	})
+}
+
+// Output is docker exec: it waits for the end of a program in the container, and returns
+// its exit code and all that it said.
+func (b *Container) Output(cmd ...string) (code int, said string) {
+	b.Helper()
+	b.Must("docker exec "+strings.Join(cmd, " "), func(ctx context.Context) error {
+		created, err := b.Engine.ContainerExecCreate(ctx, b.ID, container.ExecOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true})
+		if err != nil {
+			return err
+		}
+		stream, err := b.Engine.ContainerExecAttach(ctx, created.ID, container.ExecAttachOptions{})
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		var text bytes.Buffer
+		if _, err := stdcopy.StdCopy(&text, &text, stream.Reader); err != nil {
+			return err
+		}
+		said = text.String()
+		for {
+			now, err := b.Engine.ContainerExecInspect(ctx, created.ID)
+			if err != nil || !now.Running {
+				code = now.ExitCode
+				return err
+			}
+		}
+	})
+	return code, said
+}
+
+// Work has a second testapp in the container do what it is told, waits until it is done,
+// and returns what it said.
+func (b *Container) Work(args ...string) string {
+	b.Helper()
+	code, said := b.Output(append([]string{"/testapp"}, args...)...)
+	if code != 0 {
+		b.Fatalf("testapp %v in %s: exit code %d, %s", args, b.Name, code, said)
+	}
+	return said
 }
 
 // Inspect is the state as the engine has it now.

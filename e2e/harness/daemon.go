@@ -22,6 +22,8 @@ type Daemon struct {
 	Dir  string
 	Cmd  *exec.Cmd
 	gone chan struct{} // closed once cmd has been waited for; nil before the first start
+
+	measures bool // see MeasuringEngine
 }
 
 func newDaemon() (*Daemon, error) {
@@ -69,14 +71,28 @@ func (d *Daemon) program(ctx context.Context) *exec.Cmd {
 	if onPodman {
 		return d.podman(ctx)
 	}
-	return exec.CommandContext(ctx, "dockerd",
-		"--config-file="+filepath.Join(d.Dir, "config"),
-		"--host="+d.host(),
-		"--data-root="+filepath.Join(d.Dir, "data"),
-		"--exec-root="+filepath.Join(d.Dir, "exec"),
-		"--pidfile="+filepath.Join(d.Dir, "pid"),
-		"--bridge=none", "--iptables=false", "--ip6tables=false")
+	command := []string{
+		"dockerd",
+		"--config-file=" + filepath.Join(d.Dir, "config"),
+		"--host=" + d.host(),
+		"--data-root=" + filepath.Join(d.Dir, "data"),
+		"--exec-root=" + filepath.Join(d.Dir, "exec"),
+		"--pidfile=" + filepath.Join(d.Dir, "pid"),
+		"--bridge=none", "--iptables=false", "--ip6tables=false",
+	}
+	if d.measures {
+		command = append([]string{"unshare", "--mount", "--propagation=private", "sh", "-c", mountCgroups, "sh"}, command...)
+	}
+	return exec.CommandContext(ctx, command[0], command[1:]...)
 }
+
+// mountCgroups mounts what lacks of version 1 of cgroups, and becomes the program that its
+// arguments are.
+const mountCgroups = `while read -r name id count on; do
+	dir=/sys/fs/cgroup/$name
+	[ "$on" != 1 ] || [ ! -d "$dir" ] || mountpoint -q "$dir" || mount -t cgroup -o "$name" cgroup "$dir"
+done </proc/cgroups
+exec "$@"`
 
 // await polls until answers holds or the daemon ended.
 func (d *Daemon) await(ctx context.Context, answers func() bool) error {

@@ -76,6 +76,19 @@ func PrivateEngine(tb testing.TB) *Engine {
 	return e
 }
 
+// MeasuringEngine is for tests that ask the engine what containers use: where a controller
+// of cgroups has a folder and is not mounted there, as on a machine without systemd,
+// containerd 1.6 says nothing. This one has such mounts for itself.
+func MeasuringEngine(tb testing.TB) *Engine {
+	tb.Helper()
+	e := UnstartedEngine(tb)
+	e.Daemon.measures = true
+	if err := e.boot(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
 // UnstartedEngine has a socket path and nobody behind it until boot.
 func UnstartedEngine(tb testing.TB) *Engine {
 	tb.Helper()

@@ -1,5 +1,7 @@
 // Testapp is the program inside the test containers: it lives and dies as it
 // is told. With no arguments it runs for ever and leaves with 0 on SIGTERM.
+// What it is to use, see work.go, it uses beside that, or as a second one in the
+// same container that leaves when it is done.
 package main
 
 import (
@@ -30,9 +32,26 @@ func main() {
 	crash := flag.Bool("crash", false, "make PID 1 of this container exit with its -code, and leave")
 	sicken := flag.Bool("sicken", false, "make this container unhealthy until it is restarted, and leave")
 	healthcheck := flag.Bool("healthcheck", false, "leave with 1 if this container is sick")
+	burn := flag.Duration("burn", 0, "use this much processor time, and leave")
+	write := flag.Int("write", 0, "write so many MiB to /data, past the page cache, and leave")
+	cache := flag.Int("cache", 0, "write so many MiB to /data, through the page cache, and leave")
+	send := flag.String("send", "", "send -size MiB to this address, and leave when all has arrived")
+	size := flag.Int("size", 10, "MiB to send")
+	flag.IntVar(&p.hold, "hold", 0, "hold so many MiB of memory")
+	flag.IntVar(&p.leak, "leak", 0, "take so many KiB of memory each second, and never give them back")
+	flag.BoolVar(&p.busy, "busy", false, "use as much processor time as there is, on one thread")
+	flag.StringVar(&p.receive, "receive", "", "listen on this address, and take what comes")
 	flag.Parse()
 
 	switch {
+	case *burn > 0:
+		leave(use(*burn))
+	case *write > 0:
+		leave(fill("/data/direct", *write, syscall.O_DIRECT))
+	case *cache > 0:
+		leave(fill("/data/cached", *cache, 0))
+	case *send != "":
+		leave(transmit(*send, *size))
 	case *crash:
 		leave(syscall.Kill(1, crashSignal))
 	case *sicken:
@@ -63,6 +82,10 @@ type testapp struct {
 	stubborn bool
 	slow     time.Duration
 	oom      bool
+
+	hold, leak int
+	busy       bool
+	receive    string
 }
 
 // live returns the exit code once it is time to die. SIGHUP is survived, as by
@@ -73,6 +96,10 @@ func (p testapp) live() int {
 	var death <-chan time.Time
 	if p.after > 0 {
 		death = time.After(p.after)
+	}
+	if err := p.work(); err != nil {
+		fmt.Fprintln(os.Stderr, "testapp:", err)
+		return 1
 	}
 	fmt.Println("testapp: alive")
 	if p.oom {

@@ -46,13 +46,14 @@ func (t *tally) count(k *container, self bool) {
 type fault struct {
 	kind     string
 	text     Fault
-	fleeting bool // a container that has just ended causes it, too
+	fleeting bool // a container that has just ended causes it, too: it may be the only one
 }
 
 // faults says what keeps things from being read.
 func (r *Reader) faults() (all []fault) {
 	add := func(kind string, format string, args ...any) {
-		all = append(all, fault{kind: kind, text: Fault(fmt.Sprintf(format, args...))})
+		fleeting := kind != noCgroups && kind != noMemory
+		all = append(all, fault{kind, Fault(fmt.Sprintf(format, args...)), fleeting})
 	}
 	t := &r.tally
 	switch {
@@ -65,7 +66,6 @@ func (r *Reader) faults() (all []fault) {
 		add(noContainers, "no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)
 	case len(t.missed) > 0:
 		add(someContainers, "the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)
-		all[len(all)-1].fleeting = true
 	}
 	if t.read > 0 && t.noMemory == t.read {
 		add(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot")

@@ -85,6 +85,7 @@ const (
 	NoStartError  = "it records no error of a start that failed, and calls the container created"
 	KeepsParents  = "it does not remove a container that others share a namespace of"
 	NamesByID     = "it names an image for a container that was created by the image's ID, too"
+	LimitsSwap    = "it limits swap to as much as memory where none is said, or any"
 	NoUpdates     = "it has no docker update"
 	ChecksDevices = "it does not create a container with a device that does not exist"
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,7 +85,13 @@ func (b *Container) EngineUsage() Usage {
 		}
 		return nil
 	})
-	return Usage{Values: translated(said)}
+	all := translated(said)
+	if onPodman { // which has the rest otherwise, or not at all: devices by swapped numbers, all interfaces as one
+		maps.DeleteFunc(all, func(key string, _ float64) bool {
+			return key != "cpu_usage_seconds_total" && key != "memory_usage_bytes"
+		})
+	}
+	return Usage{Values: all}
 }
 
 func translated(said container.StatsResponse) map[string]float64 {

@@ -33,11 +33,14 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
 	receiver := webhook.New(healer, f.guard, f.matches, logger)
-	var usage collector.Stats // nil: resources are off
+	// Both nil: resources are off.
+	var usage collector.Stats
+	var reading func(*engine.Snapshot) *stats.Reading
 	if f.resources {
 		reader := stats.New(f.statsOptions(logger))
 		defer reader.Close()
 		usage = reader
+		reading = func(p *engine.Snapshot) *stats.Reading { return reader.Read(time.Now(), p) }
 	}
 	exposed, err := NewExposition(up, usage, watch, healer, receiver, f.labels)
 	if err != nil {
@@ -53,7 +56,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		return err
 	}
 	server := &http.Server{
-		Handler:           web.New(f.metricsPath, metrics, receiver, ready, healer.Report, nil),
+		Handler:           web.New(f.metricsPath, metrics, receiver, ready, healer.Report, reading),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,

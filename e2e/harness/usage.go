@@ -179,7 +179,7 @@ func (s *Env) Network(suffix string) container.NetworkMode {
 		_, err := s.Engine.NetworkCreate(ctx, name, network.CreateOptions{Driver: "bridge"})
 		return err
 	})
-	s.TB.Cleanup(func() {
+	s.Cleanup(func() {
 		s.CleanUp()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), Limit)
 		defer cancel()

@@ -88,7 +88,10 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 // not be, or not for that alone.
 func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Rule, no decision.Reason) time.Time {
 	due := c.UnhealthySince.Add(r.policy.UnhealthyFor)
-	if c.UnhealthySince.IsZero() || !due.After(now) || !rule.Whitelisted || no != "" || !rule.Heals(policy.TriggerUnhealthy) {
+	if rule.HeldUntil.After(due) {
+		due = rule.HeldUntil
+	}
+	if c.UnhealthySince.IsZero() || !due.After(now) || r.policy.HoldAll || !rule.Whitelisted || no != "" || !rule.Heals(policy.TriggerUnhealthy) {
 		return time.Time{}
 	}
 	return due

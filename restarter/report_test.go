@@ -64,6 +64,21 @@ func TestTheReportSaysWhatAnUnhealthyContainerAndAChildWaitFor(t *testing.T) {
 	})
 }
 
+func TestAnUnhealthyContainerIsNotDueBeforeItsHoldEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends := time.Now().Add(time.Hour)
+		w := NewWorld(t, Usual(func(p *policy.Policy) {
+			p.UnhealthyFor = time.Minute
+			p.Holds = policy.Holds{{Pattern: Patterns("web")[0], Until: ends}}
+		}), Up("a1", "web"))
+		w.Sickens("a1")
+		synctest.Wait()
+		if got := w.Standing("web").HealthDue; !got.Equal(ends) {
+			t.Errorf("due at %s, want when the hold ends, at %s", got, ends)
+		}
+	})
+}
+
 func TestAContainerCreatedAnewIsToldFromTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := Up("a1", "web")

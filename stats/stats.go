@@ -65,7 +65,7 @@ func New(o Options) *Reader {
 	return r
 }
 
-// String tells which cgroups there are to be read.
+// String tells which versions of cgroups there are to be read.
 func (r *Reader) String() string { return r.locator.tree.String() }
 
 // Read returns what the containers of a snapshot use. Readings within a second of each

@@ -127,7 +127,7 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 		f.tryHolds(now, s, snapshot)
 		if f.resources {
 			fmt.Fprintln(s, "\nRESOURCES")
-			s.resources(f.readResources(now, snapshot), f.procFS, f.cgroupFS)
+			f.checkResources(now, s, snapshot)
 		}
 		fmt.Fprintln(s, "\nCONTAINERS, and what would be done if Defib started now")
 		for _, p := range prospects {
@@ -140,17 +140,16 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 	return nil
 }
 
-// readResources reads what the containers use, once.
-func (f *flags) readResources(now time.Time, snapshot *engine.Snapshot) *stats.Reading {
+// checkResources reads what the containers use, once.
+func (f *flags) checkResources(now time.Time, s *report, snapshot *engine.Snapshot) {
 	reader := stats.New(f.statsOptions(slog.New(slog.DiscardHandler)))
 	defer reader.Close()
-	return reader.Read(now, snapshot)
+	s.resources(reader.Read(now, snapshot), fmt.Sprintf("under %s and %s (cgroup %s)", f.procFS, f.cgroupFS, reader))
 }
 
 // resources tells of how many containers can be read what they use, and what keeps others
 // from it.
-func (s *report) resources(r *stats.Reading, procFS, cgroupFS string) {
-	where := fmt.Sprintf("under %s and %s", procFS, cgroupFS)
+func (s *report) resources(r *stats.Reading, where string) {
 	switch n := len(r.Containers); {
 	case n+r.Unreadable == 0:
 		s.line(other, "no container runs: nothing to read "+where)

@@ -101,7 +101,7 @@ func TestCheckTellsOfHowManyContainersResourcesCanBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var text strings.Builder
 			s := &report{Writer: tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)}
-			s.resources(&row.reading, "/host/proc", "/host/sys/fs/cgroup")
+			s.resources(&row.reading, where)
 			if err := s.Flush(); err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,9 @@ func TestCheckReadsResourcesOnlyIfTheyAreWanted(t *testing.T) {
 	if out := checked(t, exitOK, host); strings.Contains(out, "RESOURCES") {
 		t.Error(out)
 	}
-	says(t, checked(t, exitOK, host, "--collector.resources", "--path.procfs=/", "--path.cgroupfs="+t.TempDir()), "RESOURCES")
+	cgroups := t.TempDir()
+	says(t, checked(t, exitOK, host, "--collector.resources", "--path.procfs=/", "--path.cgroupfs="+cgroups),
+		"RESOURCES", "- no container runs: nothing to read under / and "+cgroups+" (cgroup none)")
 }
 
 func TestCheckTellsWhatIsRefusedAndWhatThatMeans(t *testing.T) {

@@ -128,7 +128,7 @@ func etag(now time.Time, r restarter.Report, reading *stats.Reading, away error)
 		fmt.Fprintln(sum, reading.Faults)
 		for _, s := range r.Containers {
 			u := resources.Of(reading, s.Container)
-			fmt.Fprintln(sum, u.CPUAmount, u.MemoryAmount, u.Sentence)
+			fmt.Fprintln(sum, u.CPUAmount.Text, u.MemoryAmount.Text, u.Sentence)
 		}
 	}
 	return fmt.Sprintf("%x", sum.Sum64())

@@ -67,7 +67,7 @@ func TestColumnsOfUseAreThereIfResourcesAreOn(t *testing.T) {
 	on := h.get(t, "/").Body.String()
 	for _, part := range []string{
 		">CPU</th>", ">Memory</th>", "Resources: <bdi>No mount. &lt;b&gt;</bdi>",
-		`<td class="usage cpu number high"><span>49 %</span> <span>(limit</span> <span>50 %,</span> <span>high)</span></td><td class="usage number high"><span>503 of</span> <span>512 MiB</span> <span>(98 %,</span> <span>high)</span></td>`,
+		"<td class=\"usage cpu number high\">49\u00a0% (limit 50\u00a0%, high)</td><td class=\"usage number high\">503\u00a0of 512\u00a0MiB (98\u00a0%, high)</td>",
 	} {
 		if !strings.Contains(on, part) {
 			t.Errorf("the page has no %q", part)
@@ -129,7 +129,7 @@ func TestUseGoesOnBeforeTheReadersEyes(t *testing.T) {
 	h.mu.Lock()
 	h.read(map[string]*stats.Usage{"auth": using(0.77, 300*mib, 310*mib)})
 	h.mu.Unlock()
-	p.Until("another use", `row.isConnected && row.cells[4].textContent === "77 %" && row.cells[5].textContent === "300 of 310 MiB (97 %, high)"`)
+	p.Until("another use", `row.isConnected && row.cells[4].textContent === "77\u00a0%" && row.cells[5].textContent === "300\u00a0of 310\u00a0MiB (97\u00a0%, high)"`)
 	if got := browser.Eval[string](p, `document.getElementById("found").textContent`); got != "0 of 34" {
 		t.Errorf("rows come and go with what they use: %s are shown", got)
 	}

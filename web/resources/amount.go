@@ -8,11 +8,18 @@ import (
 	"defib/stats"
 )
 
-// Amount is what is used of something, for a cell of a table: in parts that are not to
-// be broken. It has none if that is unknown.
+// Amount is what is used of something, for a narrow cell of a table.
 type Amount struct {
-	Parts []string
-	High  bool // it is close to its limit, and the last part says so: not everybody sees colours
+	Text string // where it must not be broken it has no-break spaces; "": it is unknown
+	High bool   // it is close to its limit, and the text says so: not everybody sees colours
+}
+
+// newAmount makes one of parts that are not to be broken.
+func newAmount(high bool, parts ...string) Amount {
+	for i, part := range parts {
+		parts[i] = strings.ReplaceAll(part, " ", "\u00a0")
+	}
+	return Amount{Text: strings.Join(parts, " "), High: high}
 }
 
 // cpuAmount is in percent of one processor, as docker stats has it.
@@ -20,14 +27,14 @@ func cpuAmount(u *stats.Usage) Amount {
 	if !knowsCores(u) {
 		return Amount{}
 	}
-	a := Amount{Parts: []string{percent(u.Cores)}, High: cpuIsHigh(u)}
-	switch limit := percent(maxCores(u)); {
-	case a.High:
-		a.Parts = append(a.Parts, "(limit", limit+",", "high)")
+	used, limit := percent(u.Cores), percent(maxCores(u))
+	switch {
+	case cpuIsHigh(u):
+		return newAmount(true, used, "(limit", limit+",", "high)")
 	case maxCores(u) > 0:
-		a.Parts = append(a.Parts, "(limit", limit+")")
+		return newAmount(false, used, "(limit", limit+")")
 	}
-	return a
+	return newAmount(false, used)
 }
 
 // memoryAmount is with its limit, and the share of that.
@@ -35,14 +42,15 @@ func memoryAmount(u *stats.Usage) Amount {
 	if !u.Memory.Known {
 		return Amount{}
 	}
-	a := Amount{Parts: sizes(u), High: memoryIsHigh(u)}
-	switch share := percent(float64(u.Memory.WorkingSet) / float64(max(1, u.Limits.Memory))); {
-	case a.High:
-		a.Parts = append(a.Parts, "("+share+",", "high)")
-	case u.Limits.Memory > 0:
-		a.Parts = append(a.Parts, "("+share+")")
+	parts := sizes(u)
+	if u.Limits.Memory == 0 {
+		return newAmount(false, parts...)
 	}
-	return a
+	share := percent(float64(u.Memory.WorkingSet) / float64(u.Limits.Memory))
+	if memoryIsHigh(u) {
+		return newAmount(true, append(parts, "("+share+",", "high)")...)
+	}
+	return newAmount(false, append(parts, "("+share+")")...)
 }
 
 func cpuPhrase(u *stats.Usage) string {

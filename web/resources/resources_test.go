@@ -114,9 +114,9 @@ func TestASentenceSaysWhatMayBeTheCause(t *testing.T) {
 	}
 }
 
-// written is an amount with | between its parts, and ! if it is high.
+// written is an amount with | where it may be broken, and ! if it is high.
 func written(a Amount) string {
-	s := strings.Join(a.Parts, "|")
+	s := strings.NewReplacer(" ", "|", "\u00a0", " ").Replace(a.Text)
 	if a.High {
 		s += "!"
 	}

@@ -123,7 +123,7 @@ func (h *host) process(pid int, cgroups string) {
 func (h *host) reader() *stats.Reader { return h.readerOf(stats.Options{Local: true}) }
 
 func (h *host) readerOf(o stats.Options) *stats.Reader {
-	o.ProcFS, o.CgroupFS = h.path("proc"), h.path("cgroup")
+	o.ProcFS, o.CgroupFS = h.path("proc"), h.path("cgroup")+"/" // as a flag may have it
 	o.Logger = slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}

@@ -2,6 +2,8 @@ package stats_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -84,6 +86,7 @@ func TestCgroupIsFoundWhereverItIs(t *testing.T) {
 		told    string // by the kernel
 		path    string // that is exposed
 		without bool   // a process that can be seen
+		others  []string // cgroups that there are too
 	}{
 		"below docker, by the driver cgroupfs": {dir: "/docker/" + web},
 		"in a scope, by the driver systemd":    {dir: "/system.slice/docker-" + web + ".scope"},
@@ -96,6 +99,10 @@ func TestCgroupIsFoundWhereverItIs(t *testing.T) {
 		"in a namespace of cgroups":            {dir: "/system.slice/docker-" + web + ".scope", told: "/../docker-" + web + ".scope", path: "/system.slice/docker-" + web + ".scope"},
 		"its own, in such a namespace":         {id: self, dir: "/docker/" + self, told: "/", path: "/docker/" + self},
 		"of a process that is hidden":          {dir: "/docker/" + web, without: true},
+		"beside units of systemd that bear its ID": {
+			dir: "/user.slice/libpod-" + web + ".scope", without: true,
+			others: []string{"/app.slice/" + web + ".service", "/app.slice/var-lib-docker-containers-" + web + "-mounts-shm.mount"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.id == "" {
@@ -109,6 +116,9 @@ func TestCgroupIsFoundWhereverItIs(t *testing.T) {
 			}
 			h := newHost(t)
 			h.v2("cgroup" + test.dir)
+			for _, other := range test.others {
+				h.write("cgroup"+other+"/cpu.stat", "usage_usec 1\n")
+			}
 			if !test.without {
 				h.process(7, "0::"+test.told+"\n")
 			}
@@ -126,6 +136,53 @@ func TestCgroupIsFoundWhereverItIs(t *testing.T) {
 				t.Errorf("network is known: %t", seen)
 			}
 		})
+	}
+}
+
+// TestControllersThatShareAHierarchy has cpu and cpuacct where most hosts have them. A
+// process that is hidden is found by a walk, which follows no symbolic link.
+func TestControllersThatShareAHierarchy(t *testing.T) {
+	for name, prepare := range map[string]func(*host){
+		"linked": func(h *host) {
+			for _, link := range []string{"cpu", "cpuacct"} {
+				if err := os.Symlink("cpu,cpuacct", h.path("cgroup/"+link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"mounted under both names alone": func(*host) {},
+	} {
+		for _, hidden := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, hidden: %t", name, hidden), func(t *testing.T) {
+				h := newHost(t)
+				h.v1("docker/" + web)
+				if err := os.Rename(h.path("cgroup/cpuacct"), h.path("cgroup/cpu,cpuacct")); err != nil {
+					t.Fatal(err)
+				}
+				files, err := filepath.Glob(h.path("cgroup/cpu/docker/*/*"))
+				if err != nil || len(files) == 0 {
+					t.Fatal(files, err)
+				}
+				for _, f := range files {
+					if err := os.Rename(f, strings.Replace(f, "/cpu/", "/cpu,cpuacct/", 1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h.remove("cgroup/cpu")
+				prepare(h)
+				if !hidden {
+					h.process(7, fmt.Sprintf("4:memory:/docker/%[1]s\n7:blkio:/docker/%[1]s\n2:cpu,cpuacct:/docker/%[1]s\n", web))
+				}
+				r := h.reader().Read(began, snapshot(up(web, "web", 7)))
+				u := r.Containers[web]
+				if u == nil {
+					t.Fatalf("it is not found: %q", r.Faults)
+				}
+				if u.Path != "/docker/"+web || u.CPU != used.CPU || u.Memory != used.Memory {
+					t.Errorf("%+v", u)
+				}
+			})
+		}
 	}
 }
 

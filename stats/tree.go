@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,8 +30,11 @@ var controllers = [hierarchies]string{cpuacct: "cpuacct", cpu: "cpu", memory: "m
 // tree is where each hierarchy is mounted; "" if it is not.
 type tree [hierarchies]string
 
-// findTree finds what is mounted below what is /sys/fs/cgroup on most hosts.
+// findTree finds what is mounted below what is /sys/fs/cgroup on most hosts. Controllers
+// that share a hierarchy may be below cpu,cpuacct alone, or linked to that: links are
+// resolved, since no walk begins at one.
 func findTree(root string) tree {
+	root = filepath.Clean(root)
 	isUnified := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, "cgroup.controllers"))
 		return err == nil
@@ -42,9 +46,16 @@ func findTree(root string) tree {
 	if dir := filepath.Join(root, "unified"); isUnified(dir) {
 		t[unified] = dir
 	}
-	for h, name := range controllers {
-		if dir := filepath.Join(root, name); name != "" && isDir(dir) {
-			t[h] = dir
+	mounts, _ := os.ReadDir(root)
+	for _, m := range mounts {
+		dir, err := filepath.EvalSymlinks(filepath.Join(root, m.Name()))
+		if err != nil || !isDir(dir) {
+			continue
+		}
+		for name := range strings.SplitSeq(m.Name(), ",") {
+			if h := slices.Index(controllers[:], name); h >= 0 {
+				t[h] = dir
+			}
 		}
 	}
 	return t
@@ -118,7 +129,9 @@ func ownPath(p, id string) string {
 	return p
 }
 
-var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+// cgroupName matches ID, docker-ID.scope and the like. No container's are systemd's units
+// for a mount or a health check of one.
+var cgroupName = regexp.MustCompile(`^(?:.+-)?([0-9a-f]{64})(?:\.scope)?$`)
 
 // conmon is how the cgroup of the process begins that Podman has beside each container.
 const conmon = "libpod-conmon-"
@@ -131,8 +144,11 @@ func index(root string) map[string]string {
 		if err != nil || !d.IsDir() {
 			return nil //nolint:nilerr // it went away meanwhile, or may not be read
 		}
-		id := containerID.FindString(d.Name())
-		if _, known := found[id]; id != "" && !known && !strings.HasPrefix(d.Name(), conmon) {
+		named := cgroupName.FindStringSubmatch(d.Name())
+		if named == nil || strings.HasPrefix(d.Name(), conmon) {
+			return nil
+		}
+		if id := named[1]; found[id] == "" {
 			found[id] = strings.TrimPrefix(name, root)
 		}
 		return nil

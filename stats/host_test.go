@@ -80,7 +80,7 @@ func (h *host) v2(dir string) {
 	h.write(dir+"/memory.stat", fmt.Sprintf("anon %d\nfile %d\nkernel 4096\nfile_mapped %d\nfile_dirty 0\ninactive_anon 1\ninactive_file %d\nactive_file 7\n", 200*mib, 80*mib, 20*mib, 50*mib))
 	h.write(dir+"/memory.swap.current", fmt.Sprintln(3*mib))
 	h.write(dir+"/memory.peak", fmt.Sprintln(310*mib))
-	h.write(dir+"/io.stat", "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n253:7 rbytes=1 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n7:0 \n")
+	h.write(dir+"/io.stat", "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n7:1 253:7 rbytes=1 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n7:0 \n")
 	for i, name := range []string{"cpu", "memory", "io"} {
 		h.write(dir+"/"+name+".pressure", fmt.Sprintf("some avg10=0.00 avg60=0.12 avg300=1.00 total=%d000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=%d00000\n", i+1, i+1))
 	}

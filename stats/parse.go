@@ -203,7 +203,9 @@ func (d *ios) of(n devno) *io {
 	return &(*d)[len(*d)-1]
 }
 
-// stat reads io.stat of cgroup v2.
+// stat reads io.stat of cgroup v2. Some kernels end no line of a device of which they tell
+// nothing, so that the next device follows on the same.
+// Source: https://github.com/canonical/lxd/issues/10052
 func (d *ios) stat(data []byte) {
 	for len(data) > 0 {
 		var line, w []byte
@@ -212,9 +214,13 @@ func (d *ios) stat(data []byte) {
 		of, ok := device(w)
 		for ok && len(line) > 0 {
 			w, line = word(line)
+			if next, another := device(w); another {
+				of = next
+				continue
+			}
 			key, n, counted := assignment(w)
 			switch {
-			case !counted: // there are devices of which nothing is told
+			case !counted:
 			case string(key) == "rbytes":
 				d.of(of).readBytes = n
 			case string(key) == "wbytes":

@@ -82,10 +82,10 @@ func TestCgroupIsFoundWhereverItIs(t *testing.T) {
 	inner, self := id("b"), id("d")
 	for name, test := range map[string]struct {
 		id      string
-		dir     string // below the mounted tree
-		told    string // by the kernel
-		path    string // that is exposed
-		without bool   // a process that can be seen
+		dir     string   // below the mounted tree
+		told    string   // by the kernel
+		path    string   // that is exposed
+		without bool     // a process that can be seen
 		others  []string // cgroups that there are too
 	}{
 		"below docker, by the driver cgroupfs": {dir: "/docker/" + web},

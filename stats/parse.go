@@ -288,9 +288,16 @@ func netDev(data []byte, all []Interface, names names) []Interface {
 // names are strings that are made once, by themselves.
 type names map[string]string
 
+// maxNames is how many are kept: the host gets an interface with each network, under a
+// name that it never had.
+const maxNames = 1000
+
 func (n names) of(b []byte) string {
 	name, ok := n[string(b)]
 	if !ok {
+		if len(n) >= maxNames {
+			clear(n)
+		}
 		name = string(b)
 		n[name] = name
 	}

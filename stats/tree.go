@@ -197,11 +197,20 @@ func (l *locator) locate(id string, pid int, self bool) (at place, ok bool) {
 	if own == "" || !l.enter(&at, l.everywhere(own)) {
 		return at, false
 	}
-	if main != "" {
-		l.parents[path.Dir(main)] = path.Dir(own)
-	}
+	l.learn(main, own)
 	at.path = outermost(main, own)
 	return at, true
+}
+
+// learn remembers where the parent of a cgroup is. What is forgotten costs a walk.
+func (l *locator) learn(told, own string) {
+	if told == "" {
+		return
+	}
+	if len(l.parents) >= maxNames {
+		clear(l.parents)
+	}
+	l.parents[path.Dir(told)] = path.Dir(own)
 }
 
 // outermost is the path by which the host knows a cgroup: what the kernel tells, unless

@@ -143,6 +143,12 @@ func (e *entry) in(at place) file {
 // errEnded says that a container ended since the snapshot was made.
 var errEnded = errors.New("the cgroup is gone")
 
+// passes reports whether an error says nothing of a file: this process, or the host, is
+// short of descriptors or memory.
+func passes(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
+}
+
 // read reads what a container uses now.
 func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage) error {
 	s := &r.sample // no local: it would escape
@@ -164,6 +170,8 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 		switch {
 		case err == nil:
 			e.take(s, data)
+		case passes(err):
+			return err
 		case i == 0 || errors.Is(err, unix.ENODEV):
 			return errEnded
 		default: // the kernel or a controller does not have it
@@ -191,8 +199,11 @@ func (r *Reader) readLimits(now time.Time, k *container, c *engine.Container) {
 		if f.missing {
 			continue
 		}
-		if data, err := r.files.readOnce(f.path); err == nil {
+		switch data, err := r.files.readOnce(f.path); {
+		case err == nil:
 			e.take(&sample{Usage: &u}, data)
+		case passes(err):
+			return // the next reading tries again
 		}
 	}
 	k.limits, k.limitsAt, k.updates = u.Limits, now, c.Updates
@@ -214,8 +225,12 @@ func (r *Reader) readNetwork(k *container, u *Usage) {
 	u.Interfaces = r.interfaces[first:len(r.interfaces):len(r.interfaces)]
 }
 
-// release gives back what is open of a container.
+// release gives back what is open of a container, and all of the reading that its last
+// usage is a part of.
 func (r *Reader) release(k *container) {
+	if k.files != nil && k.last.Usage != nil {
+		k.last.Usage = k.last.Usage.clone()
+	}
 	for i := range k.files {
 		r.files.close(&k.files[i])
 	}

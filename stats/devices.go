@@ -32,7 +32,10 @@ func (r *Reader) deviceName(now time.Time, n devno) string {
 		return name
 	}
 	if d.names == nil || now.Sub(d.read) >= partitionsAge {
-		data, _ := r.files.readOnce(cPath(filepath.Join(r.o.ProcFS, "partitions")))
+		data, err := r.files.readOnce(cPath(filepath.Join(r.o.ProcFS, "partitions")))
+		if passes(err) {
+			return fmt.Sprintf("%d:%d", n.major, n.minor)
+		}
 		d.names, d.read = partitions(data), now
 	}
 	if d.names[n] == "" {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"defib/engine"
 )
 
@@ -93,6 +95,89 @@ func TestDescriptorsAreKeptUpToTheLimitAndGivenBack(t *testing.T) {
 	r.Close()
 	if n := open() - before; n != 0 {
 		t.Errorf("%d descriptors are open after the end", n)
+	}
+}
+
+// TestWantOfDescriptorsPasses has it cost a reading, and neither a part of one nor the
+// series until the container is restarted.
+func TestWantOfDescriptorsPasses(t *testing.T) {
+	next, err := unix.Dup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Close(next)
+	var all unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &all); err != nil {
+		t.Fatal(err)
+	}
+	may := func(l unix.Rlimit) {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { may(all) })
+	for left := range uint64(4) { // of which a container takes four
+		o, p := crowd(t, 1)
+		if err := os.WriteFile(filepath.Join(o.CgroupFS, "docker", idOf(0), "memory.max"), []byte("500\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := New(o)
+		may(unix.Rlimit{Cur: uint64(next) + left, Max: all.Max})
+		short := r.Read(now, p)
+		may(all)
+		if len(short.Containers) > 0 || short.Unreadable != 1 {
+			t.Errorf("%d left: %d were read, %d not", left, len(short.Containers), short.Unreadable)
+		}
+		if u := r.Read(now.Add(time.Minute), p).Containers[idOf(0)]; u == nil || u.Memory.RSS != 200 || u.Disks[0].Device != "/dev/sda" || u.Limits.Memory != 500 {
+			t.Errorf("%d left, and then enough: %+v", left, u)
+		}
+		// Later, with descriptors that are kept.
+		may(unix.Rlimit{Cur: uint64(next), Max: all.Max})
+		u := r.Read(now.Add(time.Hour), p).Containers[idOf(0)]
+		may(all)
+		if u == nil || u.Memory.RSS != 200 || u.Limits.Memory != 500 {
+			t.Errorf("with kept ones, %d left: %+v", left, u)
+		}
+		r.Close()
+	}
+}
+
+// TestLaw10EndedContainersKeepNoReading has them gone before the engine says so.
+func TestLaw10EndedContainersKeepNoReading(t *testing.T) {
+	o, p := crowd(t, 10)
+	r := New(o)
+	defer r.Close()
+	read := r.Read(now, p).Containers[idOf(0)]
+	if err := os.RemoveAll(filepath.Join(o.CgroupFS, "docker", idOf(0))); err != nil {
+		t.Fatal(err)
+	}
+	for fd := range r.containers[idOf(0)].files { // as the kernel has them fail
+		r.files.close(&r.containers[idOf(0)].files[fd])
+	}
+	r.Read(now.Add(time.Minute), p)
+	c := *p.Get(idOf(0))
+	c.State = engine.Exited
+	reading := r.Read(now.Add(2*time.Minute), engine.NewSnapshot([]*engine.Container{&c}, nil))
+	if past := reading.Last[c.ID].Usage; past == nil || past == read || past.CPU != read.CPU {
+		t.Errorf("%p %+v, want a copy of %p %+v", past, past, read, read)
+	}
+}
+
+func TestLaw10NamesAreNotKeptForEver(t *testing.T) {
+	names := names{}
+	for i := range 10_000 { // as of the bridge of each network that ever was
+		name := fmt.Sprintf("br-%012x", i)
+		if got := names.of([]byte(name)); got != name {
+			t.Fatalf("%s for %s", got, name)
+		}
+	}
+	l := locator{tree: tree{unified: t.TempDir()}, parents: map[string]string{}}
+	for i := range 10_000 { // as of the pod of each container
+		id := idOf(i)
+		l.learn("/../pod-"+id, "/pod-"+id)
+	}
+	if len(names) > maxNames || len(l.parents) > maxNames {
+		t.Errorf("%d names and %d parents are kept", len(names), len(l.parents))
 	}
 }
 

@@ -7,6 +7,7 @@
 package stats
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -133,9 +134,12 @@ func (r *Reader) follow(now time.Time, p *engine.Snapshot, c *engine.Container, 
 			return
 		}
 	}
-	if r.read(now, k, c, u) != nil {
+	if err := r.read(now, k, c, u); err != nil {
 		r.release(k)
-		return // it ended since, or ended and began
+		if !errors.Is(err, errEnded) { // since, or ended and began
+			r.tally.missed = append(r.tally.missed, c.Name)
+		}
+		return
 	}
 	k.last = Past{now, u}
 	reading.Containers[c.ID] = u
@@ -148,12 +152,7 @@ func (r *Reader) keep(c *engine.Container, reading *Reading) {
 	if k == nil {
 		return
 	}
-	if k.files != nil {
-		r.release(k)
-		if k.last.Usage != nil {
-			k.last.Usage = k.last.Usage.clone() // else all of that reading would be kept
-		}
-	}
+	r.release(k)
 	if k.last.Usage != nil {
 		reading.Last[c.ID] = k.last
 	}

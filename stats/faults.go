@@ -22,11 +22,12 @@ type tally struct {
 	processes int      // of these, whose process this /proc shows
 	noMemory  int      // of these, of whose memory nothing is known
 	networks  int      // of these, that have a network of their own
-	noNetwork int      // of these, of whose network nothing is known
+	noNetwork []string // the names of these, of whose network nothing is known
+	hidden    int      // of these, whose process this /proc does not show
 }
 
 // count counts a container that was read.
-func (t *tally) count(k *container, self bool) {
+func (t *tally) count(k *container, name string, self bool) {
 	t.read++
 	if k.place.proc && !self { // which sees itself in any /proc
 		t.processes++
@@ -37,7 +38,10 @@ func (t *tally) count(k *container, self bool) {
 	if k.network {
 		t.networks++
 		if !k.seen {
-			t.noNetwork++
+			t.noNetwork = append(t.noNetwork, name)
+		}
+		if !k.place.proc {
+			t.hidden++
 		}
 	}
 }
@@ -70,8 +74,10 @@ func (r *Reader) faults() (all []fault) {
 	if t.read > 0 && t.noMemory == t.read {
 		add(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot")
 	}
-	if t.noNetwork > 0 && t.noNetwork == t.networks {
-		add(noNetwork, "the network of containers cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", r.o.ProcFS)
+	// One that has just ended has none either. With hidepid Defib sees itself, and what
+	// else has its user.
+	if t.hidden > 0 || len(t.noNetwork) > 0 && len(t.noNetwork) == t.networks {
+		add(noNetwork, "the network of %s cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", some(t.noNetwork), r.o.ProcFS)
 	}
 	return all
 }

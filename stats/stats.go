@@ -143,7 +143,7 @@ func (r *Reader) follow(now time.Time, p *engine.Snapshot, c *engine.Container, 
 	}
 	k.last = Past{now, u}
 	reading.Containers[c.ID] = u
-	r.tally.count(k, c.ID == p.Self)
+	r.tally.count(k, c.Name, c.ID == p.Self)
 }
 
 // keep hands on what a container used that is down.

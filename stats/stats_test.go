@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -385,6 +386,34 @@ func TestWhatCannotBeReadIsSaidOnce(t *testing.T) {
 				t.Errorf("the log tells of the end: %t\n%s", over, &h.log)
 			}
 		})
+	}
+}
+
+// TestHiddenProcessesAreSaidThoughSomeAreSeen has hidepid show Defib itself, and what else
+// has its user.
+func TestHiddenProcessesAreSaidThoughSomeAreSeen(t *testing.T) {
+	self, prometheus := id("d"), id("e")
+	for _, seen := range [][]string{{self}, {self, prometheus}} {
+		h := newHost(t)
+		all := []*engine.Container{up(web, "web", 7), up(self, "defib", 8), up(prometheus, "prometheus", 9)}
+		for _, c := range all {
+			h.v2("cgroup/docker/" + c.ID)
+			if slices.Contains(seen, c.ID) {
+				h.process(c.PID, "0::/docker/"+c.ID+"\n")
+			}
+		}
+		p := snapshot(all...)
+		p.Self = self
+		r := h.reader()
+		for i := range 2 {
+			reading := r.Read(began.Add(time.Duration(i)*time.Minute), p)
+			if len(reading.Faults) != 1 || !strings.Contains(string(reading.Faults[0]), "web cannot be read") || !strings.Contains(string(reading.Faults[0]), "hidepid") {
+				t.Errorf("%d are seen, faults %q", len(seen), reading.Faults)
+			}
+		}
+		if n := strings.Count(h.log.String(), "hidepid"); n != 1 {
+			t.Errorf("it is logged %d times:\n%s", n, &h.log)
+		}
 	}
 }
 

@@ -109,3 +109,14 @@ func TestLaw10WhatIsTooMuchIsNotRemembered(t *testing.T) {
 		t.Errorf("%d requests for %s, %d firings remembered", len(requests), container, len(h.Firings))
 	}
 }
+
+func TestTasksOfASwarmServiceAreCalledByItsName(t *testing.T) {
+	task := func(id string) *engine.Container {
+		return Running(Named(id, "shop_web."+id), Labelled(labelSwarmTask, id, labelSwarmService, "shop_web"))
+	}
+	h := history.New(Noon)
+	a := Alert{Since: Ago(time.Minute), Target: Target{SwarmService: "shop_web"}, Asked: Noon, Deadline: Noon.Add(time.Second)}
+	if requests, container, _ := Receive(Noon, &h, SnapshotOf(task("a1"), task("b2")), a, 2); len(requests) != 2 || container != "shop_web" {
+		t.Errorf("%d requests for %q, want 2 for shop_web", len(requests), container)
+	}
+}

@@ -1,12 +1,14 @@
 package history
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/policy"
 )
 
 func TestLaw10NothingIsKeptOfContainersThatAreGone(t *testing.T) {
@@ -23,5 +25,36 @@ func TestLaw10NothingIsKeptOfContainersThatAreGone(t *testing.T) {
 	h.Finish(Noon, Usual(), gone, Result{Action: a, Err: engine.ErrGone})
 	if got := h.Sync(Noon, Usual(), gone); cmp.Diff([]string{c.ID}, got.Removed) != "" || len(h.Records) != 0 {
 		t.Errorf("removed %v, %d records left", got.Removed, len(h.Records))
+	}
+}
+
+func TestFailedRestartForAParentCountsNoMoreThanOneThatDoesNotFail(t *testing.T) {
+	c := Running()
+	p := SnapshotOf(c)
+	h := New(Noon)
+	h.Sync(Noon, Usual(), p)
+	a := h.Begin(Noon, p, Action{Container: c, Trigger: policy.TriggerDependency})
+	h.Finish(Noon, Usual(), p, Result{Action: a, Err: errors.New("the engine says no")})
+	if rec := h.At(c.ID); rec.Restarts != 0 || rec.Streak != 0 {
+		t.Errorf("%d restarts, a streak of %d, want none", rec.Restarts, rec.Streak)
+	}
+}
+
+func TestContainerThatCouldNotBeInspectedHasNotRecovered(t *testing.T) {
+	down := Ended(engine.CauseSelf)
+	h := New(Noon)
+	p := SnapshotOf(down)
+	h.Sync(Noon, Usual(), p)
+	a := h.Begin(Noon, p, Action{Container: down, Trigger: policy.TriggerExited})
+	up := *down
+	up.State, up.Started, up.Inspected = engine.Running, Noon, false
+	h.Finish(Noon, Usual(), SnapshotOf(&up), Result{Action: a})
+	if got := h.Sync(Noon, Usual(), SnapshotOf(&up)).Recovered; len(got) > 0 {
+		t.Errorf("recovered: %v", got)
+	}
+	known := up
+	known.Inspected = true
+	if got := h.Sync(Noon, Usual(), SnapshotOf(&known)).Recovered; len(got) != 1 {
+		t.Errorf("recovered: %v, want one", got)
 	}
 }

@@ -27,7 +27,7 @@ type Fault string
 type Usage struct {
 	Path       string // of its cgroup, as /docker/ID
 	CPU        CPU
-	Cores      float64 // processors that it used on average since an earlier reading; negative: there is none yet
+	Cores      float64 // processors that it used on average since an earlier reading; negative: there is none yet. Known as CPU is
 	Memory     Memory
 	Disks      []Disk      // that it read or wrote, as far as this bypassed the page cache or left it
 	Interfaces []Interface // of its own network; none if that is the host's or another container's

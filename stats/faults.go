@@ -55,31 +55,39 @@ type fault struct {
 
 // faults says what keeps things from being read.
 func (r *Reader) faults() (all []fault) {
-	add := func(kind string, format string, args ...any) {
-		fleeting := kind != noCgroups && kind != noMemory
-		all = append(all, fault{kind, Fault(fmt.Sprintf(format, args...)), fleeting})
-	}
 	t := &r.tally
-	switch {
-	case t.alive == 0:
-	case r.locator.tree.main() == unified && r.locator.tree[unified] == "":
-		add(noCgroups, "no cgroups are mounted at %s: mount /sys/fs/cgroup of the host there, read-only (in a container, at /host/sys/fs/cgroup), or set --path.cgroupfs", r.o.CgroupFS)
-	case t.read == 0 && len(t.missed) > 0 && !r.o.Local:
-		add(noContainers, "no container of this engine has its cgroup below %s: it seems to run on another host, and resources are read on the host of the containers only; run a Defib there", r.o.CgroupFS)
-	case t.read == 0 && len(t.missed) > 0:
-		add(noContainers, "no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)
-	case len(t.missed) > 0:
-		add(someContainers, "the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)
+	if t.alive > 0 {
+		all = append(all, r.cgroupFaults()...)
 	}
 	if t.read > 0 && t.noMemory == t.read {
-		add(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot")
+		all = append(all, newFault(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot"))
 	}
 	// One that has just ended has none either. With hidepid Defib sees itself, and what
 	// else has its user.
 	if t.hidden > 0 || len(t.noNetwork) > 0 && len(t.noNetwork) == t.networks {
-		add(noNetwork, "the network of %s cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", some(t.noNetwork), r.o.ProcFS)
+		all = append(all, newFault(noNetwork, "the network of %s cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", some(t.noNetwork), r.o.ProcFS))
 	}
 	return all
+}
+
+// cgroupFaults says why cgroups are not found.
+func (r *Reader) cgroupFaults() []fault {
+	t, tree := &r.tally, &r.locator.tree
+	switch none := t.read == 0; {
+	case tree[tree.main()] == "":
+		return []fault{newFault(noCgroups, "no cgroups are mounted at %s: mount /sys/fs/cgroup of the host there, read-only (in a container, at /host/sys/fs/cgroup), or set --path.cgroupfs", r.o.CgroupFS)}
+	case len(t.missed) == 0:
+		return nil
+	case none && !r.o.Local:
+		return []fault{newFault(noContainers, "no container of this engine has its cgroup below %s: it seems to run on another host, and resources are read on the host of the containers only; run a Defib there", r.o.CgroupFS)}
+	case none:
+		return []fault{newFault(noContainers, "no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)}
+	}
+	return []fault{newFault(someContainers, "the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)}
+}
+
+func newFault(kind, format string, args ...any) fault {
+	return fault{kind, Fault(fmt.Sprintf(format, args...)), kind != noCgroups && kind != noMemory}
 }
 
 // some lists a few names.

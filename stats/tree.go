@@ -72,7 +72,7 @@ func (t *tree) main() hierarchy {
 // String tells what is mounted.
 func (t *tree) String() string {
 	switch {
-	case t.main() == unified && t[unified] == "":
+	case t[t.main()] == "":
 		return "none"
 	case t.main() == unified:
 		return "v2"

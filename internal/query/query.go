@@ -24,6 +24,7 @@ var (
 	grouping = regexp.MustCompile(`\b(?:on|ignoring|by|without|group_left|group_right)\s*\(([^)]*)\)`)
 	matching = regexp.MustCompile(`([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*(?:"([^"]*)"|%q)`)
 	metric   = regexp.MustCompile(`\b([a-zA-Z_:][\w:]*)\s*(\{[^}]*\}|\()?`)
+	argument = regexp.MustCompile(`,\s*"[^"]*"`) // as of label_replace
 	duration = regexp.MustCompile(`\[[^\]]*\]|\b\d\w*\b`)
 	keyword  = regexp.MustCompile(`^(and|or|unless|bool|offset|sum|max|min|count|avg|on|by|without|ignoring|group_left|group_right)$`)
 )
@@ -31,6 +32,7 @@ var (
 // Selectors finds the metrics in an expression. It knows as much of PromQL as
 // the rules and the dashboard use.
 func Selectors(expr string) []Selector {
+	expr = argument.ReplaceAllString(expr, "")
 	expr = duration.ReplaceAllString(grouping.ReplaceAllString(expr, " "), " ")
 	var all []Selector
 	for _, m := range metric.FindAllStringSubmatch(expr, -1) {

@@ -34,6 +34,7 @@ func TestCheckFindsWhatTheReadmeDoesNotKnow(t *testing.T) {
 		{"one of every program's", `rate(process_cpu_seconds_total{job="x"}[5m])`, ""},
 		{"Prometheus's own", `up == 0`, ""},
 		{"a label of the user's", `light_labels{label_room="kitchen"}`, ""},
+		{"a label that is replaced", `label_replace(light_on, "name", "$1", "name", "[/-](bulb)")`, ""},
 		{"no metric", `vector(0)`, "no metric found"},
 		{"a metric that is not there", `light_off`, "no light_off"},
 		{"a histogram by its bare labels", `light_on{le="1"}`, "has no label le"},

@@ -81,7 +81,8 @@ var limitsV1 = []entry{
 }
 
 // limitsAge is how old limits may be. They are read anew after an event that tells of
-// other ones; this is for the case that it was lost.
+// other ones; this is for the case that it was lost, or that systemd changed them, which
+// makes none.
 const limitsAge = 5 * time.Minute
 
 // container is one of which usage is read, in one run of it.
@@ -154,7 +155,7 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 	s := &r.sample // no local: it would escape
 	s.Usage, s.ios = u, s.ios[:0]
 	u.Path = k.place.path
-	if k.limitsAt.IsZero() || k.updates != c.Updates || now.Sub(k.limitsAt) >= limitsAge {
+	if k.limitsAt.IsZero() || k.updates != c.Updates || now.Sub(k.limitsAt) >= limitsAge || k.nearsLimit() {
 		r.readLimits(now, k, c)
 	}
 	u.Limits = k.limits
@@ -188,6 +189,13 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 	}
 	u.Disks = r.disksOf(now, s.ios)
 	return nil
+}
+
+// nearsLimit reports whether a container used most of the memory that it may have when it
+// was last read. A limit that somebody has raised since would have it restarted.
+func (k *container) nearsLimit() bool {
+	limit := k.limits.Memory
+	return limit > 0 && k.last.Usage != nil && k.last.Usage.Memory.WorkingSet > limit/10*8
 }
 
 // readLimits reads the limits of a container.

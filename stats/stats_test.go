@@ -278,7 +278,11 @@ func TestLimitsAreReadAfterUpdatesAndNowAndThen(t *testing.T) {
 	got = append(got, limit(c, time.Minute))
 	h.write("cgroup/docker/"+web+"/memory.max", "max\n") // of this the event is lost
 	got = append(got, limit(c, time.Minute), limit(c, 5*time.Minute))
-	if diff := cmp.Diff([]uint64{512, 512, 768, 768, 0}, got); diff != "" {
+	h.write("cgroup/docker/"+web+"/memory.max", fmt.Sprintln(300*mib)) // of which it uses 250
+	got = append(got, limit(c, 5*time.Minute))
+	h.write("cgroup/docker/"+web+"/memory.max", fmt.Sprintln(600*mib))
+	got = append(got, limit(c, 15*time.Second))
+	if diff := cmp.Diff([]uint64{512, 512, 768, 768, 0, 300, 600}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -27,6 +27,8 @@ func BenchmarkBudgets(b *testing.B) {
 		{"scrapes", 1, measureScrapes},
 		{"idle", 1, measureIdle},
 		{"replayed", 3, measureReplayed},
+		{"resources", 1, measureResources},
+		{"thousand", 1, measureThousand},
 		{"storm", 3, measureStorm},
 		{"size", 1, measureSize},
 	}

@@ -25,6 +25,7 @@ type Replay struct {
 
 	mu        sync.Mutex
 	runs      map[string]life // by container id
+	pids      map[string]int  // by container id
 	log       []events.Message
 	news      chan struct{}  // closed at each event
 	inspected map[string]int // by container id
@@ -45,7 +46,7 @@ func NewReplay(tb testing.TB, containers int) *Replay {
 		tb.Fatal(err)
 	}
 	r := &Replay{
-		socket: filepath.Join(dir, "s"), runs: map[string]life{}, inspected: map[string]int{}, news: make(chan struct{}),
+		socket: filepath.Join(dir, "s"), runs: map[string]life{}, pids: map[string]int{}, inspected: map[string]int{}, news: make(chan struct{}),
 	}
 	for i := range containers {
 		id := fmt.Sprintf("%064x", i+1)
@@ -72,6 +73,13 @@ func NewReplay(tb testing.TB, containers int) *Replay {
 
 // Host is its address, as DOCKER_HOST has it.
 func (r *Replay) Host() string { return "unix://" + r.socket }
+
+// SetPID says that a container's process is this one, before Defib asks for it.
+func (r *Replay) SetPID(id string, pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pids[id] = pid
+}
 
 // routes answers the calls that Defib makes, and a list that is asked for without
 // a version.
@@ -133,6 +141,7 @@ func (r *Replay) inspect(w http.ResponseWriter, req *http.Request) {
 	id := req.PathValue("id")
 	r.mu.Lock()
 	now, known := r.runs[id]
+	pid := r.pids[id]
 	r.inspected[id]++
 	r.mu.Unlock()
 	if !known {
@@ -140,11 +149,11 @@ func (r *Replay) inspect(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	state := container.State{
-		Status: "running", Running: true,
+		Status: "running", Running: true, Pid: pid,
 		StartedAt: now.started.Format(time.RFC3339Nano), FinishedAt: now.finished.Format(time.RFC3339Nano),
 	}
 	if now.down {
-		state.Status, state.Running, state.ExitCode = "exited", false, 1
+		state.Status, state.Running, state.Pid, state.ExitCode = "exited", false, 0, 1
 	}
 	tell(w, container.InspectResponse{
 		ContainerJSONBase: &container.ContainerJSONBase{

@@ -12,6 +12,7 @@ const (
 	someContainers = "some_containers"
 	noMemory       = "memory"
 	noNetwork      = "network"
+	hanging        = "hanging" // of a whole reading: not among those that one finds
 )
 
 // tally is what a reading found, in numbers of containers.

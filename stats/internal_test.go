@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"os"
@@ -140,6 +141,43 @@ func TestWantOfDescriptorsPasses(t *testing.T) {
 		}
 		r.Close()
 	}
+}
+
+// TestReadingThatHangsHoldsUpNoOther has /proc/stat hang, as that of lxcfs may.
+func TestReadingThatHangsHoldsUpNoOther(t *testing.T) {
+	o, p := crowd(t, 3)
+	var log bytes.Buffer
+	o.Local, o.Logger = true, slog.New(slog.NewTextHandler(&log, nil))
+	pipe := filepath.Join(o.ProcFS, "stat")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := New(o)
+	first := make(chan *Reading)
+	go func() { first <- r.Read(now, p) }()
+	for len(r.turn) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 2 {
+		if reading := r.Read(now.Add(time.Minute), p); len(reading.Containers) > 0 || reading.Unreadable != 3 || len(reading.Faults) != 1 {
+			t.Errorf("%+v", reading)
+		}
+	}
+	r.Close()
+	writer, err := os.OpenFile(pipe, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := len((<-first).Containers); n != 3 {
+		t.Errorf("%d of 3 were read in the end", n)
+	}
+	if hangs, over := strings.Count(log.String(), "hangs"), strings.Count(log.String(), "again"); hangs != 1 || over != 1 {
+		t.Errorf("the log says that it hangs %d times, and the end %d times:\n%s", hangs, over, &log)
+	}
+	r.Close()
 }
 
 // TestLaw10EndedContainersKeepNoReading has them gone before the engine says so.

@@ -8,10 +8,11 @@ package stats
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"defib/engine"
@@ -23,6 +24,10 @@ const shared = time.Second
 
 // retryAfter is how long a cgroup is not looked for again that was not found twice.
 const retryAfter = time.Minute
+
+// readTimeout is how long a reading waits for another one. Both take milliseconds, unless
+// what is below /proc is a file system of its own, such as lxcfs, which may hang.
+const readTimeout = 2 * time.Second
 
 // Options say where to read.
 type Options struct {
@@ -37,7 +42,9 @@ type Reader struct {
 	o                Options
 	counters, limits []entry
 
-	mu         sync.Mutex // guards what follows
+	stuck atomic.Bool // a reading hangs, and the log has said so
+
+	turn       chan struct{} // holds a token while somebody uses what follows
 	last       *Reading
 	containers map[string]*container // by ID: those that are up or paused, and those that have been since they were read
 	files      files
@@ -56,7 +63,7 @@ type Reader struct {
 // New returns a Reader that has read nothing yet.
 func New(o Options) *Reader {
 	r := &Reader{
-		o: o, counters: countersV1, limits: limitsV1,
+		o: o, counters: countersV1, limits: limitsV1, turn: make(chan struct{}, 1),
 		containers: map[string]*container{}, files: newFiles(), names: names{},
 		locator: locator{procfs: o.ProcFS, tree: findTree(o.CgroupFS), parents: map[string]string{}},
 	}
@@ -71,10 +78,12 @@ func (r *Reader) String() string { return r.locator.tree.String() }
 
 // Read returns what the containers of a snapshot use. Readings within a second of each
 // other are one. What cannot be read is missing, and said in Faults; it is logged when
-// that begins and when it ends.
+// that begins and when it ends. If a reading hangs, it alone does.
 func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if !r.take() {
+		return r.hangs(now, p)
+	}
+	defer r.leave()
 	if r.last != nil && now.Sub(r.last.At) < shared {
 		return r.last
 	}
@@ -102,6 +111,43 @@ func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 		reading.Faults = append(reading.Faults, f.text)
 	}
 	r.last = reading
+	if r.stuck.Swap(false) {
+		r.o.Logger.Info("resources of containers can be read again", "fault", hanging)
+	}
+	return reading
+}
+
+// take waits for what a reading needs, and reports whether it can be had.
+func (r *Reader) take() bool {
+	select {
+	case r.turn <- struct{}{}:
+		return true
+	default:
+	}
+	late := time.NewTimer(readTimeout)
+	defer late.Stop()
+	select {
+	case r.turn <- struct{}{}:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
+func (r *Reader) leave() { <-r.turn }
+
+// hangs returns a reading of nothing, since another one does not end.
+func (r *Reader) hangs(now time.Time, p *engine.Snapshot) *Reading {
+	fault := Fault(fmt.Sprintf("a file below %s or %s has not been read for %s: the file system there hangs", r.o.ProcFS, r.o.CgroupFS, readTimeout))
+	if !r.stuck.Swap(true) {
+		r.o.Logger.Warn("resources of containers cannot be read", "fault", hanging, "err", string(fault))
+	}
+	reading := &Reading{At: now, Faults: []Fault{fault}}
+	for _, c := range p.Named() {
+		if c.Alive() {
+			reading.Unreadable++
+		}
+	}
 	return reading
 }
 
@@ -165,10 +211,13 @@ func (u *Usage) clone() *Usage {
 	return &c
 }
 
-// Close gives back what is kept open between readings. It may be read from again.
+// Close gives back what is kept open between readings, unless one hangs. It may be read
+// from again.
 func (r *Reader) Close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if !r.take() {
+		return
+	}
+	defer r.leave()
 	for _, k := range r.containers {
 		r.release(k)
 	}

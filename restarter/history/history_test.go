@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -56,5 +57,23 @@ func TestContainerThatCouldNotBeInspectedHasNotRecovered(t *testing.T) {
 	known.Inspected = true
 	if got := h.Sync(Noon, Usual(), SnapshotOf(&known)).Recovered; len(got) != 1 {
 		t.Errorf("recovered: %v, want one", got)
+	}
+}
+
+func TestStartBySomebodyElseEndsTheFailureOfOurs(t *testing.T) {
+	down := Ended(engine.CauseSelf)
+	h := New(Noon)
+	p := SnapshotOf(down)
+	h.Sync(Noon, Usual(), p)
+	a := h.Begin(Noon, p, Action{Container: down, Trigger: policy.TriggerExited})
+	h.Finish(Noon, Usual(), p, Result{Action: a, Err: errors.New("the engine says no")})
+	if !h.At(down.ID).Failed {
+		t.Fatal("it has not failed")
+	}
+	up := *down
+	up.State, up.Started = engine.Running, Noon.Add(time.Second)
+	h.Sync(Noon.Add(time.Second), Usual(), SnapshotOf(&up))
+	if h.At(down.ID).Failed {
+		t.Error("it still counts as failed")
 	}
 }

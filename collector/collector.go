@@ -43,13 +43,11 @@ func New(up func() (*engine.Snapshot, error), usage Stats, labels []string, part
 	if err != nil {
 		return nil, err
 	}
-	resources, err := newResources(usage, labels)
-	if err != nil {
-		return nil, err
-	}
 	c := &Collector{up: up, parts: parts, labels: labels, descs: newDescs(names), kept: map[string]cacheEntry{}}
 	if usage != nil {
-		c.resources = resources
+		if c.resources, err = newResources(usage, labels); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"defib/engine"
+	"defib/stats/internal/cgroup"
 )
 
 // entry is a file of a cgroup, and how it is read.
 type entry struct {
-	hierarchy hierarchy
+	hierarchy cgroup.Hierarchy
 	name      string
 	take      func(u *sample, data []byte)
 	instead   string // read if there is none of that name
@@ -29,55 +30,55 @@ type sample struct {
 
 // pressure is there for both versions: a hybrid tree has it beside version 1.
 var pressure = []entry{
-	{hierarchy: unified, name: "cpu.pressure", take: func(s *sample, data []byte) { s.Pressure.CPU.stall(data) }},
-	{hierarchy: unified, name: "memory.pressure", take: func(s *sample, data []byte) { s.Pressure.Memory.stall(data) }},
-	{hierarchy: unified, name: "io.pressure", take: func(s *sample, data []byte) { s.Pressure.IO.stall(data) }},
+	{hierarchy: cgroup.Unified, name: "cpu.pressure", take: func(s *sample, data []byte) { s.Pressure.CPU.stall(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.pressure", take: func(s *sample, data []byte) { s.Pressure.Memory.stall(data) }},
+	{hierarchy: cgroup.Unified, name: "io.pressure", take: func(s *sample, data []byte) { s.Pressure.IO.stall(data) }},
 }
 
 // Every container has the first of these, whatever controllers are on.
 // Source: https://docs.kernel.org/admin-guide/cgroup-v2.html
 var countersV2 = append([]entry{
-	{hierarchy: unified, name: "cpu.stat", take: func(s *sample, data []byte) { s.CPU.cpuStat(data) }},
-	{hierarchy: unified, name: "memory.current", take: func(s *sample, data []byte) { s.Memory.usage(data) }},
-	{hierarchy: unified, name: "memory.stat", take: func(s *sample, data []byte) { s.Memory.stat(data) }},
-	{hierarchy: unified, name: "memory.swap.current", take: func(s *sample, data []byte) { s.Memory.Swap = single(data) }},
-	{hierarchy: unified, name: "memory.peak", take: func(s *sample, data []byte) { s.Memory.peak(data) }},
-	{hierarchy: unified, name: "io.stat", take: func(s *sample, data []byte) { s.ios.stat(data) }},
+	{hierarchy: cgroup.Unified, name: "cpu.stat", take: func(s *sample, data []byte) { s.CPU.cpuStat(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.current", take: func(s *sample, data []byte) { s.Memory.usage(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.stat", take: func(s *sample, data []byte) { s.Memory.stat(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.swap.current", take: func(s *sample, data []byte) { s.Memory.Swap = single(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.peak", take: func(s *sample, data []byte) { s.Memory.peak(data) }},
+	{hierarchy: cgroup.Unified, name: "io.stat", take: func(s *sample, data []byte) { s.ios.stat(data) }},
 }, pressure...)
 
 // Source: https://docs.kernel.org/admin-guide/cgroup-v1/
 var countersV1 = append([]entry{
-	{hierarchy: cpuacct, name: "cpuacct.usage", take: func(s *sample, data []byte) { s.CPU.cpuacctUsage(data) }},
-	{hierarchy: cpuacct, name: "cpuacct.stat", take: func(s *sample, data []byte) { s.CPU.cpuacctStat(data) }},
-	{hierarchy: cpu, name: "cpu.stat", take: func(s *sample, data []byte) { s.CPU.cpuStat(data) }, quota: true},
-	{hierarchy: memory, name: "memory.usage_in_bytes", take: func(s *sample, data []byte) { s.Memory.usage(data) }},
-	{hierarchy: memory, name: "memory.stat", take: func(s *sample, data []byte) { s.Memory.stat(data) }},
-	{hierarchy: memory, name: "memory.max_usage_in_bytes", take: func(s *sample, data []byte) { s.Memory.peak(data) }},
+	{hierarchy: cgroup.CPUAcct, name: "cpuacct.usage", take: func(s *sample, data []byte) { s.CPU.cpuacctUsage(data) }},
+	{hierarchy: cgroup.CPUAcct, name: "cpuacct.stat", take: func(s *sample, data []byte) { s.CPU.cpuacctStat(data) }},
+	{hierarchy: cgroup.CPU, name: "cpu.stat", take: func(s *sample, data []byte) { s.CPU.cpuStat(data) }, quota: true},
+	{hierarchy: cgroup.Memory, name: "memory.usage_in_bytes", take: func(s *sample, data []byte) { s.Memory.usage(data) }},
+	{hierarchy: cgroup.Memory, name: "memory.stat", take: func(s *sample, data []byte) { s.Memory.stat(data) }},
+	{hierarchy: cgroup.Memory, name: "memory.max_usage_in_bytes", take: func(s *sample, data []byte) { s.Memory.peak(data) }},
 	{
-		hierarchy: blkio, name: "blkio.throttle.io_service_bytes_recursive", instead: "blkio.throttle.io_service_bytes",
+		hierarchy: cgroup.Blkio, name: "blkio.throttle.io_service_bytes_recursive", instead: "blkio.throttle.io_service_bytes",
 		take: func(s *sample, data []byte) { s.ios.blkio(data, (*io).bytes) },
 	},
 	{
-		hierarchy: blkio, name: "blkio.throttle.io_serviced_recursive", instead: "blkio.throttle.io_serviced",
+		hierarchy: cgroup.Blkio, name: "blkio.throttle.io_serviced_recursive", instead: "blkio.throttle.io_serviced",
 		take: func(s *sample, data []byte) { s.ios.blkio(data, (*io).operations) },
 	},
 }, pressure...)
 
 var limitsV2 = []entry{
-	{hierarchy: unified, name: "memory.max", take: func(s *sample, data []byte) { s.Limits.Memory = single(data) }},
-	{hierarchy: unified, name: "memory.swap.max", take: func(s *sample, data []byte) { s.Limits.MemorySwap = single(data) }},
-	{hierarchy: unified, name: "memory.low", take: func(s *sample, data []byte) { s.Limits.MemoryReservation = single(data) }},
-	{hierarchy: unified, name: "cpu.max", take: func(s *sample, data []byte) { s.Limits.cpuMax(data) }},
-	{hierarchy: unified, name: "cpu.weight", take: func(s *sample, data []byte) { s.Limits.CPUShares = sharesOf(single(data)) }},
+	{hierarchy: cgroup.Unified, name: "memory.max", take: func(s *sample, data []byte) { s.Limits.Memory = single(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.swap.max", take: func(s *sample, data []byte) { s.Limits.MemorySwap = single(data) }},
+	{hierarchy: cgroup.Unified, name: "memory.low", take: func(s *sample, data []byte) { s.Limits.MemoryReservation = single(data) }},
+	{hierarchy: cgroup.Unified, name: "cpu.max", take: func(s *sample, data []byte) { s.Limits.cpuMax(data) }},
+	{hierarchy: cgroup.Unified, name: "cpu.weight", take: func(s *sample, data []byte) { s.Limits.CPUShares = sharesOf(single(data)) }},
 }
 
 var limitsV1 = []entry{
-	{hierarchy: memory, name: "memory.limit_in_bytes", take: func(s *sample, data []byte) { s.Limits.Memory = single(data) }},
-	{hierarchy: memory, name: "memory.memsw.limit_in_bytes", take: func(s *sample, data []byte) { s.Limits.MemorySwap = single(data) }},
-	{hierarchy: memory, name: "memory.soft_limit_in_bytes", take: func(s *sample, data []byte) { s.Limits.MemoryReservation = single(data) }},
-	{hierarchy: cpu, name: "cpu.cfs_period_us", take: func(s *sample, data []byte) { s.Limits.cpuPeriod(data) }},
-	{hierarchy: cpu, name: "cpu.cfs_quota_us", take: func(s *sample, data []byte) { s.Limits.CPUQuota = single(data) }},
-	{hierarchy: cpu, name: "cpu.shares", take: func(s *sample, data []byte) { s.Limits.CPUShares = single(data) }},
+	{hierarchy: cgroup.Memory, name: "memory.limit_in_bytes", take: func(s *sample, data []byte) { s.Limits.Memory = single(data) }},
+	{hierarchy: cgroup.Memory, name: "memory.memsw.limit_in_bytes", take: func(s *sample, data []byte) { s.Limits.MemorySwap = single(data) }},
+	{hierarchy: cgroup.Memory, name: "memory.soft_limit_in_bytes", take: func(s *sample, data []byte) { s.Limits.MemoryReservation = single(data) }},
+	{hierarchy: cgroup.CPU, name: "cpu.cfs_period_us", take: func(s *sample, data []byte) { s.Limits.cpuPeriod(data) }},
+	{hierarchy: cgroup.CPU, name: "cpu.cfs_quota_us", take: func(s *sample, data []byte) { s.Limits.CPUQuota = single(data) }},
+	{hierarchy: cgroup.CPU, name: "cpu.shares", take: func(s *sample, data []byte) { s.Limits.CPUShares = single(data) }},
 }
 
 // limitsAge is how old limits may be. They are read anew after an event that tells of
@@ -88,7 +89,7 @@ const limitsAge = 5 * time.Minute
 // container is one of which usage is read, in one run of it.
 type container struct {
 	run      run
-	place    place
+	place    cgroup.Place
 	files    []file // of Reader.counters
 	network  bool   // it has one of its own
 	netDev   []byte // the path of what went through it; nil: it has none, or its process cannot be seen
@@ -109,9 +110,11 @@ type run struct {
 	started time.Time
 }
 
+func runOf(c *engine.Container) run { return run{c.PID, c.Started} }
+
 // find looks for the cgroup of a container.
 func (r *Reader) find(now time.Time, k *container, c *engine.Container, self bool) bool {
-	at, ok := r.locator.locate(c.ID, c.PID, self)
+	at, ok := r.locator.Locate(c.ID, c.PID, self)
 	if !ok {
 		k.tries, k.tried = k.tries+1, now
 		return false
@@ -122,15 +125,15 @@ func (r *Reader) find(now time.Time, k *container, c *engine.Container, self boo
 		k.files[i] = e.in(at)
 	}
 	k.network = !c.HostNetwork && c.Shares(engine.Network) == ""
-	if k.network && at.proc {
+	if k.network && at.Proc {
 		k.netDev = cPath(filepath.Join(r.o.ProcFS, strconv.Itoa(c.PID), "net/dev"))
 	}
 	return true
 }
 
 // in returns the file in a container's cgroup.
-func (e *entry) in(at place) file {
-	dir := at.dirs[e.hierarchy]
+func (e *entry) in(at cgroup.Place) file {
+	dir := at.Dirs[e.hierarchy]
 	if dir == "" {
 		return file{missing: true, fd: -1}
 	}
@@ -154,7 +157,7 @@ func passes(err error) bool {
 func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage) error {
 	s := &r.sample // no local: it would escape
 	s.Usage, s.ios = u, s.ios[:0]
-	u.Path = k.place.path
+	u.Path = k.place.Path
 	if k.limitsAt.IsZero() || k.updates != c.Updates || now.Sub(k.limitsAt) >= limitsAge || k.nearsLimit() {
 		r.readLimits(now, k, c)
 	}
@@ -162,9 +165,22 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 	u.CPU.Quota = u.Limits.CPUQuota > 0
 	// Before the cgroup: while that exists, the process is the container's.
 	r.readNetwork(k, u)
+	if err := r.readCounters(k, s); err != nil {
+		return err
+	}
+	if !u.CPU.Quota { // version 2 counts without one, too
+		u.CPU.Periods, u.CPU.ThrottledPeriods, u.CPU.Throttled = 0, 0, 0
+	}
+	u.Cores = k.cores(now, u.CPU.Total)
+	u.Disks = r.disksOf(now, s.ios)
+	return nil
+}
+
+// readCounters reads the files of a container's cgroup.
+func (r *Reader) readCounters(k *container, s *sample) error {
 	for i := range r.counters {
 		e, f := &r.counters[i], &k.files[i]
-		if f.missing || e.quota && !u.CPU.Quota {
+		if f.missing || e.quota && !s.CPU.Quota {
 			continue
 		}
 		data, err := r.files.read(f)
@@ -180,15 +196,21 @@ func (r *Reader) read(now time.Time, k *container, c *engine.Container, u *Usage
 			f.missing = true
 		}
 	}
-	if !u.CPU.Quota { // version 2 counts without one, too
-		u.CPU.Periods, u.CPU.ThrottledPeriods, u.CPU.Throttled = 0, 0, 0
-	}
-	u.Cores = -1
-	if before := k.last.Usage; before != nil && now.After(k.last.At) {
-		u.Cores = max(0, u.CPU.Total-before.CPU.Total) / now.Sub(k.last.At).Seconds()
-	}
-	u.Disks = r.disksOf(now, s.ios)
 	return nil
+}
+
+// cores is how many processors a container has used since it was last read, by the
+// processor time of now. What is too short to measure goes by the last one.
+func (k *container) cores(now time.Time, total float64) float64 {
+	since := now.Sub(k.last.At)
+	switch before := k.last.Usage; {
+	case before == nil:
+		return -1
+	case since < shared:
+		return before.Cores
+	default:
+		return max(0, total-before.CPU.Total) / since.Seconds()
+	}
 }
 
 // nearsLimit reports whether a container used most of the memory that it may have when it

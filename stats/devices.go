@@ -25,7 +25,8 @@ func (r *Reader) disksOf(now time.Time, all ios) []Disk {
 	return r.disks[first:len(r.disks):len(r.disks)]
 }
 
-// deviceName returns the name of a device, or its number while that has none.
+// deviceName returns the name of a device, or its number if it had none when it was first
+// seen.
 func (r *Reader) deviceName(now time.Time, n devno) string {
 	d := &r.devices
 	if name, ok := d.names[n]; ok {

@@ -30,7 +30,7 @@ type tally struct {
 // count counts a container that was read.
 func (t *tally) count(k *container, name string, self bool) {
 	t.read++
-	if k.place.proc && !self { // which sees itself in any /proc
+	if k.place.Proc && !self { // which sees itself in any /proc
 		t.processes++
 	}
 	if !k.last.Usage.Memory.Known {
@@ -41,7 +41,7 @@ func (t *tally) count(k *container, name string, self bool) {
 		if !k.seen {
 			t.noNetwork = append(t.noNetwork, name)
 		}
-		if !k.place.proc {
+		if !k.place.Proc {
 			t.hidden++
 		}
 	}
@@ -61,7 +61,7 @@ func (r *Reader) faults() (all []fault) {
 		all = append(all, r.cgroupFaults()...)
 	}
 	if t.read > 0 && t.noMemory == t.read {
-		all = append(all, newFault(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot"))
+		all = append(all, newFault(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot; for rootless containers, have systemd delegate the controller memory"))
 	}
 	// One that has just ended has none either. With hidepid Defib sees itself, and what
 	// else has its user.
@@ -73,9 +73,9 @@ func (r *Reader) faults() (all []fault) {
 
 // cgroupFaults says why cgroups are not found.
 func (r *Reader) cgroupFaults() []fault {
-	t, tree := &r.tally, &r.locator.tree
+	t, tree := &r.tally, &r.locator.Tree
 	switch none := t.read == 0; {
-	case tree[tree.main()] == "":
+	case tree[tree.Main()] == "":
 		return []fault{newFault(noCgroups, "no cgroups are mounted at %s: mount /sys/fs/cgroup of the host there, read-only (in a container, at /host/sys/fs/cgroup), or set --path.cgroupfs", r.o.CgroupFS)}
 	case len(t.missed) == 0:
 		return nil

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"defib/engine"
+	"defib/stats/internal/cgroup"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 )
 
 // kernelTree returns what the kernel has mounted below root, if cgroups can be made there.
-func kernelTree(tb testing.TB, root string) tree {
+func kernelTree(tb testing.TB, root string) cgroup.Tree {
 	tb.Helper()
 	if os.Geteuid() != 0 {
 		tb.Skip("making cgroups takes root")
@@ -38,8 +39,8 @@ func kernelTree(tb testing.TB, root string) tree {
 	if err := unix.Statfs(root, &fs); err != nil {
 		tb.Skip("no cgroups:", err)
 	}
-	t := findTree(root)
-	if main := t[t.main()]; main == "" || unix.Access(main, unix.W_OK) != nil {
+	t := cgroup.Find(root)
+	if main := t[t.Main()]; main == "" || unix.Access(main, unix.W_OK) != nil {
 		tb.Skip("no cgroups that can be written to below ", root)
 	}
 	return t
@@ -47,7 +48,7 @@ func kernelTree(tb testing.TB, root string) tree {
 
 // newCgroup makes a cgroup as an engine does for a container, in each hierarchy, until the
 // end of the test, and returns the container's ID.
-func newCgroup(tb testing.TB, t tree) (id string) {
+func newCgroup(tb testing.TB, t cgroup.Tree) (id string) {
 	tb.Helper()
 	var random [32]byte
 	_, _ = rand.Read(random[:])
@@ -104,11 +105,11 @@ func begin(t *testing.T, dir string, script string) *exec.Cmd {
 // same.
 func TestKernelsOwnCgroupsOfVersion2(t *testing.T) {
 	root := cgroupFS
-	if dir := filepath.Join(cgroupFS, "unified"); isDir(dir) {
+	if dir := filepath.Join(cgroupFS, "unified"); unix.Access(dir, unix.F_OK) == nil {
 		root = dir
 	}
 	tree := kernelTree(t, root)
-	if tree.main() != unified {
+	if tree.Main() != cgroup.Unified {
 		t.Skip("no version 2 of cgroups")
 	}
 	id := newCgroup(t, tree)

@@ -17,6 +17,7 @@ import (
 
 	"defib/engine"
 	"defib/internal/transition"
+	"defib/stats/internal/cgroup"
 )
 
 // shared is how long a reading is young enough for another scrape.
@@ -48,7 +49,7 @@ type Reader struct {
 	last       *Reading
 	containers map[string]*container // by ID: those that are up or paused, and those that have been since they were read
 	files      files
-	locator    locator
+	locator    *cgroup.Locator
 	devices    devices
 	names      names             // of interfaces
 	told       transition.States // by fault
@@ -65,26 +66,26 @@ func New(o Options) *Reader {
 	r := &Reader{
 		o: o, counters: countersV1, limits: limitsV1, turn: make(chan struct{}, 1),
 		containers: map[string]*container{}, files: newFiles(), names: names{},
-		locator: locator{procfs: o.ProcFS, tree: findTree(o.CgroupFS), parents: map[string]string{}},
+		locator: cgroup.NewLocator(o.ProcFS, cgroup.Find(o.CgroupFS)),
 	}
-	if r.locator.tree.main() == unified {
+	if r.locator.Tree.Main() == cgroup.Unified {
 		r.counters, r.limits = countersV2, limitsV2
 	}
 	return r
 }
 
 // String tells which versions of cgroups there are to be read.
-func (r *Reader) String() string { return r.locator.tree.String() }
+func (r *Reader) String() string { return r.locator.Tree.String() }
 
 // Read returns what the containers of a snapshot use. Readings within a second of each
-// other are one. What cannot be read is missing, and said in Faults; it is logged when
+// other are one, unless a container has started since. What cannot be read is missing, and said in Faults; it is logged when
 // that begins and when it ends. If a reading hangs, it alone does.
 func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 	if !r.take() {
 		return r.hangs(now, p)
 	}
 	defer r.leave()
-	if r.last != nil && now.Sub(r.last.At) < shared {
+	if r.last != nil && now.Sub(r.last.At) < shared && r.knows(p) {
 		return r.last
 	}
 	r.begin()
@@ -98,7 +99,7 @@ func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 		}
 	}
 	for id, k := range r.containers {
-		if p.Get(id) == nil {
+		if c := p.Get(id); c == nil || p.Find(c.Name) != c { // removed, or another has its name
 			r.release(k)
 			delete(r.containers, id)
 		}
@@ -117,19 +118,23 @@ func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 	return reading
 }
 
+// knows reports whether the last reading was made after all containers had started that
+// are up: who asks since one of them has wants to see it.
+func (r *Reader) knows(p *engine.Snapshot) bool {
+	for _, c := range p.Named() {
+		if k := r.containers[c.ID]; c.Alive() && c.Inspected && (k == nil || k.run != runOf(c)) {
+			return false
+		}
+	}
+	return true
+}
+
 // take waits for what a reading needs, and reports whether it can be had.
 func (r *Reader) take() bool {
 	select {
 	case r.turn <- struct{}{}:
 		return true
-	default:
-	}
-	late := time.NewTimer(readTimeout)
-	defer late.Stop()
-	select {
-	case r.turn <- struct{}{}:
-		return true
-	case <-late.C:
+	case <-time.After(readTimeout):
 		return false
 	}
 }
@@ -154,7 +159,7 @@ func (r *Reader) hangs(now time.Time, p *engine.Snapshot) *Reading {
 // begin makes ready for a reading: what it hands out is shared with no other.
 func (r *Reader) begin() {
 	r.tally = tally{}
-	r.locator.indexed = nil
+	r.locator.Refresh()
 	r.disks = make([]Disk, 0, len(r.disks)+8)
 	r.interfaces = make([]Interface, 0, len(r.interfaces)+8)
 }
@@ -166,7 +171,7 @@ func (r *Reader) follow(now time.Time, p *engine.Snapshot, c *engine.Container, 
 	}
 	r.tally.alive++
 	k := r.containers[c.ID]
-	if this := (run{c.PID, c.Started}); k == nil || k.run != this {
+	if this := runOf(c); k == nil || k.run != this {
 		if k != nil {
 			r.release(k)
 		}

@@ -224,6 +224,25 @@ func TestReadingsWithinASecondAreOne(t *testing.T) {
 	}
 }
 
+func TestContainerThatHasJustStartedIsReadAtOnce(t *testing.T) {
+	h := newHost(t)
+	db := id("b")
+	for i, of := range []string{web, db} {
+		h.v2("cgroup/docker/" + of)
+		h.process(7+i, "0::/docker/"+of+"\n")
+	}
+	r, one := h.reader(), up(web, "web", 7)
+	r.Read(began, snapshot(one))
+	r.Read(began.Add(2*time.Second), snapshot(one))
+	reading := r.Read(began.Add(2100*time.Millisecond), snapshot(one, up(db, "db", 8)))
+	if reading.Containers[db] == nil {
+		t.Error("it is missing from a reading right after another")
+	}
+	if got := reading.Containers[web].Cores; got != 0 {
+		t.Errorf("%v cores of the other, want those of before", got)
+	}
+}
+
 func TestReadingIsForAnybody(t *testing.T) {
 	h := newHost(t)
 	h.v2("cgroup/docker/" + web)

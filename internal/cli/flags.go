@@ -243,7 +243,11 @@ func (f *flags) check() error {
 	}
 
 	f.labels = split(f.labelLists)
-	_, err = collector.New(nil, nil, f.labels)
+	var usage collector.Stats
+	if f.resources { // there are more labels then that these may equal
+		usage = (*stats.Reader)(nil)
+	}
+	_, err = collector.New(nil, usage, f.labels)
 	m.of("--collector.container-labels", err)
 	m.of("--path.procfs", checkDirectory(f.procFS, procFS))
 	m.of("--path.cgroupfs", checkDirectory(f.cgroupFS, cgroupFS))

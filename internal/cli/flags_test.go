@@ -218,7 +218,6 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"webhook.match", "alpha", `"alpha": must be LABEL=VALUE`},
 		{"webhook.token-file", "/nonexistent/token", "open /nonexistent/token: no such file"},
 		{"collector.container-labels", "a.b,a-b", `container labels "a.b" and "a-b" map to the same metric label label_a_b`},
-		{"collector.container-labels", "com.docker.compose-service", `container labels "com.docker.compose.service" and "com.docker.compose-service" map to the same metric label`},
 		{"path.procfs", "proc", `"proc": must be an absolute path`},
 		{"path.procfs", "", `"": must be an absolute path`},
 		{"path.procfs", "/nonexistent/proc", "stat /nonexistent/proc: no such file"},
@@ -255,6 +254,11 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		t.Run(arg, func(t *testing.T) { refused(t, []string{arg}, complaint) })
 	}
 	t.Run("all at once", func(t *testing.T) { refused(t, all, complaints...) })
+	t.Run("labels that resources have", func(t *testing.T) {
+		const labels = "com.docker.compose-service"
+		refused(t, []string{"--collector.resources", "--collector.container-labels=" + labels},
+			`--collector.container-labels: container labels "com.docker.compose.service" and "`+labels+`" map to the same metric label`)
+	})
 	t.Run("several in one list", func(t *testing.T) {
 		refused(t, []string{"--restart.whitelist=[a,b/c/d"}, `--restart.whitelist: "[a": `, `--restart.whitelist: "b/c/d": `)
 	})

@@ -1,4 +1,5 @@
-package stats
+// Package cgroup finds the cgroups of containers in what is mounted here.
+package cgroup
 
 import (
 	"bytes"
@@ -12,39 +13,39 @@ import (
 	"strings"
 )
 
-// hierarchy is one tree of cgroups, and what can be read there.
-type hierarchy int
+// Hierarchy is one tree of cgroups, by what can be read there.
+type Hierarchy int
 
-// The hierarchies. What has version 2 alone has unified alone; a hybrid has all.
+// The hierarchies. What has version 2 alone has Unified alone; a hybrid has all.
 const (
-	unified hierarchy = iota
-	cpuacct
-	cpu
-	memory
-	blkio
-	hierarchies // how many there are
+	Unified Hierarchy = iota
+	CPUAcct
+	CPU
+	Memory
+	Blkio
+	numHierarchies
 )
 
-var controllers = [hierarchies]string{cpuacct: "cpuacct", cpu: "cpu", memory: "memory", blkio: "blkio"}
+var controllers = [numHierarchies]string{CPUAcct: "cpuacct", CPU: "cpu", Memory: "memory", Blkio: "blkio"}
 
-// tree is where each hierarchy is mounted; "" if it is not.
-type tree [hierarchies]string
+// Tree is where each hierarchy is mounted; "" if it is not.
+type Tree [numHierarchies]string
 
-// findTree finds what is mounted below what is /sys/fs/cgroup on most hosts. Controllers
+// Find finds what is mounted below what is /sys/fs/cgroup on most hosts. Controllers
 // that share a hierarchy may be below cpu,cpuacct alone, or linked to that: links are
 // resolved, since no walk begins at one.
-func findTree(root string) tree {
+func Find(root string) Tree {
 	root = filepath.Clean(root)
 	isUnified := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, "cgroup.controllers"))
 		return err == nil
 	}
 	if isUnified(root) {
-		return tree{unified: root}
+		return Tree{Unified: root}
 	}
-	var t tree
+	var t Tree
 	if dir := filepath.Join(root, "unified"); isUnified(dir) {
-		t[unified] = dir
+		t[Unified] = dir
 	}
 	mounts, _ := os.ReadDir(root)
 	for _, m := range mounts {
@@ -61,22 +62,22 @@ func findTree(root string) tree {
 	return t
 }
 
-// main is the hierarchy whose paths stand for a container.
-func (t *tree) main() hierarchy {
-	if t[cpuacct] != "" {
-		return cpuacct
+// Main is the hierarchy whose paths stand for a container.
+func (t *Tree) Main() Hierarchy {
+	if t[CPUAcct] != "" {
+		return CPUAcct
 	}
-	return unified
+	return Unified
 }
 
 // String tells what is mounted.
-func (t *tree) String() string {
+func (t *Tree) String() string {
 	switch {
-	case t[t.main()] == "":
+	case t[t.Main()] == "":
 		return "none"
-	case t.main() == unified:
+	case t.Main() == Unified:
 		return "v2"
-	case t[unified] != "":
+	case t[Unified] != "":
 		return "v1, and v2 for the pressure"
 	}
 	return "v1"
@@ -87,23 +88,23 @@ func isDir(dir string) bool {
 	return err == nil && info.IsDir()
 }
 
-// paths are those of a container's cgroup, by hierarchy; "" where it has none of its own.
-type paths [hierarchies]string
+// Paths are those of a container's cgroup, by hierarchy; "" where it has none of its own.
+type Paths [numHierarchies]string
 
 // reported reads /proc/PID/cgroup, and takes only paths that bear the ID: anything else
 // is another process, as the engine may be on another host, or count processes in
 // another namespace.
 // Source: cgroups(7), section "/proc files".
-func reported(data []byte, id string) (p paths, ok bool) {
+func reported(data []byte, id string) (p Paths, ok bool) {
 	for line := range bytes.Lines(data) {
-		_, rest := cut(bytes.TrimSuffix(line, []byte("\n")), ':')
-		names, at := cut(rest, ':')
+		_, rest, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(":"))
+		names, at, _ := bytes.Cut(rest, []byte(":"))
 		own := ownPath(string(at), id)
 		if own == "" {
 			continue
 		}
 		if len(names) == 0 {
-			p[unified], ok = own, true
+			p[Unified], ok = own, true
 		}
 		for name := range bytes.SplitSeq(names, []byte(",")) {
 			for h, controller := range controllers {
@@ -156,58 +157,70 @@ func index(root string) map[string]string {
 	return found
 }
 
-// locator finds the cgroups of containers.
-type locator struct {
-	procfs string
-	tree   tree
+// Locator finds the cgroups of containers. It is for one goroutine at a time.
+type Locator struct {
+	Tree Tree
 
+	procfs  string
 	parents map[string]string // from what the kernel calls a parent to its path below the root, where these differ
-	indexed map[string]string // by ID; nil: nobody has looked within this reading
+	indexed map[string]string // by ID; nil: nobody has looked since Refresh
 }
 
-// place is where a container's cgroup is.
-type place struct {
-	path string // see Usage.Path
-	dirs paths  // absolute
-	proc bool   // its process is one of this /proc
+// maxParents is how many are remembered: in some trees each container has its own.
+const maxParents = 1000
+
+// NewLocator returns a Locator that looks for processes below procfs, where the host's
+// /proc is, and for cgroups in a tree.
+func NewLocator(procfs string, tree Tree) *Locator {
+	return &Locator{Tree: tree, procfs: procfs, parents: map[string]string{}}
 }
 
-// locate finds the cgroup of a container by its process, else by its name. Self says that
+// Refresh has the tree searched anew, if that is needed.
+func (l *Locator) Refresh() { l.indexed = nil }
+
+// Place is where a container's cgroup is.
+type Place struct {
+	Path string // what the host calls it, as /docker/ID
+	Dirs Paths  // absolute
+	Proc bool   // its process is one of this /proc
+}
+
+// Locate finds the cgroup of a container by its process, else by its name. Self says that
 // Defib runs in it: the kernel calls the reader's own cgroup "/" where each container has
 // a namespace of cgroups.
-func (l *locator) locate(id string, pid int, self bool) (at place, ok bool) {
+func (l *Locator) Locate(id string, pid int, self bool) (at Place, ok bool) {
 	data, err := os.ReadFile(filepath.Join(l.procfs, strconv.Itoa(pid), "cgroup"))
 	said, seen := reported(data, id)
-	at.proc = seen || self && err == nil
-	main := said[l.tree.main()]
+	at.Proc = seen || self && err == nil
+	main := said[l.Tree.Main()]
 	if l.enter(&at, said) {
-		at.path = main
+		at.Path = main
 		return at, true
 	}
 	// What is mounted here may begin elsewhere than the paths that the kernel tells.
 	parent, known := l.parents[path.Dir(main)]
 	if known && l.enter(&at, l.everywhere(path.Join(parent, path.Base(main)))) {
-		at.path = outermost(main, path.Join(parent, path.Base(main)))
+		at.Path = outermost(main, path.Join(parent, path.Base(main)))
 		return at, true
 	}
 	if l.indexed == nil {
-		l.indexed = index(l.tree[l.tree.main()])
+		l.indexed = index(l.Tree[l.Tree.Main()])
 	}
 	own := l.indexed[id]
 	if own == "" || !l.enter(&at, l.everywhere(own)) {
 		return at, false
 	}
 	l.learn(main, own)
-	at.path = outermost(main, own)
+	at.Path = outermost(main, own)
 	return at, true
 }
 
 // learn remembers where the parent of a cgroup is. What is forgotten costs a walk.
-func (l *locator) learn(told, own string) {
+func (l *Locator) learn(told, own string) {
 	if told == "" {
 		return
 	}
-	if len(l.parents) >= maxNames {
+	if len(l.parents) >= maxParents {
 		clear(l.parents)
 	}
 	l.parents[path.Dir(told)] = path.Dir(own)
@@ -223,7 +236,7 @@ func outermost(told, own string) string {
 }
 
 // everywhere is the same path in each hierarchy.
-func (l *locator) everywhere(own string) (p paths) {
+func (l *Locator) everywhere(own string) (p Paths) {
 	for h := range p {
 		p[h] = own
 	}
@@ -231,15 +244,15 @@ func (l *locator) everywhere(own string) (p paths) {
 }
 
 // enter notes which of these cgroups there are, and reports whether the main one is.
-func (l *locator) enter(at *place, p paths) bool {
-	for h, root := range l.tree {
-		at.dirs[h] = ""
+func (l *Locator) enter(at *Place, p Paths) bool {
+	for h, root := range l.Tree {
+		at.Dirs[h] = ""
 		if root == "" || p[h] == "" || strings.HasPrefix(p[h], "/..") {
 			continue
 		}
 		if dir := root + p[h]; isDir(dir) {
-			at.dirs[h] = dir
+			at.Dirs[h] = dir
 		}
 	}
-	return at.dirs[l.tree.main()] != ""
+	return at.Dirs[l.Tree.Main()] != ""
 }

@@ -90,12 +90,12 @@ func TestDashboardShowsAScene(t *testing.T) {
 	begun := time.Now()
 	check := &container.HealthConfig{Test: []string{"CMD", "/testapp", "-healthcheck"}, Interval: time.Second, Timeout: harness.Limit, Retries: 1}
 	limited := func(h *container.HostConfig) { h.Memory, h.CPUPeriod, h.CPUQuota = 256<<20, 100_000, 50_000 }
-	sick := s.Run("sick", harness.Spec{Health: check, Host: limited}) // its checks use CPU
+	sick := s.Run("sick", harness.Spec{Health: check, Host: limited, Network: s.Network("net")}) // its checks use CPU
 	crashes, healed := s.Run("crashes", harness.Spec{Args: []string{"-code=3"}}), s.Run("healed", harness.Spec{})
 	stopped, stranger, well := s.Run("stopped", harness.Spec{}), s.Run("stranger", harness.Spec{}), s.Run("well", harness.Spec{})
 	looping := s.Create("looping", harness.Spec{Args: []string{"-after=1ms", "-code=1"}})
 	d := s.Defib(harness.Whitelist(sick, crashes, healed, stopped, well, looping),
-		"--restart.policy=unless-stopped", "--restart.backoff-initial=100ms", hasty, "--collector.resources")
+		"--restart.policy=unless-stopped", "--restart.backoff-initial=100ms", hasty, harness.Resources)
 	p := d.Prometheus(harness.File(t, "healing.yml", "groups: []\n"))
 
 	sick.Exec("/testapp", "-sicken")
@@ -109,9 +109,6 @@ func TestDashboardShowsAScene(t *testing.T) {
 	queries := map[string]grafana.Query{}
 	for _, q := range board.Queries() {
 		queries[q.Where] = q
-		if strings.Contains(q.Expr, "container_network_") {
-			continue // these containers use the network of the host
-		}
 		harness.Eventually(t, "data for "+q.Where, func() bool { return len(draw(p, q, begun).numbers()) > 0 })
 	}
 	for where, want := range map[string]string{

@@ -90,8 +90,9 @@ func image(t *testing.T, host, pkg, name string, changes ...string) {
 	}
 }
 
-// TestReadmeOnAnEngine does what the README says: the file, the group, and a container
-// that dies comes back. Only the path of the socket and what is in the image nginx differ.
+// TestReadmeOnAnEngine does what the README says: the file, the group, what containers use
+// can be read, and a container that dies comes back. Only the path of the socket and what
+// is in the image nginx differ.
 func TestReadmeOnAnEngine(t *testing.T) {
 	t.Parallel()
 	socket := newEngine(t)
@@ -129,6 +130,11 @@ func TestReadmeOnAnEngine(t *testing.T) {
 	old := pid()
 	if old == 0 {
 		t.Fatal("web does not run")
+	}
+	// As user 65534, with two mounts.
+	resources := ask("exec", of("defib"), "/program", "check", "--collector.resources")
+	if !strings.Contains(resources, " 2 running containers can be read under /host/proc and /host/sys/fs/cgroup") || strings.Contains(resources, "mount /") {
+		t.Errorf("what containers use cannot be read as the README has it:\n%s", resources)
 	}
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

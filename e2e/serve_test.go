@@ -119,7 +119,7 @@ func TestPromtoolFindsNothingToMend(t *testing.T) {
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
 	stopped := s.Run("stopped", harness.Spec{})
-	d := s.Defib(harness.Whitelist(b, stopped), harness.Never)
+	d := s.Defib(harness.Whitelist(b, stopped), harness.Never, harness.Resources)
 	b.Crash()
 	b.AwaitEvents("start", 2)
 	stopped.Stop()

@@ -106,32 +106,34 @@ type bareReads struct {
 	buffer []byte
 }
 
-// openBare opens the files that a process keeps open for its readings, for ourselves.
+// openBare opens what a process reads of these containers, for ourselves: the files of
+// which it keeps some open, of every container.
 func openBare(b *testing.B, pid int, p *engine.Snapshot) *bareReads {
 	b.Helper()
-	bare := &bareReads{buffer: make([]byte, 16<<10)}
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
+	patterns := map[string]bool{} // with ID instead of a container's
 	for _, link := range links {
 		name, err := os.Readlink(link)
-		if err != nil || !strings.HasPrefix(name, cgroupFS+"/") {
-			continue
+		if err == nil && strings.HasPrefix(name, cgroupFS+"/") && containerID.MatchString(name) { // Go itself keeps some of its own
+			patterns[containerID.ReplaceAllString(name, "ID")] = true
 		}
-		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		bare.kept = append(bare.kept, fd)
 	}
-	if len(bare.kept) == 0 {
+	if len(patterns) == 0 {
 		b.Fatal("no descriptor is kept of a cgroup")
 	}
+	bare := &bareReads{buffer: make([]byte, 16<<10)}
 	for _, c := range p.Containers {
-		if name := fmt.Sprintf("/proc/%d/net/dev", c.PID); !c.HostNetwork {
-			bare.once = append(bare.once, name)
+		for pattern := range patterns {
+			fd, err := unix.Open(strings.ReplaceAll(pattern, "ID", c.ID), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			bare.kept = append(bare.kept, fd)
 		}
+		bare.once = append(bare.once, fmt.Sprintf("/proc/%d/net/dev", c.PID))
 	}
 	return bare
 }
@@ -231,7 +233,10 @@ func besideParts(b *testing.B, t *table, d *harness.Defib, crowd string, n int) 
 	return own
 }
 
-var cgroupOf = regexp.MustCompile(`[{,]id="([^"]*)"`)
+var (
+	containerID = regexp.MustCompile(`[0-9a-f]{64}`)
+	cgroupOf    = regexp.MustCompile(`[{,]id="([^"]*)"`)
+)
 
 // ownNetworks are the containers of an exposition whose network is read: of each the
 // process of its cgroup.
@@ -248,7 +253,7 @@ func ownNetworks(b *testing.B, text string) *engine.Snapshot {
 			procs, err := os.ReadFile(filepath.Join(cgroupFS, tree, id, "cgroup.procs"))
 			var pid int
 			if _, serr := fmt.Sscan(string(procs), &pid); err == nil && serr == nil && id != "/" {
-				cs = append(cs, &engine.Container{PID: pid})
+				cs = append(cs, &engine.Container{ID: containerID.FindString(id), PID: pid})
 				break
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ const thousand = 1000
 
 // measureThousand scrapes a thousand containers: a replayed engine tells of them, each is
 // a process that sleeps, in cgroups of its own that the kernel keeps as it keeps those of
-// containers, and in the network of this machine.
+// containers, and in a network with one interface that all share.
 func measureThousand(b *testing.B, t *table) {
 	r := harness.NewReplay(b, thousand)
 	standIns(b, r)
@@ -62,12 +63,22 @@ func standIns(b *testing.B, r *harness.Replay) {
 			}
 		}
 	})
-	for _, id := range r.IDs {
-		cmd := exec.CommandContext(b.Context(), "sleep", "infinity")
+	start := func(args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(b.Context(), args[0], args[1:]...)
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}
 		sleeping = append(sleeping, cmd)
+		return cmd
+	}
+	owner := start("unshare", "--net", "sh", "-c", harness.Program(b, "iproute2", "ip")+" link add eth0 type veth peer name vethpeer && exec sleep infinity")
+	network := fmt.Sprintf("/proc/%d/", owner.Process.Pid)
+	harness.Eventually(b, "the network of all", func() bool {
+		interfaces, err := os.ReadFile(network + "net/dev")
+		return err == nil && strings.Contains(string(interfaces), "vethpeer:")
+	})
+	for _, id := range r.IDs {
+		cmd := start("nsenter", "--net="+network+"ns/net", "sleep", "infinity")
 		for _, tree := range trees {
 			dir := filepath.Join(tree, parent, id)
 			if err := os.MkdirAll(dir, 0o755); err != nil {

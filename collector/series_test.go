@@ -1,6 +1,7 @@
 package collector_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -174,12 +175,18 @@ docker_container_labels{label_="",label__="",label____="🚑 \"quoted\" \\ and\n
 }
 
 func TestLabelsThatWouldCollideAreRefused(t *testing.T) {
-	for labels, want := range map[string]string{
-		"team,a.b,a-b":               `container labels "a.b" and "a-b" map to the same metric label label_a_b`,
-		"com.docker.compose-project": `container labels "com.docker.compose.project" and "com.docker.compose-project" map to the same metric label container_label_com_docker_compose_project`,
+	const compose = "com.docker.compose-project" // which is no other than a label that resources have by themselves
+	for _, row := range []struct {
+		labels string
+		usage  collector.Stats
+		want   string // the error
+	}{
+		{"team,a.b,a-b", nil, `container labels "a.b" and "a-b" map to the same metric label label_a_b`},
+		{compose, newReadings(1), `container labels "com.docker.compose.project" and "` + compose + `" map to the same metric label container_label_com_docker_compose_project`},
+		{compose, nil, "<nil>"},
 	} {
-		if _, err := collector.New(nil, nil, strings.Split(labels, ",")); err == nil || err.Error() != want {
-			t.Errorf("error %v, want %s", err, want)
+		if _, err := collector.New(nil, row.usage, strings.Split(row.labels, ",")); fmt.Sprint(err) != row.want {
+			t.Errorf("%s: error %v, want %s", row.labels, err, row.want)
 		}
 	}
 }

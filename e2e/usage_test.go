@@ -152,8 +152,8 @@ func withVolume(s *harness.Env) (spec harness.Spec, device string) {
 	dir, device := harness.Volume(s)
 	return harness.Spec{Host: func(h *container.HostConfig) {
 		h.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: dir, Target: "/data"}}
-		// Linux 6.10 and newer count for cgroups of version 1 only once there is a
-		// limit for the disk. This one limits nothing.
+		// Newer kernels (seen on 6.18) count for cgroups of version 1 only once there
+		// is a limit for the disk. This one limits nothing.
 		h.BlkioDeviceWriteBps = []*blkiodev.ThrottleDevice{{Path: device, Rate: 1 << 40}}
 	}}, device
 }

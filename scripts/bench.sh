@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin # where dockerd lives; not on every user's PATH
-scripts/install.sh dockerd
+scripts/install.sh dockerd ip
 {
 	go test -run '^$' -bench . -benchmem -benchtime 0.3s -count 5 $(go list ./... | grep -v /e2e)
 	go test -run '^$' -bench . -benchtime 1x -timeout 60m ./e2e/bench

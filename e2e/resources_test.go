@@ -381,8 +381,8 @@ func TestContainedDefibWithoutMountsSaysWhatToDo(t *testing.T) {
 	b := s.Run("web", harness.Spec{})
 	d := s.Contain(func(h *container.HostConfig) { h.CgroupnsMode = container.CgroupnsModePrivate }, harness.Resources)
 	d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
-	time.Sleep(afterReading)
-	d.AwaitValue("docker_up", 1) // what lasts for two readings is said
+	time.Sleep(6 * time.Second)
+	d.AwaitValue("docker_up", 1) // what has lasted for 5 seconds is said
 	said := d.AwaitLine(1, "resources of containers cannot be read")
 	if !strings.Contains(said.Str("err"), "/host/sys/fs/cgroup") {
 		t.Errorf("it is not said what to do: %s", said.Text)

@@ -101,6 +101,8 @@ type container struct {
 	tries int       // in vain, to find its cgroup
 	tried time.Time // the last of these
 
+	failing time.Time // since when something of this run cannot be read; zero: all can
+
 	last Past // the zero value: it was not read yet
 }
 

@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // The kinds of faults.
@@ -25,10 +26,29 @@ type tally struct {
 	networks  int      // of these, that have a network of their own
 	noNetwork []string // the names of these, of whose network nothing is known
 	hidden    int      // of these, whose process this /proc does not show
+	lasting   bool     // some of those that are not to be read have been so for long enough
+}
+
+// lasting is how long something of a run of a container is unreadable before that is
+// logged: one that ends is so for a moment, until the engine tells.
+const lasting = 5 * time.Second
+
+// fails notes that something of a container cannot be read.
+func (t *tally) fails(now time.Time, k *container) {
+	if k.failing.IsZero() {
+		k.failing = now
+	}
+	t.lasting = t.lasting || now.Sub(k.failing) >= lasting
+}
+
+// misses counts a container whose cgroup is not to be read.
+func (t *tally) misses(now time.Time, k *container, name string) {
+	t.fails(now, k)
+	t.missed = append(t.missed, name)
 }
 
 // count counts a container that was read.
-func (t *tally) count(k *container, name string, self bool) {
+func (t *tally) count(now time.Time, k *container, name string, self bool) {
 	t.read++
 	if k.place.Proc && !self { // which sees itself in any /proc
 		t.processes++
@@ -36,14 +56,19 @@ func (t *tally) count(k *container, name string, self bool) {
 	if !k.last.Usage.Memory.Known {
 		t.noMemory++
 	}
-	if k.network {
-		t.networks++
-		if !k.seen {
-			t.noNetwork = append(t.noNetwork, name)
-		}
-		if !k.place.Proc {
-			t.hidden++
-		}
+	if !k.network {
+		k.failing = time.Time{}
+		return
+	}
+	t.networks++
+	if k.seen {
+		k.failing = time.Time{}
+		return
+	}
+	t.fails(now, k)
+	t.noNetwork = append(t.noNetwork, name)
+	if !k.place.Proc {
+		t.hidden++
 	}
 }
 
@@ -100,7 +125,7 @@ func some(names []string) string {
 }
 
 // log tells of each fault when it begins and when it ends. One that every container that
-// ends may cause for a moment has to last for a second reading.
+// ends may cause for a moment has to last.
 func (r *Reader) log(faults []fault) {
 	now := map[string]fault{}
 	for _, f := range faults {
@@ -110,11 +135,10 @@ func (r *Reader) log(faults []fault) {
 		f, there := now[kind]
 		switch last := r.told.Last(kind); {
 		case !there:
-			if r.told.Changed(kind, "") && last == "told" {
+			if r.told.Changed(kind, "") {
 				r.o.Logger.Info("resources of containers can be read again", "fault", kind)
 			}
-		case f.fleeting && last == "":
-			r.told.Changed(kind, "seen")
+		case f.fleeting && last == "" && !r.tally.lasting: // nor should it be said
 		case r.told.Changed(kind, "told"):
 			r.o.Logger.Warn("resources of containers cannot be read", "fault", kind, "err", string(f.text))
 		}

@@ -45,7 +45,7 @@ func TestTheOnlyContainerThatEndsIsNoFault(t *testing.T) {
 	}
 	read := func(p *engine.Snapshot, unread int) {
 		t.Helper()
-		at = at.Add(2 * shared)
+		at = at.Add(2 * lasting)
 		if got := r.Read(at, p); len(got.Containers)+unread != len(p.Containers) {
 			t.Errorf("%d of %d were read", len(got.Containers), len(p.Containers))
 		}

@@ -179,22 +179,22 @@ func (r *Reader) follow(now time.Time, p *engine.Snapshot, c *engine.Container, 
 		r.containers[c.ID] = k
 	}
 	if k.files == nil {
-		again := k.tries < 2 || now.Sub(k.tried) >= retryAfter
+		again := k.tries == 0 || k.tries == 1 && now.Sub(k.tried) >= shared || now.Sub(k.tried) >= retryAfter
 		if !again || !r.find(now, k, c, c.ID == p.Self) {
-			r.tally.missed = append(r.tally.missed, c.Name)
+			r.tally.misses(now, k, c.Name)
 			return
 		}
 	}
 	if err := r.read(now, k, c, u); err != nil {
 		r.release(k)
 		if !errors.Is(err, errEnded) { // since, or ended and began
-			r.tally.missed = append(r.tally.missed, c.Name)
+			r.tally.misses(now, k, c.Name)
 		}
 		return
 	}
 	k.last = Past{now, u}
 	reading.Containers[c.ID] = u
-	r.tally.count(k, c.Name, c.ID == p.Self)
+	r.tally.count(now, k, c.Name, c.ID == p.Self)
 }
 
 // keep hands on what a container used that is down.

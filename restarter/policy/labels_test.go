@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"defib/engine"
 )
 
 func TestLabelsAreReadAsPeopleAndComposeWriteThem(t *testing.T) {
@@ -70,5 +72,12 @@ func TestTheNearestLabelIsSuggested(t *testing.T) {
 		if got := nearestLabel(key); (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("for %s it suggests %q, want %q", key, got, want)
 		}
+	}
+}
+
+func TestLabelThatEnablesInAnotherCaseIsNotOverlooked(t *testing.T) {
+	rule := Policy{}.For(ended(engine.CauseSelf, labelled("Defib.Enable", "true")))
+	if !rule.Whitelisted || len(rule.BadLabels) != 1 {
+		t.Errorf("whitelisted: %t; bad labels %q: nobody would hear of it", rule.Whitelisted, rule.BadLabels)
 	}
 }

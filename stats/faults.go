@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// The kinds of faults.
+// The kinds of faults. A reading that hangs is not among those that it finds itself.
 const (
 	noCgroups      = "cgroups"
 	noContainers   = "containers"
 	someContainers = "some_containers"
 	noMemory       = "memory"
 	noNetwork      = "network"
-	hanging        = "hanging" // of a whole reading: not among those that one finds
+	hanging        = "hanging"
 )
 
 // tally is what a reading found, in numbers of containers.
@@ -56,12 +56,10 @@ func (t *tally) count(now time.Time, k *container, name string, self bool) {
 	if !k.last.Usage.Memory.Known {
 		t.noMemory++
 	}
-	if !k.network {
-		k.failing = time.Time{}
-		return
+	if k.network {
+		t.networks++
 	}
-	t.networks++
-	if k.seen {
+	if !k.network || k.seen {
 		k.failing = time.Time{}
 		return
 	}
@@ -72,49 +70,42 @@ func (t *tally) count(now time.Time, k *container, name string, self bool) {
 	}
 }
 
-// fault is one Fault.
-type fault struct {
-	kind     string
-	text     Fault
-	fleeting bool // a container that has just ended causes it, too: it may be the only one
-}
-
-// faults says what keeps things from being read.
-func (r *Reader) faults() (all []fault) {
-	t := &r.tally
+// faults says what keeps things from being read, by kind.
+func (r *Reader) faults() map[string]Fault {
+	t, all := &r.tally, map[string]Fault{}
 	if t.alive > 0 {
-		all = append(all, r.cgroupFaults()...)
+		if kind, f := r.cgroupFault(); kind != "" {
+			all[kind] = f
+		}
 	}
 	if t.read > 0 && t.noMemory == t.read {
-		all = append(all, newFault(noMemory, "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot; for rootless containers, have systemd delegate the controller memory"))
+		all[noMemory] = "the kernel does not account for the memory of containers: add cgroup_enable=memory to its command line (on a Raspberry Pi in /boot/firmware/cmdline.txt) and reboot; for rootless containers, have systemd delegate the controller memory"
 	}
 	// One that has just ended has none either. With hidepid Defib sees itself, and what
 	// else has its user.
 	if t.hidden > 0 || len(t.noNetwork) > 0 && len(t.noNetwork) == t.networks {
-		all = append(all, newFault(noNetwork, "the network of %s cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", some(t.noNetwork), r.o.ProcFS))
+		all[noNetwork] = faultf("the network of %s cannot be read below %s: mount /proc of the host there (in a container, at /host/proc, read-only); if it is mounted with hidepid, give Defib the group of its option gid", some(t.noNetwork), r.o.ProcFS)
 	}
 	return all
 }
 
-// cgroupFaults says why cgroups are not found.
-func (r *Reader) cgroupFaults() []fault {
+// cgroupFault says why cgroups are not found; it is of no kind if all are.
+func (r *Reader) cgroupFault() (kind string, f Fault) {
 	t, tree := &r.tally, &r.locator.Tree
 	switch none := t.read == 0; {
 	case tree[tree.Main()] == "":
-		return []fault{newFault(noCgroups, "no cgroups are mounted at %s: mount /sys/fs/cgroup of the host there, read-only (in a container, at /host/sys/fs/cgroup), or set --path.cgroupfs", r.o.CgroupFS)}
+		return noCgroups, faultf("no cgroups are mounted at %s: mount /sys/fs/cgroup of the host there, read-only (in a container, at /host/sys/fs/cgroup), or set --path.cgroupfs", r.o.CgroupFS)
 	case len(t.missed) == 0:
-		return nil
+		return "", ""
 	case none && !r.o.Local:
-		return []fault{newFault(noContainers, "no container of this engine has its cgroup below %s: it seems to run on another host, and resources are read on the host of the containers only; run a Defib there", r.o.CgroupFS)}
+		return noContainers, faultf("no container of this engine has its cgroup below %s: it seems to run on another host, and resources are read on the host of the containers only; run a Defib there", r.o.CgroupFS)
 	case none:
-		return []fault{newFault(noContainers, "no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)}
+		return noContainers, faultf("no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)
 	}
-	return []fault{newFault(someContainers, "the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)}
+	return someContainers, faultf("the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)
 }
 
-func newFault(kind, format string, args ...any) fault {
-	return fault{kind, Fault(fmt.Sprintf(format, args...)), kind != noCgroups && kind != noMemory}
-}
+func faultf(format string, args ...any) Fault { return Fault(fmt.Sprintf(format, args...)) }
 
 // some lists a few names.
 func some(names []string) string {
@@ -124,23 +115,29 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// log tells of each fault when it begins and when it ends. One that every container that
-// ends may cause for a moment has to last.
-func (r *Reader) log(faults []fault) {
-	now := map[string]fault{}
-	for _, f := range faults {
-		now[f.kind] = f
-	}
+// report logs faults when they begin and when they end, and returns all, in the order of
+// their kinds. What every container that ends may cause for a moment has to last before it
+// is logged.
+func (r *Reader) report(faults map[string]Fault) (all []Fault) {
 	for _, kind := range []string{noCgroups, noContainers, someContainers, noMemory, noNetwork} {
-		f, there := now[kind]
-		switch last := r.told.Last(kind); {
-		case !there:
-			if r.told.Changed(kind, "") {
-				r.o.Logger.Info("resources of containers can be read again", "fault", kind)
-			}
-		case f.fleeting && last == "" && !r.tally.lasting: // nor should it be said
-		case r.told.Changed(kind, "told"):
-			r.o.Logger.Warn("resources of containers cannot be read", "fault", kind, "err", string(f.text))
+		f := faults[kind]
+		if f != "" {
+			all = append(all, f)
 		}
+		fleeting := kind != noCgroups && kind != noMemory && !r.tally.lasting
+		if f == "" || !fleeting || r.told.Last(kind) != "" {
+			r.tell(kind, f)
+		}
+	}
+	return all
+}
+
+// tell logs a fault if it is new, or, if there is none of its kind, that it is over.
+func (r *Reader) tell(kind string, f Fault) {
+	switch {
+	case f == "" && r.told.Changed(kind, ""):
+		r.o.Logger.Info("resources of containers can be read again", "fault", kind)
+	case f != "" && r.told.Changed(kind, "told"):
+		r.o.Logger.Warn("resources of containers cannot be read", "fault", kind, "err", string(f))
 	}
 }

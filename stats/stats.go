@@ -8,11 +8,9 @@ package stats
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"defib/engine"
@@ -43,7 +41,7 @@ type Reader struct {
 	o                Options
 	counters, limits []entry
 
-	stuck atomic.Bool // a reading hangs, and the log has said so
+	told transition.States // by kind of fault
 
 	turn       chan struct{} // holds a token while somebody uses what follows
 	last       *Reading
@@ -51,8 +49,7 @@ type Reader struct {
 	files      files
 	locator    *cgroup.Locator
 	devices    devices
-	names      names             // of interfaces
-	told       transition.States // by fault
+	names      names // of interfaces
 
 	// Of the reading that is made.
 	tally      tally
@@ -78,8 +75,9 @@ func New(o Options) *Reader {
 func (r *Reader) String() string { return r.locator.Tree.String() }
 
 // Read returns what the containers of a snapshot use. Readings within a second of each
-// other are one, unless a container has started since. What cannot be read is missing, and said in Faults; it is logged when
-// that begins and when it ends. If a reading hangs, it alone does.
+// other are one, unless a container has started since. What cannot be read is missing, and
+// said in Faults; it is logged when that begins and when it ends. If a reading hangs, it
+// alone does.
 func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 	if !r.take() {
 		return r.hangs(now, p)
@@ -106,15 +104,9 @@ func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 	}
 	reading.Unreadable = len(r.tally.missed)
 	reading.Host = r.readHost()
-	faults := r.faults()
-	r.log(faults)
-	for _, f := range faults {
-		reading.Faults = append(reading.Faults, f.text)
-	}
+	reading.Faults = r.report(r.faults())
+	r.tell(hanging, "")
 	r.last = reading
-	if r.stuck.Swap(false) {
-		r.o.Logger.Info("resources of containers can be read again", "fault", hanging)
-	}
 	return reading
 }
 
@@ -143,10 +135,8 @@ func (r *Reader) leave() { <-r.turn }
 
 // hangs returns a reading of nothing, since another one does not end.
 func (r *Reader) hangs(now time.Time, p *engine.Snapshot) *Reading {
-	fault := Fault(fmt.Sprintf("a file below %s or %s has not been read for %s: the file system there hangs", r.o.ProcFS, r.o.CgroupFS, readTimeout))
-	if !r.stuck.Swap(true) {
-		r.o.Logger.Warn("resources of containers cannot be read", "fault", hanging, "err", string(fault))
-	}
+	fault := faultf("a file below %s or %s has not been read for %s: the file system there hangs", r.o.ProcFS, r.o.CgroupFS, readTimeout)
+	r.tell(hanging, fault)
 	reading := &Reading{At: now, Faults: []Fault{fault}}
 	for _, c := range p.Named() {
 		if c.Alive() {

@@ -119,6 +119,12 @@ func (h *host) process(pid int, cgroups string) {
 	h.write(fmt.Sprintf("proc/%d/net/dev", pid), netDev("lo", 1, "eth0", 2))
 }
 
+// run makes a container that runs, in a cgroup of version 2.
+func (h *host) run(id string, pid int) {
+	h.v2("cgroup/docker/" + id)
+	h.process(pid, "0::/docker/"+id+"\n")
+}
+
 // reader returns a Reader of an engine on this host.
 func (h *host) reader() *stats.Reader { return h.readerOf(stats.Options{Local: true}) }
 

@@ -47,8 +47,7 @@ func TestUsageIsReadFromEitherVersion(t *testing.T) {
 		want    func(*stats.Usage)
 	}{
 		"version 2": {func(h *host) {
-			h.v2("cgroup/docker/" + web)
-			h.process(7, "0::/docker/"+web+"\n")
+			h.run(web, 7)
 		}, func(u *stats.Usage) { u.Pressure, u.Limits.CPUShares = pressure, 2597 }},
 		"version 1": {func(h *host) {
 			h.v1("docker/" + web)
@@ -207,8 +206,7 @@ func TestCgroupThatBearsAnotherIDIsNeverTaken(t *testing.T) {
 
 func TestReadingsWithinASecondAreOne(t *testing.T) {
 	h := newHost(t)
-	h.v2("cgroup/docker/" + web)
-	h.process(7, "0::/docker/"+web+"\n")
+	h.run(web, 7)
 	r, p := h.reader(), snapshot(up(web, "web", 7))
 	first := r.Read(began, p)
 	h.write("cgroup/docker/"+web+"/cpu.stat", "usage_usec 15500000\n")
@@ -228,8 +226,7 @@ func TestContainerThatHasJustStartedIsReadAtOnce(t *testing.T) {
 	h := newHost(t)
 	db := id("b")
 	for i, of := range []string{web, db} {
-		h.v2("cgroup/docker/" + of)
-		h.process(7+i, "0::/docker/"+of+"\n")
+		h.run(of, 7+i)
 	}
 	r, one := h.reader(), up(web, "web", 7)
 	r.Read(began, snapshot(one))
@@ -245,8 +242,7 @@ func TestContainerThatHasJustStartedIsReadAtOnce(t *testing.T) {
 
 func TestReadingIsForAnybody(t *testing.T) {
 	h := newHost(t)
-	h.v2("cgroup/docker/" + web)
-	h.process(7, "0::/docker/"+web+"\n")
+	h.run(web, 7)
 	r, p := h.reader(), snapshot(up(web, "web", 7))
 	var readers sync.WaitGroup
 	for i := range 8 {
@@ -264,8 +260,7 @@ func TestReadingIsForAnybody(t *testing.T) {
 
 func TestRestartedContainerIsReadAnew(t *testing.T) {
 	h := newHost(t)
-	h.v2("cgroup/docker/" + web)
-	h.process(7, "0::/docker/"+web+"\n")
+	h.run(web, 7)
 	r, c := h.reader(), up(web, "web", 7)
 	r.Read(began, snapshot(c))
 	h.remove("cgroup/docker/" + web)
@@ -282,8 +277,7 @@ func TestRestartedContainerIsReadAnew(t *testing.T) {
 
 func TestLimitsAreReadAfterUpdatesAndNowAndThen(t *testing.T) {
 	h := newHost(t)
-	h.v2("cgroup/docker/" + web)
-	h.process(7, "0::/docker/"+web+"\n")
+	h.run(web, 7)
 	r, c := h.reader(), up(web, "web", 7)
 	now := began
 	limit := func(c *engine.Container, after time.Duration) uint64 {
@@ -308,8 +302,7 @@ func TestLimitsAreReadAfterUpdatesAndNowAndThen(t *testing.T) {
 
 func TestLastUsageIsKeptWhileTheContainerIsDown(t *testing.T) {
 	h := newHost(t)
-	h.v2("cgroup/docker/" + web)
-	h.process(7, "0::/docker/"+web+"\n")
+	h.run(web, 7)
 	r, c := h.reader(), up(web, "web", 7)
 	r.Read(began, snapshot(c))
 	h.remove("cgroup/docker/" + web)
@@ -335,8 +328,7 @@ func TestNetworkIsItsOwnersAlone(t *testing.T) {
 		"another container's": func(c *engine.Container) { c.Parents = []engine.Parent{{Namespace: engine.Network, Container: "vpn"}} },
 	} {
 		h := newHost(t)
-		h.v2("cgroup/docker/" + web)
-		h.process(7, "0::/docker/"+web+"\n")
+		h.run(web, 7)
 		r := h.reader().Read(began, snapshot(with(up(web, "web", 7), change)))
 		if u := r.Containers[web]; u == nil || u.Interfaces != nil || len(r.Faults) > 0 {
 			t.Errorf("%s: %+v, %q", name, u, r.Faults)
@@ -346,8 +338,7 @@ func TestNetworkIsItsOwnersAlone(t *testing.T) {
 
 func TestHost(t *testing.T) {
 	h := newHost(t)
-	h.v2("cgroup/docker/" + web)
-	h.process(7, "0::/docker/"+web+"\n")
+	h.run(web, 7)
 	const kib = 1024
 	want := stats.Host{
 		Known: true, Cores: 2, MemoryTotal: 16_000_000 * kib,
@@ -384,8 +375,7 @@ func TestWhatCannotBeReadIsSaidOnce(t *testing.T) {
 		"containers elsewhere, for a while": {func(h *host) {
 			h.v2("cgroup/docker/" + id("c"))
 		}, "mount /proc", func(h *host) {
-			h.v2("cgroup/docker/" + web)
-			h.process(7, "0::/docker/"+web+"\n")
+			h.run(web, 7)
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -444,8 +434,7 @@ func TestContainerThatEndsCostsItselfAlone(t *testing.T) {
 	h := newHost(t)
 	db := id("b")
 	for i, of := range []string{web, db} {
-		h.v2("cgroup/docker/" + of)
-		h.process(7+i, "0::/docker/"+of+"\n")
+		h.run(of, 7+i)
 	}
 	r, p := h.reader(), snapshot(up(web, "web", 7), up(db, "db", 8))
 	h.remove("cgroup/docker/" + db)
@@ -458,5 +447,36 @@ func TestContainerThatEndsCostsItselfAlone(t *testing.T) {
 		if logged := strings.Contains(h.log.String(), "the cgroups of db are not found"); logged != (i > 0) {
 			t.Errorf("after reading %d it is logged: %t", i, logged)
 		}
+	}
+}
+
+// TestTheOnlyContainerThatEndsIsNoFault has its process gone before its cgroup, and both
+// before the engine has told of it.
+func TestTheOnlyContainerThatEndsIsNoFault(t *testing.T) {
+	h := newHost(t)
+	h.run(web, 7)
+	r, at := h.reader(), began
+	read := func(unread int, cs ...*engine.Container) {
+		t.Helper()
+		at = at.Add(10 * time.Second)
+		if got := r.Read(at, snapshot(cs...)); len(got.Containers)+unread != len(cs) {
+			t.Errorf("%d of %d were read", len(got.Containers), len(cs))
+		}
+	}
+	read(0, up(web, "web", 7))
+	h.remove("proc/7")
+	read(0, up(web, "web", 7)) // without its network
+	h.remove("cgroup/docker")
+	read(0)
+	read(1, up(web, "web", 8)) // another run, which has ended as soon as it had begun
+	read(0)
+	if h.log.Len() > 0 {
+		t.Errorf("it is said that something is wrong:\n%s", &h.log)
+	}
+	lasting := up(web, "web", 9)
+	read(1, lasting)
+	read(1, lasting)
+	if n := strings.Count(h.log.String(), "cannot be read"); n != 1 {
+		t.Errorf("what lasts is said %d times:\n%s", n, &h.log)
 	}
 }

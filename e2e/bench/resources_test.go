@@ -194,15 +194,7 @@ func awaitAllRead(d *harness.Defib, n int) {
 // the processor time of a scrape in milliseconds.
 func besideParts(b *testing.B, t *table, d *harness.Defib, crowd string, n int) float64 {
 	b.Helper()
-	_, text, err := d.Get("/metrics")
-	if err != nil {
-		b.Fatal(err)
-	}
-	metrics, err := keep(text)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ours, theirs := exporter{d.URL + "/metrics", d.Cmd.Process.Pid}, startBare(b, text)
+	ours, theirs, text, metrics := andBare(b, d)
 	bare := openBare(b, d.Cmd.Process.Pid, ownNetworks(b, text))
 	defer bare.close()
 	for range 3 { // these warm up
@@ -225,7 +217,7 @@ func besideParts(b *testing.B, t *table, d *harness.Defib, crowd string, n int) 
 	}
 	own := cost(0, ours.pid)
 	what := "scrape of " + crowd
-	beside := fmt.Sprintf("client_golang, %d kept metrics, and %d bare reads", len(metrics), len(bare.kept)+len(bare.once))
+	beside := fmt.Sprintf("client_golang, %d kept metrics, and %d bare reads", metrics, len(bare.kept)+len(bare.once))
 	*t = append(*t,
 		row{what + ", median", walls.median(), "ms", beside, parts.median(), budget{text: "beside + 20 %", factor: 1.2}},
 		row{what + ", processor time", own, "ms", beside, cost(1, theirs.pid) + reads.median(), budget{text: "beside + 20 %", factor: 1.2}},

@@ -50,20 +50,28 @@ func takeTurns(b *testing.B, n int, one, other exporter) (walls [2]times, costs 
 	return walls, costs
 }
 
-// besideClientGolang scrapes Defib and a bare exporter of the same metrics.
-func besideClientGolang(b *testing.B, t *table, d *harness.Defib, crowd string, n int) {
+// andBare returns Defib as an exporter, and a bare one of the same metrics: these, and how
+// many they are.
+func andBare(b *testing.B, d *harness.Defib) (ours, theirs exporter, text string, metrics int) {
 	b.Helper()
 	_, text, err := d.Get("/metrics")
 	if err != nil {
 		b.Fatal(err)
 	}
-	metrics, err := keep(text)
+	all, err := keep(text)
 	if err != nil {
 		b.Fatal(err)
 	}
-	walls, costs := takeTurns(b, n, exporter{d.URL + "/metrics", d.Cmd.Process.Pid}, startBare(b, text))
+	return exporter{d.URL + "/metrics", d.Cmd.Process.Pid}, startBare(b, text), text, len(all)
+}
+
+// besideClientGolang scrapes Defib and a bare exporter of the same metrics.
+func besideClientGolang(b *testing.B, t *table, d *harness.Defib, crowd string, n int) {
+	b.Helper()
+	own, bare, _, metrics := andBare(b, d)
+	walls, costs := takeTurns(b, n, own, bare)
 	ours, theirs := walls[0], walls[1]
-	what, beside := "scrape of "+crowd, fmt.Sprintf("client_golang, %d kept metrics", len(metrics))
+	what, beside := "scrape of "+crowd, fmt.Sprintf("client_golang, %d kept metrics", metrics)
 	*t = append(*t,
 		row{what + ", median", ours.median(), "ms", beside, theirs.median(), budget{text: "beside + 20 %", factor: 1.2}},
 		row{what + ", processor time", costs[0], "ms", beside, costs[1], budget{text: "beside + 20 %", factor: 1.2}},

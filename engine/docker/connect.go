@@ -2,15 +2,12 @@ package docker
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types/versions"
@@ -158,7 +155,7 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: no answer within %s: the engine hangs, or a proxy or firewall drops the connection", err, e.Timeout)
 	case !client.IsErrConnectionFailed(err):
-		return explainTLS(err)
+		return refusal.ExplainTLS(err)
 	}
 	u, parseErr := client.ParseHostURL(e.Host)
 	if parseErr != nil {
@@ -173,36 +170,7 @@ func (e *Engine) explain(ctx context.Context, err error) error {
 	conn, dialErr := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if dialErr == nil {
 		_ = conn.Close()
-		return explainTLS(err)
+		return refusal.ExplainTLS(err)
 	}
-	return adviseDial(network, addr, dialErr)
-}
-
-func adviseDial(network, addr string, err error) error {
-	advice := ""
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		advice = "no such socket: is Docker running on this host? In a container, mount the directory of the socket; if the socket is elsewhere, set --docker.host"
-	case errors.Is(err, fs.ErrPermission):
-		advice = "run Defib with the group of the socket (stat -c %g " + addr + "), in a container with --group-add"
-	case errors.Is(err, syscall.ECONNREFUSED) && network == "unix":
-		advice = "nothing listens on the socket: is Docker running? In a container, mount the directory of the socket, not the file, which becomes stale when Docker restarts"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		advice = "does the engine listen there?"
-	default:
-		return fmt.Errorf("cannot connect: %w", err)
-	}
-	return fmt.Errorf("%w: %s", err, advice)
-}
-
-func explainTLS(err error) error {
-	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
-	text := err.Error()
-	switch {
-	case unverified || strings.Contains(text, "certificate"):
-		return fmt.Errorf("%w: certificate mismatch: DOCKER_CERT_PATH must contain ca.pem, cert.pem and key.pem for this engine", err)
-	case strings.Contains(text, "TLS"), strings.Contains(text, "tls:"), strings.Contains(text, "HTTPS"):
-		return fmt.Errorf("%w: only one side uses TLS: check DOCKER_CERT_PATH and DOCKER_TLS_VERIFY", err)
-	}
-	return err
+	return refusal.ExplainDial(network, addr, dialErr)
 }

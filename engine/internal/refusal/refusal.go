@@ -1,5 +1,5 @@
 // Package refusal tells what the error of a call to an engine means: that a proxy forbids
-// the call, or that there is no such container.
+// the call, that there is no such container, or why there is no connection.
 package refusal
 
 import (

@@ -18,6 +18,7 @@ import (
 	"defib/restarter"
 	"defib/restarter/decision"
 	"defib/restarter/policy"
+	"defib/web/text"
 )
 
 // open serves a host and opens its page.
@@ -87,13 +88,16 @@ func TestTimesGoOnByThemselves(t *testing.T) {
 		standing(r, "explorer").Until, standing(r, "token").Until = time.Now().Add(9*time.Minute), time.Now().Add(5*time.Second)
 	})
 	p := open(t, h)
-	for _, row := range spans {
-		ms := strconv.FormatInt(row.d.Milliseconds(), 10)
-		if got := browser.Eval[string](p, "span("+ms+")"); got != row.past {
-			t.Errorf("the script says that %s has lasted %q, want %q", row.d, got, row.past)
+	for _, d := range []time.Duration{
+		-3 * time.Second, 0, 999 * time.Millisecond, time.Minute - time.Millisecond, time.Minute, 10*time.Minute - time.Second, 10 * time.Minute,
+		time.Hour - time.Second, time.Hour + 59*time.Second, 3*time.Hour + 12*time.Minute, 48*time.Hour - time.Second, 48 * time.Hour, 1000 * 24 * time.Hour,
+	} {
+		ms := strconv.FormatInt(d.Milliseconds(), 10)
+		if got, want := browser.Eval[string](p, "span("+ms+")"), text.Span(d); got != want {
+			t.Errorf("the script says that %s has lasted %q, want %q", d, got, want)
 		}
-		if got := browser.Eval[string](p, "wait("+ms+")"); got != row.wait {
-			t.Errorf("the script says that %s will take %q, want %q", row.d, got, row.wait)
+		if got, want := browser.Eval[string](p, "wait("+ms+")"), text.Wait(d); got != want {
+			t.Errorf("the script says that %s will take %q, want %q", d, got, want)
 		}
 	}
 	const countdown = `document.querySelector("#need time[data-count=in]").textContent`
@@ -221,7 +225,7 @@ func TestHostileNamesDoNothing(t *testing.T) {
 				t.Errorf("%s is %d, want %d", what, got, want)
 			}
 		}
-		if got, want := browser.Eval[string](p, "document.querySelector('#need h3').textContent"), printable(hostile); got != want {
+		if got, want := browser.Eval[string](p, "document.querySelector('#need h3').textContent"), text.Printable(hostile); got != want {
 			t.Errorf("the name is shown as %q, want %q", got, want)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"defib/web/text"
 )
 
 // Sentence is text in which moments are marked, so that a page can count on from
@@ -30,15 +32,15 @@ const (
 
 // String is the sentence as plain text.
 func (s Sentence) String() string {
-	var text strings.Builder
+	var all strings.Builder
 	for _, p := range s {
 		if p.Quoted {
-			fmt.Fprintf(&text, "“%s”", p.Text)
+			fmt.Fprintf(&all, "“%s”", p.Text)
 			continue
 		}
-		text.WriteString(p.Text)
+		all.WriteString(p.Text)
 	}
-	return text.String()
+	return all.String()
 }
 
 // MarshalJSON writes the sentence as plain text.
@@ -62,7 +64,7 @@ func say(pieces ...any) Sentence {
 
 // ago speaks of a moment in the past.
 func ago(now, at time.Time) Part {
-	return Part{Text: span(now.Sub(at)) + " ago", Moment: at, Count: countAgo}
+	return Part{Text: text.Span(now.Sub(at)) + " ago", Moment: at, Count: countAgo}
 }
 
 // on speaks of a moment of the engine's clock, which must not be compared with
@@ -76,13 +78,13 @@ func in(now, at time.Time) Part {
 	if !at.After(now) {
 		return Part{Text: "now", Moment: at, Count: countIn}
 	}
-	return Part{Text: "in " + wait(at.Sub(now)), Moment: at, Count: countIn}
+	return Part{Text: "in " + text.Wait(at.Sub(now)), Moment: at, Count: countIn}
 }
 
 // age says how long a moment is past.
 func age(now, at time.Time) Part {
-	return Part{Text: span(now.Sub(at)), Moment: at, Count: countAge}
+	return Part{Text: text.Span(now.Sub(at)), Moment: at, Count: countAge}
 }
 
 // quote is text that others have written.
-func quote(s string) Part { return Part{Text: brief(s), Quoted: true} }
+func quote(s string) Part { return Part{Text: text.Brief(s), Quoted: true} }

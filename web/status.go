@@ -11,6 +11,7 @@ import (
 	"defib/restarter"
 	"defib/stats"
 	"defib/web/resources"
+	"defib/web/text"
 )
 
 // Status is all that the page shows, and the answer of /api/v1/status.
@@ -139,20 +140,20 @@ type Alert struct {
 func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away error) *Status {
 	s := &Status{
 		Time: now, Version: version.Version, Since: r.Began, DryRun: r.DryRun, Counts: map[Kind]int{},
-		HoldFault: line(r.HoldFault), HoldAll: r.HoldAll,
+		HoldFault: text.Line(r.HoldFault), HoldAll: r.HoldAll,
 		Holds: []Hold{}, Whitelist: []Entry{}, Containers: []Container{}, Actions: newActions(now, r.Actions), Alerts: newAlerts(now, r.Alerts),
 	}
 	for _, h := range r.Holds {
 		if h.Until.After(now) {
-			s.Holds = append(s.Holds, Hold{Entry: printable(h.String()), Until: h.Until})
+			s.Holds = append(s.Holds, Hold{Entry: text.Printable(h.String()), Until: h.Until})
 		}
 	}
 	if p := r.Snapshot; p != nil {
-		s.Engine = Engine{Host: printable(p.Host), Version: printable(p.Version), APIVersion: p.APIVersion, OS: p.OS, Arch: p.Arch}
+		s.Engine = Engine{Host: text.Printable(p.Host), Version: text.Printable(p.Version), APIVersion: p.APIVersion, OS: p.OS, Arch: p.Arch}
 	}
 	switch {
 	case away != nil:
-		s.Engine.Error = line(away.Error())
+		s.Engine.Error = text.Line(away.Error())
 	case r.Snapshot == nil:
 		s.Engine.Error = "Defib has just started and has not listed the containers yet"
 	default:
@@ -164,7 +165,7 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 	}
 	for _, e := range r.Whitelist {
 		n := r.Matches[e.String()]
-		entry := Entry{Entry: printable(e.String()), Matches: n, Missing: n == 0 && !e.Glob()}
+		entry := Entry{Entry: text.Printable(e.String()), Matches: n, Missing: n == 0 && !e.Glob()}
 		if entry.Missing {
 			s.Counts[Need]++
 		}
@@ -173,7 +174,7 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 	if reading != nil {
 		s.Resources = true
 		for _, f := range reading.Faults {
-			s.Faults = append(s.Faults, line(string(f)))
+			s.Faults = append(s.Faults, text.Line(string(f)))
 		}
 	}
 	for _, standing := range r.Containers {
@@ -192,7 +193,7 @@ func newContainer(p view) Container {
 	c := p.Container
 	since := p.since()
 	t := Container{
-		Name: printable(c.Name), ID: c.ID, Image: brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: brief(c.HealthOutput),
+		Name: text.Printable(c.Name), ID: c.ID, Image: text.Brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: text.Brief(c.HealthOutput),
 		Since: since, Restarts: p.Streak, GaveUp: p.GaveUp, Whitelisted: p.Rule.Whitelisted,
 		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
 		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
@@ -200,7 +201,7 @@ func newContainer(p view) Container {
 		LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
 	}
 	if c.Exit.Known {
-		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, exitWords(c.Exit)
+		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, text.ExitWords(c.Exit)
 	}
 	return t
 }
@@ -209,8 +210,8 @@ func newActions(now time.Time, actions []restarter.ActionRecord) []Action {
 	told := make([]Action, 0, len(actions))
 	for _, a := range slices.Backward(actions) {
 		t := Action{
-			Time: a.Began, Container: printable(a.Container), ID: a.ID, Trigger: string(a.Trigger), Attempt: a.Attempt,
-			Outcome: string(a.Outcome), Error: brief(a.Err), Seconds: a.Took.Seconds(), Age: ago(now, a.Began), Took: took(a.Took),
+			Time: a.Began, Container: text.Printable(a.Container), ID: a.ID, Trigger: string(a.Trigger), Attempt: a.Attempt,
+			Outcome: string(a.Outcome), Error: text.Brief(a.Err), Seconds: a.Took.Seconds(), Age: ago(now, a.Began), Took: text.Took(a.Took),
 			Key: key(a.Began, a.ID),
 		}
 		for _, asker := range a.Sources {
@@ -222,7 +223,7 @@ func newActions(now time.Time, actions []restarter.ActionRecord) []Action {
 }
 
 func newAsker(a restarter.AlertSource) Asker {
-	return Asker{Alert: cmp.Or(brief(a.Alert), "an alert without a name"), Peer: a.Peer}
+	return Asker{Alert: cmp.Or(text.Brief(a.Alert), "an alert without a name"), Peer: a.Peer}
 }
 
 func newAlerts(now time.Time, alerts []restarter.AlertRecord) []Alert {
@@ -234,8 +235,8 @@ func newAlerts(now time.Time, alerts []restarter.AlertRecord) []Alert {
 		}
 		asker := newAsker(a.AlertSource)
 		told = append(told, Alert{
-			Time: a.ReceivedAt, Alert: asker.Alert, Peer: asker.Peer, Container: printable(a.Container), Outcome: string(a.Outcome),
-			Message: brief(a.Message), Seconds: a.Took.Seconds(), Age: ago(now, a.ReceivedAt), Took: took(a.Took), Key: key(a.ReceivedAt, strconv.Itoa(same)),
+			Time: a.ReceivedAt, Alert: asker.Alert, Peer: asker.Peer, Container: text.Printable(a.Container), Outcome: string(a.Outcome),
+			Message: text.Brief(a.Message), Seconds: a.Took.Seconds(), Age: ago(now, a.ReceivedAt), Took: text.Took(a.Took), Key: key(a.ReceivedAt, strconv.Itoa(same)),
 		})
 	}
 	return told
@@ -243,17 +244,6 @@ func newAlerts(now time.Time, alerts []restarter.AlertRecord) []Alert {
 
 func key(at time.Time, which string) string {
 	return strconv.FormatInt(at.UnixNano(), 36) + "-" + which
-}
-
-// took writes how long something took that may be over in a moment.
-func took(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < 10*time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
 }
 
 // Short is the beginning of the ID, as docker ps shows it.

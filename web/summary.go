@@ -6,6 +6,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/decision"
+	"defib/web/text"
 )
 
 // summary tells what has happened to a container that is not fine, and how often. It
@@ -90,7 +91,7 @@ func (p view) exited(beginning string) Sentence {
 	}
 	ran := ""
 	if d := c.Finished.Sub(c.Started); !c.Started.IsZero() && d >= 0 {
-		ran = span(d)
+		ran = text.Span(d)
 	}
 	switch {
 	case p.unstartable() && ran != "":
@@ -98,7 +99,7 @@ func (p view) exited(beginning string) Sentence {
 	case p.unstartable():
 		return append(s, say(" and has failed to start since.")...)
 	case c.Exit.Known:
-		s = append(s, say(" with "+exitPhrase(c.Exit))...)
+		s = append(s, say(" with "+text.ExitPhrase(c.Exit))...)
 	}
 	if ran != "" {
 		s = append(s, say(", after running for "+ran)...)
@@ -156,7 +157,7 @@ func (p view) often() Sentence {
 	if p.Streak == 0 {
 		return nil
 	}
-	s := say("It has been started or restarted "+times(p.Streak), " since it last stayed up and well for ", span(p.reset), ".")
+	s := say("It has been started or restarted "+text.Times(p.Streak), " since it last stayed up and well for ", text.Span(p.reset), ".")
 	if p.Streak >= looping {
 		s = append(s, say(" Restarts do not help: fix the cause.")...)
 	}

@@ -9,6 +9,7 @@ import (
 	"defib/restarter/decision"
 	"defib/restarter/policy"
 	"defib/web/resources"
+	"defib/web/text"
 )
 
 // Kind says what a container means to the person who reads the page.
@@ -44,7 +45,7 @@ func (k Kind) phrase(n int) string {
 	case k == Need && n == 1:
 		return "1 needs attention"
 	}
-	return number(n) + " " + counted[k]
+	return text.Number(n) + " " + counted[k]
 }
 
 // summary counts all kinds in one line.

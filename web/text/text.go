@@ -1,4 +1,6 @@
-package web
+// Package text writes durations, numbers, exit codes, and what strangers have written, for
+// people to read.
+package text
 
 import (
 	"fmt"
@@ -13,9 +15,9 @@ import (
 	"defib/engine"
 )
 
-// span writes how long something has lasted, as coarse as a person needs it. The
+// Span writes how long something has lasted, as coarse as a person needs it. The
 // script of the page writes the same, second by second.
-func span(d time.Duration) string {
+func Span(d time.Duration) string {
 	switch s := int(d / time.Second); {
 	case s < 60:
 		return fmt.Sprintf("%d s", max(s, 0))
@@ -30,24 +32,35 @@ func span(d time.Duration) string {
 	}
 }
 
-// wait writes how long something will still take, to the second when it is near.
-func wait(d time.Duration) string {
+// Wait writes how long something will still take, to the second when it is near.
+func Wait(d time.Duration) string {
 	if s := int(d / time.Second); s >= 60 && s < 600 {
 		return fmt.Sprintf("%d min %d s", s/60, s%60)
 	}
-	return span(d)
+	return Span(d)
 }
 
-// times writes how often something has happened.
-func times(n int) string {
+// Times writes how often something has happened.
+func Times(n int) string {
 	if n == 1 {
 		return "once"
 	}
-	return number(n) + " times"
+	return Number(n) + " times"
 }
 
-// number writes a number so that thousands can be told at a glance.
-func number(n int) string {
+// Took writes how long something took that may be over in a moment.
+func Took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// Number writes a number so that thousands can be told at a glance.
+func Number(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -55,11 +68,11 @@ func number(n int) string {
 	return s
 }
 
-// exitWords says what an exit code means, as a part of a sentence; "" if the code
+// ExitWords says what an exit code means, as a part of a sentence; "" if the code
 // alone says no more than that it is an error of the program's own.
 // Sources: https://docs.docker.com/engine/containers/run/#exit-status,
 // https://www.gnu.org/software/bash/manual/html_node/Exit-Status.html
-func exitWords(e engine.Exit) string {
+func ExitWords(e engine.Exit) string {
 	if e.OOMKilled {
 		return "out of memory"
 	}
@@ -91,19 +104,19 @@ func exitWords(e engine.Exit) string {
 	return ""
 }
 
-// exitPhrase writes the exit code with its words: "exit code 137 (killed)".
-func exitPhrase(e engine.Exit) string {
+// ExitPhrase writes the exit code with its words: "exit code 137 (killed)".
+func ExitPhrase(e engine.Exit) string {
 	phrase := "exit code " + strconv.Itoa(e.Code)
-	if words := exitWords(e); words != "" {
+	if words := ExitWords(e); words != "" {
 		phrase += " (" + words + ")"
 	}
 	return phrase
 }
 
-// printable replaces what would not be seen, or would change how the text around
+// Printable replaces what would not be seen, or would change how the text around
 // it is read: control characters, and those that turn the direction of writing.
 // What the page shows comes from images and labels, which anybody may have made.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) {
 			return unicode.ReplacementChar
@@ -112,14 +125,14 @@ func printable(s string) string {
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
 }
 
-// line is a text as one line.
-func line(s string) string { return printable(strings.Join(strings.Fields(s), " ")) }
+// Line is a text as one line.
+func Line(s string) string { return Printable(strings.Join(strings.Fields(s), " ")) }
 
-// brief is what is printed of a text that anybody may have made as long as they
+// Brief is what is printed of a text that anybody may have made as long as they
 // like.
-func brief(s string) string {
+func Brief(s string) string {
 	const most = 300
-	s = line(s)
+	s = Line(s)
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "…"
 	}

@@ -1,4 +1,4 @@
-package web
+package text
 
 import (
 	"strings"
@@ -8,8 +8,6 @@ import (
 	"defib/engine"
 )
 
-// spans are told alike by the page when it is made and, second by second, by its
-// script.
 var spans = []struct {
 	d          time.Duration
 	past, wait string
@@ -31,10 +29,10 @@ var spans = []struct {
 
 func TestSpans(t *testing.T) {
 	for _, row := range spans {
-		if got := span(row.d); got != row.past {
+		if got := Span(row.d); got != row.past {
 			t.Errorf("%s has lasted %q, want %q", row.d, got, row.past)
 		}
-		if got := wait(row.d); got != row.wait {
+		if got := Wait(row.d); got != row.wait {
 			t.Errorf("%s will take %q, want %q", row.d, got, row.wait)
 		}
 	}
@@ -60,7 +58,7 @@ func TestExitCodesInWords(t *testing.T) {
 		"exit code 255 (an error, or the host went down)": {Code: 255},
 		"exit code -1":                                    {Code: -1},
 	} {
-		if got := exitPhrase(exit); got != want {
+		if got := ExitPhrase(exit); got != want {
 			t.Errorf("%+v: %q, want %q", exit, got, want)
 		}
 	}
@@ -68,14 +66,14 @@ func TestExitCodesInWords(t *testing.T) {
 
 func TestNumbersAreGrouped(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := number(n); got != want {
+		if got := Number(n); got != want {
 			t.Errorf("%d is written %q, want %q", n, got, want)
 		}
 	}
 }
 
 func TestNothingUnseenIsPrinted(t *testing.T) {
-	for text, want := range map[string]string{
+	for given, want := range map[string]string{
 		"plain":             "plain",
 		"gr\u00fc\u00dfe":   "gr\u00fc\u00dfe",
 		"a\x00b\x1b[31mc\n": "a\uFFFDb\uFFFD[31mc\uFFFD",
@@ -84,14 +82,14 @@ func TestNothingUnseenIsPrinted(t *testing.T) {
 		"x\u2028y":          "x\uFFFDy",
 		"not\xffUTF-8":      "not\uFFFDUTF-8",
 	} {
-		if got := printable(text); got != want {
-			t.Errorf("%q is printed as %q, want %q", text, got, want)
+		if got := Printable(given); got != want {
+			t.Errorf("%q is printed as %q, want %q", given, got, want)
 		}
 	}
-	if got, want := line(" two\r\n  lines\x07 "), "two lines\uFFFD"; got != want {
+	if got, want := Line(" two\r\n  lines\x07 "), "two lines\uFFFD"; got != want {
 		t.Errorf("%q as one line, want %q", got, want)
 	}
-	if got := brief(strings.Repeat("ü", 5000)); len([]rune(got)) != 301 || !strings.HasSuffix(got, "ü…") {
+	if got := Brief(strings.Repeat("ü", 5000)); len([]rune(got)) != 301 || !strings.HasSuffix(got, "ü…") {
 		t.Errorf("a long text is cut to %d characters", len([]rune(got)))
 	}
 }

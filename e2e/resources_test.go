@@ -145,8 +145,7 @@ func TestCountersBeginAnewWithARestart(t *testing.T) {
 func TestPausedContainerGoesOnBeingRead(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
-	// Without a quota: the kernel cannot freeze what waits for its next period, and runc
-	// gives up on it now and then.
+	// Without a quota: what waits for its next period is not frozen in time.
 	b := s.Run("frozen", harness.Spec{Args: []string{"-hold=20", "-busy"}})
 	d := s.Defib(harness.Resources)
 	b.Pause()

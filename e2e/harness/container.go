@@ -115,10 +115,22 @@ func (b *Container) Rename(name string) {
 	b.Name = name
 }
 
+// pauseTries is how often a container is to be paused before that counts as failed: on
+// cgroup v1, runc gives up on processes that a busy machine does not let run into the
+// kernel's freezer in time, and thaws them.
+const pauseTries = 10
+
 // Pause is docker pause.
 func (b *Container) Pause() {
 	b.Helper()
-	b.Must("pausing "+b.Name, func(ctx context.Context) error { return b.Engine.ContainerPause(ctx, b.ID) })
+	b.Must("pausing "+b.Name, func(ctx context.Context) (err error) {
+		for range pauseTries {
+			if err = b.Engine.ContainerPause(ctx, b.ID); err == nil {
+				break
+			}
+		}
+		return err
+	})
 }
 
 // Unpause is docker unpause.

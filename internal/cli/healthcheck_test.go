@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -43,6 +44,19 @@ func webConfig(t *testing.T, text string) string {
 }
 
 const certificate = "tls_server_config: {cert_file: cert.pem, key_file: key.pem"
+
+// What is released is built without HTTP/2: a caller that prefers it must not be let down.
+func TestTLSOffersHTTP1Alone(t *testing.T) {
+	p := start(t, noEngine(t), "--web.config.file="+webConfig(t, certificate+"}"))
+	conn, err := tls.Dial("tcp", p.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}) //nolint:gosec // what is asked of it is not who it is
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+		t.Errorf("it offers %q", got)
+	}
+}
 
 func TestHealthcheckHearsWhatLives(t *testing.T) {
 	for name, row := range map[string]struct {

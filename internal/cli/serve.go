@@ -65,7 +65,9 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Protocols:         new(http.Protocols),
 	}
+	server.Protocols.SetHTTP1(true) // alone: what is released has no HTTP/2, and must not offer it
 
 	// Healing ends first, while the engine is still watched: a start is over
 	// once the snapshot shows what came of it. Then all the rest.

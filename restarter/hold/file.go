@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"defib/internal/atomicfile"
 	"defib/restarter/policy"
 )
 
@@ -201,7 +202,7 @@ func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, er
 	if err != nil {
 		return nil, err
 	}
-	if err := writeHolds(folder, file, render(holds, lines)); err != nil {
+	if err := atomicfile.Replace(file, []byte(render(holds, lines)), 0o644); err != nil {
 		return nil, fmt.Errorf("write %s (its directory must be writable): %w", file, err)
 	}
 	return holds, nil
@@ -238,25 +239,4 @@ func lock(folder *os.File) error {
 			return errors.New("locked by another process: try again")
 		}
 	}
-}
-
-// writeHolds replaces the file at once, so that nobody reads half of it. Once it
-// returns, a loss of power does not undo it.
-func writeHolds(folder *os.File, file, text string) error {
-	fresh, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(fresh.Name())
-	_, err = fresh.WriteString(text)
-	if err := errors.Join(err, fresh.Chmod(0o644), fresh.Sync(), fresh.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(fresh.Name(), file); err != nil {
-		return err
-	}
-	if err := folder.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err // but some network file systems know no such thing
-	}
-	return nil
 }

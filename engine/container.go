@@ -200,6 +200,7 @@ type Snapshot struct {
 	Listed    time.Time // when the last list was asked for, on our clock
 	First     time.Time // when the first snapshot was made, on the engine's clock
 
+	EngineID                            string // of Docker; "" not known
 	Host, Version, APIVersion, OS, Arch string
 
 	Self       string               // ID of the container that Defib itself runs in, on this engine or another; "": it seems to be in none

@@ -18,34 +18,38 @@ const maxSources = 20
 
 // ActionRecord is a start or a restart that has ended.
 type ActionRecord struct {
-	Began     time.Time // on our clock
-	Container string    // name
-	ID        string
-	Trigger   policy.Trigger
-	Sources   []AlertSource // whose alerts waited for it, maxSources at most
-	Attempt   int           // since the container last stayed up and well
-	Took      time.Duration
-	Outcome   decision.Outcome
-	Err       string // why it failed
+	Began     time.Time        `json:"began"`     // on our clock
+	Container string           `json:"container"` // name
+	ID        string           `json:"id"`
+	Trigger   policy.Trigger   `json:"trigger"`
+	Sources   []AlertSource    `json:"sources,omitempty"` // whose alerts waited for it, maxSources at most
+	Attempt   int              `json:"attempt"`           // since the container last stayed up and well
+	Took      time.Duration    `json:"took"`
+	Outcome   decision.Outcome `json:"outcome"`
+	Err       string           `json:"err,omitzero"` // why it failed
 }
 
 // AlertSource is an alert, and the address that sent it.
-type AlertSource struct{ Alert, Peer string }
+type AlertSource struct {
+	Alert string `json:"alert"`
+	Peer  string `json:"peer"`
+}
 
 // AlertRecord is an alert that was answered.
 type AlertRecord struct {
 	AlertSource
-	ReceivedAt time.Time // on our clock
-	Container  string    // name; "" if it means none
-	Took       time.Duration
-	Outcome    decision.Outcome
-	Message    string // the sentence of the answer
+	ReceivedAt time.Time        `json:"received_at"`        // on our clock
+	Container  string           `json:"container,omitzero"` // name; "" if it means none
+	Took       time.Duration    `json:"took"`
+	Outcome    decision.Outcome `json:"outcome"`
+	Message    string           `json:"message"` // the sentence of the answer
 }
 
 // journal keeps the newest entries. It may be written and read from anywhere.
 type journal[T any] struct {
 	mu      sync.Mutex
 	entries []T
+	added   int // counts the entries, also those that are no longer kept
 }
 
 // Record puts an alert that was answered into the report. It may be called from anywhere.
@@ -55,10 +59,26 @@ func (r *Restarter) Record(a AlertRecord) { r.alerts.add(a) }
 func (j *journal[T]) add(e T) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.added++
 	j.entries = append(j.entries, e)
 	if extra := len(j.entries) - journalSize; extra > 0 {
 		j.entries = slices.Clone(j.entries[extra:])
 	}
+}
+
+// recall puts the entries of an earlier life before those of this one.
+func (j *journal[T]) recall(earlier []T) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries = append(slices.Clone(earlier), j.entries...)
+	j.entries = j.entries[max(0, len(j.entries)-journalSize):]
+}
+
+// count is how many entries were ever added.
+func (j *journal[T]) count() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.added
 }
 
 // all returns the entries, the newest last. The slice must not be changed.

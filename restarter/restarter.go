@@ -56,6 +56,8 @@ type Restarter struct {
 	names   names
 	listed  time.Time // the list at which counters were last pruned
 
+	memory memory
+
 	holdFile    *hold.Reader
 	holdFault   transition.States // of the hold file: what is wrong with it
 	directories transition.States // by compose project, see warnOfCollisions
@@ -125,12 +127,19 @@ func (r *Restarter) shutDown(leave context.CancelFunc) {
 	for range restarts {
 		r.finish(time.Now(), <-r.results)
 	}
+	r.leave(time.Now())
 }
 
 // reconcile looks at the snapshot, decides, begins what is to be done and tells what
 // is not. It returns when to look again without news; zero is never.
 func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 	snapshot := r.engine.Snapshot()
+	if snapshot.Connected {
+		r.recall(now, snapshot)
+	}
+	if len(r.queue.fresh) > 0 {
+		r.history.Changes++
+	}
 	requests := r.queue.take(now, snapshot, &r.history)
 	var again time.Time
 	if snapshot.Connected {
@@ -142,7 +151,10 @@ func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 		r.carryOut(ctx, now, snapshot, plan)
 	}
 	r.queue.answer(plan.Answers, r.history)
-	return earliest(plan.Next, again)
+	if len(plan.Answers) > 0 {
+		r.history.Changes++
+	}
+	return earliest(earliest(plan.Next, again), r.keep(now, snapshot))
 }
 
 // carryOut begins the actions of a plan, and makes known what it says.

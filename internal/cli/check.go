@@ -91,6 +91,7 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 		s.line(works, fmt.Sprintf("--restart.hold-file: %d on hold", holds.Active(time.Now())))
 	}
 	f.policy.Holds = holds
+	f.checkState(ctx, s)
 }
 
 // checkEngine asks the engine, and for its containers if the settings are right.

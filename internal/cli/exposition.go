@@ -14,7 +14,7 @@ import (
 
 // NewExposition returns every metric that Defib exposes. Up is asked at each scrape, and
 // usage, unless it is nil; labels are the container labels to expose.
-func NewExposition(up func() (*engine.Snapshot, error), usage collector.Stats, watch prometheus.Collector, healer *restarter.Restarter, receiver *webhook.Webhook, labels []string) (exposition.All, error) {
+func NewExposition(up func() (*engine.Snapshot, error), usage collector.Stats, watch prometheus.Collector, healer *restarter.Restarter, receiver *webhook.Webhook, saves prometheus.Collector, labels []string) (exposition.All, error) {
 	containers, err := collector.New(up, usage, labels, exposition.Cache(healer.Status()))
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func NewExposition(up func() (*engine.Snapshot, error), usage collector.Stats, w
 		versioncollector.NewCollector("defib"),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		watch, healer, receiver,
+		watch, healer, receiver, saves,
 	)
 	// The others are registries, which make an error of a panic.
 	return exposition.All{registry, exposition.Cache(healer.Counts()), containers}, nil

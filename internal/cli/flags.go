@@ -37,6 +37,7 @@ type flags struct {
 	resources       bool
 	procFS          string
 	cgroupFS        string
+	stateFile       string
 	metricsPath     string
 	web             *toolkit.FlagConfig
 	log             *promslog.Config
@@ -97,6 +98,8 @@ func newApp(f *flags) *kingpin.Application {
 		Default("10").IntVar(&f.policy.MaxPerMinute)
 	app.Flag("restart.hold-file", "File with holds for maintenance, written by defib hold and defib release.").
 		PlaceHolder("FILE").StringVar(&f.policy.HoldFile)
+	app.Flag("state.file", "File in which to remember across restarts of Defib what it did and saw: limits, alerts, how containers exited. Its directory must be writable.").
+		PlaceHolder("FILE").StringVar(&f.stateFile)
 	app.Flag("dry-run", "Decide, log and count, but start and restart nothing.").
 		BoolVar(&f.policy.DryRun)
 

@@ -17,6 +17,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/restarter"
+	"defib/restarter/state"
 	"defib/restarter/webhook"
 	"defib/stats"
 	"defib/web"
@@ -31,6 +32,13 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		return err
 	}
 	healer := restarter.New(watch, f.policy, logger)
+	saves := state.NewMetrics()
+	if past := f.openState(ctx, logger); past != nil {
+		defer past.file.Close()
+		writer := state.NewWriter(past.file, saves, logger)
+		defer writer.Close(context.WithoutCancel(ctx), leaveTimeout)
+		healer.Keep(past.memory, writer)
+	}
 	// While starts under way end, the engine is still there.
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
@@ -45,7 +53,7 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		usage = reader
 		reading = func(p *engine.Snapshot) *stats.Reading { return reader.Read(time.Now(), p) }
 	}
-	exposed, err := NewExposition(up, usage, watch, healer, receiver, f.labels)
+	exposed, err := NewExposition(up, usage, watch, healer, receiver, saves, f.labels)
 	if err != nil {
 		return err
 	}

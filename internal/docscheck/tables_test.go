@@ -21,6 +21,7 @@ import (
 	"defib/restarter"
 	"defib/restarter/decision"
 	"defib/restarter/policy"
+	"defib/restarter/state"
 	"defib/restarter/webhook"
 	"defib/stats"
 )
@@ -168,7 +169,7 @@ func fullExposition(t *testing.T) exposition.All {
 	if err := healer.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, fakeStats{"5a": fullUsage()}, watch, healer, webhook.New(healer, webhook.Guard{}, nil, slog.New(slog.DiscardHandler)), []string{"team"})
+	all, err := cli.NewExposition(func() (*engine.Snapshot, error) { return p, nil }, fakeStats{"5a": fullUsage()}, watch, healer, webhook.New(healer, webhook.Guard{}, nil, slog.New(slog.DiscardHandler)), state.NewMetrics(), []string{"team"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,9 +133,8 @@ func (e *evaluator) settle(q *Request) Outcome {
 
 // alreadyHandled reports whether the request's firing has been acted upon: by us within the
 // cooldown, or by whoever started the container since the firing first arrived. What
-// came up before this life of Defib began may have been started for it by
-// the life before, which is forgotten: there the alert's own beginning must do, though
-// it is of another clock.
+// came up at a moment that no memory reaches may have been started for it by an earlier
+// life of Defib: there the alert's own beginning must do, though it is of another clock.
 func (e *evaluator) alreadyHandled(q *Request, c *engine.Container) bool {
 	f := q.firing
 	switch {
@@ -145,7 +144,7 @@ func (e *evaluator) alreadyHandled(q *Request, c *engine.Container) bool {
 		return true
 	case e.now.Sub(c.StartSeenAt) >= e.policy.Cooldown:
 		return false
-	case c.StartSeenAt.Before(e.history.Began):
+	case e.history.Forgotten(c.StartSeenAt):
 		return !q.Since.IsZero() && c.StartSeenAt.After(q.Since)
 	}
 	return c.StartSeenAt.After(f.Heard)

@@ -35,6 +35,7 @@ type Result struct {
 
 // Begin takes note that an action begins, which was decided on by this snapshot.
 func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
+	h.Changes++
 	rec := h.Records[a.Container.ID]
 	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now.Add(slotTimeout)
 	rec.Attempts++
@@ -63,6 +64,7 @@ func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 // Finish takes note of what came of an action, by a snapshot that shows it. It is the
 // answer to all requests for the container.
 func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, res Result) {
+	h.Changes++
 	id := res.Container.ID
 	rec := h.Records[id]
 	if fresh := p.Get(id); fresh != nil && fresh.Inspected {

@@ -13,18 +13,23 @@ import (
 // perMinute is the time per which restarts of running containers are limited.
 const perMinute = time.Minute
 
-// History is what Defib did, and what it was asked. It lives as long as Defib does, and
-// one goroutine owns it. The zero value knows nothing, and may only be read.
+// History is what Defib did, and what it was asked. One goroutine owns it. The zero value
+// knows nothing, and may only be read.
 type History struct {
-	Began          time.Time          // when it did, on our clock
+	Began          time.Time          // when this life of Defib did, on our clock
+	Since          time.Time          // how far back it goes, on our clock: beyond that with a memory of earlier lives
 	Records        map[string]*Record // by container ID: one that is created anew starts afresh
 	RecentRestarts []time.Time        // when running containers were restarted in the last minute, oldest first
 	Firings        Firings            // what alerts asked for
+	Changes        int                // counts the changes that are to outlive Defib even if it is killed a moment later
+
+	gap      time.Time             // since when there is none until Began; zero: there is no gap
+	recalled map[string]Remembered // by container ID, until the first snapshot
 }
 
 // New returns a history that begins now.
 func New(now time.Time) History {
-	return History{Began: now, Records: map[string]*Record{}, Firings: Firings{}}
+	return History{Began: now, Since: now, Records: map[string]*Record{}, Firings: Firings{}}
 }
 
 var blank = &Record{}
@@ -90,14 +95,19 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (fo
 	for _, c := range p.Containers {
 		rec := h.Records[c.ID]
 		if rec == nil {
-			rec = &Record{}
+			rec = h.recall(now, c.ID)
 			h.Records[c.ID] = rec
 			found.New = append(found.New, c)
 		}
+		before := rec.mark()
 		if one, ok := rec.sync(now, pol, c); ok {
 			found.Recovered = append(found.Recovered, one)
 		}
+		if rec.mark() != before {
+			h.Changes++
+		}
 	}
+	h.recalled = nil // containers that are gone
 	h.RecentRestarts = slices.DeleteFunc(h.RecentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
 	found.Removed = h.drop(p)
 	return found
@@ -107,7 +117,11 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (fo
 // be restarted.
 func (h *History) NotHealthy(now time.Time, id string) {
 	if rec := h.Records[id]; rec != nil && !rec.Acting {
+		before := rec.mark()
 		rec.notHealthy(now)
+		if rec.mark() != before {
+			h.Changes++
+		}
 	}
 }
 

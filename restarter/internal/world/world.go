@@ -52,9 +52,13 @@ func NewWorld(t *testing.T, p policy.Policy, cs ...*engine.Container) *World {
 
 // NewWorldOf is NewWorld with a Restarter that is edited before it runs.
 func NewWorldOf(t *testing.T, p policy.Policy, edit func(*restarter.Restarter), cs ...*engine.Container) *World {
-	w := &World{t: t, BeganAt: time.Now(), snapshot: &engine.Snapshot{}, news: make(chan struct{}, 1), Stopped: make(chan error, 1)}
+	return NewWorldFrom(t, p, edit, (&World{BeganAt: time.Now()}).snapshotOf(cs))
+}
+
+// NewWorldFrom is NewWorldOf that begins with this snapshot.
+func NewWorldFrom(t *testing.T, p policy.Policy, edit func(*restarter.Restarter), first *engine.Snapshot) *World {
+	w := &World{t: t, BeganAt: time.Now(), snapshot: first, news: make(chan struct{}, 1), Stopped: make(chan error, 1)}
 	w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
-	w.Set(cs...)
 	w.Logger = slog.New(slog.NewTextHandler(&w.Log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == "id" && len(a.Value.String()) > 12 {
 			w.t.Errorf("a log line has more of an ID than Docker shows: %s", a.Value)

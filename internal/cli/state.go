@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"defib/restarter"
+	"defib/restarter/state"
+)
+
+const (
+	// openTimeout is how long the file system of the state file may take when Defib starts:
+	// nothing is healed before.
+	openTimeout = 2 * time.Second
+	// leaveTimeout is how long it may take at the end. With the starts under way that is
+	// less than docker stop waits.
+	leaveTimeout = time.Second
+)
+
+// errHangs says that a file system does not answer.
+var errHangs = errors.New("its file system does not respond")
+
+// remembered is a state file that is open, and what was in it.
+type remembered struct {
+	file   *state.File
+	memory *restarter.Memory // nil: nothing
+}
+
+// openState opens the state file and reads what an earlier life has left. Whatever is
+// wrong with it is logged, and never keeps Defib from starting; nil: it goes on without.
+func (f *flags) openState(ctx context.Context, logger *slog.Logger) *remembered {
+	if f.stateFile == "" {
+		return nil
+	}
+	r, err := within(ctx, openTimeout, func() (*remembered, error) { return readState(f.stateFile, logger) })
+	if err != nil {
+		logger.Warn("state file not used: what Defib learns ends with this process", "file", f.stateFile, "err", err)
+		return nil
+	}
+	return r
+}
+
+// readState opens a state file and reads it. One that is not understood is set aside.
+func readState(path string, logger *slog.Logger) (*remembered, error) {
+	file, err := state.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	memory := &restarter.Memory{}
+	found, err := file.Read(memory)
+	switch {
+	case err != nil:
+		file.SetAside(time.Now(), err.Error(), logger)
+		return &remembered{file: file}, nil
+	case !found:
+		return &remembered{file: file}, nil
+	}
+	return &remembered{file, memory}, nil
+}
+
+// checkState tells what is in the state file, and whether it can be written. Whether
+// another Defib has it is not the question: one that runs does.
+func (f *flags) checkState(ctx context.Context, s *report) {
+	if f.stateFile == "" {
+		return
+	}
+	found := false
+	memory, err := within(ctx, openTimeout, func() (m restarter.Memory, err error) {
+		if err = unix.Access(filepath.Dir(f.stateFile), unix.W_OK); err != nil {
+			return m, fmt.Errorf("its directory must exist and be writable: %w", err)
+		}
+		found, err = state.At(f.stateFile).Read(&m)
+		return m, err
+	})
+	switch {
+	case err != nil:
+		s.line(fails, "--state.file: "+err.Error())
+	case !found:
+		s.line(works, "--state.file: not there yet")
+	default:
+		s.line(works, fmt.Sprintf("--state.file: saved %s, with %d containers", memory.Saved.Format(time.RFC3339), len(memory.Engine.Containers)))
+	}
+}
+
+// within does something that a file system may let hang for ever, and returns after some
+// time all the same. Then what it does goes on, and what comes of it is lost.
+func within[T any](ctx context.Context, timeout time.Duration, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errHangs)
+	defer cancel()
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// stateOf is a directory with a state file of this text; "" is none.
+func stateOf(t *testing.T, text string) (dir, flag string) {
+	t.Helper()
+	dir = t.TempDir()
+	path := filepath.Join(dir, "state.json")
+	if text != "" {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, "--state.file=" + path
+}
+
+// files are the names in a directory.
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
+
+func TestStateFileThatIsNotUnderstoodIsSetAsideAndDefibStarts(t *testing.T) {
+	for text, why := range map[string]string{
+		`{"version":1,`:                     "not a whole JSON document",
+		`{"version":7,"saved":"yesterday"}`: "a newer Defib has written it",
+		`{"version":1,"saved":"yesterday"}`: "not understood",
+	} {
+		dir, flag := stateOf(t, text)
+		p := start(t, noEngine(t), flag)
+		p.logs(`level=WARN .*state file not used: set aside, and a new one begun.*` + why)
+		if status, _ := p.get("/-/healthy"); status != 200 {
+			t.Errorf("%s: it answers %d", text, status)
+		}
+		p.term()
+		p.exits(exitOK)
+		kept, rest, _ := strings.Cut(files(t, dir), " ")
+		if got, err := os.ReadFile(filepath.Join(dir, kept)); err != nil || string(got) != text || rest != "state.json.lock" {
+			t.Errorf("%s: left are %s %s: %s, %v", text, kept, rest, got, err)
+		}
+	}
+}
+
+func TestDefibGoesOnWithoutAStateFileThatItCannotHave(t *testing.T) {
+	taken, inUse := stateOf(t, "")
+	start(t, noEngine(t), inUse)
+	fifo, hung := stateOf(t, "")
+	if err := syscall.Mkfifo(filepath.Join(fifo, "state.json"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, why := range map[string]string{
+		inUse: "another Defib uses it",
+		"--state.file=" + filepath.Join(taken, "missing", "state.json"): "its directory must exist and be writable",
+		hung: "its file system does not respond",
+	} {
+		p := start(t, noEngine(t), flag)
+		p.logs(`level=WARN .*state file not used: what Defib learns ends with this process.*` + why)
+		if status, _ := p.get("/-/healthy"); status != 200 {
+			t.Errorf("%s: it answers %d", why, status)
+		}
+		p.term()
+		p.exits(exitOK)
+	}
+}
+
+func TestCheckTellsOfTheStateFile(t *testing.T) {
+	s := newStub(t)
+	host := "--docker.host=" + s.host
+	const saved = `{"version":1,"saved":"2026-01-02T15:04:05Z","engine":{"containers":{"a":{},"b":{}}}}`
+	for text, want := range map[string]string{
+		"":             "ok --state.file: not there yet",
+		saved:          "ok --state.file: saved 2026-01-02T15:04:05Z, with 2 containers",
+		`{"version":7`: "FAIL --state.file: not a whole JSON document: unexpected end of JSON input",
+	} {
+		dir, flag := stateOf(t, text)
+		before, code := files(t, dir), exitOK
+		if strings.HasPrefix(want, "FAIL") {
+			code = exitFailure
+		}
+		says(t, checked(t, code, host, flag), want)
+		if after := files(t, dir); after != before {
+			t.Errorf("it changed the directory from %q to %q", before, after)
+		}
+	}
+	says(t, checked(t, exitFailure, host, "--state.file=/nonexistent/state.json"), "FAIL --state.file: its directory must exist and be writable: no such file or directory")
+}

@@ -19,6 +19,7 @@ packages() {
 	docker-compose) echo docker-compose ;;
 	systemd-analyze) echo systemd ;;
 	ip) echo iproute2 ;;
+	fuse-overlayfs) echo fuse-overlayfs ;;
 	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;
 	esac
 }

@@ -8,6 +8,8 @@ COPY . .
 ARG REVISION=unknown
 ARG BRANCH=unknown
 RUN scripts/build.sh
+# For the state file. The user may be another one than the image's.
+RUN install -d -m 1777 /root-of-image/var/lib/defib
 
 FROM scratch
 ARG VERSION=unknown
@@ -18,6 +20,8 @@ LABEL org.opencontainers.image.title="defib" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /src/LICENSE /src/defib /
+COPY --from=build --chown=65534:65534 /root-of-image /
+VOLUME /var/lib/defib
 # Nobody: the right to the engine's socket comes with --group-add.
 USER 65534:65534
 EXPOSE 10911

@@ -103,6 +103,27 @@ func TestExamplesReadWhatContainersUse(t *testing.T) {
 	}
 }
 
+// stateFlag and stateVolume have Defib in a container remember what it learnt.
+const (
+	stateFlag   = "--state.file=/var/lib/defib/state.json"
+	stateVolume = "defib:/var/lib/defib"
+)
+
+func TestExamplesRememberWhatDefibLearnt(t *testing.T) {
+	t.Parallel()
+	for _, file := range append([]string{"compose/compose.yaml", stack}, proxyFiles...) {
+		c := composed(t, file)
+		d := c.Services["defib"]
+		_, volume := c.Volumes["defib"]
+		if !slices.Contains(d.Command, stateFlag) || !slices.Contains(d.Volumes, any(stateVolume)) || !volume {
+			t.Errorf("%s: Defib has arguments %v and volumes %v", file, d.Command, d.Volumes)
+		}
+	}
+	if !strings.Contains(read(t, "systemd/defib.env"), "\nDEFIB_STATE_FILE=/var/lib/defib/state.json\n") {
+		t.Error("systemd/defib.env does not set it")
+	}
+}
+
 func TestComposeIsHardened(t *testing.T) {
 	t.Parallel()
 	c := composed(t, "compose/compose.yaml")

@@ -119,8 +119,8 @@ func accepted(t *testing.T, flags []string) error {
 		case "--docker.host":
 		case "--webhook.token-file":
 			args = append(args, name+"="+token)
-		case "--restart.hold-file":
-			args = append(args, name+"="+filepath.Join(t.TempDir(), "holds"))
+		case "--restart.hold-file", "--state.file":
+			args = append(args, name+"="+filepath.Join(t.TempDir(), "file"))
 		case "--web.config.file":
 			args = append(args, name+"="+block{text: "{}"}.file(t, "web.yml"))
 		default:

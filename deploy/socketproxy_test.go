@@ -15,7 +15,7 @@ func TestSocketProxiesKeepDefibFromTheSocket(t *testing.T) {
 	for _, file := range proxyFiles {
 		c := composed(t, file)
 		d := c.Services["defib"]
-		if !slices.Equal(d.Volumes, resourceMounts) || len(d.GroupAdd) > 0 || d.Environment["DOCKER_HOST"] != "tcp://socket-proxy:2375" {
+		if !slices.Equal(d.Volumes, append(slices.Clone(resourceMounts), stateVolume)) || len(d.GroupAdd) > 0 || d.Environment["DOCKER_HOST"] != "tcp://socket-proxy:2375" {
 			t.Errorf("%s: defib has volumes %v and groups %v, and asks %s", file, d.Volumes, d.GroupAdd, d.Environment["DOCKER_HOST"])
 		}
 		if p := c.Services["socket-proxy"]; len(p.Ports) > 0 || !p.ReadOnly {

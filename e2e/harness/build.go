@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -22,6 +23,20 @@ var (
 	// BuildTestapp returns the path of the program that the containers run.
 	BuildTestapp = sync.OnceValues(func() (string, error) { return build("defib/e2e/testapp") })
 )
+
+// StaticDefib returns Defib as its image has it.
+func StaticDefib(tb testing.TB) []byte {
+	tb.Helper()
+	path, err := buildStatic()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return program
+}
 
 // build compiles a program of this module into workdir. Only what runs under the
 // race detector is not static: the testapp and a contained Defib stand alone in

@@ -37,6 +37,12 @@ type Contained struct {
 func (s *Env) Contain(change func(*container.HostConfig), args ...string) *Contained {
 	s.Helper()
 	s.ImportDefib(defibImage)
+	return s.ContainFrom(defibImage, fmt.Sprint(nobody, ":", nobody), change, args...)
+}
+
+// ContainFrom is Contain from this image, as this user.
+func (s *Env) ContainFrom(image, user string, change func(*container.HostConfig), args ...string) *Contained {
+	s.Helper()
 	// The socket in a directory that others may enter: the image's user is nobody.
 	socket := strings.TrimPrefix(s.Engine.Host, "unix://")
 	holds := filepath.Join(s.TempDir(), "holds")
@@ -44,7 +50,7 @@ func (s *Env) Contain(change func(*container.HostConfig), args ...string) *Conta
 		os.Chmod(filepath.Dir(socket), 0o711),
 		os.Chown(socket, 0, socketGroup),
 		os.Chmod(socket, 0o660),
-		os.Mkdir(holds, 0o700),
+		os.MkdirAll(holds, 0o700),
 		os.Chown(holds, nobody, nobody),
 	} {
 		if err != nil {
@@ -52,8 +58,8 @@ func (s *Env) Contain(change func(*container.HostConfig), args ...string) *Conta
 		}
 	}
 	config := &container.Config{
-		Image: defibImage,
-		User:  fmt.Sprint(nobody, ":", nobody),
+		Image: image,
+		User:  user,
 		Env:   []string{"DEFIB_RESTART_HOLD_FILE=/holds/holds"},
 		Cmd: slices.Concat([]string{
 			"--docker.host=unix:///engine/" + filepath.Base(socket), "--web.listen-address=127.0.0.1:10911",

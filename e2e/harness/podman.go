@@ -87,6 +87,7 @@ const (
 	NamesByID     = "it names an image for a container that was created by the image's ID, too"
 	LimitsSwap    = "it limits swap to as much as memory where none is said, or any"
 	NoUpdates     = "it has no docker update"
+	BuildsByOther = "it builds images by a program of its own"
 	ChecksDevices = "it does not create a container with a device that does not exist"
 )
 

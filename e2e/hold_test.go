@@ -57,6 +57,40 @@ func TestHoldByDockerExec(t *testing.T) {
 	}
 }
 
+// The container has the file under a path of its own.
+func TestHoldSaysIfNoRunningDefibReadsItsFile(t *testing.T) {
+	t.Parallel()
+	s := harness.NewEnv(t, harness.PrivateEngine(t))
+	d := s.Contain(nil, "--docker.resync-interval=1s")
+	here := filepath.Join(d.Holds, "holds")
+	const sentence = "No running Defib on this host reads "
+	onHost := func(file string) string {
+		t.Helper()
+		h := harness.Spawn(t, nil, "hold", "--for=1h", "--restart.hold-file="+file)
+		code, said := h.ExitCode(), h.Tail(9)
+		if code != 0 || !strings.Contains(said, "on hold until") {
+			t.Fatalf("defib hold: exit code %d, %s", code, said)
+		}
+		return said
+	}
+	harness.Eventually(t, "defib hold to find the running Defib", func() bool { return !strings.Contains(onHost(here), sentence) })
+	if code, said := d.Exec("/defib", "hold", "--for", "1h"); code != 0 || strings.Contains(said, sentence) {
+		t.Errorf("by docker exec: exit code %d, %s", code, said)
+	}
+	if code, said := d.Exec("/defib", "hold", "--for", "1h", "--restart.hold-file=/holds/hold"); code != 0 || !strings.Contains(said, sentence+"/holds/hold: ") {
+		t.Errorf("by docker exec, of another file: exit code %d, %s", code, said)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "holds")
+	if said := onHost(elsewhere); !strings.Contains(said, sentence+elsewhere+": ") {
+		t.Errorf("of another directory: %s", said)
+	}
+	d.Container.StopAtOnce()
+	d.Container.AwaitState("exited")
+	if said := onHost(here); !strings.Contains(said, sentence+here+": ") {
+		t.Errorf("after Defib has ended: %s", said)
+	}
+}
+
 func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -78,7 +79,7 @@ const (
 	// has locked its folder is given up on before.
 	holdTimeout = 8 * time.Second
 	// lookupTimeout is how long the engine may take to list its containers, only to
-	// say which holds match none.
+	// say which holds match none, and the file system to say whether Defib reads the file.
 	lookupTimeout = 3 * time.Second
 )
 
@@ -117,6 +118,7 @@ func (f *flags) changeHolds(ctx context.Context, now time.Time, stdout io.Writer
 	tellHolds(holds, stdout)
 	if f.command == commandHold {
 		f.tellUnmatched(ctx, now, holds, stdout)
+		f.tellUnread(ctx, stdout)
 	}
 	if broken != nil {
 		return fmt.Errorf("the hold is set, but %w. Fix or delete that line: until then, Defib releases nothing, and holds everything if it is restarted", broken)
@@ -152,6 +154,24 @@ func (f *flags) tellUnmatched(ctx context.Context, now time.Time, holds policy.H
 		if slices.Contains(f.names, h.Pattern) {
 			fmt.Fprintf(stdout, "%s matches no container on this host: is the name correct?\n", h)
 		}
+	}
+}
+
+// tellUnread says so if no running Defib reads the hold file: its path may be that of the
+// host instead of that in the container, or on another volume. The hold stands in any
+// case: Defib may be about to be started.
+func (f *flags) tellUnread(ctx context.Context, stdout io.Writer) {
+	file, err := filepath.Abs(f.policy.HoldFile)
+	if err != nil {
+		file = f.policy.HoldFile
+	}
+	asking, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	switch read, err := hold.IsRead(asking, file); {
+	case err != nil:
+		fmt.Fprintf(stdout, "Could not check whether a running Defib reads %s: %s.\n", file, plain(err.Error()))
+	case !read:
+		fmt.Fprintf(stdout, "No running Defib on this host reads %s: is it the file of its --restart.hold-file?\n", file)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"defib/restarter/policy"
 )
 
 func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
@@ -93,6 +95,55 @@ func TestHoldSaysWhatMatchesNoContainer(t *testing.T) {
 	}
 }
 
+func TestHoldSaysIfNoRunningDefibReadsItsFile(t *testing.T) {
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "holds"), filepath.Join(dir, "other")
+	const sentence = "No running Defib on this host reads "
+	answer := func(file string) string {
+		t.Helper()
+		code, stdout, stderr := ended(t, "hold", "--for=1h", "--restart.hold-file="+file)
+		if code != exitOK || stderr != "" || !strings.HasPrefix(stdout, "* (everything) is on hold until ") {
+			t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+		}
+		return stdout
+	}
+	want := sentence + file + ": is it the file of its --restart.hold-file?\n"
+	if out := answer(file); !strings.HasSuffix(out, want) {
+		t.Errorf("none runs: it says\n%s, want at its end\n%s", out, want)
+	}
+	p := start(t, noEngine(t), "--dry-run", "--restart.hold-file="+file)
+	for deadline := time.Now().Add(limit); strings.Contains(answer(file), sentence); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not find the Defib that runs")
+		}
+	}
+	if out := answer(other); !strings.Contains(out, sentence+other) {
+		t.Errorf("one runs with another file: it says\n%s", out)
+	}
+	t.Chdir(dir)
+	if out := answer("other"); !strings.Contains(out, sentence+other) {
+		t.Errorf("it does not say which file that is:\n%s", out)
+	}
+	if code, out, _ := ended(t, "release", "--restart.hold-file="+other); code != exitOK || out != "Nothing is on hold.\n" {
+		t.Errorf("release: exit code %d, %s", code, out)
+	}
+	p.term()
+	p.exits(exitOK)
+	if out := answer(file); !strings.HasSuffix(out, want) {
+		t.Errorf("it has ended: it says\n%s", out)
+	}
+}
+
+func TestHoldSaysWhyItCannotTellWhetherAnyDefibReadsItsFile(t *testing.T) {
+	f := flags{policy: policy.Policy{HoldFile: "/nonexistent/holds"}} // it was there a moment ago
+	var out strings.Builder
+	f.tellUnread(t.Context(), &out)
+	const want = "Could not check whether a running Defib reads /nonexistent/holds: open /nonexistent: no such file or directory.\n"
+	if out.String() != want {
+		t.Errorf("it says\n%s, want\n%s", out.String(), want)
+	}
+}
+
 func TestLaw11HoldWorksBesideABrokenLineAndReleaseDoesNot(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "holds")
 	if err := os.WriteFile(file, []byte("# by hand\ndb 2999-01-01T00:00:00Z\nweb tomorrow\n"), 0o600); err != nil {
@@ -100,7 +151,7 @@ func TestLaw11HoldWorksBesideABrokenLineAndReleaseDoesNot(t *testing.T) {
 	}
 	flags := []string{"--restart.hold-file=" + file, noEngine(t)}
 	code, stdout, stderr := ended(t, append([]string{"hold", "cache", "--for=1h"}, flags...)...)
-	if code != exitFailure || !strings.Contains(stdout, "cache is on hold until ") ||
+	if code != exitFailure || !strings.Contains(stdout, "cache is on hold until ") || !strings.Contains(stdout, "No running Defib ") ||
 		!strings.Contains(stderr, "the hold is set, but "+file+`: line 3: "web tomorrow": the time must be in the form`) || !strings.Contains(stderr, "Fix or delete that line") {
 		t.Errorf("hold: exit code %d, %s%s", code, stdout, stderr)
 	}

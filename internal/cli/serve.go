@@ -17,6 +17,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/restarter"
+	"defib/restarter/hold"
 	"defib/restarter/state"
 	"defib/restarter/webhook"
 	"defib/stats"
@@ -85,6 +86,10 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	g.Go(func() error {
 		defer cancelRest()
 		return healer.Run(ctx)
+	})
+	g.Go(func() error {
+		hold.Announce(ctx, f.policy.HoldFile, logger)
+		return nil
 	})
 	g.Go(func() error {
 		if err := toolkit.ListenAndServe(server, f.web, logger); !errors.Is(err, http.ErrServerClosed) {

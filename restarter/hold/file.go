@@ -50,17 +50,22 @@ func Read(ctx context.Context, file string) (policy.Holds, error) {
 
 // beside runs something that a file system may let hang for ever, and returns when
 // the context ends all the same.
-func beside(ctx context.Context, f func() (policy.Holds, error)) (policy.Holds, error) {
-	done := make(chan Reading, 1)
+func beside[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
 	go func() {
-		holds, err := f()
-		done <- Reading{holds, err}
+		value, err := f()
+		done <- result{value, err}
 	}()
 	select {
 	case got := <-done:
-		return got.Holds, got.Err
+		return got.value, got.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("the file system of the hold file does not respond: %w", ctx.Err())
+		var none T
+		return none, fmt.Errorf("the file system of the hold file does not respond: %w", ctx.Err())
 	}
 }
 

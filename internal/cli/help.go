@@ -57,12 +57,13 @@ func groupFlags(flags []*kingpin.FlagModel) []group {
 		{Heading: "The engine"},
 		{Heading: "What is healed, and how often"},
 		{Heading: "Healing for alerts"},
+		{Heading: "What Defib remembers"},
 		{Heading: "Metrics"},
 		{Heading: "What Defib serves"},
 		{Heading: "Log"},
 		{Heading: "Everything else"},
 	}
-	beginnings := []string{"docker", "restart", "webhook", "collector", "web", "log"}
+	beginnings := []string{"docker", "restart", "webhook", "state", "collector", "web", "log"}
 	for _, flag := range flags {
 		beginning, _, _ := strings.Cut(flag.Name, ".")
 		switch beginning {
@@ -70,6 +71,8 @@ func groupFlags(flags []*kingpin.FlagModel) []group {
 			beginning = "restart"
 		case "path":
 			beginning = "collector"
+		case "postmortem":
+			beginning = "state"
 		}
 		i := slices.Index(beginnings, beginning)
 		if i < 0 {

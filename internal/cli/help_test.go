@@ -35,6 +35,7 @@ func TestHelpHasEveryFlagAndCommandUnderItsHeading(t *testing.T) {
 	model := newApp(&flags{}).Model()
 	headings := map[string]string{
 		"docker": "The engine:", "restart": "What is healed, and how often:", "dry-run": "What is healed, and how often:", "webhook": "Healing for alerts:",
+		"state": "What Defib remembers:", "postmortem": "What Defib remembers:",
 		"collector": "Metrics:", "path": "Metrics:", "web": "What Defib serves:", "log": "Log:", "help": "Everything else:", "version": "Everything else:",
 	}
 	for _, flag := range model.Flags {

@@ -20,10 +20,11 @@ const blindAfter = 12 * time.Second
 type actionLog struct {
 	mu       sync.Mutex
 	actions  []action
-	blinds   []*span // while a fault, or somebody's absence, keeps Defib from seeing
-	gaps     []*span // from the end of an engine until its successor answers
-	away     []*span // while there surely was no engine
-	terms    map[int]time.Time
+	blinds   []*span            // while a fault, or somebody's absence, keeps Defib from seeing
+	gaps     []*span            // from the end of an engine until its successor answers
+	away     []*span            // while there surely was no engine
+	terms    map[int]time.Time  // when each life was told to end, by SIGTERM
+	saved    map[int]time.Time  // when each life that was killed had last written its state file
 	owners   map[string]*role   // of every container that ever was, by id
 	logs     []*harness.Journal // of each life of Defib
 	found    []string
@@ -40,7 +41,7 @@ type action struct {
 }
 
 func newActionLog() *actionLog {
-	return &actionLog{terms: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
+	return &actionLog{terms: map[int]time.Time{}, saved: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
 }
 
 func (c *actionLog) did(d action) {
@@ -98,6 +99,13 @@ func (c *actionLog) terminated(life int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.terms[life] = time.Now()
+}
+
+// killed notes that a Defib was killed, and when it had last written its state file.
+func (c *actionLog) killed(life int, saved time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.saved[life] = saved
 }
 
 func (c *actionLog) owns(id string, r *role) {

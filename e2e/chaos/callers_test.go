@@ -137,7 +137,7 @@ func (c *callers) check(j *judge, lives map[int]span) {
 		if (outcome == "restarted" || outcome == "started") && !j.carriedOut(one, outcome) {
 			j.violation(one.id, "law 7: %v was answered %s at %s, and was not", one.alert, outcome, one.answered.Format("15:04:05.000"))
 		}
-		key := one.alert.Fingerprint + strconv.Itoa(one.life)
+		key := one.alert.Fingerprint
 		if before, twice := restarted[key]; twice && one.asked.After(before.answered) && one.answered.Sub(before.asked) < cooldown && c.alone(j, one) {
 			j.violation(one.id, "law 7: carried out twice for %v", one.alert)
 		}

@@ -1,10 +1,13 @@
 package chaos
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +20,7 @@ import (
 
 var (
 	chaosLength = flag.Duration("chaos.length", 0, "how long the chaos test goes on; 0: once through its phases")
+	chaosLives  = flag.Bool("chaos.lives", false, "have Defib end in each round of the chaos test, and not only in every fourth")
 	chaosSeed   = flag.Uint64("chaos.seed", 1, "what the chaos test draws its events from; 0: a new one")
 )
 
@@ -51,6 +55,7 @@ type phase struct {
 	name          string
 	length        time.Duration
 	faults        bool
+	full          bool           // the disk of the state file is
 	engine, defib syscall.Signal // that ends it in the middle; 0: none
 }
 
@@ -60,6 +65,8 @@ var phases = []phase{
 	{name: "with an engine that is stopped", length: 6 * time.Second, engine: syscall.SIGTERM},
 	{name: "with faults and an engine and a Defib that come to their end", length: 8 * time.Second, faults: true, engine: syscall.SIGKILL, defib: syscall.SIGKILL},
 	{name: "with faults and a Defib that is stopped", length: 6 * time.Second, faults: true, defib: syscall.SIGTERM},
+	{name: "with a disk that is full", length: 6 * time.Second, full: true},
+	{name: "with a Defib that is killed", length: 12 * time.Second, defib: syscall.SIGKILL},
 }
 
 // chaos is one run of the test.
@@ -69,7 +76,8 @@ type chaos struct {
 	callers callers
 	seed    uint64
 	meter   meter
-	wedged  bool // the engine does not answer an inspect of one of them
+	disk    string // of the state file
+	wedged  bool   // the engine does not answer an inspect of one of them
 
 	mu    sync.Mutex
 	d     *harness.Defib // nil while there is none
@@ -90,6 +98,7 @@ func TestLawsHoldInChaos(t *testing.T) {
 	}
 	t.Logf("seed %d", c.seed)
 	c.fleet = newFleet(harness.NewEnv(t, harness.PrivateEngine(t)), newActionLog())
+	c.disk = harness.SmallDisk(t)
 	c.proxy = harness.NewFaultProxy(t, c.Engine, c.seed)
 	begun := time.Now()
 	defer func() { c.summarize(time.Since(begun)) }()
@@ -102,7 +111,7 @@ func TestLawsHoldInChaos(t *testing.T) {
 		if *chaosLength == 0 && r.engine != 0 {
 			r.engine = syscall.SIGTERM // one that is killed may leave what takes it long to repair
 		}
-		if n/uint64(len(phases))%4 != 0 {
+		if n/uint64(len(phases))%4 != 0 && !*chaosLives {
 			r.defib = 0 // some lives are long, so that leaks show
 			r.length *= 2
 		}
@@ -124,11 +133,25 @@ func (c *chaos) startDefib() {
 	c.lives[c.life] = span{from: time.Now()}
 	c.proxy.BeginLife(c.life)
 	c.mu.Unlock()
-	d := harness.StartDefib(c.TB, c.proxy.Host(), append(c.flags(), toldLimits.flags()...)...)
+	d := harness.StartDefib(c.TB, c.proxy.Host(), slices.Concat(c.flags(), toldLimits.flags(), []string{"--state.file=" + filepath.Join(c.disk, "state.json")})...)
 	c.book.reads(d.Journal)
 	c.mu.Lock()
 	c.d = d
 	c.mu.Unlock()
+}
+
+// saved is when the state file was last written.
+func (c *chaos) saved() time.Time {
+	c.Helper()
+	data, err := os.ReadFile(filepath.Join(c.disk, "state.json"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	var written struct{ Saved time.Time }
+	if err := json.Unmarshal(data, &written); err != nil {
+		c.book.violation("the state file is broken: %v", err)
+	}
+	return written.Saved
 }
 
 // endDefib ends a life of Defib.
@@ -141,6 +164,7 @@ func (c *chaos) endDefib(signal syscall.Signal) {
 	c.mu.Unlock()
 	if signal == syscall.SIGKILL {
 		d.Kill()
+		c.book.killed(life, c.saved())
 	} else {
 		c.book.terminated(life)
 		if code := d.Terminate(); code != 0 {
@@ -162,7 +186,10 @@ func (c *chaos) current() (*harness.Defib, int) {
 func (c *chaos) storm(r phase, seed uint64) {
 	c.Helper()
 	c.Logf("%s: %s", time.Now().Format("15:04:05"), r.name)
-	still := !r.faults && r.engine == 0 && r.defib == 0
+	if r.full {
+		defer harness.Fill(c, c.disk)()
+	}
+	still := !r.faults && !r.full && r.engine == 0 && r.defib == 0
 	if still && !c.book.clear(time.Now(), time.Now()) {
 		harness.Watch(c, blindAfter, "what a fault of before left behind is found by then")
 	}

@@ -50,6 +50,23 @@ func newJudge(l limits, book *actionLog, events []harness.Event, orders []harnes
 // grace is how long Defib may go by what was: this machine is slow.
 func (j *judge) grace() time.Duration { return 5*time.Second + 3*j.slowest }
 
+// unsaved reports whether no later life knows of an order: its Defib was killed before
+// that was in the state file.
+func (j *judge) unsaved(o harness.Mutation) bool {
+	j.book.mu.Lock()
+	defer j.book.mu.Unlock()
+	saved, killed := j.book.saved[o.Life]
+	return killed && o.Begun.After(saved)
+}
+
+// remembered are the orders for a container but those that no later life knows of.
+func (j *judge) remembered(id string) []harness.Mutation {
+	orders := j.told[id]
+	return slices.DeleteFunc(slices.Clone(orders), func(o harness.Mutation) bool {
+		return o.Life != orders[len(orders)-1].Life && j.unsaved(o)
+	})
+}
+
 // violation notes a violation with the container's own story.
 func (j *judge) violation(id, format string, args ...any) {
 	j.book.violation("violation: %s: %s", fmt.Sprintf(format, args...), j.book.timeline(id, j.events, j.orders))
@@ -118,10 +135,10 @@ func (j *judge) hostLimitsHeld() {
 		exempt[i] = j.followsParent(o)
 		at, lately := 0, 0
 		for k, b := range j.orders[:i+1] {
-			if b.Life != o.Life || b.Kind != o.Kind {
+			if b.Kind != o.Kind || b.Life != o.Life && j.unsaved(b) {
 				continue
 			}
-			if b.Ended.IsZero() || b.Ended.After(o.Begun) {
+			if b.Life == o.Life && (b.Ended.IsZero() || b.Ended.After(o.Begun)) {
 				at++
 			}
 			// They are counted when they are decided, and may be a little late here.
@@ -169,10 +186,10 @@ func (j *judge) lastStart(id string, before time.Time) (at time.Time) {
 // the attempts came to. After a stay they start over; between attempts so far
 // apart there may have been one.
 func (j *judge) backOffHeld() {
-	for id, orders := range j.told {
-		attempts := 0
+	for id := range j.told {
+		orders, attempts := j.remembered(id), 0
 		for i, o := range orders {
-			if i == 0 || o.Life != orders[i-1].Life {
+			if i == 0 {
 				attempts = 1
 				continue
 			}
@@ -212,10 +229,10 @@ func (j *judge) first(id, action string, from, to time.Time) (time.Time, bool) {
 
 // restartsGivenUp is law 2 for restarts that do not help.
 func (j *judge) restartsGivenUp() {
-	for id, orders := range j.told {
-		restarts := 0
+	for id := range j.told {
+		orders, restarts := j.remembered(id), 0
 		for i, o := range orders {
-			if i == 0 || o.Life != orders[i-1].Life || j.apart(orders[i-1], o) || j.helped(id, orders[i-1], o) {
+			if i == 0 || j.apart(orders[i-1], o) || j.helped(id, orders[i-1], o) {
 				restarts = 0
 			}
 			if o.Kind == "restart" && o.Status == 204 && !j.followsParent(o) {

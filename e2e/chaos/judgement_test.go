@@ -92,11 +92,19 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		"a start of what had crashed":  {orders: []harness.Mutation{act("modest", "start", 20, 21)}, events: []harness.Event{happens("modest", "die", 3)}, actions: []action{{id: "modest", what: "stop", begun: at(4), end: at(5)}}},
 		"a start after SIGTERM":        {orders: []harness.Mutation{{Life: 2, ID: "mine", Kind: "start", Begun: at(10), Ended: at(11)}}, want: "law 9"},
 		"a start before SIGTERM":       {orders: []harness.Mutation{{Life: 2, ID: "mine", Kind: "start", Begun: at(4), Ended: at(11)}}},
-		"the next life begins at once": {orders: []harness.Mutation{act("mine", "start", 10, 11), {Life: 3, ID: "mine", Kind: "start", Begun: at(11.01), Ended: at(12)}}},
+		"the next life begins at once": {orders: []harness.Mutation{act("mine", "start", 10, 11), {Life: 3, ID: "mine", Kind: "start", Begun: at(11.01), Ended: at(12)}}, want: "attempt 2 came"},
+		"the next life of one that was killed begins at once": {
+			orders: []harness.Mutation{{Life: 4, ID: "mine", Kind: "start", Begun: at(10), Ended: at(11)}, {Life: 5, ID: "mine", Kind: "start", Begun: at(11.01), Ended: at(12)}},
+			want:   "attempt 2 came",
+		},
+		"it begins at once, since what was done last was not saved": {
+			orders: []harness.Mutation{{Life: 4, ID: "mine", Kind: "start", Begun: at(10.6), Ended: at(11)}, {Life: 5, ID: "mine", Kind: "start", Begun: at(11.01), Ended: at(12)}},
+		},
+		"restarts of two lives in a minute": {orders: append(series(12, 1, "restart"), harness.Mutation{Life: 3, ID: "mine", Kind: "restart", Begun: at(20), Ended: at(21)}), want: "law 2: 13 restarts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			book := newActionLog()
-			book.terms[2] = at(5)
+			book.terms[2], book.saved[4] = at(5), at(10.5)
 			book.actions = row.actions
 			for id, r := range map[string]*role{
 				"mine": {listed: true}, "other": {}, "stray": {listed: true, stray: true},

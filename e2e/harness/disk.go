@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,11 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SmallDisk is a file system of 64 KiB.
+// diskSize is that of a SmallDisk.
+const diskSize = 4 << 20
+
+// SmallDisk is a file system of 4 MiB.
 func SmallDisk(tb testing.TB) (dir string) {
 	tb.Helper()
 	dir = tb.TempDir()
-	if err := unix.Mount("defib-e2e", dir, "tmpfs", 0, "size=64k"); err != nil {
+	if err := unix.Mount("defib-e2e", dir, "tmpfs", 0, fmt.Sprint("size=", diskSize)); err != nil {
 		Unavailable(tb, "a tmpfs cannot be mounted: "+err.Error())
 	}
 	tb.Cleanup(func() { unmount(tb, dir) })
@@ -26,8 +30,8 @@ func SmallDisk(tb testing.TB) (dir string) {
 func Fill(tb testing.TB, dir string) (free func()) {
 	tb.Helper()
 	path := filepath.Join(dir, "full")
-	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err == nil {
-		tb.Fatalf("%s has room for 1 MiB", dir)
+	if err := os.WriteFile(path, make([]byte, diskSize), 0o600); err == nil {
+		tb.Fatalf("%s has room for %d bytes", dir, diskSize)
 	}
 	return func() {
 		if err := os.Remove(path); err != nil {

@@ -31,6 +31,7 @@ type Remembered struct {
 	Refused      bool                 `json:"refused,omitzero"`
 	Failed       bool                 `json:"failed,omitzero"`
 	Late         bool                 `json:"late,omitzero"`
+	Acting       bool                 `json:"acting,omitzero"`
 	HealthySince time.Time            `json:"healthy_since,omitzero"`
 	Joined       map[string]time.Time `json:"joined,omitempty"` // on the engine's clock
 	Healing      policy.Trigger       `json:"healing,omitzero"`
@@ -105,7 +106,7 @@ func (r *Record) mark() mark {
 
 func (r *Record) remembered() Remembered {
 	m := Remembered{
-		Attempts: r.Attempts, Restarts: r.Restarts, Streak: r.Streak, LastEnd: r.LastEnd, Refused: r.Refused, Failed: r.Failed, Late: r.Late || r.Acting,
+		Attempts: r.Attempts, Restarts: r.Restarts, Streak: r.Streak, LastEnd: r.LastEnd, Refused: r.Refused, Failed: r.Failed, Late: r.Late, Acting: r.Acting,
 		HealthySince: r.HealthySince, Joined: maps.Clone(r.Joined), Healing: r.Healing, Cause: r.cause, From: r.from,
 	}
 	if r.last != nil {
@@ -142,6 +143,9 @@ func (h *History) recall(now time.Time, id string) *Record {
 	m, ok := h.recalled[id]
 	if !ok {
 		return &Record{}
+	}
+	if m.Acting { // the engine carries on with it, or has just ended it
+		m.Late, m.LastEnd = true, now
 	}
 	return &Record{
 		Attempts: m.Attempts, Restarts: m.Restarts, Streak: m.Streak, LastEnd: notAfter(now, m.LastEnd), Refused: m.Refused, Failed: m.Failed, Late: m.Late,

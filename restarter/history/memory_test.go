@@ -93,8 +93,8 @@ func TestActionThatWasUnderWayMayStillBeCarriedOut(t *testing.T) {
 	restarted := *c
 	restarted.Started = Noon
 	n := next(t, h, SnapshotOf(&restarted))
-	if rec := n.At(c.ID); rec.Acting || rec.Attempts != 1 || rec.Restarts != 1 {
-		t.Errorf("%+v: want the restart to be ours, and none under way", rec)
+	if rec := n.At(c.ID); rec.Acting || rec.Attempts != 1 || rec.Restarts != 1 || !rec.LastEnd.Equal(Noon) {
+		t.Errorf("%+v: want the restart to be ours, none under way, and the wait to begin now", rec)
 	}
 }
 

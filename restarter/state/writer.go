@@ -34,7 +34,7 @@ func NewMetrics() *Metrics {
 			Name: "defib_state_saves_total", Help: "Writes of the state file and of what is kept beside it.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "defib_state_save_failures_total", Help: "Writes of the state file, and of what is kept beside it, that failed or did not end within 10s.",
+			Name: "defib_state_save_failures_total", Help: "Writes of the state file, and of what is kept beside it, that failed; of one that does not end, one every 10s.",
 		}),
 	}
 }
@@ -158,12 +158,27 @@ func (w *Writer) run() {
 
 // write writes a document and reports whether that worked.
 func (w *Writer) write(v any) bool {
-	slow := time.AfterFunc(hangsAfter, func() { w.note(errHangs) })
+	written := make(chan struct{})
+	go w.noteHang(written)
 	w.setAside()
 	err := w.file.Write(v)
-	slow.Stop()
+	close(written)
 	w.note(err)
 	return err == nil
+}
+
+// noteHang notes a failure as long as a write does not end.
+func (w *Writer) noteHang(written <-chan struct{}) {
+	tick := time.NewTicker(hangsAfter)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			w.note(errHangs)
+		case <-written:
+			return
+		}
+	}
 }
 
 // note counts what came of a write, and logs when they begin to fail and when that ends.

@@ -48,12 +48,13 @@ const certificate = "tls_server_config: {cert_file: cert.pem, key_file: key.pem"
 // What is released is built without HTTP/2: a caller that prefers it must not be let down.
 func TestTLSOffersHTTP1Alone(t *testing.T) {
 	p := start(t, noEngine(t), "--web.config.file="+webConfig(t, certificate+"}"))
-	conn, err := tls.Dial("tcp", p.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}) //nolint:gosec // what is asked of it is not who it is
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}} //nolint:gosec // what is asked of it is not who it is
+	conn, err := dialer.DialContext(t.Context(), "tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+	if got := conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "http/1.1" {
 		t.Errorf("it offers %q", got)
 	}
 }

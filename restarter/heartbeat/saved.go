@@ -1,0 +1,135 @@
+package heartbeat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Saved are strips at one moment, to be kept in a file. It never changes, and may be
+// marshalled beside the loop.
+type Saved struct {
+	now    time.Time
+	strips map[string]*Strip // by name
+}
+
+// Saved returns what all strips are at this moment.
+func (s *Strips) Saved(now time.Time) Saved {
+	all := Saved{now: now, strips: make(map[string]*Strip, len(s.tracks))}
+	for name, t := range s.tracks {
+		all.strips[name] = t.strip
+	}
+	return all
+}
+
+// document is how strips are written: {"quarter":1,"strips":{"web":"?93 u2 d1:9000/90000"}}
+// Each word is a state, how many cells of it follow each other, and what is not the usual
+// of that state: for how many milliseconds of how many watched ones the container was up.
+type document struct {
+	Quarter int64             `json:"quarter"` // of the last cell, counted from 1970
+	Strips  map[string]string `json:"strips"`
+}
+
+// usual is a cell of a state that lasted all the while.
+func usual(s State) cell {
+	c := cell{}
+	c.see(s, Quarter)
+	return c
+}
+
+// MarshalJSON writes all strips.
+func (s Saved) MarshalJSON() ([]byte, error) {
+	d := document{Strips: make(map[string]string, len(s.strips))}
+	for name, strip := range s.strips {
+		fresh := strip.at(s.now, strip.state, strip.state)
+		d.Quarter = fresh.last
+		d.Strips[name] = fresh.write()
+	}
+	return json.Marshal(d)
+}
+
+func (s *Strip) write() string {
+	var b []byte
+	for i := 0; i < Cells; {
+		c, n := s.cells[i], 1
+		for i+n < Cells && s.cells[i+n] == c {
+			n++
+		}
+		b = append(b, c.worst.Letter())
+		b = strconv.AppendInt(b, int64(n), 10)
+		if c != usual(c.worst) {
+			b = fmt.Appendf(b, ":%d/%d", c.up, c.watched)
+		}
+		b = append(b, ' ')
+		i += n
+	}
+	return strings.TrimSuffix(string(b), " ")
+}
+
+// maxQuarter is more than any clock shows.
+const maxQuarter = 1 << 40
+
+// UnmarshalJSON reads what MarshalJSON wrote. What cannot be read is an error.
+func (s *Saved) UnmarshalJSON(text []byte) error {
+	var d document
+	if err := json.Unmarshal(text, &d); err != nil {
+		return fmt.Errorf("reading heartbeats: %w", err)
+	}
+	if d.Quarter < -maxQuarter || d.Quarter > maxQuarter {
+		return errors.New("reading heartbeats: their time is none")
+	}
+	strips := make(map[string]*Strip, len(d.Strips))
+	for name, words := range d.Strips {
+		strip, err := readStrip(words)
+		if err != nil {
+			return fmt.Errorf("reading the heartbeat of %q: %w", name, err)
+		}
+		strip.last = d.Quarter
+		strips[name] = strip
+	}
+	s.strips = strips
+	return nil
+}
+
+func readStrip(words string) (*Strip, error) {
+	s, filled := &Strip{}, 0
+	for word := range strings.FieldsSeq(words) {
+		c, n, ok := readRun(word)
+		if !ok || n > Cells-filled {
+			return nil, fmt.Errorf("unexpected %q", word)
+		}
+		for i := range n {
+			s.cells[filled+i] = c
+		}
+		filled += n
+	}
+	if filled != Cells {
+		return nil, fmt.Errorf("%d cells, want %d", filled, Cells)
+	}
+	return s, nil
+}
+
+// readRun reads one word: so many cells that are the same.
+func readRun(word string) (c cell, n int, ok bool) {
+	state, known := parseState(word[0])
+	count, times, special := strings.Cut(word[1:], ":")
+	n, err := strconv.Atoi(count)
+	if !known || err != nil || n < 1 {
+		return cell{}, 0, false
+	}
+	c = usual(state)
+	if !special {
+		return c, n, true
+	}
+	up, watched, _ := strings.Cut(times, "/")
+	u, errUp := strconv.ParseUint(up, 10, 32)
+	w, errWatched := strconv.ParseUint(watched, 10, 32)
+	if errUp != nil || errWatched != nil || u > w || w > uint64(quarterMs) || w > 0 && !state.counts() {
+		return cell{}, 0, false
+	}
+	c.up, c.watched = uint32(u), uint32(w)
+	return c, n, true
+}

@@ -5,6 +5,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/decision"
+	"defib/restarter/heartbeat"
 	"defib/restarter/policy"
 )
 
@@ -42,6 +43,7 @@ type ContainerStatus struct {
 	Streak      int               // starts and restarts since then, ours and the engine's
 	GaveUp      bool              // restarts did not help a whitelisted one
 	Predecessor *engine.Container // that had the name before this one was created; nil: none that Defib saw
+	Heartbeat   *heartbeat.Strip  // of its name; nil: nothing is known
 }
 
 // Report returns the newest report. It may be called from anywhere.
@@ -75,7 +77,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
 			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, past, c),
 			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(r.policy),
-			Predecessor: r.names.predecessor(c),
+			Predecessor: r.names.predecessor(c), Heartbeat: r.strips.Of(c.Name),
 		})
 	}
 	for i, e := range r.policy.Whitelist {

@@ -12,6 +12,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/heartbeat"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
 	"defib/restarter/policy"
@@ -33,9 +34,10 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 		}
 		want := restarter.ContainerStatus{
 			Container: s.Container, Rule: w.Policy().For(s.Container), Reason: decision.BackOff, Trigger: policy.TriggerExited,
-			Until: w.BeganAt.Add(time.Second), Streak: 1,
+			Until: w.BeganAt.Add(time.Second), Streak: 1, Heartbeat: s.Heartbeat,
 		}
-		if d := cmp.Diff(want, s, cmp.AllowUnexported(engine.Container{}, decision.Tie{})); d != "" {
+		same := cmp.Comparer(func(a, b *heartbeat.Strip) bool { return a == b })
+		if d := cmp.Diff(want, s, cmp.AllowUnexported(engine.Container{}, decision.Tie{}), same); d != "" || s.Heartbeat == nil {
 			t.Error(d)
 		}
 		if d := cmp.Diff(map[string]int{"web": 1, "missing": 0}, now.Matches); d != "" {

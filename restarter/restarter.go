@@ -13,6 +13,7 @@ import (
 	"defib/engine"
 	"defib/internal/transition"
 	"defib/restarter/decision"
+	"defib/restarter/heartbeat"
 	"defib/restarter/history"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
@@ -51,6 +52,7 @@ type Restarter struct {
 
 	// Owned by Run:
 	history history.History
+	strips  *heartbeat.Strips
 	queue   queue
 	logged  map[string]*logState // by container ID
 	names   names
@@ -80,7 +82,7 @@ func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	r := &Restarter{
 		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
 		incoming: make(chan []*waiter), results: make(chan history.Result), closed: make(chan struct{}),
-		history: history.New(time.Now()), queue: newQueue(), logged: map[string]*logState{}, names: names{},
+		history: history.New(time.Now()), strips: heartbeat.New(heartbeat.Saved{}), queue: newQueue(), logged: map[string]*logState{}, names: names{},
 		holdFile: hold.NewReader(hold.FileReader(p.HoldFile)),
 	}
 	r.status.Store(&Report{})
@@ -146,6 +148,7 @@ func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 		again = r.readHolds(now, snapshot)
 		r.sync(now, snapshot, requests)
 	}
+	r.strips.Observe(now, snapshot, r.startsAgain)
 	plan := decision.Decide(now, r.policy, snapshot, r.history, requests)
 	if snapshot.Connected {
 		r.carryOut(ctx, now, snapshot, plan)
@@ -155,6 +158,12 @@ func (r *Restarter) reconcile(ctx context.Context, now time.Time) time.Time {
 		r.history.Changes++
 	}
 	return earliest(earliest(plan.Next, again), r.keep(now, snapshot))
+}
+
+// startsAgain reports whether Defib starts the container again whatever its exit code.
+func (r *Restarter) startsAgain(c *engine.Container) bool {
+	rule := r.history.At(c.ID).Rule(r.policy, c)
+	return rule.Whitelisted && rule.Mode != policy.OnFailure && rule.Heals(policy.TriggerExited)
 }
 
 // carryOut begins the actions of a plan, and makes known what it says.

@@ -34,8 +34,8 @@ func contrast(a, b []float64) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// colours returns, for each visible text, placeholder and edge of a control, its colour
-// and that behind it, as rendered.
+// colours returns, for each visible text, placeholder, edge of a control and bar, its
+// colour and that behind it, as rendered.
 const colours = `(() => {
 	const rgb = (text) => text.match(/[\d.]+/g).map(Number);
 	const visible = (e) => e.checkVisibility({ opacityProperty: true, visibilityProperty: true });
@@ -55,6 +55,7 @@ const colours = `(() => {
 		if (style.opacity !== "1") throw new Error("opacity: " + e.outerHTML);
 		const text = [...e.childNodes].filter((n) => n.nodeType === Node.TEXT_NODE).map((n) => n.data).join("").trim();
 		if (text) add(e.nodeName, text, style.color, behind(e), 4.5);
+		if (e.nodeName === "path") add("path", e.getAttribute("class"), style.stroke, behind(e), 3);
 		const before = getComputedStyle(e, "::before");
 		if (!["none", "normal"].includes(before.content)) add(e.nodeName + "::before", before.content, before.color, behind(e), 4.5);
 		if (e.nodeName !== "INPUT") continue;
@@ -112,6 +113,7 @@ func TestThePageOnPaper(t *testing.T) {
 		"#left .case":             true,
 		"#need .command":          true,
 		"#rows td.wide":           true,
+		"#rows .day svg":          true,
 		"#done tbody tr":          true,
 		"footer a[href='m']":      false,
 		"footer p":                true,
@@ -148,7 +150,7 @@ func TestWhatAScreenReaderIsTold(t *testing.T) {
 		switch n.Role {
 		case "banner", "main", "contentinfo", "region", "heading", "status", "alert":
 			outline = append(outline, strings.TrimSpace(n.Role+" "+n.Name))
-		case "link", "button", "textbox", "searchbox", "DisclosureTriangle", "group", "table":
+		case "link", "button", "textbox", "searchbox", "DisclosureTriangle", "group", "table", "image":
 			if n.Name == "" {
 				t.Errorf("a %s has no name", n.Role)
 			}

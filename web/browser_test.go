@@ -118,6 +118,7 @@ func TestTheFilter(t *testing.T) {
 		"exited":           "6 of 34",
 		"explorer:1.4 137": "1 of 34",
 		"no such thing":    "0 of 34",
+		"last 24 hours":    "0 of 34",
 		" ":                "",
 	} {
 		shown := browser.Eval[int](p, fmt.Sprintf(`(() => {
@@ -247,7 +248,7 @@ func TestWithoutScriptThePageIsWholeAndLoadsAgain(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	p := browser.Open(t, server.URL, browser.Scriptless())
-	p.Do(chromedp.WaitVisible("#rows"), chromedp.WaitVisible("#need"), chromedp.WaitNotVisible("#filter-box"), chromedp.WaitNotVisible("#lost"))
+	p.Do(chromedp.WaitVisible("#rows"), chromedp.WaitVisible("#need"), chromedp.WaitVisible("#rows svg"), chromedp.WaitNotVisible("#filter-box"), chromedp.WaitNotVisible("#lost"))
 	for deadline := time.Now().Add(time.Minute); loads.Load() < 2; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the page is not loaded again")

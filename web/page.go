@@ -14,6 +14,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/stats"
+	"defib/web/heartbeat"
 	"defib/web/resources"
 )
 
@@ -61,11 +62,12 @@ func (c content) Icon() string {
 }
 
 var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }, // a countdown that jumps is none
-	"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-	"age":   age,
-	"in":    in,
-	"title": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
+	"stamp":  func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }, // a countdown that jumps is none
+	"clock":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"age":    age,
+	"in":     in,
+	"legend": heartbeat.Legend,
+	"title":  func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
 }).ParseFS(assets, "assets/page.html"))
 
 // look asks whether the engine answers, and only then for the report: one from

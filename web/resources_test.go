@@ -129,7 +129,7 @@ func TestUseGoesOnBeforeTheReadersEyes(t *testing.T) {
 	h.mu.Lock()
 	h.read(map[string]*stats.Usage{"auth": using(0.77, 300*mib, 310*mib)})
 	h.mu.Unlock()
-	p.Until("another use", `row.isConnected && row.cells[4].textContent === "77\u00a0%" && row.cells[5].textContent === "300\u00a0of 310\u00a0MiB (97\u00a0%, high)"`)
+	p.Until("another use", `row.isConnected && row.cells[5].textContent === "77\u00a0%" && row.cells[6].textContent === "300\u00a0of 310\u00a0MiB (97\u00a0%, high)"`)
 	if got := browser.Eval[string](p, `document.getElementById("found").textContent`); got != "0 of 34" {
 		t.Errorf("rows come and go with what they use: %s are shown", got)
 	}

@@ -15,6 +15,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/heartbeat"
 	"defib/restarter/policy"
 	"defib/stats"
 )
@@ -91,9 +92,57 @@ func (h *host) get(t *testing.T, path string, header ...string) *httptest.Respon
 	return w
 }
 
+// past is what was seen of a container so long before night; nil: the engine was
+// unavailable, or Defib did not run.
+type past struct {
+	ago time.Duration
+	c   *engine.Container
+}
+
+// lived is the strip of a container with such a past.
+func lived(seen ...past) *heartbeat.Strip {
+	strips := heartbeat.New(heartbeat.Saved{})
+	for _, was := range seen {
+		p := &engine.Snapshot{Connected: was.c != nil}
+		if was.c != nil {
+			c := *was.c
+			c.Name = "it"
+			p.Containers = append(p.Containers, &c)
+		}
+		strips.Observe(night.Add(-was.ago), p, func(*engine.Container) bool { return false })
+	}
+	return strips.Of("it")
+}
+
+// well and crashed are what containers were.
+var (
+	well    = &engine.Container{State: engine.Running}
+	crashed = &engine.Container{State: engine.Exited, ExitCause: engine.CauseSelf, Exit: engine.Exit{Known: true, Code: 1}}
+)
+
+// usual is the past of a container on a host whose Defib was upgraded 7 hours ago.
+func usual(c *engine.Container) []past {
+	const day = 24 * time.Hour
+	seen := []past{{day + 16*time.Minute, well}, {7*time.Hour + 20*time.Minute, nil}, {7*time.Hour - 20*time.Minute, well}}
+	switch ended := night.Sub(c.ExitSeenAt); {
+	case c.ExitSeenAt.IsZero():
+		seen = append(seen, past{min(night.Sub(c.StartSeenAt), time.Hour), c})
+	case ended < 6*time.Hour:
+		seen = append(seen, past{ended, c})
+	default:
+		seen = []past{{day + 16*time.Minute, well}, {ended, c}}
+	}
+	return seen
+}
+
 // newHost has these containers, under their names.
 func newHost(standings ...restarter.ContainerStatus) *host {
 	now := night
+	for i := range standings {
+		if s := &standings[i]; s.Heartbeat == nil {
+			s.Heartbeat = lived(usual(s.Container)...)
+		}
+	}
 	p := &engine.Snapshot{Connected: true, First: now, Listed: now, Host: "harbor-3", Version: "29.1.2", APIVersion: "1.51", OS: "linux", Arch: "x86_64"}
 	slices.SortFunc(standings, func(a, b restarter.ContainerStatus) int { return cmp.Compare(a.Container.Name, b.Container.Name) })
 	for _, s := range standings {
@@ -218,6 +267,7 @@ func ill() *host {
 		}
 		standings = append(standings, s)
 	}
+	eventful(standings)
 	h := newHost(standings...)
 	h.report.Whitelist, h.report.Matches = patterns("*,payments"), map[string]int{"*": len(standings)}
 	h.report.HoldFile = "/var/lib/defib/holds"
@@ -235,6 +285,36 @@ func ill() *host {
 		{AlertSource: restarter.AlertSource{Alert: "ApiErrors", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: decision.NotFound, Message: decision.Outcomes[decision.NotFound]},
 	}
 	return h
+}
+
+// inQuarter is about so long ago, well within one quarter of an hour.
+func inQuarter(ago time.Duration) time.Duration {
+	return night.Sub(night.Add(-ago).Truncate(15 * time.Minute).Add(5 * time.Minute))
+}
+
+// eventful gives some containers of a bad night their pasts.
+func eventful(standings []restarter.ContainerStatus) {
+	for i := range standings {
+		s := &standings[i]
+		seen := usual(s.Container)
+		switch s.Container.Name {
+		case "explorer": // a crash loop
+			for ago := 26 * time.Minute; ago > time.Minute; ago -= 2 * time.Minute {
+				seen = slices.Insert(seen, len(seen)-1, past{ago, crashed}, past{ago - time.Minute, well})
+			}
+		case "gateway":
+			seen = append(seen[:len(seen)-1], past{12 * time.Minute, s.Container})
+		case "search": // two deaths
+			first, second := inQuarter(15*time.Hour), inQuarter(3*time.Hour)
+			seen = slices.Insert(seen, 1, past{first, crashed}, past{first - 3*time.Second, well})
+			seen = append(seen, past{second, crashed}, past{second - 40*time.Second, well})
+		case "session": // a new one
+			seen = []past{{100 * time.Minute, well}}
+		default:
+			continue
+		}
+		s.Heartbeat = lived(seen...)
+	}
 }
 
 // many is a host with n containers, one in fifty of them ill.

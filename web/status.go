@@ -10,6 +10,7 @@ import (
 
 	"defib/restarter"
 	"defib/stats"
+	"defib/web/heartbeat"
 	"defib/web/resources"
 	"defib/web/text"
 )
@@ -82,6 +83,8 @@ type Container struct {
 	Story       []Sentence `json:"story,omitempty"`    // what has happened, unless it is fine
 	Next        Sentence   `json:"next,omitzero"`      // what will happen, or why nothing will
 	Commands    []string   `json:"commands,omitempty"` // to copy into a shell
+
+	Heartbeat heartbeat.Strip `json:"heartbeat,omitzero"` // how it did in the last 24 hours
 
 	// What it uses, as far as that is known.
 	CPUCores    *float64       `json:"cpu_cores,omitempty"`    // processors, on average since an earlier reading
@@ -198,7 +201,7 @@ func newContainer(p view) Container {
 		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
 		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
 		CPUCores: p.use.Cores, MemoryUsed: p.use.Memory, MemoryLimit: p.use.MemoryLimit, Received: p.use.Received, Sent: p.use.Sent,
-		LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
+		Heartbeat: heartbeat.Of(p.ContainerStatus.Heartbeat, p.now), LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
 	}
 	if c.Exit.Known {
 		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, text.ExitWords(c.Exit)

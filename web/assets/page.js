@@ -145,8 +145,8 @@ async function look() {
   }
 }
 
-// filter shows the rows that have every word of the box in them. What a container uses
-// is left out: rows would come and go by themselves.
+// filter shows the rows that have every word of the box in them. What a container uses,
+// and how it did, is left out: rows would come and go by themselves.
 function filter() {
   const box = document.getElementById("filter");
   const rows = document.getElementById("rows");
@@ -155,7 +155,7 @@ function filter() {
   const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const row of rows.rows) {
-    const text = words.length ? [...row.querySelectorAll("th, td:not(.usage)")].map((cell) => cell.textContent).join(" ").toLowerCase() : "";
+    const text = words.length ? [...row.querySelectorAll("th, td:not(.usage, .day)")].map((cell) => cell.textContent).join(" ").toLowerCase() : "";
     const hidden = !words.every((word) => text.includes(word));
     if (row.hidden !== hidden) row.hidden = hidden;
     if (!hidden) shown++;

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/heartbeat"
 	"defib/restarter/history"
 	"defib/restarter/state"
 )
@@ -19,13 +20,14 @@ const (
 
 // Memory is what one life of Defib leaves to the next. Times are on our clock.
 type Memory struct {
-	Version int            `json:"version"`
-	Saved   time.Time      `json:"saved"`
-	Ended   bool           `json:"ended,omitzero"` // its life ended with it, and not in the middle of something
-	Engine  engine.Memory  `json:"engine"`
-	History history.Memory `json:"history"`
-	Actions []ActionRecord `json:"actions,omitempty"` // the newest is the last
-	Alerts  []AlertRecord  `json:"alerts,omitempty"`  // the same
+	Version   int             `json:"version"`
+	Saved     time.Time       `json:"saved"`
+	Ended     bool            `json:"ended,omitzero"` // its life ended with it, and not in the middle of something
+	Engine    engine.Memory   `json:"engine"`
+	History   history.Memory  `json:"history"`
+	Actions   []ActionRecord  `json:"actions,omitempty"` // the newest is the last
+	Alerts    []AlertRecord   `json:"alerts,omitempty"`  // the same
+	Heartbeat heartbeat.Saved `json:"heartbeat"`
 }
 
 // Keeper keeps what is to outlive the process. It never blocks.
@@ -81,6 +83,7 @@ func (r *Restarter) recall(now time.Time, p *engine.Snapshot) {
 	r.history.Recall(now, until, m.History)
 	r.actions.recall(m.Actions)
 	r.alerts.recall(m.Alerts)
+	r.strips = heartbeat.New(m.Heartbeat)
 	r.logger.Info("state recalled", "saved", m.Saved, "containers", len(m.Engine.Containers))
 }
 
@@ -109,7 +112,7 @@ func (r *Restarter) save(now time.Time, p *engine.Snapshot, ended bool) {
 	m.at, m.snapshot, m.changes, m.alerts = now, p, r.history.Changes, r.alerts.count()
 	m.keeper.Put(&Memory{
 		Version: state.Version, Saved: now.UTC(), Ended: ended,
-		Engine: p.Memory(now), History: r.history.Memory(), Actions: r.actions.all(), Alerts: r.alerts.all(),
+		Engine: p.Memory(now), History: r.history.Memory(), Actions: r.actions.all(), Alerts: r.alerts.all(), Heartbeat: r.strips.Saved(now),
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/heartbeat"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
 	"defib/restarter/policy"
@@ -104,7 +105,7 @@ func TestLaw4ACrashLoopGoesOnWhereItWasInTheNextLife(t *testing.T) {
 					return nil
 				})
 				w.Dies("a1")
-				Pass(8 * time.Second) // starts at 0 s, 1.1 s, 3.2 s and 7.3 s: the fifth is due 8 s after the last death
+				Pass(9 * time.Second) // starts at 0 s, 1.1 s, 3.2 s and 7.3 s: the fifth is due 8 s after the last death
 				w.WantStarts("0s web", "1.1s web", "3.2s web", "7.3s web")
 				died := w.Snapshot().Get("a1").ExitSeenAt
 				if killed {
@@ -440,6 +441,25 @@ func TestLogSaysWhatIsRecalled(t *testing.T) {
 		w = d.life(Usual(), w.Snapshot().Containers...)
 		if !strings.Contains(w.Log.String(), `msg="state recalled" saved=`) || !strings.Contains(w.Log.String(), "containers=2") {
 			t.Errorf("the log says\n%s", &w.Log)
+		}
+	})
+}
+
+func TestTheLast24HoursGoBackOverRestartsOfDefib(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{t: t}
+		w := d.life(Usual(), Up("a1", "web"), Up("b2", "other"))
+		Pass(time.Hour)
+		w.Dies("b2") // which is not whitelisted
+		Pass(6 * time.Minute)
+		w.Runs("b2")
+		Pass(time.Hour)
+		before := w.Standing("other").Heartbeat.Day(time.Now())
+		d.kill(w)
+		w = d.life(Usual(), w.Snapshot().Containers...)
+		after := w.Standing("other").Heartbeat.Day(time.Now())
+		if before.Worst() != heartbeat.Down || after.Worst() != heartbeat.Down || after.Watched < 2*time.Hour {
+			t.Errorf("%+v before, %+v after", before, after)
 		}
 	})
 }

@@ -56,12 +56,13 @@ func (s *Strip) advance(now time.Time) {
 	if !s.since.IsZero() {
 		// This goes by the monotonic clock, if there is one: when the clock is set
 		// forward, or the host wakes up, nobody has looked all the while.
-		lasted = max(0, now.Sub(s.since))
+		lasted = now.Sub(s.since)
 	}
 	s.count(now, lasted)
 }
 
-// count is advance by a time that was measured otherwise than by the clock.
+// count is advance by a time that was measured otherwise than by the clock. If it is
+// negative, that was set back: then nothing is counted.
 func (s *Strip) count(now time.Time, lasted time.Duration) {
 	begin := now.Truncate(Quarter)
 	s.move(begin.Unix() / int64(Quarter/time.Second))

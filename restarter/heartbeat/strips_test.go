@@ -229,6 +229,18 @@ func TestAContainerIsLookedAtOnlyWhenItChanges(t *testing.T) {
 	}
 }
 
+// Containers that are unchanged keep their pointers, also while the engine was away.
+func TestAnUnchangedContainerIsSeenAgainAfterTheEngineWasAway(t *testing.T) {
+	p := look{state: up}.snapshot()
+	s := New(Saved{})
+	s.Observe(noon, p, never)
+	s.Observe(noon.Add(time.Minute), &engine.Snapshot{Containers: p.Containers}, never)
+	s.Observe(noon.Add(2*time.Minute), p, never)
+	if got := s.Of("web").Day(noon.Add(5 * time.Minute)).Up; got != 4*time.Minute {
+		t.Errorf("up for %s, want 4 minutes", got)
+	}
+}
+
 func TestLaw10NoNameIsKeptThatNoContainerHas(t *testing.T) {
 	saved := observed(New(Saved{}), []look{{state: up}}).Saved(noon)
 	for name, s := range map[string]*Strips{"of this life": observed(New(Saved{}), []look{{state: up}}), "of an earlier one": New(saved)} {

@@ -109,7 +109,10 @@ func TestWhatIsOfAnotherEngineIsSetAsideBeforeTheNextWrite(t *testing.T) {
 func TestLaw12FileSystemThatHangsStopsNobody(t *testing.T) {
 	w, _, log := writing(t, filepath.Join(t.TempDir(), "state.json"))
 	hung := make(chan struct{})
-	defer close(hung)
+	defer func() {
+		close(hung)
+		<-w.ended
+	}()
 	w.Put(hangs(hung))
 	until(t, "the write", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.newest == nil })
 	for range 1000 {

@@ -61,13 +61,22 @@ app gateway
 app importer -after=1s -code=1
 app worker -after=2s -code=3
 
-"$work/defib" --restart.whitelist='db,cache,web,mail,worker,indexer,payments' --web.listen-address="127.0.0.1:$port" >"$work/defib.log" 2>&1 </dev/null &
+# A day that these containers might have had: restarter/heartbeat writes it so.
+now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+cat >"$work/state.json" <<-EOF
+	{"version": 1, "saved": "$now", "ended": true, "engine": {}, "history": {"since": "$now"},
+	 "heartbeat": {"quarter": $(($(date +%s) / 900 - 1)), "strips": {
+	  "db": "u96", "web": "u96", "mail": "u96", "metrics": "u96", "gateway": "u71 h2 u23", "importer": "o60 u36",
+	  "cache": "u38 d1:868000/900000 u57", "search": "u60 h1:700000/900000 u35", "indexer": "o20 u76",
+	  "worker": "u52 d1:880000/900000 u19 d2:200000/900000 u22"}}}
+EOF
+"$work/defib" --state.file="$work/state.json" --restart.whitelist='db,cache,web,mail,worker,indexer,payments' --web.listen-address="127.0.0.1:$port" >"$work/defib.log" 2>&1 </dev/null &
 defib=$!
 await 'Defib' bash -c ": <>/dev/tcp/127.0.0.1/$port"
 docker exec gateway /testapp -sicken
 sleep 36 # the worker crashes again and again
 app indexer -after=2s -code=137
 sleep 9
-chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1180,660 \
+chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1180,700 \
 	--screenshot="$PWD/docs/page.png" "http://127.0.0.1:$port/" >/dev/null 2>&1
 stat -c '%n: %s bytes' docs/page.png

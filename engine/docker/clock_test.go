@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"defib/engine"
+	"defib/engine/internal/queue"
 	"defib/engine/internal/store"
 )
 
@@ -105,7 +106,7 @@ func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
 			t.Errorf("the other one is %s", c.State)
 		}
 		f.on("inspect", nil)
-		time.Sleep(10*time.Second + store.RecheckMax)
+		time.Sleep(10*time.Second + queue.RecheckMax)
 		synctest.Wait()
 		if c := w.Snapshot().Get(wedged); !c.Inspected {
 			t.Error("it is not looked at again")
@@ -246,7 +247,7 @@ func TestRestartThatFailsSilentlyIsFound(t *testing.T) {
 		f.emit(id, "die")
 		w.untilState(t, id, engine.Restarting)
 		f.set(id, container.StateExited)
-		time.Sleep(store.RecheckFirst)
+		time.Sleep(queue.RecheckFirst)
 		synctest.Wait()
 		if c := w.Snapshot().Get(id); c.State != engine.Exited || c.ExitCause != engine.CauseSelf {
 			t.Errorf("%s, ended %q", c.State, c.ExitCause)

@@ -115,8 +115,8 @@ func TestLaw10BookForgets(t *testing.T) {
 	l.pass(engine.ProjectWindow)
 	l.sync()
 	for what, n := range map[string]int{
-		"entries": len(l.entries), "queue": len(l.queue.order), "later": len(l.queue.later), "tallies": len(l.counters), "projects": len(l.projects),
-		"tombs": len(l.tombstones), "missed": len(l.notFound), "suspects": len(l.driftCandidates), "replies": len(l.replies), "in flight": len(l.queue.inFlight),
+		"entries": len(l.entries), "queue": l.queue.Len(), "tallies": len(l.counters), "projects": len(l.projects),
+		"tombs": len(l.tombstones), "missed": len(l.notFound), "suspects": len(l.driftCandidates), "replies": len(l.replies), "in flight": l.queue.InFlight(),
 	} {
 		if n != 0 {
 			t.Errorf("%s: %d left", what, n)

@@ -94,7 +94,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "health_status: unhealthy":
 		b.count(e, engine.EventUnhealthy)
 	}
-	b.queue.add(&e.item)
+	b.queue.Add(&e.item)
 	return true
 }
 

@@ -17,6 +17,8 @@ import (
 // mistake shows.
 const skew = 3 * time.Hour
 
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 // harness is a store with an engine at its side that is played by hand: what
 // happens to a container changes the truth, and is heard as an event.
 type harness struct {

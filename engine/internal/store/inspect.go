@@ -18,7 +18,7 @@ func (b *Store) InspectAsked(now time.Time, id string) (mark int) {
 // Inspected takes the answer of an inspect: c, or nil when the engine says that
 // there is no such container, or not ok when there was no answer.
 func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Container, ok bool) {
-	b.queue.done(id)
+	b.queue.Done(id)
 	if s := b.driftCandidates[id]; s != nil && ok && !sameState(s.before, c) {
 		s.confirmed = true
 	} else if ok {
@@ -30,9 +30,9 @@ func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Containe
 	}
 	switch {
 	case e.version != mark:
-		b.queue.add(&e.item) // something happened meanwhile
+		b.queue.Add(&e.item) // something happened meanwhile
 	case !ok:
-		b.queue.addAfter(now, &e.item, true)
+		b.queue.AddAfter(now, &e.item, true)
 		b.markStale(now, e)
 	case c == nil:
 		b.handleNotFound(now, id, e)
@@ -75,9 +75,9 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	}
 	b.update(now, e, c)
 	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
-		b.queue.addAfter(now, &e.item, false)
+		b.queue.AddAfter(now, &e.item, false)
 	} else {
-		b.queue.forget(&e.item)
+		b.queue.Forget(&e.item)
 	}
 	b.reply(e, c)
 }
@@ -151,7 +151,7 @@ func (b *Store) Refresh(id string, w chan<- *engine.Container) {
 	}
 	b.invalidate(e)
 	e.waiters = append(e.waiters, w)
-	b.queue.add(&e.item)
+	b.queue.Add(&e.item)
 }
 
 // Acting begins or ends an action of our own. What happens to the container until
@@ -173,8 +173,8 @@ func (b *Store) Step(now time.Time, free int) (ids []string) {
 			delete(b.driftCandidates, id)
 		}
 	}
-	ids = b.queue.take(now, free)
-	if b.syncing && !b.syncBy.IsZero() && (b.queue.idle() || !now.Before(b.syncBy)) {
+	ids = b.queue.Take(now, free)
+	if b.syncing && !b.syncBy.IsZero() && (b.queue.Idle() || !now.Before(b.syncBy)) {
 		b.synced(now)
 	}
 	return ids
@@ -192,7 +192,7 @@ func (b *Store) next() time.Time {
 			next = t
 		}
 	}
-	sooner(b.queue.nextDue)
+	sooner(b.queue.NextDue())
 	for _, s := range b.driftCandidates {
 		sooner(s.listed.Add(DriftSlack))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/engine/internal/queue"
 )
 
 // Law 5 rests on the order of answers: the next four.
@@ -179,7 +180,7 @@ func TestCreatedContainerIsFollowedForTenMinutes(t *testing.T) {
 		}
 		l.look()
 	}
-	if age := l.engineNow().Sub(l.truth["a"].Created); age < firstStartWindow || age > firstStartWindow+RecheckMax {
+	if age := l.engineNow().Sub(l.truth["a"].Created); age < firstStartWindow || age > firstStartWindow+queue.RecheckMax {
 		t.Errorf("it was followed for %v, want %v", age, firstStartWindow)
 	}
 	if looks < 20 {
@@ -195,8 +196,8 @@ func TestBeingStoppedIsFollowed(t *testing.T) {
 	l := watching(t, "a")
 	l.happens("a", "kill", "15")
 	l.look()
-	if next := l.next(); !next.Equal(l.now.Add(RecheckFirst)) {
-		t.Errorf("looked at again in %v, want %v", next.Sub(l.now), RecheckFirst)
+	if next := l.next(); !next.Equal(l.now.Add(queue.RecheckFirst)) {
+		t.Errorf("looked at again in %v, want %v", next.Sub(l.now), queue.RecheckFirst)
 	}
 	for range 20 { // it ignores the signal
 		l.pass(30 * time.Second)
@@ -213,8 +214,8 @@ func TestFollowingStartsAnewAfterItHasPassed(t *testing.T) {
 		l.truth["a"].State = engine.Restarting
 		l.happens("a", "update", "")
 		l.look()
-		if next := l.next(); !next.Equal(l.now.Add(RecheckFirst)) {
-			t.Errorf("looked at again in %v, want %v", next.Sub(l.now), RecheckFirst)
+		if next := l.next(); !next.Equal(l.now.Add(queue.RecheckFirst)) {
+			t.Errorf("looked at again in %v, want %v", next.Sub(l.now), queue.RecheckFirst)
 		}
 		l.happens("a", "start", "")
 		l.look()

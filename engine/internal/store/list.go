@@ -60,8 +60,8 @@ func (b *Store) takeListItem(now, asked time.Time, s ListItem) {
 		return
 	}
 	b.applyListItem(now, e, s)
-	if !e.item.retrying() { // an inspect that fails asks for a list, which must not ask for the inspect
-		b.queue.add(&e.item)
+	if !e.item.Retrying() { // an inspect that fails asks for a list, which must not ask for the inspect
+		b.queue.Add(&e.item)
 	}
 }
 
@@ -132,7 +132,7 @@ func (b *Store) synced(now time.Time) {
 	engineGone := b.gone && !b.first.IsZero() && !b.survived()
 	b.syncing, b.gone = false, false
 	for _, e := range b.entries {
-		if b.queue.waiting(&e.item) {
+		if b.queue.Waiting(&e.item) {
 			b.markStale(now, e) // it hangs: what is known of it is from before the gap
 		}
 		if engineGone && e.c != nil && b.byEngine(e) {

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/engine/internal/queue"
 )
 
 const (
-	// Inspectors is how many inspects may be under way at a time. One of them may hang on
-	// a wedged container.
-	Inspectors = 8
+	// Inspectors is how many inspects may be under way at a time.
+	Inspectors = queue.Inspectors
 	// Counters of a name live so long after its last container.
 	departedFor = 5 * time.Minute
 	// DriftSlack is how far an event may lie before or after a list to explain what the
@@ -30,12 +30,6 @@ const (
 	// A container that was created is looked at again for so long: whoever means to
 	// start it does so by then, compose too, which waits for what it depends on.
 	firstStartWindow = 10 * time.Minute
-
-	// RecheckFirst is the first wait before what passes without an event, or gave no
-	// answer, is inspected again. It doubles each time.
-	RecheckFirst = 500 * time.Millisecond
-	// RecheckMax is the longest such wait.
-	RecheckMax = 30 * time.Second
 )
 
 // entry is what the store knows of one container.
@@ -49,7 +43,7 @@ type entry struct {
 	known     time.Time     // on our clock: nothing has started or ended between what c describes and this moment
 	early     engine.Counts // counted before its name was known
 	updates   int           // of its limits
-	item      item          // in the queue
+	item      queue.Item    // in the queue
 	waiters   []chan<- *engine.Container
 }
 
@@ -57,9 +51,9 @@ type entry struct {
 // come out. It does no I/O and is told the time; one goroutine owns it.
 type Store struct {
 	entries         map[string]*entry
-	order           []*entry // all that are described, sorted by id; nil: to be sorted again
-	named           []*entry // of these one per name, sorted by it
-	queue           queue    // of inspects
+	order           []*entry    // all that are described, sorted by id; nil: to be sorted again
+	named           []*entry    // of these one per name, sorted by it
+	queue           queue.Queue // of inspects
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
 	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
@@ -88,7 +82,7 @@ type Store struct {
 func New() *Store {
 	return &Store{
 		entries:         map[string]*entry{},
-		queue:           newQueue(),
+		queue:           queue.New(),
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
 		tombstones:      map[string]time.Time{},
@@ -105,7 +99,7 @@ func (b *Store) Opened(then, engineThen time.Time, gone, announcesStops bool) {
 	b.announcesStops = announcesStops
 	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
 	b.images.asking, b.images.due = false, time.Time{}
-	b.queue.reset() // the list asks for all
+	b.queue.Reset() // the list asks for all
 	if gone {
 		for _, e := range b.entries {
 			e.life.observeGap()
@@ -134,7 +128,7 @@ func (b *Store) Synced() bool { return !b.syncing }
 func (b *Store) Changed() bool { return b.changed }
 
 // Inspecting is how many inspects are asked for and not answered.
-func (b *Store) Inspecting() int { return len(b.queue.inFlight) }
+func (b *Store) Inspecting() int { return b.queue.InFlight() }
 
 // Len is how many containers there are.
 func (b *Store) Len() int { return len(b.entries) }
@@ -204,7 +198,7 @@ func containers(es []*entry) []*engine.Container {
 }
 
 func (b *Store) add(id string) *entry {
-	e := &entry{item: item{id: id}}
+	e := &entry{item: queue.NewItem(id)}
 	b.entries[id] = e
 	return e
 }
@@ -218,7 +212,7 @@ func (b *Store) invalidate(e *entry) {
 func (b *Store) remove(id string, now time.Time) {
 	e := b.entries[id]
 	delete(b.entries, id)
-	b.queue.remove(&e.item)
+	b.queue.Remove(&e.item)
 	b.order, b.changed = nil, true
 	if e.c != nil {
 		b.releaseName(e.c.Name, now)

@@ -200,13 +200,20 @@ type Snapshot struct {
 	Listed    time.Time // when the last list was asked for, on our clock
 	First     time.Time // when the first snapshot was made, on the engine's clock
 
-	EngineID                            string // of Docker; "" not known
 	Host, Version, APIVersion, OS, Arch string
 
 	Self       string               // ID of the container that Defib itself runs in, on this engine or another; "": it seems to be in none
 	Containers []*Container         // sorted by ID
 	Departed   []Departed           // sorted by name
 	Projects   map[string]time.Time // by compose project: when it last changed, on our clock
+
+	// For Memory.
+	EngineID   string                // "": it has none that lasts, or does not tell
+	BootID     string                // of the engine's host; "": not known
+	LastEvent  LastEvent             // the newest of those that the snapshot rests on
+	ClockAhead time.Duration         // how far the engine's clock is ahead of ours
+	Heard      map[string]Remembered // by ID: what events told and no inspect has shown yet
+	Earlier    *Memory               // nil unless this snapshot is not whole: what is to be remembered instead
 
 	once  sync.Once // for Named
 	named []*Container

@@ -110,9 +110,11 @@ func (r *Restarter) keep(now time.Time, p *engine.Snapshot) time.Time {
 func (r *Restarter) save(now time.Time, p *engine.Snapshot, ended bool) {
 	m := &r.memory
 	m.at, m.snapshot, m.changes, m.alerts = now, p, r.history.Changes, r.alerts.count()
+	known := p.Memory(now)
+	known.Ended = known.Ended || ended
 	m.keeper.Put(&Memory{
 		Version: state.Version, Saved: now.UTC(), Ended: ended,
-		Engine: p.Memory(now), History: r.history.Memory(), Actions: r.actions.all(), Alerts: r.alerts.all(), Heartbeat: r.strips.Saved(now),
+		Engine: known, History: r.history.Memory(), Actions: r.actions.all(), Alerts: r.alerts.all(), Heartbeat: r.strips.Saved(now),
 	})
 }
 

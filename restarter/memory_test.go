@@ -281,6 +281,22 @@ func TestTimesInTheFutureHoldNobodyDown(t *testing.T) {
 	})
 }
 
+// A watch that was cut off may have gone on for minutes after its last save.
+func TestOnlyTheLastSaveSaysThatTheWatchEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{t: t}
+		w := d.life(Usual(), Up("a1", "web"))
+		Pass(10 * time.Second)
+		if d.memory().Engine.Ended {
+			t.Error("a life that goes on says that its watch has ended")
+		}
+		w.End()
+		if !d.memory().Engine.Ended {
+			t.Error("a life that ended in order does not say so")
+		}
+	})
+}
+
 func TestMemoryOfAnotherEngineIsSetAside(t *testing.T) {
 	three := func() []*engine.Container {
 		return []*engine.Container{Up("a1", "web"), Up("b2", "batch-1"), Up("c3", "batch-2")}

@@ -30,9 +30,9 @@ const minAPIVersion = "1.24"
 
 // engineInfo is what an engine says of itself.
 type engineInfo struct {
-	host, version, apiVersion, os, arch string
-	podman                              bool
-	now, then                           time.Time // its clock, and ours at that moment or a little before
+	id, host, version, apiVersion, os, arch string
+	podman                                  bool
+	now, then                               time.Time // its clock, and ours at that moment or a little before
 }
 
 // maxSocketPath is the kernel's limit, unix(7).
@@ -121,6 +121,9 @@ func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
 		info, err := api.Info(ctx)
 		if err = e.answered(ctx, callInfo, err); err == nil {
 			a.host = info.Name
+			if !a.podman { // which makes up a new one each time
+				a.id = info.ID
+			}
 			if t := parseTime(info.SystemTime); !t.IsZero() {
 				a.now = t
 			}

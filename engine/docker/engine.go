@@ -35,6 +35,8 @@ type Options struct {
 	Timeout        time.Duration // of a list, an inspect, and of opening the stream
 	ResyncInterval time.Duration // between two lists
 	Logger         *slog.Logger
+	BootID         string    // of the engine's host; "": not known, as of an engine on another host
+	BootedAt       time.Time // the same host
 }
 
 // Engine watches one Docker Engine and acts on its containers. All its methods
@@ -76,6 +78,12 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
+// Resume has Run go on from what an earlier life of Defib remembered. It comes before Run.
+func (e *Engine) Resume(m engine.Memory) {
+	e.store.Resume(m, e.BootID, e.BootedAt)
+	e.snapshot.Store(&engine.Snapshot{Earlier: &m})
+}
+
 // Snapshot returns the newest snapshot. It is empty before the first connection.
 func (e *Engine) Snapshot() *engine.Snapshot { return e.snapshot.Load() }
 
@@ -114,6 +122,10 @@ func (e *Engine) unavailable(what string) error {
 func (e *Engine) publish() {
 	p := e.store.Snapshot()
 	p.Host, p.Version, p.APIVersion, p.OS, p.Arch = e.info.host, e.info.version, e.info.apiVersion, e.info.os, e.info.arch
+	p.EngineID, p.BootID = e.info.id, e.BootID
+	if !e.store.Known() || !e.store.Synced() { // it is of no moment, or of two
+		p.Earlier = new(e.Snapshot().Memory(time.Now()))
+	}
 	p.Self = e.self.Find(p.Containers)
 	e.snapshot.Store(p)
 	select {

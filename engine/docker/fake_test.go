@@ -34,6 +34,7 @@ type fakeEngine struct {
 	server     *httptest.Server
 	apiVersion string
 	version    []byte // the answer to /version
+	id         string // of the engine
 
 	mu     sync.Mutex
 	order  []string // ids
@@ -256,7 +257,7 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 	case "version":
 		_, _ = w.Write(f.version)
 	case "info":
-		f.write(w, system.Info{Name: "testhost", SystemTime: f.now().Format(time.RFC3339Nano)})
+		f.write(w, system.Info{ID: f.id, Name: "testhost", SystemTime: f.now().Format(time.RFC3339Nano)})
 	case "events":
 		f.stream(w, r)
 	case "list":
@@ -317,6 +318,7 @@ func (f *fakeEngine) list() []container.Summary {
 // stream sends the events that are asked for, and goes on unless an end is given.
 func (f *fakeEngine) stream(w http.ResponseWriter, r *http.Request) {
 	since, until := nanos(r.URL.Query().Get("since")), nanos(r.URL.Query().Get("until"))
+	all := r.URL.Query().Get("filters") == ""
 	if f.coarse {
 		since -= since % int64(time.Second)
 	}
@@ -328,7 +330,7 @@ func (f *fakeEngine) stream(w http.ResponseWriter, r *http.Request) {
 		log, news := f.log, f.news
 		f.mu.Unlock()
 		for ; sent < len(log); sent++ {
-			if at := log[sent].TimeNano; at < since || until > 0 && at > until || !subscribed(log[sent]) {
+			if at := log[sent].TimeNano; at < since || until > 0 && at > until || !all && !subscribed(log[sent]) {
 				continue
 			}
 			if json.NewEncoder(w).Encode(log[sent]) != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 
 	"defib/engine"
+	"defib/engine/internal/gap"
 	"defib/engine/internal/store"
 )
 
@@ -115,7 +116,7 @@ type played struct {
 
 func newPlayed(podman bool) *played {
 	p := &played{store.New(), map[string]*engine.Container{}}
-	p.store.Opened(time.Unix(1, 0), time.Unix(1, 0).Add(skew), false, !podman)
+	p.store.Opened(time.Unix(1, 0), time.Unix(1, 0).Add(skew), gap.None, !podman)
 	return p
 }
 

@@ -95,9 +95,9 @@ func (c *connection) event(now time.Time, h store.Event) {
 func (c *connection) replay(ctx context.Context, until time.Time) (past []store.Event, next time.Time, err error) {
 	since := c.store.Last().At
 	switch {
+	case c.podman && !c.store.Known(): // which keeps them for ever
+		since = engine.Later(since, until.Add(-firstReplayWindow))
 	case !since.IsZero():
-	case c.podman: // which keeps them for ever
-		since = until.Add(-firstReplayWindow)
 	default:
 		since = time.Unix(1, 0)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
@@ -90,6 +89,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		e.drain(time.Now()) // the last events too: the next stream begins after them
 	}()
 
+	e.store.Meet(about.id, about.now)
 	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg}
 	past, next, err := c.replay(ctx, about.now)
 	if err != nil {
@@ -103,15 +103,11 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	if e.store.Known() {
 		e.metrics.reconnect.Inc()
 	}
-	// An engine that does not know of our last event is another one than
-	// before: restarted, at least.
-	last := e.store.Last()
-	gone := last.ID != "" && !slices.Contains(past, last)
-	e.store.Opened(about.then, about.now, gone, !about.podman)
 	evident := time.Time{}
-	if !e.store.Known() {
+	if e.store.Last().At.IsZero() { // nothing is known of this engine
 		evident = about.now.Add(-firstReplayWindow)
 	}
+	e.store.Opened(about.then, about.now, e.store.Gap(past), !about.podman)
 	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))
 	e.metrics.connected.Set(1)
 	c.list(ctx)

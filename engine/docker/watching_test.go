@@ -68,6 +68,12 @@ func runEngine(t testing.TB, o Options) *watchedEngine {
 
 func runEngineOver(t testing.TB, o Options, transport http.RoundTripper) *watchedEngine {
 	t.Helper()
+	return resumeEngineOver(t, o, engine.Memory{}, transport)
+}
+
+// resumeEngineOver has the Engine go on from what an earlier one remembered.
+func resumeEngineOver(t testing.TB, o Options, m engine.Memory, transport http.RoundTripper) *watchedEngine {
+	t.Helper()
 	log := &journal{}
 	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if o.Timeout == 0 {
@@ -81,6 +87,9 @@ func runEngineOver(t testing.TB, o Options, transport http.RoundTripper) *watche
 		t.Fatal(err)
 	}
 	e.transport = transport
+	if !m.Looked.IsZero() {
+		e.Resume(m)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	running.Go(func() {

@@ -259,7 +259,7 @@ func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.
 	if e.finished(c, rule) {
 		return Finished, time.Time{}
 	}
-	if rule.GlobOnly && !c.Finished.IsZero() && e.snapshot.First.Sub(c.Finished) > oldWindow {
+	if rule.GlobOnly && ending == engine.CauseStopped && !c.Finished.IsZero() && e.snapshot.First.Sub(c.Finished) > oldWindow {
 		return Old, time.Time{}
 	}
 	until := e.replaced(c)

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
+
+	"defib/engine"
 )
 
 // sizes are the numbers of containers against which costs are measured: what
@@ -44,6 +47,22 @@ func BenchmarkSnapshot(b *testing.B) {
 		for b.Loop() {
 			l.Snapshot()
 		}
+	})
+}
+
+// BenchmarkMemory is what a life leaves behind, and how long that is as JSON.
+func BenchmarkMemory(b *testing.B) {
+	bySize(b, func(b *testing.B, ids []string) {
+		l := watching(b, ids...)
+		p, m := l.Snapshot(), engine.Memory{}
+		for b.Loop() {
+			m = p.Memory(l.now)
+		}
+		text, err := json.Marshal(m)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(text)), "bytes")
 	})
 }
 

@@ -32,20 +32,17 @@ func (b *Store) Replay(now time.Time, past []Event, since time.Time) (news int) 
 		if h.Kind == KindContainer && h.At.After(since) && b.Event(now, h) {
 			news++
 		}
-		b.last = h
+		b.last = h.key()
 	}
 	return news
 }
 
-// Last is the newest event, of any kind; the zero value if there was none.
-func (b *Store) Last() Event { return b.last }
-
 // Event takes one event. It reports whether it was news of a container.
 func (b *Store) Event(now time.Time, h Event) bool {
-	if h == b.last {
+	if h.key() == b.last {
 		return false // the replay begins with the last one we had
 	}
-	b.last = h
+	b.last = h.key()
 	if h.Kind == KindImage {
 		b.imagesSoon(now)
 		return false
@@ -58,9 +55,10 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	at := b.seen(h.At, now)
 	e := b.entries[h.ID]
 	if e == nil {
-		e = b.add(h.ID)
+		e = b.add(h.ID, now)
 	}
 	b.invalidate(e)
+	b.unsettled[h.ID] = e
 	e.lastEvent = now
 	project := cmp.Or(e.project(), h.Project)
 

@@ -7,14 +7,9 @@ import (
 	"defib/engine"
 )
 
-const (
-	// A signal that does not stop by custom (USR1, say) counts as the cause of
-	// a death that follows within this time.
-	otherSignalWindow = time.Second
-	// An engine that shuts down stops its containers within this time before
-	// its event stream ends.
-	shutdownWindow = time.Minute
-)
+// A signal that does not stop by custom (USR1, say) counts as the cause of
+// a death that follows within this time.
+const otherSignalWindow = time.Second
 
 // phase is how far the current or last run of a container has come.
 type phase uint8

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/go-units"
 
 	"defib/engine"
+	"defib/engine/internal/gap"
 )
 
 // skew is how far the engine's clock is ahead of ours: comparing the two by
@@ -32,6 +33,8 @@ type harness struct {
 	heard  int     // how many of those the store was told
 	on     bool    // the stream is open
 	held   bool    // events are on their way
+
+	engineID string
 }
 
 func newHarness(t testing.TB) *harness {
@@ -68,7 +71,7 @@ func (l *harness) put(id string) *engine.Container {
 func (l *harness) happens(id, action, detail string) {
 	l.t.Helper()
 	l.pass(time.Microsecond) // no two events of an engine have one time
-	h := Event{Action: action, ID: id, At: l.engineNow()}
+	h := Event{Kind: KindContainer, Action: action, ID: id, At: l.engineNow()}
 	if c := l.truth[id]; c != nil {
 		h.Project = c.Project()
 	}
@@ -124,21 +127,26 @@ func (l *harness) hear() {
 // open opens the stream and has it replay what the engine remembers, as the
 // engine's connection does.
 func (l *harness) open() {
-	since, gone := l.since()
-	l.Opened(l.now, l.engineNow(), gone, !l.podman)
+	l.Meet(l.engineID, l.engineNow())
+	since, before := l.since()
+	l.Opened(l.now, l.engineNow(), before, !l.podman)
 	l.on = true
 	for l.heard = 0; l.heard < len(l.log) && l.log[l.heard].At.Before(since); l.heard++ {
 	}
 	l.hear()
 }
 
-// since tells from when the engine replays, and whether it has forgotten our
-// last event.
-func (l *harness) since() (at time.Time, gone bool) {
-	if l.last.At.IsZero() {
-		return l.engineNow().Add(-10 * time.Minute), false
+// since tells from when the engine replays, and what gap that leaves.
+func (l *harness) since() (at time.Time, before gap.Kind) {
+	switch last := l.Last(); {
+	case last.At.IsZero():
+		return l.engineNow().Add(-10 * time.Minute), l.Gap(nil)
+	case last.ID == "" && l.earlier == nil: // as if some event had been known
+		return last.At, gap.Restarted
+	default:
+		past := slices.DeleteFunc(slices.Clone(l.log), func(h Event) bool { return h.At.Before(last.At) })
+		return last.At, l.Gap(past)
 	}
-	return l.last.At, !slices.Contains(l.log, l.last)
 }
 
 func (l *harness) cut() {

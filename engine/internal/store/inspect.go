@@ -67,8 +67,12 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	if e.life.startedByOthers() && c.RestartCount == 0 {
 		b.projectChanged(c.Project(), e.life.since) // through the API, not by a restart policy
 	}
+	b.unsettled[id] = e
 	e.known = e.asked
-	e.life.observeInspect(c, e.c, seen)
+	e.life.observeInspect(c, e.before(), seen)
+	if b.earlier != nil && b.endedBetween(e, c) {
+		e.life.cause = engine.CauseEngine
+	}
 	e.life.evidence.expire(now, b.engineTime(now))
 	if c.Exit.Known {
 		e.exit = c.Exit

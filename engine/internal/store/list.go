@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/engine/internal/gap"
 )
 
 // driftCandidate is a difference between snapshot and list that no event explains.
@@ -50,7 +51,7 @@ func (b *Store) takeListItem(now, asked time.Time, s ListItem) {
 	e := b.entries[s.ID]
 	switch {
 	case e == nil:
-		e = b.add(s.ID)
+		e = b.add(s.ID, now)
 		b.suspectDrift(s.ID, e, asked)
 	case e.c != nil && e.c.Inspected && s.Differs(e.c):
 		if e.c.State != s.State || e.c.Name != s.Name {
@@ -96,7 +97,11 @@ func (e *entry) confirmed(now, asked time.Time, s ListItem) bool {
 func (b *Store) applyListItem(now time.Time, e *entry, s ListItem) {
 	switch {
 	case e.c == nil:
-		b.update(now, e, s.Container())
+		c := s.Container()
+		if e.remembered != nil {
+			c.Started, c.Finished = e.remembered.StartedAt, e.remembered.FinishedAt
+		}
+		b.update(now, e, c)
 	case !e.c.Inspected || b.syncing && s.Differs(e.c):
 		c := *e.c
 		c.Inspected, c.State, c.Name = false, s.State, s.Name
@@ -125,17 +130,15 @@ func sameState(a, c *engine.Container) bool {
 	return a.State == c.State && a.Name == c.Name
 }
 
-// synced makes the snapshot current again. If the engine had gone, what it
-// stopped means nothing by it: unless a container came through unharmed, since
-// an engine that goes stops them all.
+// synced makes the snapshot current again.
 func (b *Store) synced(now time.Time) {
-	engineGone := b.gone && !b.first.IsZero() && !b.survived()
-	b.syncing, b.gone = false, false
+	byEngine := b.byEngine()
+	b.syncing, b.gap = false, gap.None
 	for _, e := range b.entries {
 		if b.queue.Waiting(&e.item) {
 			b.markStale(now, e) // it hangs: what is known of it is from before the gap
 		}
-		if engineGone && e.c != nil && b.byEngine(e) {
+		if e.c != nil && byEngine(e) {
 			e.life.cause = engine.CauseEngine
 			c := *e.c
 			b.update(now, e, &c)
@@ -148,12 +151,21 @@ func (b *Store) synced(now time.Time) {
 	b.images.due, b.images.refused = now, false // by events of the gap, or by another engine
 }
 
-// byEngine reports whether an engine that has gone stopped the container itself:
-// by its shutdown, just before the stream ended, or, if it was killed, when it
-// came back, which stops what outlived it before it answers again.
-func (b *Store) byEngine(e *entry) bool {
+// byEngine returns what tells which containers the engine stopped itself, if it was gone:
+// by its shutdown, just before the stream ended, or, if it was killed, when it came back,
+// which stops what outlived it before it answers again. What it stopped means nothing by
+// it: unless a container came through unharmed, since an engine that goes stops them all.
+func (b *Store) byEngine() func(e *entry) bool {
+	switch {
+	case b.first.IsZero() && b.earlier != nil:
+		return b.betweenLives()
+	case b.first.IsZero(), b.gap != gap.Restarted, b.survived():
+		return func(*entry) bool { return false }
+	}
 	lost := b.engineTime(b.lost)
-	return e.life.cause == engine.CauseStopped && e.life.endedAt.After(lost.Add(-shutdownWindow)) && e.c.Started.Before(lost)
+	return func(e *entry) bool {
+		return e.life.cause == engine.CauseStopped && e.life.endedAt.After(lost.Add(-gap.ShutdownWindow)) && e.c.Started.Before(lost)
+	}
 }
 
 // engineTime turns a moment on our clock into one on the engine's.

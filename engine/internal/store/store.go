@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/engine/internal/gap"
 	"defib/engine/internal/queue"
 )
 
@@ -45,31 +46,35 @@ type entry struct {
 	updates   int           // of its limits
 	item      queue.Item    // in the queue
 	waiters   []chan<- *engine.Container
+
+	remembered *engine.Remembered // of an earlier life, until an inspect has been judged by it
 }
 
 // Store is the ledger of one engine: events, lists and inspects go in, snapshots
 // come out. It does no I/O and is told the time; one goroutine owns it.
 type Store struct {
 	entries         map[string]*entry
-	order           []*entry    // all that are described, sorted by id; nil: to be sorted again
-	named           []*entry    // of these one per name, sorted by it
-	queue           queue.Queue // of inspects
+	order           []*entry          // all that are described, sorted by id; nil: to be sorted again
+	named           []*entry          // of these one per name, sorted by it
+	queue           queue.Queue       // of inspects
+	unsettled       map[string]*entry // by id: those that heard has to look at
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
 	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
 	notFound        map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
 	driftCandidates map[string]*driftCandidate
 	images          images
+	earlier         *earlier // nil: there was no earlier life
 
 	announcesStops bool      // false for Podman
 	engineThen     time.Time // the engine's clock at ourThen
 	ourThen        time.Time
 	first          time.Time // on the engine's clock
-	last           Event     // the newest event, of any kind
+	last           engine.LastEvent
 	versions       int       // given to entries: one that was removed and came back has another
 	syncing        bool      // since the stream opened, until the snapshot is whole
 	syncBy         time.Time // zero until the list has come
-	gone           bool      // the engine behind the new stream is not the old one
+	gap            gap.Kind  // before the stream, until the snapshot is whole
 	lost           time.Time // when the stream ended; zero while it is open
 	listed         time.Time
 	listing        bool
@@ -83,6 +88,7 @@ func New() *Store {
 	return &Store{
 		entries:         map[string]*entry{},
 		queue:           queue.New(),
+		unsettled:       map[string]*entry{},
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
 		tombstones:      map[string]time.Time{},
@@ -92,21 +98,20 @@ func New() *Store {
 }
 
 // Opened begins an unbroken stretch of stream. Then and engineThen are one
-// moment on our clock and on the engine's. Gone says that the replay no longer
-// holds our last event: what happened in between is not known.
-func (b *Store) Opened(then, engineThen time.Time, gone, announcesStops bool) {
+// moment on our clock and on the engine's. Before is the gap since the last stretch.
+func (b *Store) Opened(then, engineThen time.Time, before gap.Kind, announcesStops bool) {
 	b.engineThen, b.ourThen = engineThen, then
 	b.announcesStops = announcesStops
-	b.syncing, b.syncBy, b.gone, b.listing = true, time.Time{}, b.gone || gone, false
+	b.syncing, b.syncBy, b.gap, b.listing = true, time.Time{}, max(b.gap, before), false
 	b.images.asking, b.images.due = false, time.Time{}
 	b.queue.Reset() // the list asks for all
-	if gone {
+	if before != gap.None {
 		for _, e := range b.entries {
 			e.life.observeGap()
 		}
 	}
-	if b.last.At.IsZero() {
-		b.last.At = engineThen
+	if b.last.At.IsZero() || before != gap.None { // the replay, if there is any, is to come
+		b.last = engine.LastEvent{At: engineThen.UTC()}
 	}
 }
 
@@ -164,6 +169,7 @@ func (b *Store) Snapshot() *engine.Snapshot {
 	p := engine.NewSnapshot(containers(b.order), containers(b.named))
 	p.Connected = !b.syncing && b.lost.IsZero()
 	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
+	p.LastEvent, p.ClockAhead, p.Heard = b.Last(), b.engineThen.Sub(b.ourThen.Round(0)), b.heard()
 	p.Projects = maps.Clone(b.projects)
 	for name, t := range b.counters {
 		if !t.removedAt.IsZero() && name != "" {
@@ -197,9 +203,10 @@ func containers(es []*entry) []*engine.Container {
 	return cs
 }
 
-func (b *Store) add(id string) *entry {
+func (b *Store) add(id string, now time.Time) *entry {
 	e := &entry{item: queue.NewItem(id)}
 	b.entries[id] = e
+	b.recall(e, id, now)
 	return e
 }
 

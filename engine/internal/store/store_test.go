@@ -24,7 +24,7 @@ func TestReplayedLastEventIsTakenOnce(t *testing.T) {
 	if got := l.get("a").Events; got != want {
 		t.Errorf("counted %v, want %v", got, want)
 	}
-	if l.Event(l.now, l.last) {
+	if l.Event(l.now, l.log[len(l.log)-1]) {
 		t.Error("the last event was news")
 	}
 }

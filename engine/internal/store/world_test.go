@@ -71,8 +71,8 @@ func (w *world) connect() {
 	w.stretch++
 	clear(w.flying)
 	w.on, w.arrived = true, w.now
-	since, gone := w.since()
-	w.Opened(w.now, w.engineNow(), gone, true)
+	since, before := w.since()
+	w.Opened(w.now, w.engineNow(), before, true)
 	for _, h := range w.log {
 		if !h.At.Before(since) {
 			w.send(h)
@@ -212,6 +212,14 @@ func (w *world) disconnect() {
 	w.stretch++
 }
 
+// nextLife has another store go on from what this one knows.
+func (w *world) nextLife() {
+	if m := w.Snapshot().Memory(w.now); w.Synced() {
+		w.Store = New()
+		w.Resume(m, "", time.Time{})
+	}
+}
+
 // check notes what a snapshot holds, to find later that nothing has changed it.
 func (w *world) check(p *engine.Snapshot) {
 	if !slices.IsSortedFunc(p.Containers, func(a, b *engine.Container) int { return strings.Compare(a.ID, b.ID) }) {
@@ -275,6 +283,9 @@ func (w *world) fault() {
 		w.disconnect()
 		if w.IntN(2) == 0 {
 			w.replaced()
+		}
+		if w.IntN(2) == 0 {
+			w.nextLife()
 		}
 	}
 }

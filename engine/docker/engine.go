@@ -35,8 +35,10 @@ type Options struct {
 	Timeout        time.Duration // of a list, an inspect, and of opening the stream
 	ResyncInterval time.Duration // between two lists
 	Logger         *slog.Logger
-	BootID         string    // of the engine's host; "": not known, as of an engine on another host
-	BootedAt       time.Time // the same host
+
+	// Of the engine's host, which boot this is and when it began; zero: not known.
+	BootID   string
+	BootedAt time.Time
 }
 
 // Engine watches one Docker Engine and acts on its containers. All its methods

@@ -26,8 +26,9 @@ import (
 
 // serve wires everything together and runs it until the context ends.
 func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
+	bootID, bootedAt := f.boot()
 	watch, err := docker.New(docker.Options{
-		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: logger,
+		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: logger, BootID: bootID, BootedAt: bootedAt,
 	})
 	if err != nil {
 		return err
@@ -38,6 +39,9 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		defer past.file.Close()
 		writer := state.NewWriter(past.file, saves, logger)
 		defer writer.Close(context.WithoutCancel(ctx), leaveTimeout)
+		if past.memory != nil {
+			watch.Resume(past.memory.Engine)
+		}
 		healer.Keep(past.memory, writer)
 	}
 	// While starts under way end, the engine is still there.

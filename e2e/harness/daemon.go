@@ -155,6 +155,14 @@ func (d *Daemon) End(ctx context.Context, s syscall.Signal) error {
 	return nil
 }
 
+// LosePower ends the daemon and all that it has started at once, as a host that loses its
+// power, and takes away what a reboot does: what is mounted, and the files of containerd.
+func (d *Daemon) LosePower(ctx context.Context) error {
+	err := d.Signal(syscall.SIGKILL)
+	<-d.gone
+	return errors.Join(err, d.killProcesses(ctx), d.unmount(), os.RemoveAll(filepath.Join(d.Dir, "exec")), os.RemoveAll(filepath.Join(d.Dir, "pid")))
+}
+
 // buryContainerd waits until the containerd of a killed daemon has left the
 // process table too, where init may let it lie for some seconds: a new dockerd
 // would take it for alive, wait for it and give up. Where it really lives on,

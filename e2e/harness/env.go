@@ -120,6 +120,16 @@ func (s *Env) Boot() {
 	}
 }
 
+// EndHost ends the engine and what it runs as a host does that loses its power.
+func (s *Env) EndHost() {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), Limit)
+	defer cancel()
+	if err := s.Engine.Daemon.LosePower(ctx); err != nil {
+		s.Fatal(err)
+	}
+}
+
 // EndEngine ends the engine by a signal.
 func (s *Env) EndEngine(signal syscall.Signal) {
 	s.Helper()

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 
+	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
 )
 
@@ -124,7 +125,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
 			if !a.podman { // which makes up a new one each time
 				a.id = info.ID
 			}
-			if t := parseTime(info.SystemTime); !t.IsZero() {
+			if t := notation.Time(info.SystemTime); !t.IsZero() {
 				a.now = t
 			}
 		}

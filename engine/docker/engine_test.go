@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+	"defib/engine/internal/notation"
 )
 
 func TestFirstSnapshot(t *testing.T) {
@@ -103,7 +104,7 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 			f.mu.Lock()
 			for _, line := range lines {
 				f.order, f.lines[line.ID] = append(f.order, line.ID), line
-				in := recorded[container.InspectResponse](t, recording, "inspect-"+summaryName(line.Names)+".json")
+				in := recorded[container.InspectResponse](t, recording, "inspect-"+notation.Name(line.Names)+".json")
 				f.known[line.ID] = &in
 			}
 			f.mu.Unlock()

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
 
+	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
 )
 
@@ -15,28 +15,14 @@ func imageNames(list []image.Summary) map[string]string {
 	names := map[string]string{}
 	for _, s := range list {
 		for _, tag := range s.RepoTags {
-			names[imageName(tag)] = s.ID
+			names[notation.Image(tag)] = s.ID
 		}
 		for _, digest := range s.RepoDigests {
-			names[imageName(digest)] = s.ID
+			names[notation.Image(digest)] = s.ID
 		}
 	}
 	delete(names, "") // <none>:<none>
 	return names
-}
-
-// imageName writes a name in the one way that all its spellings come to: with
-// registry and tag, or with the digest alone, which decides. It is "" for what is
-// no name, a full ID for example. A short ID looks like a name that nobody has.
-func imageName(s string) string {
-	named, err := reference.ParseNormalizedNamed(s)
-	if err != nil {
-		return ""
-	}
-	if d, ok := named.(reference.Digested); ok {
-		return named.Name() + "@" + d.Digest().String()
-	}
-	return reference.TagNameOnly(named).String()
 }
 
 // listImages asks for all images.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/engine/internal/notation"
 	"defib/engine/internal/store"
 )
 
@@ -36,13 +37,13 @@ func TestFreshnessByTheSpellingsOfAName(t *testing.T) {
 		oldImage: engine.ImageUnknown, newImage: engine.ImageUnknown, newImage[7:]: engine.ImageUnknown, newImage[7:19]: engine.ImageUnknown,
 		"nginx@" + oldImage: engine.ImageUnknown, "": engine.ImageUnknown, "<none>:<none>": engine.ImageUnknown, "No:Name:At all": engine.ImageUnknown,
 	} {
-		if got := store.ImageStatusOf(known, &engine.Container{ImageName: imageName(name), ImageID: oldImage}); got != want {
+		if got := store.ImageStatusOf(known, &engine.Container{ImageName: notation.Image(name), ImageID: oldImage}); got != want {
 			t.Errorf("%q: %v, want %v", name, got, want)
 		}
 		if want == engine.ImageOutdated {
 			want = engine.ImageCurrent
 		}
-		if got := store.ImageStatusOf(known, &engine.Container{ImageName: imageName(name), ImageID: newImage}); got != want {
+		if got := store.ImageStatusOf(known, &engine.Container{ImageName: notation.Image(name), ImageID: newImage}); got != want {
 			t.Errorf("%q, of the new image: %v, want %v", name, got, want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"defib/engine"
+	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
@@ -222,7 +223,7 @@ func toEvent(m events.Message) store.Event {
 		Action:  string(m.Action),
 		ID:      m.Actor.ID,
 		Project: m.Actor.Attributes[engine.LabelProject],
-		Signal:  parseSignal(m.Actor.Attributes["signal"]),
+		Signal:  notation.Signal(m.Actor.Attributes["signal"]),
 		Exit:    m.Actor.Attributes["exitCode"],
 		At:      time.Unix(0, m.TimeNano),
 	}

@@ -11,3 +11,7 @@ var (
 	// ErrNoAnswer says that the engine has not answered: it may still carry on.
 	ErrNoAnswer = errors.New("no answer")
 )
+
+// ErrNoLog says, as what the log of a container is asked for fails with, that the engine
+// cannot read back what its logging driver has taken.
+var ErrNoLog = errors.New("its logging driver cannot be read")

@@ -34,6 +34,7 @@ type Options struct {
 	Host           string        // as DOCKER_HOST: unix:///path or tcp://host:port
 	Timeout        time.Duration // of a list, an inspect, and of opening the stream
 	ResyncInterval time.Duration // between two lists
+	ReadsLogs      bool          // logs will be asked for: Probe tries that too
 	Logger         *slog.Logger
 
 	// Of the engine's host, which boot this is and when it began; zero: not known.

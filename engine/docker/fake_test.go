@@ -229,6 +229,7 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/json$`), "inspect"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/start$`), "start"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/restart$`), "restart"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/logs$`), "logs"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/images/json$`), "images"},
 }
 
@@ -267,6 +268,13 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 		images := slices.Clone(f.images)
 		f.mu.Unlock()
 		f.write(w, images)
+	case "logs":
+		f.mu.Lock()
+		c := f.known[id]
+		f.mu.Unlock()
+		if c == nil {
+			answers(http.StatusNotFound, "No such container: "+id)(w, r)
+		}
 	case "inspect":
 		f.mu.Lock()
 		c := f.known[id]

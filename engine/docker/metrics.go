@@ -19,6 +19,7 @@ const (
 	callImages  = "images"
 	callStart   = "start"
 	callRestart = "restart"
+	callLogs    = "logs"
 )
 
 // metrics is what the watch tells about itself.
@@ -52,7 +53,7 @@ func newMetrics() *metrics {
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 120},
 		}, []string{"call"}),
 	}
-	for _, call := range []string{callList, callInspect, callPing, callEvents, callImages, callStart, callRestart} {
+	for _, call := range []string{callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs} {
 		m.failures.WithLabelValues(call)
 		m.durations.WithLabelValues(call)
 	}

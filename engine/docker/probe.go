@@ -32,7 +32,7 @@ type Probe struct {
 	Calls                               []CallResult // only of ping if that fails
 }
 
-// Probe makes each call that Defib ever makes, once, and changes nothing:
+// Probe makes each call that Defib will ever make, once, and changes nothing:
 // containers are inspected, started and restarted by an ID that none has. It
 // needs no Run. The error says that there cannot be a connection.
 func (e *Engine) Probe(ctx context.Context) (Probe, error) {
@@ -43,6 +43,9 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	defer api.Close()
 	s := Probe{}
 	for _, q := range s.calls(api) {
+		if q.call == callLogs && !e.ReadsLogs {
+			continue
+		}
 		err := e.within(ctx, q.ask)
 		if q.call == callPing && err != nil {
 			err = e.explain(ctx, err)
@@ -94,6 +97,13 @@ func (s *Probe) calls(api *client.Client) []probeCall {
 		}},
 		{callRestart, func(ctx context.Context) error {
 			return known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
+		}},
+		{callLogs, func(ctx context.Context) error {
+			body, err := api.ContainerLogs(ctx, nobody, container.LogsOptions{ShowStdout: true, Tail: "0"})
+			if err == nil {
+				_ = body.Close()
+			}
+			return known(err)
 		}},
 	}
 }

@@ -13,7 +13,7 @@ import (
 // surveyed asks a fake engine, by call: "" what works, else the error.
 func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Probe, map[string]string) {
 	t.Helper()
-	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, ReadsLogs: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	if s.Host != "testhost" || s.Version != "27.5" || s.APIVersion != "1.47" || s.OS != "linux" || s.Arch != "amd64" {
 		t.Errorf("%+v", s)
 	}
-	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart} {
+	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart, callLogs} {
 		if why, asked := found[call]; !asked || why != "" || f.asked(call) == 0 {
 			t.Errorf("%s: asked %v, %s", call, asked, why)
 		}

@@ -25,6 +25,7 @@ var requests = map[string]string{
 	callImages:  "GET /images/json",
 	callStart:   "POST /containers/*/start",
 	callRestart: "POST /containers/*/restart",
+	callLogs:    "GET /containers/*/logs",
 }
 
 // withHint adds to the error of a refused call what would have to be allowed.
@@ -38,7 +39,7 @@ func withHint(call string, err error) error {
 // dispensable are the calls without which Defib carries on, but with less than it
 // is there for. A refusal of any other ends the connection, which is said; images
 // are not listed at all where somebody wants it so.
-var dispensable = map[string]bool{callInfo: true, callInspect: true, callStart: true, callRestart: true}
+var dispensable = map[string]bool{callInfo: true, callInspect: true, callStart: true, callRestart: true, callLogs: true}
 
 // answered explains the error of a refused call. It says so when a dispensable
 // call begins to be refused, and when it is allowed again. An error that came of

@@ -44,6 +44,9 @@ func TestRefusedCallIsSaidOnce(t *testing.T) {
 		callStart: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
 			_ = w.Start(t.Context(), w.Snapshot().Get(id))
 		},
+		callLogs: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
+			_, _ = w.Logs(t.Context(), w.Snapshot().Get(id), time.Now(), 1)
+		},
 	} {
 		for status, text := range map[int]string{http.StatusForbidden: "forbidden", http.StatusMethodNotAllowed: "Method Not Allowed"} {
 			t.Run(call+": "+text, func(t *testing.T) {

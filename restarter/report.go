@@ -7,6 +7,7 @@ import (
 	"defib/restarter/decision"
 	"defib/restarter/heartbeat"
 	"defib/restarter/policy"
+	"defib/restarter/postmortem"
 )
 
 // Report is what Defib saw and decided last, and what it did of late, for people
@@ -28,6 +29,9 @@ type Report struct {
 
 	Actions []ActionRecord // the newest is the last
 	Alerts  []AlertRecord  // the same
+
+	Deaths        []postmortem.Death // the same; nil: no evidence is kept
+	DeathsVersion uint64             // changes with them
 }
 
 // ContainerStatus is what is to be said of one container.
@@ -50,6 +54,9 @@ type ContainerStatus struct {
 func (r *Restarter) Report() Report {
 	report := *r.status.Load()
 	report.Actions, report.Alerts = r.actions.all(), r.alerts.all()
+	if r.evidence != nil {
+		report.Deaths, report.DeathsVersion = r.evidence.All()
+	}
 	return report
 }
 

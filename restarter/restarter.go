@@ -17,6 +17,7 @@ import (
 	"defib/restarter/history"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
+	"defib/restarter/postmortem"
 )
 
 // shutdownGrace is how long starts under way may take after SIGTERM: docker stop
@@ -36,12 +37,23 @@ type Engine interface {
 	Restart(ctx context.Context, c *engine.Container) error
 }
 
+// Evidence keeps what is known of the ends of runs. It never waits. Its methods are those
+// of postmortem.Collector.
+type Evidence interface {
+	Died(now time.Time, c *engine.Container, t policy.Trigger)
+	Begin(now time.Time, c *engine.Container, t policy.Trigger)
+	End(now time.Time, before, after *engine.Container, t policy.Trigger)
+	All() (deaths []postmortem.Death, version uint64)
+}
+
 // Restarter watches the snapshot of an engine and starts what the policy says.
 type Restarter struct {
 	engine  Engine
 	policy  policy.Policy
 	logger  *slog.Logger
 	metrics *metrics
+
+	evidence Evidence // nil: none is kept
 
 	incoming chan []*waiter
 	results  chan history.Result
@@ -88,6 +100,9 @@ func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	r.status.Store(&Report{})
 	return r
 }
+
+// KeepEvidence has evidence kept of the deaths that are healed. It comes before Run.
+func (r *Restarter) KeepEvidence(e Evidence) { r.evidence = e }
 
 // Run decides and acts at each piece of news until the context ends. Then it
 // begins nothing more, gives the starts under way some seconds to end, leaves
@@ -175,6 +190,9 @@ func (r *Restarter) carryOut(ctx context.Context, now time.Time, snapshot *engin
 			r.begin(ctx, now, snapshot, *v)
 			v.Reason = decision.InProgress
 		}
+		if r.evidence != nil && v.Reason == decision.BackOff && !v.Restarts() {
+			r.evidence.Died(now, v.Container, v.Trigger)
+		}
 		found[v.Container.ID] = v
 	}
 	r.logChanges(now, snapshot, found)
@@ -255,6 +273,9 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot
 		act = r.engine.Restart
 	}
 	r.metrics.restarts.add(1, v.Container.Name, v.Trigger)
+	if r.evidence != nil {
+		r.evidence.Begin(now, v.Container, v.Trigger)
+	}
 	go func() {
 		began := time.Now()
 		err := act(ctx, v.Container)
@@ -267,6 +288,9 @@ func (r *Restarter) finish(now time.Time, res history.Result) {
 	r.history.Finish(now, r.policy, r.engine.Snapshot(), res)
 	decision.Finish(now, res, r.queue.requests)
 	r.recordAction(now, res)
+	if r.evidence != nil {
+		r.evidence.End(now, res.Container, r.engine.Snapshot().Get(res.Container.ID), res.Trigger)
+	}
 	if res.Err != nil && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
 		r.metrics.failures.add(1, res.Container.Name, res.Trigger)
 	}

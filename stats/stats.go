@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"defib/engine"
@@ -41,7 +42,8 @@ type Reader struct {
 	o                Options
 	counters, limits []entry
 
-	told transition.States // by kind of fault
+	told   transition.States       // by kind of fault
+	newest atomic.Pointer[Reading] // nil: there was none
 
 	turn       chan struct{} // holds a token while somebody uses what follows
 	last       *Reading
@@ -107,7 +109,22 @@ func (r *Reader) Read(now time.Time, p *engine.Snapshot) *Reading {
 	reading.Faults = r.report(r.faults())
 	r.tell(hanging, "")
 	r.last = reading
+	r.newest.Store(reading)
 	return reading
+}
+
+// Latest returns what a container was seen to use by the last reading, or when it was read
+// last, if it has ended since; the zero value if neither is known. It reads nothing, and
+// never waits.
+func (r *Reader) Latest(id string) Past {
+	last := r.newest.Load()
+	switch {
+	case last == nil:
+		return Past{}
+	case last.Containers[id] != nil:
+		return Past{At: last.At, Usage: last.Containers[id]}
+	}
+	return last.Last[id]
 }
 
 // knows reports whether the last reading was made after all containers had started that

@@ -304,7 +304,13 @@ func TestLastUsageIsKeptWhileTheContainerIsDown(t *testing.T) {
 	h := newHost(t)
 	h.run(web, 7)
 	r, c := h.reader(), up(web, "web", 7)
-	r.Read(began, snapshot(c))
+	if latest := r.Latest(web); latest.Usage != nil {
+		t.Errorf("before it was ever read: %+v", latest)
+	}
+	u := r.Read(began, snapshot(c)).Containers[web]
+	if latest := r.Latest(web); latest.Usage != u || !latest.At.Equal(began) {
+		t.Errorf("while it is up: %+v", latest)
+	}
 	h.remove("cgroup/docker/" + web)
 	down := with(c, func(c *engine.Container) { c.State, c.PID = engine.Exited, 0 })
 	for i := range 2 {
@@ -312,6 +318,9 @@ func TestLastUsageIsKeptWhileTheContainerIsDown(t *testing.T) {
 		past, ok := reading.Last[web]
 		if !ok || !past.At.Equal(began) || past.Usage.Memory.Usage != 300*mib || len(past.Usage.Disks) != 2 {
 			t.Errorf("reading %d: %+v", i, past)
+		}
+		if latest := r.Latest(web); latest != past {
+			t.Errorf("reading %d: the latest is %+v, want %+v", i, latest, past)
 		}
 		if len(reading.Containers) > 0 || reading.Unreadable > 0 {
 			t.Errorf("reading %d: read %d, unreadable %d", i, len(reading.Containers), reading.Unreadable)

@@ -47,7 +47,7 @@ func long() *host {
 
 // A page that has to be pushed to and fro is none for a phone.
 func TestThePageIsAsWideAsTheWindow(t *testing.T) {
-	for name, h := range map[string]*host{"ill": ill(), "idle": idle(), "away": away(), "thousand": many(1000), "hostile": stranger(), "long": long()} {
+	for name, h := range map[string]*host{"ill": ill(), "idle": idle(), "away": away(), "thousand": many(1000), "hostile": stranger(), "long": long(), "deaths": deadly()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := open(t, h)

@@ -65,6 +65,7 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"stamp":  func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }, // a countdown that jumps is none
 	"clock":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"age":    age,
+	"ago":    ago,
 	"in":     in,
 	"legend": heartbeat.Legend,
 	"title":  func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
@@ -126,6 +127,7 @@ func etag(now time.Time, r restarter.Report, reading *stats.Reading, away error)
 	if n := len(r.Alerts); n > 0 {
 		fmt.Fprintln(sum, n, r.Alerts[n-1].ReceivedAt.UnixNano(), r.Alerts[n-1].Alert)
 	}
+	fmt.Fprintln(sum, r.DeathsVersion)
 	if reading != nil {
 		fmt.Fprintln(sum, reading.Faults)
 		for _, s := range r.Containers {

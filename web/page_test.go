@@ -103,6 +103,7 @@ func TestThePageIsAskedForAgainOnlyWhenItDiffers(t *testing.T) {
 		"another use": func() {
 			h.read(map[string]*stats.Usage{"auth": using(0.77, 9*mib, 0)})
 		},
+		"a death": func() { h.report.DeathsVersion++ },
 		"the last use of one that died": func() {
 			h.reading.Last[standing(&h.report, "explorer").Container.ID] = stats.Past{At: night.Add(-50 * time.Second), Usage: using(0, 9*mib, 0)}
 		},

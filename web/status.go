@@ -11,6 +11,7 @@ import (
 	"defib/restarter"
 	"defib/stats"
 	"defib/web/heartbeat"
+	"defib/web/postmortem"
 	"defib/web/resources"
 	"defib/web/text"
 )
@@ -32,6 +33,8 @@ type Status struct {
 	Containers []Container  `json:"containers"`                // by name; none while the engine is away
 	Actions    []Action     `json:"actions"`                   // the newest first
 	Alerts     []Alert      `json:"alerts"`                    // the newest first
+
+	Deaths []postmortem.Death `json:"deaths,omitempty"` // the newest first
 
 	Resources bool `json:"-"` // they are on
 }
@@ -94,9 +97,10 @@ type Container struct {
 	Sent        *uint64        `json:"network_transmit_bytes,omitempty"`
 	LastUsage   resources.Last `json:"last_usage,omitzero"` // of one that is down
 
-	Exit        string           `json:"-"` // the exit code in words
-	Age         Part             `json:"-"`
-	CPU, Memory resources.Amount `json:"-"`
+	Exit        string             `json:"-"` // the exit code in words
+	Deaths      []postmortem.Death `json:"-"` // of its name, the newest first
+	Age         Part               `json:"-"`
+	CPU, Memory resources.Amount   `json:"-"`
 }
 
 // Action is a start or a restart that has ended.
@@ -145,6 +149,7 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 		Time: now, Version: version.Version, Since: r.Began, DryRun: r.DryRun, Counts: map[Kind]int{},
 		HoldFault: text.Line(r.HoldFault), HoldAll: r.HoldAll,
 		Holds: []Hold{}, Whitelist: []Entry{}, Containers: []Container{}, Actions: newActions(now, r.Actions), Alerts: newAlerts(now, r.Alerts),
+		Deaths: postmortem.Of(now, r.Deaths),
 	}
 	for _, h := range r.Holds {
 		if h.Until.After(now) {
@@ -180,11 +185,15 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 			s.Faults = append(s.Faults, text.Line(string(f)))
 		}
 	}
+	died := postmortem.ByName(s.Deaths)
 	for _, standing := range r.Containers {
 		c := newContainer(view{
 			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
 			use: resources.Of(reading, standing.Container),
 		})
+		if c.Deaths = died[c.Name]; c.Kind == Need && len(c.Deaths) > 0 {
+			c.Deaths[0].Open = true
+		}
 		s.Counts[c.Kind]++
 		s.Containers = append(s.Containers, c)
 	}
@@ -266,3 +275,13 @@ func (s *Status) Of(kinds ...Kind) []Container {
 
 // Count is how many containers there are of the kind.
 func (s *Status) Count(k Kind) int { return s.Counts[k] }
+
+// OtherDeaths has the deaths of names without a card for another reason: of what is fine
+// again, or gone, or cannot be seen.
+func (s *Status) OtherDeaths() []postmortem.Card {
+	kinds := map[string]Kind{}
+	for _, c := range s.Containers {
+		kinds[c.Name] = c.Kind
+	}
+	return postmortem.Cards(s.Deaths, func(name string) bool { return kinds[name] != "" && kinds[name] != Fine })
+}

@@ -61,6 +61,17 @@ func cpuPhrase(u *stats.Usage) string {
 	return phrase
 }
 
+// Phrase says what is used of memory, with its limit, and of processors: "348 of 512 MiB of
+// memory and 20 % of one processor". Of these, nil is unknown; a limit of 0 is none.
+func Phrase(cores *float64, memory, limit uint64) string {
+	u := &stats.Usage{Memory: stats.Memory{WorkingSet: memory}, Limits: stats.Limits{Memory: limit}}
+	if cores == nil {
+		return memoryPhrase(u)
+	}
+	u.Cores = *cores
+	return memoryPhrase(u) + " and " + cpuPhrase(u)
+}
+
 func memoryPhrase(u *stats.Usage) string { return strings.Join(sizes(u), " ") + " of memory" }
 
 // sizes are its memory and the limit of that: "348 of 512 MiB".

@@ -72,7 +72,7 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 			s := harness.NewEnv(t, harness.SharedEngine(t))
 			down, sick := s.Run("down", harness.Spec{Args: []string{"-code=1"}}), s.Run("sick", harness.Spec{})
 			g := harness.NewDenyProxy(t, s.Engine, requestsBut(table, refused.call)...)
-			d := harness.StartDefib(t, g.Host, harness.Whitelist(down, sick), hasty, "--restart.stopped-delay=1s")
+			d := harness.StartDefib(t, g.Host, harness.Whitelist(down, sick), hasty, "--restart.stopped-delay=1s", "--postmortem.log-lines=5")
 			if slices.Contains(refused.lost, "metrics") {
 				d.AwaitLine(1, "engine unavailable")
 			} else {
@@ -124,7 +124,11 @@ func probe(d *harness.Defib, down, sick *harness.Container) map[string]func() bo
 			engines := d.Scrape().WithPrefix("docker_engine_info{")
 			return len(engines) == 1 && !strings.Contains(engines[0], `host=""`)
 		},
-		"starts":   func() bool { return len(down.Times("start")) > 1 },
+		"starts": func() bool { return len(down.Times("start")) > 1 },
+		"logs": func() bool {
+			deaths := d.Deaths(down)
+			return len(deaths) > 0 && len(deaths[0].Log) > 0
+		},
 		"restarts": func() bool { return len(d.Post(sick.Alert()).Results) == 1 && len(sick.Times("start")) > 1 },
 	}
 }

@@ -24,6 +24,7 @@ type Spec struct {
 	Network     container.NetworkMode // "": that of the engine, which starts in half the time that "none" takes
 	Labels      map[string]string
 	Restart     container.RestartPolicyMode
+	TTY         bool
 	StopTimeout int // seconds; 0: the engine's own
 	Health      *container.HealthConfig
 	Host        func(*container.HostConfig)
@@ -44,7 +45,7 @@ func Checked() Spec {
 
 // CreateTestapp makes a container and returns its id.
 func (e *Engine) CreateTestapp(ctx context.Context, name string, p Spec) (string, error) {
-	config := &container.Config{Image: cmp.Or(p.Image, TestappImage), Cmd: p.Args, Labels: p.Labels, Healthcheck: p.Health}
+	config := &container.Config{Image: cmp.Or(p.Image, TestappImage), Cmd: p.Args, Labels: p.Labels, Healthcheck: p.Health, Tty: p.TTY}
 	if p.Program != "" {
 		config.Entrypoint = []string{p.Program}
 	}

@@ -37,6 +37,10 @@ func main() {
 	cache := flag.Int("cache", 0, "write so many MiB to /data, through the page cache, and leave")
 	send := flag.String("send", "", "send -size MiB to this address, and leave when all has arrived")
 	size := flag.Int("size", 10, "MiB to send")
+	flag.StringVar(&p.say, "say", "", "write these words, a line each, those that begin with ! to standard error")
+	flag.IntVar(&p.flood, "flood", 0, "write so many lines at once")
+	flag.BoolVar(&p.garbage, "garbage", false, "write a line of 1 MiB, and what a terminal obeys")
+	flag.StringVar(&p.last, "last", "", "write this line to standard error before it dies by itself or crashes")
 	flag.IntVar(&p.hold, "hold", 0, "hold so many MiB of memory")
 	flag.IntVar(&p.leak, "leak", 0, "take so many KiB of memory each second, and never give them back")
 	flag.BoolVar(&p.busy, "busy", false, "use as much processor time as there is, on one thread")
@@ -83,6 +87,10 @@ type testapp struct {
 	slow     time.Duration
 	oom      bool
 
+	say, last string
+	flood     int
+	garbage   bool
+
 	hold, leak int
 	busy       bool
 	receive    string
@@ -101,6 +109,7 @@ func (p testapp) live() int {
 		fmt.Fprintln(os.Stderr, "testapp:", err)
 		return 1
 	}
+	p.speak()
 	fmt.Println("testapp: alive")
 	if p.oom {
 		go devour()
@@ -108,12 +117,12 @@ func (p testapp) live() int {
 	for {
 		select {
 		case <-death:
-			return p.code
+			return p.die()
 		case s := <-signals:
 			fmt.Println("testapp: got", s)
 			switch {
 			case s == crashSignal:
-				return p.code
+				return p.die()
 			case s == syscall.SIGHUP || p.stubborn:
 			default:
 				time.Sleep(p.slow)

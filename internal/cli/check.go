@@ -96,7 +96,7 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 
 // checkEngine asks the engine, and for its containers if the settings are right.
 func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error {
-	e, err := docker.New(docker.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, Logger: slog.New(slog.DiscardHandler)})
+	e, err := docker.New(docker.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, ReadsLogs: f.logLines > 0, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -196,6 +196,7 @@ var without = map[string]struct {
 	"inspect": {toSee, "exit codes and health are unknown, and nothing is healed"},
 	"info":    {forMore, "docker_engine_info has no host, and the engine's clock is assumed to be that of this host"},
 	"images":  {forMore, "docker_container_image_outdated is not exposed"},
+	"logs":    {forMore, "what containers wrote before they died is not shown"},
 	"start":   {toAct, "containers that are down are not started"},
 	"restart": {toAct, "unhealthy containers are not restarted, nor those that an alert asks for"},
 }

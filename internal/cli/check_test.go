@@ -147,6 +147,17 @@ func TestCheckTellsWhatIsRefusedAndWhatThatMeans(t *testing.T) {
 		"FAIL start POST /containers/*/start refused by an authorization plugin of the engine: Error response from daemon: authorization denied by plugin gate: no")
 }
 
+func TestCheckAsksForLogsOnlyIfTheyAreWanted(t *testing.T) {
+	s := newStub(t)
+	host := "--docker.host=" + behind(t, s, "/logs$", "no")
+	if out := checked(t, exitOK, host); strings.Contains(out, "logs") {
+		t.Error(out)
+	}
+	says(t, checked(t, exitOK, host, "--postmortem.log-lines=5"),
+		"- logs GET /containers/*/logs refused by a socket proxy in front of the engine: Error response from daemon: no",
+		"Without it what containers wrote before they died is not shown.")
+}
+
 func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
 	s := newStub(t)
 	for _, call := range []string{"version", "containers/json", "events"} {

@@ -35,6 +35,7 @@ type flags struct {
 	policy          policy.Policy
 	labels          []string
 	resources       bool
+	logLines        int // --postmortem.log-lines
 	procFS          string
 	cgroupFS        string
 	stateFile       string
@@ -120,6 +121,9 @@ func newApp(f *flags) *kingpin.Application {
 		Default(ofHost(procFS)).StringVar(&f.procFS)
 	app.Flag("path.cgroupfs", "The /sys/fs/cgroup of the engine's host. Default in a container: /host/sys/fs/cgroup, if it is mounted.").
 		Default(ofHost(cgroupFS)).StringVar(&f.cgroupFS)
+
+	app.Flag("postmortem.log-lines", "How many of the last lines of a container's log to keep of each death that Defib heals, with what else is known of it. Whoever may read the page reads them. 0: keep nothing.").
+		Default("0").IntVar(&f.logLines)
 
 	app.Flag("web.telemetry-path", "Path under which metrics are exposed.").
 		Default("/metrics").StringVar(&f.metricsPath)
@@ -254,6 +258,9 @@ func (f *flags) check() error {
 	m.of("--collector.container-labels", err)
 	m.of("--path.procfs", checkDirectory(f.procFS, procFS))
 	m.of("--path.cgroupfs", checkDirectory(f.cgroupFS, cgroupFS))
+	if f.logLines < 0 || f.logLines > maxLogLines {
+		m.of("--postmortem.log-lines", fmt.Errorf("%d: must be from 0 to %d", f.logLines, maxLogLines))
+	}
 	m.of("--web.telemetry-path", checkPath(f.metricsPath))
 	for _, address := range *f.web.WebListenAddresses {
 		m.of("--web.listen-address", checkListen(address))

@@ -24,6 +24,7 @@ type meaning struct {
 	Policy          policy.Policy
 	Labels          []string
 	Resources       bool
+	LogLines        int
 	Proc, Cgroup    string
 	Path, Config    string
 	Listen          []string
@@ -41,7 +42,7 @@ func meant(t *testing.T, args ...string) meaning {
 	}
 	return meaning{
 		Host: f.host, Timeout: f.timeout, Resync: f.resync, Policy: f.policy, Labels: f.labels,
-		Resources: f.resources, Proc: f.procFS, Cgroup: f.cgroupFS,
+		Resources: f.resources, LogLines: f.logLines, Proc: f.procFS, Cgroup: f.cgroupFS,
 		Path: f.metricsPath, Config: *f.web.WebConfigFile, Listen: *f.web.WebListenAddresses, Systemd: *f.web.WebSystemdSocket,
 		Level: f.log.Level.String(), Format: f.log.Format.String(), Token: f.guard.TokenFile, Matches: f.matches,
 	}
@@ -82,7 +83,7 @@ func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
 		"restart.backoff-reset": "1h", "restart.concurrency": "9", "dry-run": "true",
 		"restart.triggers": "alert", "restart.max-attempts": "2", "restart.max-per-minute": "3", "restart.hold-file": "/holds",
 		"webhook.token-file": token, "webhook.match": "host=alpha", "webhook.cooldown": "1m", "webhook.min-uptime": "2m",
-		"collector.container-labels": "team,a.b", "collector.resources": "true", "path.procfs": t.TempDir(), "path.cgroupfs": t.TempDir(), "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
+		"collector.container-labels": "team,a.b", "collector.resources": "true", "postmortem.log-lines": "50", "path.procfs": t.TempDir(), "path.cgroupfs": t.TempDir(), "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
 		"web.config.file": config, "web.systemd-socket": "true", "log.level": "debug", "log.format": "json",
 	}
 	defaults := meant(t)
@@ -223,6 +224,9 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"path.procfs", "/nonexistent/proc", "stat /nonexistent/proc: no such file"},
 		{"path.cgroupfs", "./cgroup", `"./cgroup": must be an absolute path`},
 		{"path.cgroupfs", "/dev/null", `"/dev/null": must be a directory`},
+		{"postmortem.log-lines", "-1", "-1: must be from 0 to 1000"},
+		{"postmortem.log-lines", "1001", "1001: must be from 0 to 1000"},
+		{"postmortem.log-lines", "all", `"all": `},
 		{"web.telemetry-path", "metrics", `"metrics": must be a plain path`},
 		{"web.telemetry-path", "/", `"/": must be a plain path`},
 		{"web.telemetry-path", "/webhook", `"/webhook": must be a plain path`},

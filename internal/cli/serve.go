@@ -48,15 +48,20 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
 	receiver := webhook.New(healer, f.guard, f.matches, logger)
-	// Both nil: resources are off.
+	// All nil: resources are off.
 	var usage collector.Stats
 	var reading func(*engine.Snapshot) *stats.Reading
+	var reader *stats.Reader
 	if f.resources {
 		spareMemory()
-		reader := stats.New(f.statsOptions(logger))
+		reader = stats.New(f.statsOptions(logger))
 		defer reader.Close()
 		usage = reader
 		reading = func(p *engine.Snapshot) *stats.Reading { return reader.Read(time.Now(), p) }
+	}
+	evidence := f.newEvidence(watch, reader)
+	if evidence != nil {
+		healer.KeepEvidence(evidence)
 	}
 	exposed, err := NewExposition(up, usage, watch, healer, receiver, saves, f.labels)
 	if err != nil {
@@ -87,6 +92,9 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	g, ctx := errgroup.WithContext(ctx)
 	rest, cancelRest := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return watch.Run(rest) })
+	if evidence != nil {
+		g.Go(func() error { return evidence.Run(rest) })
+	}
 	g.Go(func() error {
 		defer cancelRest()
 		return healer.Run(ctx)

@@ -29,7 +29,7 @@ func TestWhatAContainerSaidBeforeItDied(t *testing.T) {
 			s := harness.NewEnv(t, harness.SharedEngine(t))
 			tc.spec.Args = []string{"-say=one !two three", "-last=last words", "-code=3"}
 			b := s.Run(tc.name, tc.spec)
-			d := s.Defib(harness.Whitelist(b), hasty, harness.OwnRestart, "--postmortem.log-lines=6")
+			d := s.Defib(harness.Whitelist(b), hasty, harness.Never, "--postmortem.log-lines=6")
 			want := strings.Split(tc.want, "|")
 			for n := range 2 {
 				b.Crash()
@@ -52,7 +52,7 @@ func TestANewRunThatFloodsItsLogHidesNoLastWords(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("flood", harness.Spec{Args: []string{"-flood=2000", "-last=last words", "-code=1"}})
-	d := s.Defib(harness.Whitelist(b), hasty, harness.OwnRestart, "--postmortem.log-lines=3")
+	d := s.Defib(harness.Whitelist(b), hasty, harness.Never, "--postmortem.log-lines=3")
 	b.Crash()
 	want := []string{"stdout testapp: alive", "stdout testapp: got user defined signal 1", "stderr last words"}
 	if diff := cmp.Diff(want, d.AwaitDeaths(b, 1)[0].Lines()); diff != "" {
@@ -72,7 +72,7 @@ func TestALogOfGarbageIsShortAndHarmless(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("garbage", harness.Spec{Args: []string{"-garbage", "-code=1"}})
-	d := s.Defib(harness.Whitelist(b), hasty, harness.OwnRestart, "--postmortem.log-lines=50")
+	d := s.Defib(harness.Whitelist(b), hasty, harness.Never, "--postmortem.log-lines=50")
 	b.Crash()
 	want := []string{
 		"stdout " + strings.Repeat("x", 1<<10-len("…")) + "…", "stdout red \uFFFD\uFFFD end",
@@ -89,7 +89,7 @@ func TestALoggingDriverThatCannotBeReadIsSaid(t *testing.T) {
 	silent := func(h *container.HostConfig) { h.LogConfig = container.LogConfig{Type: "none"} }
 	b := s.Create("silent", harness.Spec{Args: []string{"-after=2s", "-code=7"}, Host: silent})
 	b.Start()
-	d := s.Defib(harness.Whitelist(b), hasty, harness.OwnRestart, "--postmortem.log-lines=5")
+	d := s.Defib(harness.Whitelist(b), hasty, harness.Never, "--postmortem.log-lines=5")
 	death := d.AwaitDeaths(b, 1)[0]
 	if len(death.Log) > 0 || death.LogError != "its logging driver cannot be read" || *death.ExitCode != 7 {
 		t.Errorf("%+v", death)
@@ -129,7 +129,7 @@ func TestWithoutTheFlagNoLogIsRead(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("private", harness.Spec{Args: []string{"-code=1"}})
-	d := s.Defib(harness.Whitelist(b), hasty, harness.OwnRestart)
+	d := s.Defib(harness.Whitelist(b), hasty, harness.Never)
 	b.Crash()
 	b.AwaitEvents("start", 2)
 	d.AwaitLine(1, "container started", "container", b.Name)

@@ -23,6 +23,7 @@ func BenchmarkBudgets(b *testing.B) {
 		measure func(*testing.B, *table)
 	}{
 		{"deaths", 1, measureDeaths},
+		{"postmortem", 1, measureEvidence},
 		{"crowd", 1, measureCrowd},
 		{"scrapes", 1, measureScrapes},
 		{"idle", 1, measureIdle},

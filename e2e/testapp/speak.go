@@ -9,7 +9,7 @@ import (
 
 // breath is how long it waits between lines of two streams: an engine reads each by itself,
 // and knows no other order than that in which it gets them.
-const breath = 50 * time.Millisecond
+const breath = 250 * time.Millisecond
 
 // speak writes what it is to write at its start.
 func (p testapp) speak() {

@@ -25,6 +25,7 @@ type meaning struct {
 	Labels          []string
 	Resources       bool
 	LogLines        int
+	State           string
 	Proc, Cgroup    string
 	Path, Config    string
 	Listen          []string
@@ -42,7 +43,7 @@ func meant(t *testing.T, args ...string) meaning {
 	}
 	return meaning{
 		Host: f.host, Timeout: f.timeout, Resync: f.resync, Policy: f.policy, Labels: f.labels,
-		Resources: f.resources, LogLines: f.logLines, Proc: f.procFS, Cgroup: f.cgroupFS,
+		Resources: f.resources, LogLines: f.logLines, State: f.stateFile, Proc: f.procFS, Cgroup: f.cgroupFS,
 		Path: f.metricsPath, Config: *f.web.WebConfigFile, Listen: *f.web.WebListenAddresses, Systemd: *f.web.WebSystemdSocket,
 		Level: f.log.Level.String(), Format: f.log.Format.String(), Token: f.guard.TokenFile, Matches: f.matches,
 	}
@@ -83,7 +84,7 @@ func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
 		"restart.backoff-reset": "1h", "restart.concurrency": "9", "dry-run": "true",
 		"restart.triggers": "alert", "restart.max-attempts": "2", "restart.max-per-minute": "3", "restart.hold-file": "/holds",
 		"webhook.token-file": token, "webhook.match": "host=alpha", "webhook.cooldown": "1m", "webhook.min-uptime": "2m",
-		"collector.container-labels": "team,a.b", "collector.resources": "true", "postmortem.log-lines": "50", "path.procfs": t.TempDir(), "path.cgroupfs": t.TempDir(), "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
+		"collector.container-labels": "team,a.b", "collector.resources": "true", "postmortem.log-lines": "50", "state.file": "/state.json", "path.procfs": t.TempDir(), "path.cgroupfs": t.TempDir(), "web.telemetry-path": "/elsewhere", "web.listen-address": ":1",
 		"web.config.file": config, "web.systemd-socket": "true", "log.level": "debug", "log.format": "json",
 	}
 	defaults := meant(t)

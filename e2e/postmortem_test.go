@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -136,5 +138,36 @@ func TestWithoutTheFlagNoLogIsRead(t *testing.T) {
 	harness.Watch(t, time.Second, "so that a log that is read would show")
 	if n, _ := d.Exposition().Value(harness.Series("defib_engine_request_duration_seconds_count", "call", "logs")); n != 0 || len(d.Deaths(b)) > 0 {
 		t.Errorf("%v logs were read", n)
+	}
+}
+
+// TestEvidenceIsKeptOverRestartsOfDefib, also if it is killed.
+func TestEvidenceIsKeptOverRestartsOfDefib(t *testing.T) {
+	harness.EngineIndependent(t)
+	t.Parallel()
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("kept", harness.Spec{Args: []string{"-last=last words", "-code=1"}})
+	file := filepath.Join(t.TempDir(), "state.json")
+	args := []string{harness.Whitelist(b), hasty, harness.Never, "--postmortem.log-lines=5", "--state.file=" + file}
+	d := s.Defib(args...)
+	b.Crash()
+	want := d.AwaitDeaths(b, 1)
+	harness.Eventually(t, "it to be saved", func() bool {
+		text, err := os.ReadFile(strings.TrimSuffix(file, ".json") + "-postmortem.json")
+		return err == nil && strings.Contains(string(text), "last words")
+	})
+	d.Kill()
+	for range 2 {
+		d = s.Defib(args...)
+		if diff := cmp.Diff(want, d.AwaitDeaths(b, 1)); diff != "" {
+			t.Errorf("in the next life (-want +got):\n%s", diff)
+		}
+		if code := d.Terminate(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+	d = s.Defib(harness.Whitelist(b), "--state.file="+file)
+	if got := d.Deaths(b); len(got) > 0 {
+		t.Errorf("with the flag off: %+v", got)
 	}
 }

@@ -35,14 +35,16 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	}
 	healer := restarter.New(watch, f.policy, logger)
 	saves := state.NewMetrics()
-	if past := f.openState(ctx, logger); past != nil {
+	var writers []*state.Writer
+	past := f.openState(ctx, logger)
+	if past != nil {
 		defer past.file.Close()
-		writer := state.NewWriter(past.file, saves, logger)
-		defer writer.Close(context.WithoutCancel(ctx), leaveTimeout)
+		defer func() { closeAll(context.WithoutCancel(ctx), writers) }()
+		writers = append(writers, state.NewWriter(past.file, saves, logger))
 		if past.memory != nil {
 			watch.Resume(past.memory.Engine)
 		}
-		healer.Keep(past.memory, writer)
+		healer.Keep(past.memory, writers[0])
 	}
 	// While starts under way end, the engine is still there.
 	scrapes := context.WithoutCancel(ctx)
@@ -62,6 +64,10 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	evidence := f.newEvidence(watch, reader)
 	if evidence != nil {
 		healer.KeepEvidence(evidence)
+		if past != nil {
+			writers = append(writers, state.NewWriter(past.deaths, saves, logger))
+			keepDeaths(evidence, past.recalled, writers[1])
+		}
 	}
 	exposed, err := NewExposition(up, usage, watch, healer, receiver, saves, f.labels)
 	if err != nil {

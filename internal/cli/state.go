@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"defib/restarter"
+	"defib/restarter/postmortem"
 	"defib/restarter/state"
 )
 
@@ -30,6 +32,30 @@ var errHangs = errors.New("its file system does not respond")
 type remembered struct {
 	file   *state.File
 	memory *restarter.Memory // nil: nothing
+
+	deaths   *state.File // beside it
+	recalled []postmortem.Death
+}
+
+// deathsDocument is what stands in the file of deaths.
+type deathsDocument struct {
+	Version int                `json:"version"`
+	Deaths  []postmortem.Death `json:"deaths"`
+}
+
+// keepDeaths has evidence go on from what an earlier life has left, and kept for the next.
+func keepDeaths(c *postmortem.Collector, recalled []postmortem.Death, writer *state.Writer) {
+	c.Load(recalled)
+	c.Save = func(all []postmortem.Death) { writer.Put(deathsDocument{state.Version, all}) }
+}
+
+// closeAll closes writers at once: one file system may hang for all of them.
+func closeAll(ctx context.Context, writers []*state.Writer) {
+	var closing sync.WaitGroup
+	for _, w := range writers {
+		closing.Go(func() { w.Close(ctx, leaveTimeout) })
+	}
+	closing.Wait()
 }
 
 // openState opens the state file and reads what an earlier life has left. Whatever is
@@ -38,7 +64,7 @@ func (f *flags) openState(ctx context.Context, logger *slog.Logger) *remembered 
 	if f.stateFile == "" {
 		return nil
 	}
-	r, err := within(ctx, openTimeout, func() (*remembered, error) { return readState(f.stateFile, logger) })
+	r, err := within(ctx, openTimeout, func() (*remembered, error) { return f.readState(logger) })
 	if err != nil {
 		logger.Warn("state file not used: what Defib learns ends with this process", "file", f.stateFile, "err", err)
 		return nil
@@ -46,22 +72,30 @@ func (f *flags) openState(ctx context.Context, logger *slog.Logger) *remembered 
 	return r
 }
 
-// readState opens a state file and reads it. One that is not understood is set aside.
-func readState(path string, logger *slog.Logger) (*remembered, error) {
-	file, err := state.Open(path)
+// readState opens a state file and the one beside it, and reads them.
+func (f *flags) readState(logger *slog.Logger) (*remembered, error) {
+	file, err := state.Open(f.stateFile)
 	if err != nil {
 		return nil, err
 	}
-	memory := &restarter.Memory{}
-	found, err := file.Read(memory)
-	switch {
-	case err != nil:
-		file.SetAside(time.Now(), err.Error(), logger)
-		return &remembered{file: file}, nil
-	case !found:
-		return &remembered{file: file}, nil
+	r := &remembered{file: file, deaths: file.Beside("postmortem")}
+	if memory := new(restarter.Memory); read(file, memory, logger) {
+		r.memory = memory
 	}
-	return &remembered{file, memory}, nil
+	if document := new(deathsDocument); f.logLines > 0 && read(r.deaths, document, logger) {
+		r.recalled = document.Deaths
+	}
+	return r, nil
+}
+
+// read reads a document, and reports whether there is one. One that is not understood is
+// set aside.
+func read(file *state.File, document any, logger *slog.Logger) bool {
+	found, err := file.Read(document)
+	if err != nil {
+		file.SetAside(time.Now(), err.Error(), logger)
+	}
+	return found && err == nil
 }
 
 // checkState tells what is in the state file, and whether it can be written. Whether

@@ -99,3 +99,18 @@ func TestCheckTellsOfTheStateFile(t *testing.T) {
 	}
 	says(t, checked(t, exitFailure, host, "--state.file=/nonexistent/state.json"), "FAIL --state.file: its directory must exist and be writable: no such file or directory")
 }
+
+// The files of one life are set aside each by itself.
+func TestFileOfDeathsThatIsNotUnderstoodIsSetAside(t *testing.T) {
+	dir, flag := stateOf(t, "")
+	if err := os.WriteFile(filepath.Join(dir, "state-postmortem.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, noEngine(t), flag, "--postmortem.log-lines=5")
+	p.logs(`level=WARN .*state file not used: set aside, and a new one begun.*state-postmortem.json.*not a whole JSON document`)
+	p.term()
+	p.exits(exitOK)
+	if got := files(t, dir); !strings.HasPrefix(got, "state-postmortem.json.2") {
+		t.Errorf("left are %s", got)
+	}
+}

@@ -35,17 +35,6 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	}
 	healer := restarter.New(watch, f.policy, logger)
 	saves := state.NewMetrics()
-	var writers []*state.Writer
-	past := f.openState(ctx, logger)
-	if past != nil {
-		defer past.file.Close()
-		defer func() { closeAll(context.WithoutCancel(ctx), writers) }()
-		writers = append(writers, state.NewWriter(past.file, saves, logger))
-		if past.memory != nil {
-			watch.Resume(past.memory.Engine)
-		}
-		healer.Keep(past.memory, writers[0])
-	}
 	// While starts under way end, the engine is still there.
 	scrapes := context.WithoutCancel(ctx)
 	up := func() (*engine.Snapshot, error) { return watch.Up(scrapes) }
@@ -64,10 +53,15 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	evidence := f.newEvidence(watch, reader)
 	if evidence != nil {
 		healer.KeepEvidence(evidence)
-		if past != nil {
-			writers = append(writers, state.NewWriter(past.deaths, saves, logger))
-			keepDeaths(evidence, past.recalled, writers[1])
+	}
+	if past := f.openState(ctx, logger); past != nil {
+		defer past.file.Close()
+		if past.memory != nil {
+			watch.Resume(past.memory.Engine)
 		}
+		kept := newKeeper(past, evidence, saves, logger)
+		defer kept.close(context.WithoutCancel(ctx))
+		healer.Keep(past.memory, kept)
 	}
 	exposed, err := NewExposition(up, usage, watch, healer, receiver, saves, f.labels)
 	if err != nil {

@@ -43,17 +43,42 @@ type deathsDocument struct {
 	Deaths  []postmortem.Death `json:"deaths"`
 }
 
-// keepDeaths has evidence go on from what an earlier life has left, and kept for the next.
-func keepDeaths(c *postmortem.Collector, recalled []postmortem.Death, writer *state.Writer) {
-	c.Load(recalled)
-	c.Save = func(all []postmortem.Death) { writer.Put(deathsDocument{state.Version, all}) }
+// keeper writes what the next life is to know into the state file and the one beside it.
+type keeper struct {
+	state    *state.Writer
+	evidence *postmortem.Collector // nil: none is kept
+	deaths   *state.Writer         // nil if evidence is
 }
 
-// closeAll closes writers at once: one file system may hang for all of them.
-func closeAll(ctx context.Context, writers []*state.Writer) {
+// newKeeper has evidence go on from what an earlier life has left, and kept for the next.
+func newKeeper(past *remembered, evidence *postmortem.Collector, saves *state.Metrics, logger *slog.Logger) *keeper {
+	k := &keeper{state: state.NewWriter(past.file, saves, logger), evidence: evidence}
+	if evidence != nil {
+		k.deaths = state.NewWriter(past.deaths, saves, logger)
+		evidence.Load(past.recalled)
+		evidence.Save = func(all []postmortem.Death) { k.deaths.Put(deathsDocument{state.Version, all}) }
+	}
+	return k
+}
+
+// Put has a memory written into the state file.
+func (k *keeper) Put(memory any) { k.state.Put(memory) }
+
+// SetAside sets both files aside: what an earlier life has left is of another engine.
+func (k *keeper) SetAside(why string) {
+	k.state.SetAside(why)
+	if k.evidence != nil {
+		k.deaths.SetAside(why)
+		k.evidence.Forget()
+	}
+}
+
+// close writes both to their end at once: one file system may hang for both.
+func (k *keeper) close(ctx context.Context) {
 	var closing sync.WaitGroup
-	for _, w := range writers {
-		closing.Go(func() { w.Close(ctx, leaveTimeout) })
+	closing.Go(func() { k.state.Close(ctx, leaveTimeout) })
+	if k.deaths != nil {
+		closing.Go(func() { k.deaths.Close(ctx, leaveTimeout) })
 	}
 	closing.Wait()
 }

@@ -114,3 +114,28 @@ func TestFileOfDeathsThatIsNotUnderstoodIsSetAside(t *testing.T) {
 		t.Errorf("left are %s", got)
 	}
 }
+
+func TestWhatIsOfAnotherEngineIsSetAsideAndNotShown(t *testing.T) {
+	s := newStub(t)
+	dir, flag := stateOf(t, `{"version":1,"saved":"2026-01-02T15:04:05Z","engine":{"containers":{"a":{},"b":{},"c":{}}}}`)
+	deaths := `{"version":1,"deaths":[{"container":"token","id":"a","time":"2026-01-02T15:04:05Z","log":[{"text":"a secret"}]}]}`
+	if err := os.WriteFile(filepath.Join(dir, "state-postmortem.json"), []byte(deaths), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "--docker.host="+s.host, flag, "--postmortem.log-lines=5")
+	p.logs(`level=WARN .*state file not used: set aside, and a new one begun.* file=\S+state.json .*this engine has none of the containers in it`)
+	p.logs(`level=WARN .*state file not used: set aside, and a new one begun.* file=\S+state-postmortem.json .*this engine has none of the containers in it`)
+	if _, body := p.get("/api/v1/status"); strings.Contains(body, "a secret") {
+		t.Errorf("it shows what was on another engine: %s", body)
+	}
+	p.term()
+	p.exits(exitOK)
+	for _, name := range []string{"state.json", "state-postmortem.json"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || strings.Contains(string(text), "a secret") {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+	if got := files(t, dir); strings.Count(got, " ") != 4 {
+		t.Errorf("there are %s", got)
+	}
+}

@@ -93,6 +93,23 @@ func (c *Collector) Load(saved []Death) {
 	c.change()
 }
 
+// Forget drops all that was loaded, which is of another engine, and has that saved.
+func (c *Collector) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaths = deaths{byName: map[string][]*Death{}}
+	c.change()
+	c.unsaved()
+}
+
+// unsaved has all deaths saved soon.
+func (c *Collector) unsaved() {
+	select {
+	case c.added <- struct{}{}:
+	default:
+	}
+}
+
 // All returns the deaths, the newest last, and a number that changes with them. The slice
 // must not be changed.
 func (c *Collector) All() (all []Death, version uint64) {
@@ -250,10 +267,7 @@ func (c *Collector) settle(j *job) {
 	delete(c.jobs, runOf(d.ID, d.Started))
 	c.deaths.replace(j.death, &d)
 	c.change()
-	select {
-	case c.added <- struct{}{}:
-	default:
-	}
+	c.unsaved()
 }
 
 // change has readers see what has changed.

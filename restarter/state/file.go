@@ -147,7 +147,10 @@ func cause(err error) error {
 // why. What cannot be renamed will be replaced.
 func (f *File) SetAside(now time.Time, why string, logger *slog.Logger) {
 	name := f.path + "." + now.UTC().Format("20060102T150405Z")
-	if err := os.Rename(f.path, name); err != nil {
+	switch err := os.Rename(f.path, name); {
+	case errors.Is(err, fs.ErrNotExist): // there is nothing to be kept
+		return
+	case err != nil:
 		logger.Warn("state file not used, and it cannot be set aside", "file", f.path, "reason", why, "err", cause(err))
 		return
 	}

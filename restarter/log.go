@@ -79,6 +79,14 @@ type logged struct {
 	reason decision.Reason
 }
 
+// lastReason is why the container was left alone when that was last decided.
+func (r *Restarter) lastReason(c *engine.Container) decision.Reason {
+	if last := r.logged[c.ID]; last != nil {
+		return last.what.reason
+	}
+	return ""
+}
+
 // logDryRun logs and counts what is not done, once for each occasion.
 func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
 	c := v.Container

@@ -190,7 +190,7 @@ func (r *Restarter) carryOut(ctx context.Context, now time.Time, snapshot *engin
 			r.begin(ctx, now, snapshot, *v)
 			v.Reason = decision.InProgress
 		}
-		if r.evidence != nil && v.Reason == decision.BackOff && !v.Restarts() {
+		if r.evidence != nil && v.Reason == decision.BackOff && !v.Restarts() && r.lastReason(v.Container) != decision.BackOff {
 			r.evidence.Died(now, v.Container, v.Trigger)
 		}
 		found[v.Container.ID] = v

@@ -256,6 +256,9 @@ func (f *flags) check() error {
 	}
 	_, err = collector.New(nil, usage, f.labels)
 	m.of("--collector.container-labels", err)
+	if f.stateFile != "" && f.stateFile == f.policy.HoldFile {
+		m.of("--state.file", fmt.Errorf("%q: must not be the file of --restart.hold-file", f.stateFile))
+	}
 	m.of("--path.procfs", checkDirectory(f.procFS, procFS))
 	m.of("--path.cgroupfs", checkDirectory(f.cgroupFS, cgroupFS))
 	if f.logLines < 0 || f.logLines > maxLogLines {

@@ -54,7 +54,8 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	if evidence != nil {
 		healer.KeepEvidence(evidence)
 	}
-	if past := f.openState(ctx, logger); past != nil {
+	past := f.openState(ctx, logger)
+	if past != nil {
 		defer past.file.Close()
 		if past.memory != nil {
 			watch.Resume(past.memory.Engine)
@@ -94,6 +95,12 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	g.Go(func() error { return watch.Run(rest) })
 	if evidence != nil {
 		g.Go(func() error { return evidence.Run(rest) })
+	}
+	if f.stateFile != "" && past == nil {
+		g.Go(func() error {
+			saves.Unused(ctx)
+			return nil
+		})
 	}
 	g.Go(func() error {
 		defer cancelRest()

@@ -47,14 +47,13 @@ type deathsDocument struct {
 type keeper struct {
 	state    *state.Writer
 	evidence *postmortem.Collector // nil: none is kept
-	deaths   *state.Writer         // nil if evidence is
+	deaths   *state.Writer
 }
 
 // newKeeper has evidence go on from what an earlier life has left, and kept for the next.
 func newKeeper(past *remembered, evidence *postmortem.Collector, saves *state.Metrics, logger *slog.Logger) *keeper {
-	k := &keeper{state: state.NewWriter(past.file, saves, logger), evidence: evidence}
+	k := &keeper{state: state.NewWriter(past.file, saves, logger), deaths: state.NewWriter(past.deaths, saves, logger), evidence: evidence}
 	if evidence != nil {
-		k.deaths = state.NewWriter(past.deaths, saves, logger)
 		evidence.Load(past.recalled)
 		evidence.Save = func(all []postmortem.Death) { k.deaths.Put(deathsDocument{state.Version, all}) }
 	}
@@ -67,9 +66,11 @@ func (k *keeper) Put(memory any) { k.state.Put(memory) }
 // SetAside sets both files aside: what an earlier life has left is of another engine.
 func (k *keeper) SetAside(why string) {
 	k.state.SetAside(why)
+	k.deaths.SetAside(why)
 	if k.evidence != nil {
-		k.deaths.SetAside(why)
 		k.evidence.Forget()
+	} else {
+		k.deaths.Put(deathsDocument{Version: state.Version})
 	}
 }
 
@@ -77,9 +78,7 @@ func (k *keeper) SetAside(why string) {
 func (k *keeper) close(ctx context.Context) {
 	var closing sync.WaitGroup
 	closing.Go(func() { k.state.Close(ctx, leaveTimeout) })
-	if k.deaths != nil {
-		closing.Go(func() { k.deaths.Close(ctx, leaveTimeout) })
-	}
+	closing.Go(func() { k.deaths.Close(ctx, leaveTimeout) })
 	closing.Wait()
 }
 
@@ -104,23 +103,31 @@ func (f *flags) readState(logger *slog.Logger) (*remembered, error) {
 		return nil, err
 	}
 	r := &remembered{file: file, deaths: file.Beside("postmortem")}
-	if memory := new(restarter.Memory); read(file, memory, logger) {
+	memory, document := new(restarter.Memory), new(deathsDocument)
+	found, err := read(file, memory, logger)
+	if found {
 		r.memory = memory
 	}
-	if document := new(deathsDocument); f.logLines > 0 && read(r.deaths, document, logger) {
+	if err == nil && f.logLines > 0 {
+		_, err = read(r.deaths, document, logger)
 		r.recalled = document.Deaths
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
 	}
 	return r, nil
 }
 
-// read reads a document, and reports whether there is one. One that is not understood is
-// set aside.
-func read(file *state.File, document any, logger *slog.Logger) bool {
-	found, err := file.Read(document)
-	if err != nil {
+// read reads a document, if there is one. One that is not understood is set aside. An error
+// says that it cannot be read: it may be something else than a state file.
+func read(file *state.File, document any, logger *slog.Logger) (found bool, err error) {
+	found, err = file.Read(document)
+	if errors.Is(err, state.ErrBroken) {
 		file.SetAside(time.Now(), err.Error(), logger)
+		err = nil
 	}
-	return found && err == nil
+	return found, err
 }
 
 // checkState tells what is in the state file, and whether it can be written. Whether
@@ -132,7 +139,7 @@ func (f *flags) checkState(ctx context.Context, s *report) {
 	found := false
 	memory, err := within(ctx, openTimeout, func() (m restarter.Memory, err error) {
 		if err = unix.Access(filepath.Dir(f.stateFile), unix.W_OK); err != nil {
-			return m, fmt.Errorf("its directory must exist and be writable: %w", err)
+			return m, fmt.Errorf("its directory must exist, and be writable: %w", err)
 		}
 		found, err = state.At(f.stateFile).Read(&m)
 		return m, err

@@ -59,23 +59,32 @@ func TestStateFileThatIsNotUnderstoodIsSetAsideAndDefibStarts(t *testing.T) {
 func TestDefibGoesOnWithoutAStateFileThatItCannotHave(t *testing.T) {
 	taken, inUse := stateOf(t, "")
 	start(t, noEngine(t), inUse)
-	fifo, hung := stateOf(t, "")
+	fifo, pipe := stateOf(t, "")
 	if err := syscall.Mkfifo(filepath.Join(fifo, "state.json"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	folder := t.TempDir()
 	for flag, why := range map[string]string{
 		inUse: "another Defib uses it",
-		"--state.file=" + filepath.Join(taken, "missing", "state.json"): "its directory must exist and be writable",
-		hung: "its file system does not respond",
+		"--state.file=" + filepath.Join(taken, "missing", "state.json"): "its directory must exist, and it and the lock be writable",
+		pipe:                     "not a regular file",
+		"--state.file=" + folder: "not a regular file", // which is not set aside either
 	} {
 		p := start(t, noEngine(t), flag)
 		p.logs(`level=WARN .*state file not used: what Defib learns ends with this process.*` + why)
 		if status, _ := p.get("/-/healthy"); status != 200 {
 			t.Errorf("%s: it answers %d", why, status)
 		}
+		if _, body := p.get("/metrics"); !strings.Contains(body, "\ndefib_state_save_failures_total 1") {
+			t.Errorf("%s: no failure is counted", why)
+		}
 		p.term()
 		p.exits(exitOK)
 	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Error(err)
+	}
+	refused(t, []string{"--restart.hold-file=/srv/holds", "--state.file=/srv/holds"}, "--state.file: \"/srv/holds\": must not be the file of --restart.hold-file")
 }
 
 func TestCheckTellsOfTheStateFile(t *testing.T) {
@@ -85,7 +94,7 @@ func TestCheckTellsOfTheStateFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"":             "ok --state.file: not there yet",
 		saved:          "ok --state.file: saved 2026-01-02T15:04:05Z, with 2 containers",
-		`{"version":7`: "FAIL --state.file: not a whole JSON document: unexpected end of JSON input",
+		`{"version":7`: "FAIL --state.file: not understood: not a whole JSON document: unexpected end of JSON input",
 	} {
 		dir, flag := stateOf(t, text)
 		before, code := files(t, dir), exitOK
@@ -97,7 +106,7 @@ func TestCheckTellsOfTheStateFile(t *testing.T) {
 			t.Errorf("it changed the directory from %q to %q", before, after)
 		}
 	}
-	says(t, checked(t, exitFailure, host, "--state.file=/nonexistent/state.json"), "FAIL --state.file: its directory must exist and be writable: no such file or directory")
+	says(t, checked(t, exitFailure, host, "--state.file=/nonexistent/state.json"), "FAIL --state.file: its directory must exist, and be writable: no such file or directory")
 }
 
 // The files of one life are set aside each by itself.

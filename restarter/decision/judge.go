@@ -259,7 +259,7 @@ func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.
 	if e.finished(c, rule) {
 		return Finished, time.Time{}
 	}
-	if rule.GlobOnly && ending == engine.CauseStopped && !c.Finished.IsZero() && e.snapshot.First.Sub(c.Finished) > oldWindow {
+	if rule.GlobOnly && e.grownOld(c, ending) {
 		return Old, time.Time{}
 	}
 	until := e.replaced(c)
@@ -270,6 +270,16 @@ func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.
 		return StoppedDelay, until
 	}
 	return "", time.Time{}
+}
+
+// grownOld reports whether a container exited so long before the first snapshot that nobody
+// misses it. One that Defib was healing, or that ended with its engine, is missed however
+// long the host was off.
+func (e *evaluator) grownOld(c *engine.Container, ending engine.ExitCause) bool {
+	if c.Finished.IsZero() || ending == engine.CauseEngine || e.history.At(c.ID).Attempts > 0 {
+		return false
+	}
+	return e.snapshot.First.Sub(c.Finished) > oldWindow
 }
 
 // resolveUnknown resolves an end that nobody saw: it counts as a stop if it lies far

@@ -95,7 +95,7 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (fo
 	for _, c := range p.Containers {
 		rec := h.Records[c.ID]
 		if rec == nil {
-			rec = h.recall(now, c.ID)
+			rec = h.recall(now, c)
 			h.Records[c.ID] = rec
 			found.New = append(found.New, c)
 		}

@@ -139,14 +139,16 @@ func (h *History) Recall(now, until time.Time, m Memory) {
 }
 
 // recall returns the record of a container that is seen for the first time in this life.
-func (h *History) recall(now time.Time, id string) *Record {
-	m, ok := h.recalled[id]
+// What started it in a gap may have been an action of the life before.
+func (h *History) recall(now time.Time, c *engine.Container) *Record {
+	m, ok := h.recalled[c.ID]
 	if !ok {
 		return &Record{}
 	}
 	if m.Acting { // the engine carries on with it, or has just ended it
 		m.Late, m.LastEnd = true, now
 	}
+	m.Late = m.Late || !h.gap.IsZero() && !c.Started.Equal(m.Started)
 	return &Record{
 		Attempts: m.Attempts, Restarts: m.Restarts, Streak: m.Streak, LastEnd: notAfter(now, m.LastEnd), Refused: m.Refused, Failed: m.Failed, Late: m.Late,
 		HealthySince: notAfter(now, m.HealthySince), Joined: m.Joined, Healing: m.Healing, cause: notAfter(now, m.Cause), from: m.From,

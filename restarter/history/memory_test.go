@@ -98,6 +98,33 @@ func TestActionThatWasUnderWayMayStillBeCarriedOut(t *testing.T) {
 	}
 }
 
+// A life that was killed may have begun an action that it had not saved: a start that falls
+// into the gap is no proof that somebody mended the container.
+func TestStartInAGapResetsNoLimit(t *testing.T) {
+	for name, row := range map[string]struct {
+		until time.Time
+		again bool // it was started in between
+		want  int
+	}{
+		"Defib was killed, and it was started":      {Ago(time.Minute), true, 3},
+		"Defib ended in order, and it was started":  {time.Time{}, true, 0},
+		"Defib was killed, and it is started later": {Ago(time.Minute), false, 0},
+	} {
+		c := Running()
+		n := New(Noon)
+		n.Recall(Noon, row.until, Memory{Since: Ago(time.Hour), Records: map[string]Remembered{c.ID: {Attempts: 3, Restarts: 3, Started: c.Started}}})
+		if !row.again {
+			n.Sync(Noon, Usual(), SnapshotOf(c))
+		}
+		fresh := *c
+		fresh.Started = Ago(time.Second)
+		n.Sync(Noon, Usual(), SnapshotOf(&fresh))
+		if got := n.At(c.ID).Restarts; got != row.want {
+			t.Errorf("%s: %d restarts count, want %d", name, got, row.want)
+		}
+	}
+}
+
 func TestWhatLiesBeyondTheMemoryIsForgotten(t *testing.T) {
 	for name, row := range map[string]struct {
 		since, until, at time.Time

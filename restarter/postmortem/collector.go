@@ -264,7 +264,9 @@ func (c *Collector) settle(j *job) {
 		d.LogError = strings.ToValidUTF8(text[:min(len(text), maxError)], "")
 	}
 	d.setLog(j.lines, j.late)
-	delete(c.jobs, runOf(d.ID, d.Started))
+	if this := runOf(d.ID, d.Started); c.jobs[this] == j {
+		delete(c.jobs, this)
+	}
 	c.deaths.replace(j.death, &d)
 	c.change()
 	c.unsaved()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -30,6 +29,9 @@ const permissions = 0o600
 // ErrInUse says that another process has the file.
 var ErrInUse = errors.New("another Defib uses it")
 
+// ErrBroken says that a file was read and not understood.
+var ErrBroken = errors.New("not understood")
+
 // File is a JSON document on disk. It is for one caller at a time.
 type File struct {
 	path string
@@ -42,7 +44,7 @@ type File struct {
 func Open(path string) (*File, error) {
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, permissions)
 	if err != nil {
-		return nil, fmt.Errorf("its directory must exist and be writable: %w", err)
+		return nil, fmt.Errorf("its directory must exist, and it and the lock be writable: %w", err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
@@ -89,36 +91,36 @@ func (f *File) String() string { return f.path }
 // Close ends the lock.
 func (f *File) Close() error { return f.lock.Close() }
 
-// Read reads the document into v. Found is false if there is no file. An error says what
-// is wrong with it, or that it cannot be read; then v is not to be used.
+// Read reads the document into v. Found is false if there is no file. An error says why it
+// cannot be read, or, as ErrBroken, what is wrong with it; then v is not to be used.
 func (f *File) Read(v any) (found bool, err error) {
-	file, err := os.Open(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
+	case err != nil:
+		return false, err
+	case !info.Mode().IsRegular():
+		return false, fmt.Errorf("%s: not a regular file", f.path)
+	case info.Size() > maxSize:
+		return false, fmt.Errorf("%w: larger than %d MiB", ErrBroken, maxSize>>20)
 	}
+	data, err := os.ReadFile(f.path)
 	if err != nil {
 		return false, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err != nil {
-		return false, err
-	}
-	if len(data) > maxSize {
-		return false, fmt.Errorf("larger than %d MiB", maxSize>>20)
 	}
 	var written struct{ Version int }
 	if err := json.Unmarshal(data, &written); err != nil {
-		return false, fmt.Errorf("not a whole JSON document: %w", err)
+		return false, fmt.Errorf("%w: not a whole JSON document: %w", ErrBroken, err)
 	}
 	switch {
 	case written.Version > Version:
-		return false, fmt.Errorf("of version %d: a newer Defib has written it, this one knows version %d", written.Version, Version)
+		return false, fmt.Errorf("%w: of version %d: a newer Defib has written it, this one knows version %d", ErrBroken, written.Version, Version)
 	case written.Version < 1:
-		return false, errors.New("it has no version: Defib has not written it")
+		return false, fmt.Errorf("%w: it has no version: Defib has not written it", ErrBroken)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return false, fmt.Errorf("not understood: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return true, nil
 }

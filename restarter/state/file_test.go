@@ -91,9 +91,17 @@ func TestFileThatIsNotUnderstoodIsAnErrorThatSaysWhy(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state.json")
 		write(t, path, text)
 		var got document
-		if _, err := open(t, path).Read(&got); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := open(t, path).Read(&got); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// What is something else must not be set aside.
+func TestWhatCannotBeReadIsNotBroken(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := open(t, dir).Read(&document{}); err == nil || errors.Is(err, ErrBroken) {
+		t.Errorf("a directory: %v", err)
 	}
 }
 
@@ -117,7 +125,7 @@ func TestFileIsLockedForLife(t *testing.T) {
 
 func TestDirectoryThatIsMissingIsSaid(t *testing.T) {
 	_, err := Open(filepath.Join(t.TempDir(), "missing", "state.json"))
-	if err == nil || !strings.Contains(err.Error(), "its directory must exist and be writable") {
+	if err == nil || !strings.Contains(err.Error(), "its directory must exist") {
 		t.Error(err)
 	}
 }

@@ -51,6 +51,21 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.failures.Collect(ch)
 }
 
+// Unused counts a failure at the pace of writes that fail, until the context ends: no file
+// can be used.
+func (m *Metrics) Unused(ctx context.Context) {
+	tick := time.NewTicker(retryAfter)
+	defer tick.Stop()
+	for {
+		m.failures.Inc()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Writer writes the newest document to a file, beside whoever hands it over.
 type Writer struct {
 	file    *File
@@ -159,10 +174,12 @@ func (w *Writer) run() {
 // write writes a document and reports whether that worked.
 func (w *Writer) write(v any) bool {
 	written := make(chan struct{})
-	go w.noteHang(written)
+	var noting sync.WaitGroup
+	noting.Go(func() { w.noteHang(written) })
 	w.setAside()
 	err := w.file.Write(v)
 	close(written)
+	noting.Wait() // what is noted last is how it ended
 	w.note(err)
 	return err == nil
 }

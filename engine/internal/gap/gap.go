@@ -79,7 +79,7 @@ func (g *Gap) ByEngine(r engine.Remembered, c *engine.Container, cause engine.Ex
 	case !g.restarted || g.ranOn || !c.Inspected:
 		return false
 	case cause == engine.CauseUnknown:
-		return same && (g.endedWithHost(c) || g.inShutdown(c))
+		return same && (g.endedWithHost(c) || !g.withHost && g.inShutdown(c))
 	case cause != engine.CauseStopped:
 		return false
 	case same && g.endedWithHost(c): // nothing but a shutdown leaves off in the middle of a stop

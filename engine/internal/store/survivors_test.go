@@ -79,7 +79,7 @@ func TestWhatTheEngineIsKnownNotToHaveEnded(t *testing.T) {
 			l.pass(time.Hour)
 			l.play("reboot")
 			l.endSilently("b")
-		}, engine.CauseEngine},
+		}, engine.CauseUnknown},
 		{"the other still runs after what looks like a reboot", func(l *lives) { l.play("reboot") }, engine.CauseUnknown},
 		{"the other still runs, and it ended after what looks like a reboot", func(l *lives) {
 			l.play("reboot")

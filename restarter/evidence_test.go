@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,16 +18,14 @@ import (
 	"defib/restarter/postmortem"
 )
 
-// witness writes down what it is told, but for what is the same again.
+// witness writes down what it is told.
 type witness struct {
 	began time.Time
 	told  []string
 }
 
 func (w *witness) tell(now time.Time, what string, c *engine.Container, t policy.Trigger) {
-	if line := fmt.Sprint(now.Sub(w.began), " ", what, " ", c.Name, " ", t); !slices.Contains(w.told, line) {
-		w.told = append(w.told, line)
-	}
+	w.told = append(w.told, fmt.Sprint(now.Sub(w.began), " ", what, " ", c.Name, " ", t))
 }
 
 func (w *witness) Died(now time.Time, c *engine.Container, t policy.Trigger) {
@@ -63,6 +60,13 @@ func TestEvidenceIsKeptOfWhatIsHealed(t *testing.T) {
 			w.Dies("a1")
 			Pass(time.Second)
 		}, want: []string{"0s begin exited web exited", "0s end running web exited", "0s died web exited", "1s begin exited web exited", "1s end running web exited"}},
+		{name: "once, however often it is looked at", policy: func(*policy.Policy) {}, happen: func(w *World) {
+			w.Dies("a1")
+			w.Dies("a1")
+			Pass(300 * time.Millisecond)
+			w.Runs("b2")
+			Pass(300 * time.Millisecond)
+		}, want: []string{"0s begin exited web exited", "0s end running web exited", "0s died web exited"}},
 		{name: "of a restart", policy: func(p *policy.Policy) { p.Triggers = policy.AllTriggers }, happen: func(w *World) {
 			w.Sickens("a1")
 		}, want: []string{"0s begin running web unhealthy", "0s end running web unhealthy"}},

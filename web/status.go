@@ -210,7 +210,7 @@ func newContainer(p view) Container {
 		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
 		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
 		CPUCores: p.use.Cores, MemoryUsed: p.use.Memory, MemoryLimit: p.use.MemoryLimit, Received: p.use.Received, Sent: p.use.Sent,
-		Heartbeat: heartbeat.Of(p.ContainerStatus.Heartbeat, p.now), LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
+		Heartbeat: heartbeat.Of(p.Heartbeat, p.now), LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
 	}
 	if c.Exit.Known {
 		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, text.ExitWords(c.Exit)

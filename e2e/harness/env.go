@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -83,7 +85,13 @@ func (s *Env) removeAll(all []container.Summary) (left []container.Summary, err 
 func (s *Env) remove(id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), Limit)
 	defer cancel()
-	return s.Engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
+	for {
+		err := s.Engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
+		// Podman cannot remove one that ends by itself at that moment.
+		if err == nil || !strings.Contains(err.Error(), "container state improper") || Pause(ctx.Done(), 100*time.Millisecond) {
+			return err
+		}
+	}
 }
 
 // report logs what the engine says of a container of a test that failed.

@@ -431,7 +431,7 @@ func TestEndWaitsForNoLog(t *testing.T) {
 			t.Error("the end waited")
 		}
 		last := e.saved[len(e.saved)-1]
-		if len(last) != 10 || last[0].LogError != "Defib ended before it was read" || last[9].Pending {
+		if len(last) != 10 || last[0].LogError != "not read before Defib ended" || last[9].Pending {
 			t.Errorf("saved: %+v", last)
 		}
 	})

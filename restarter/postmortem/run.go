@@ -75,7 +75,7 @@ func (c *Collector) leave() {
 	c.mu.Lock()
 	for _, j := range c.jobs {
 		if j.acting = false; !j.read {
-			j.read, j.lines, j.err = true, nil, errors.New("Defib ended before it was read")
+			j.read, j.lines, j.err = true, nil, errors.New("not read before Defib ended")
 		}
 		c.settle(j)
 	}

@@ -91,19 +91,19 @@ func Of(s *heartbeat.Strip, now time.Time) Strip {
 func bars(day heartbeat.Day) []Bars {
 	var drawn []Bars
 	for _, look := range looks {
-		path := ""
+		var path strings.Builder
 		for x := 0; x < Width; {
 			n := 0
 			for x+n < Width && day.Cells[x+n] == look.state {
 				n++
 			}
 			if n > 0 {
-				path += line(x, n, look.height)
+				path.WriteString(line(x, n, look.height))
 			}
 			x += max(n, 1)
 		}
-		if path != "" {
-			drawn = append(drawn, Bars{Class: look.class, Path: path})
+		if path.Len() > 0 {
+			drawn = append(drawn, Bars{Class: look.class, Path: path.String()})
 		}
 	}
 	return drawn

@@ -74,20 +74,28 @@ func (g *Gap) See(r engine.Remembered, c *engine.Container) {
 // ByEngine reports whether the engine, or its host, ended a run of which this is known so
 // far: the cause of its end, and when it was told to stop, if it was.
 func (g *Gap) ByEngine(r engine.Remembered, c *engine.Container, cause engine.ExitCause, stopAt time.Time) bool {
+	if !g.restarted || g.ranOn || !c.Inspected {
+		return false
+	}
+	switch cause {
+	case engine.CauseUnknown:
+		return sameRun(r, c) && (g.endedWithHost(c) || !g.withHost && g.inShutdown(c))
+	case engine.CauseStopped:
+		return g.stopped(r, c, stopAt)
+	}
+	return false
+}
+
+// stopped is ByEngine of a run that was told to stop.
+func (g *Gap) stopped(r engine.Remembered, c *engine.Container, stopAt time.Time) bool {
 	same := sameRun(r, c)
 	switch {
-	case !g.restarted || g.ranOn || !c.Inspected:
-		return false
-	case cause == engine.CauseUnknown:
-		return same && (g.endedWithHost(c) || !g.withHost && g.inShutdown(c))
-	case cause != engine.CauseStopped:
-		return false
 	case same && g.endedWithHost(c): // nothing but a shutdown leaves off in the middle of a stop
 		return stopAt.After(g.firstStop())
 	case same && stopAt.After(g.looked): // by an engine that came back
 		return g.inShutdown(c)
-	case same:
-		return stopAt.After(g.firstStop()) && g.isShutdown() && g.inShutdown(c)
+	case same && !stopAt.After(g.firstStop()):
+		return false
 	}
 	return c.Started.Before(g.looked) && g.isShutdown() && g.inShutdown(c)
 }

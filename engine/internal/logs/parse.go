@@ -40,7 +40,6 @@ type tail struct {
 // line is a line of one stream that may not be complete.
 type line struct {
 	open  bool
-	at    time.Time
 	bytes []byte // maxRaw at most
 }
 

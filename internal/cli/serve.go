@@ -16,6 +16,7 @@ import (
 	"defib/collector"
 	"defib/engine"
 	"defib/engine/docker"
+	"defib/internal/keeper"
 	"defib/restarter"
 	"defib/restarter/hold"
 	"defib/restarter/state"
@@ -54,15 +55,18 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 	if evidence != nil {
 		healer.KeepEvidence(evidence)
 	}
-	past := f.openState(ctx, logger)
+	var past *keeper.Past // nil: nothing is kept
+	if f.stateFile != "" {
+		past = keeper.Open(ctx, f.stateFile, evidence != nil, logger)
+	}
 	if past != nil {
-		defer past.file.Close()
-		if past.memory != nil {
-			watch.Resume(past.memory.Engine)
+		defer past.Close()
+		if past.Memory != nil {
+			watch.Resume(past.Memory.Engine)
 		}
-		kept := newKeeper(past, evidence, saves, logger)
-		defer kept.close(context.WithoutCancel(ctx))
-		healer.Keep(past.memory, kept)
+		kept := keeper.New(past, evidence, saves, logger)
+		defer kept.Close(context.WithoutCancel(ctx))
+		healer.Keep(past.Memory, kept)
 	}
 	exposed, err := NewExposition(up, usage, watch, healer, receiver, saves, f.labels)
 	if err != nil {

@@ -180,6 +180,12 @@ func TestLaw12HoldAndReleaseEndThoughTheFileSystemHangs(t *testing.T) {
 		if f, err := os.OpenFile(file, os.O_RDWR, 0); err == nil { // which lets the readers in
 			_ = f.Close()
 		}
+		// What goes on takes the place of the pipe, and must not outlive the directory.
+		for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() {
+				break
+			}
+		}
 	})
 	began := time.Now()
 	code, stdout, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file)

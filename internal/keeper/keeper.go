@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"defib/internal/beside"
 	"defib/restarter"
 	"defib/restarter/postmortem"
 	"defib/restarter/state"
@@ -26,9 +27,6 @@ const (
 	// less than docker stop waits.
 	leaveTimeout = time.Second
 )
-
-// errHangs says that a file system does not answer.
-var errHangs = errors.New("its file system does not respond")
 
 // Past is a state file that is open, and what was in it.
 type Past struct {
@@ -131,27 +129,11 @@ func read(file *state.File, document any, logger *slog.Logger) (found bool, err 
 	return found, err
 }
 
-// within does something that a file system may let hang for ever, and returns after some
-// time all the same. Then what it does goes on, and what comes of it is lost.
+// within does something in the time that the file system has when Defib starts.
 func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, state.ErrHangs)
 	defer cancel()
-	done := make(chan result, 1)
-	go func() {
-		value, err := do()
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, context.Cause(ctx)
-	}
+	return beside.Run(ctx, do, context.Cause)
 }
 
 // Look reads the state file of this path and changes nothing; nil: there is none yet. An

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"defib/internal/beside"
 	"defib/internal/transition"
 )
 
@@ -77,7 +78,7 @@ func lockForReading(file string) (*os.File, error) {
 // under whatever path: mounts of one directory share its locks. A file system that hangs
 // is waited for as long as the context lasts.
 func IsRead(ctx context.Context, file string) (bool, error) {
-	return beside(ctx, func() (bool, error) {
+	return beside.Run(ctx, func() (bool, error) {
 		folder, err := os.Open(filepath.Dir(file))
 		if err != nil {
 			return false, err
@@ -88,7 +89,7 @@ func IsRead(ctx context.Context, file string) (bool, error) {
 			return false, &fs.PathError{Op: "find locks of", Path: folder.Name(), Err: err}
 		}
 		return locked, nil
-	})
+	}, hangs)
 }
 
 // lockOffset tells the hold files in one directory apart. It is the same in each

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"defib/internal/atomicfile"
+	"defib/internal/beside"
 	"defib/restarter/policy"
 )
 
@@ -45,28 +46,12 @@ const (
 // is an error, beside the holds that are. A file system that hangs is waited for as
 // long as the context lasts.
 func Read(ctx context.Context, file string) (policy.Holds, error) {
-	return beside(ctx, func() (policy.Holds, error) { return readHolds(file) })
+	return beside.Run(ctx, func() (policy.Holds, error) { return readHolds(file) }, hangs)
 }
 
-// beside runs something that a file system may let hang for ever, and returns when
-// the context ends all the same.
-func beside[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := f()
-		done <- result{value, err}
-	}()
-	select {
-	case got := <-done:
-		return got.value, got.err
-	case <-ctx.Done():
-		var none T
-		return none, fmt.Errorf("the file system of the hold file does not respond: %w", ctx.Err())
-	}
+// hangs says that the file system did not answer before the context ended.
+func hangs(ctx context.Context) error {
+	return fmt.Errorf("the file system of the hold file does not respond: %w", ctx.Err())
 }
 
 func readHolds(file string) (policy.Holds, error) { return FileReader(file)() }
@@ -186,7 +171,7 @@ const lockTimeout = 5 * time.Second
 // readable and writable. A file system that hangs is waited for as long as the context
 // lasts.
 func Change(ctx context.Context, file string, change func(holds policy.Holds, broken error) (policy.Holds, error)) (policy.Holds, error) {
-	return beside(ctx, func() (policy.Holds, error) { return changeHolds(file, change) })
+	return beside.Run(ctx, func() (policy.Holds, error) { return changeHolds(file, change) }, hangs)
 }
 
 func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, error)) (policy.Holds, error) {

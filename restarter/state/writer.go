@@ -19,8 +19,8 @@ const (
 	retryAfter = 10 * time.Second
 )
 
-// errHangs says that a file system does not answer.
-var errHangs = errors.New("its file system does not respond")
+// ErrHangs says that a file system does not answer.
+var ErrHangs = errors.New("its file system does not respond")
 
 // Metrics count what is written. They are shared by all writers.
 type Metrics struct {
@@ -115,7 +115,7 @@ func (w *Writer) SetAside(why string) {
 // system that hangs keeps its goroutine.
 func (w *Writer) Close(ctx context.Context, timeout time.Duration) {
 	close(w.closing)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrHangs)
 	defer cancel()
 	select {
 	case <-w.ended:
@@ -191,7 +191,7 @@ func (w *Writer) noteHang(written <-chan struct{}) {
 	for {
 		select {
 		case <-tick.C:
-			w.note(errHangs)
+			w.note(ErrHangs)
 		case <-written:
 			return
 		}

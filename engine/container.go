@@ -125,6 +125,8 @@ type Container struct {
 	AutoRemove    bool          // docker run --rm
 	Parents       []Parent      // whose namespaces it shares
 	HostNetwork   bool          // it uses the network of the host
+	Links         []string      // docker run --link, as the engine has them: /NAME:/ITS NAME/ALIAS
+	VolumesFrom   []string      // docker run --volumes-from: names or IDs, with :ro or :rw
 	PID           int           // of its first process, as the host of the engine counts them; 0: it is down
 	Updates       int           // how often its limits may have changed, as far as we saw
 	StopTimeout   time.Duration // between SIGTERM and SIGKILL; negative: for ever
@@ -166,6 +168,9 @@ func (c *Container) AlwaysRestarts() bool {
 // Well reports whether the container runs and its health check, if it has
 // one, does not say that it is unhealthy.
 func (c *Container) Well() bool { return c.Up() && c.Health != Unhealthy }
+
+// Ready reports whether the container runs and is healthy, if it has a health check.
+func (c *Container) Ready() bool { return c.Up() && (!c.HealthCheck || c.Health == Healthy) }
 
 // FailedStart reports whether the container was never up because its first
 // start failed. The engine announces that by no event.

@@ -46,6 +46,7 @@ func fromInspect(in container.InspectResponse) *engine.Container {
 		c.AutoRemove = h.AutoRemove
 		c.Parents = parents(h)
 		c.HostNetwork = h.NetworkMode.IsHost()
+		c.Links, c.VolumesFrom = h.Links, h.VolumesFrom
 	}
 	if s := in.State; s != nil {
 		c.State = notation.State(s.Status)

@@ -23,6 +23,7 @@ type Record struct {
 
 	last         *engine.Container // at the last look; nil before the first
 	Streak       int               // starts and restarts, ours and the engine's, since it was last forgiven, without those after its parent's
+	ReadySince   time.Time         // since when it runs, healthy if it has a health check, on our clock; zero: it does not
 	HealthySince time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
 	Joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
@@ -88,6 +89,14 @@ func (r *Record) observe(now time.Time, c *engine.Container, reset time.Duration
 	case r.HealthySince.IsZero() || !c.Started.Equal(last.Started):
 		r.HealthySince = now
 	}
+	switch {
+	case !c.Ready():
+		r.ReadySince = time.Time{}
+	case !c.HealthCheck:
+		r.ReadySince = c.StartSeenAt
+	case r.ReadySince.IsZero() || !c.Started.Equal(last.Started):
+		r.ReadySince = now
+	}
 	if !c.Started.Equal(last.Started) {
 		r.Failed = false
 	}
@@ -128,7 +137,7 @@ func (r *Record) notHealthy(now time.Time) {
 
 // recovered reports whether what an attempt set out to heal has been healed.
 func (r *Record) recovered(c *engine.Container) bool {
-	return r.Healing != "" && !r.Acting && c.Up() && !c.Started.Equal(r.from) && (!c.HealthCheck || c.Health == engine.Healthy)
+	return r.Healing != "" && !r.Acting && c.Ready() && !c.Started.Equal(r.from)
 }
 
 // Unwell reports whether the last attempt has not brought the container up well so far.

@@ -13,9 +13,10 @@ const (
 	LabelEnable   = "defib.enable"
 	LabelPolicy   = "defib.policy"
 	LabelTriggers = "defib.triggers"
+	LabelRecreate = "defib.recreate"
 )
 
-var knownLabels = []string{LabelEnable, LabelPolicy, LabelTriggers}
+var knownLabels = []string{LabelEnable, LabelPolicy, LabelTriggers, LabelRecreate}
 
 // Labels is what the labels of a container say to Defib.
 type Labels struct {
@@ -23,6 +24,7 @@ type Labels struct {
 	mode     Mode      // "": they do not say
 	triggers []Trigger // if there is the label
 	own      bool      // there is
+	recreate bool      // the container may be created anew
 	Bad      []string  // labels of ours that are not understood, sorted: what their owner wants is not known
 	Unknown  []string  // others that begin like ours, sorted: a newer version may know them
 }
@@ -74,6 +76,10 @@ func (l *Labels) read(key, value string) (err error) {
 	case LabelTriggers:
 		l.own = true
 		l.triggers, err = ParseTriggers(value)
+	case LabelRecreate:
+		var word answerWord
+		word, err = parseEnable(value)
+		l.recreate = word == yes
 	}
 	return err
 }

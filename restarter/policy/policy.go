@@ -109,6 +109,7 @@ type Rule struct {
 	GlobOnly    bool // no entry and no label names it
 	Mode        Mode
 	Triggers    []Trigger
+	Recreate    bool      // it may be created anew when the container whose network it shares was
 	Matches     []int     // entries of the whitelist that match it, whatever it means
 	HeldUntil   time.Time // when the last hold of it ends; zero: there is none
 	BadLabels   []string  // of a whitelisted one: its labels that are not understood, for which it is left alone
@@ -122,7 +123,7 @@ func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 // is not understood what, the container is left alone.
 func (p Policy) For(c *engine.Container) Rule {
 	said := ReadLabels(c)
-	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers}
+	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers, Recreate: said.recreate}
 	if said.own {
 		r.Triggers = said.triggers
 	}

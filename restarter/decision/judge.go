@@ -1,7 +1,6 @@
 package decision
 
 import (
-	"strings"
 	"time"
 
 	"defib/engine"
@@ -55,10 +54,9 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(e.stopping[project]) {
 			e.stopping[project] = until
 		}
-		// The label reads service:condition:restart,….
-		for dependency := range strings.SplitSeq(c.Labels[labelDependsOn], ",") {
-			if service, condition, _ := strings.Cut(dependency, ":"); strings.HasPrefix(condition, "service_completed_successfully") {
-				e.awaited[project+"/"+service] = true
+		for _, d := range dependencies(c) {
+			if d.condition == conditionCompleted {
+				e.awaited[project+"/"+d.service] = true
 			}
 		}
 	}

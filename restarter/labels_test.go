@@ -39,6 +39,16 @@ func TestAContainerWhoseLabelIsNotUnderstoodIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestASettingThatIsNotUnderstoodIsOnlyWarnedAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWorld(t, Usual(), Ended(engine.CauseSelf, Labelled(policy.LabelStoppedDelay, "soon")))
+		w.WantStarts("0s web")
+		if log := w.Log.String(); strings.Count(log, `msg="invalid label: it is ignored"`) != 1 || !strings.Contains(log, "must be a duration") {
+			t.Errorf("it is not said once:\n%s", log)
+		}
+	})
+}
+
 func TestAnUnknownLabelIsOnlyWarnedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(), Ended(engine.CauseSelf, Labelled("defib.enabel", "true")))

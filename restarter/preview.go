@@ -31,7 +31,7 @@ func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planne
 	for _, c := range snapshot.Named() {
 		v := found.of(c.ID)
 		planned = append(planned, Planned{
-			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: policy.ReadLabels(c).Mislabelled(),
+			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: policy.ReadLabels(c, p.Settings).Mislabelled(),
 			Acts: v.Act, Trigger: v.Trigger, Reason: v.Reason, Until: v.Until,
 		})
 	}

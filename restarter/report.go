@@ -83,7 +83,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		report.Containers = append(report.Containers, ContainerStatus{
 			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
 			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, past, c),
-			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(r.policy),
+			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(rule),
 			Predecessor: r.names.predecessor(c), Heartbeat: r.strips.Of(c.Name),
 		})
 	}
@@ -96,7 +96,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 // healthDue is when a container will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
 func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Rule, no decision.Reason) time.Time {
-	due := c.UnhealthySince.Add(r.policy.UnhealthyFor)
+	due := c.UnhealthySince.Add(rule.UnhealthyFor)
 	if rule.HeldUntil.After(due) {
 		due = rule.HeldUntil
 	}

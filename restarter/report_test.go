@@ -50,10 +50,16 @@ func TestTheReportSaysWhatAnUnhealthyContainerAndAChildWaitFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		child := Up("b2", "child")
 		child.Parents = []engine.Parent{{Namespace: engine.Network, Container: "gone"}}
-		w := NewWorld(t, Usual(func(p *policy.Policy) { p.Whitelist, p.UnhealthyFor = Patterns("web"), time.Minute }), Up("a1", "web"), child, Up("c3", "other"))
+		own := Up("d4", "own")
+		own.Labels = map[string]string{policy.LabelUnhealthyFor: "1h"}
+		w := NewWorld(t, Usual(func(p *policy.Policy) { p.Whitelist, p.UnhealthyFor = Patterns("web,own"), time.Minute }), Up("a1", "web"), child, Up("c3", "other"), own)
 		w.Sickens("a1")
 		w.Sickens("c3")
+		w.Sickens("d4")
 		synctest.Wait()
+		if got, want := w.Standing("own").HealthDue, w.Standing("own").Container.UnhealthySince.Add(time.Hour); !got.Equal(want) {
+			t.Errorf("by its own label due at %s, want %s", got, want)
+		}
 		if got, want := w.Standing("web").HealthDue, w.Standing("web").Container.UnhealthySince.Add(time.Minute); !got.Equal(want) {
 			t.Errorf("due at %s, want %s", got, want)
 		}

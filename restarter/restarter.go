@@ -236,9 +236,12 @@ func (r *Restarter) sync(now time.Time, p *engine.Snapshot, requests []*decision
 
 // warnOfLabels warns of labels that are not understood.
 func (r *Restarter) warnOfLabels(c *engine.Container) {
-	l := policy.ReadLabels(c)
+	l := policy.ReadLabels(c, r.policy.Settings)
 	for _, what := range l.Bad {
 		r.logger.Warn("invalid label: the container is left alone", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)
+	}
+	for _, what := range l.Ignored {
+		r.logger.Warn("invalid label: it is ignored", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)
 	}
 	for _, what := range l.Unknown {
 		r.logger.Warn("unknown label", "container", c.Name, "id", engine.ShortID(c.ID), "err", what)

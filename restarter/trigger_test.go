@@ -82,6 +82,22 @@ func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestAContainerIsGivenUpAfterAttemptsOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		web := Up("a1", "web")
+		web.Labels = map[string]string{policy.LabelMaxAttempts: "2"}
+		w := NewWorld(t, Usual(), web)
+		for range 5 {
+			w.Sickens("a1")
+			Pass(10 * time.Minute)
+		}
+		w.WantHeld("web", decision.GaveUp)
+		if starts, _ := w.Begun(); len(starts) != 2 || !w.Standing("web").GaveUp {
+			t.Errorf("restarts %v, want 2; given up: %t", starts, w.Standing("web").GaveUp)
+		}
+	})
+}
+
 // An engine that cannot kill a container leaves it running, and sick. That does not
 // count while the waits still grow: here, before the fourth attempt.
 func TestLaw2RestartsThatFailComeToAnEnd(t *testing.T) {

@@ -56,9 +56,9 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		Host: "unix:///var/run/docker.sock", Timeout: 10 * time.Second, Resync: 30 * time.Second,
 		Policy: policy.Policy{
 			Triggers: []policy.Trigger{policy.TriggerExited, policy.TriggerAlert, policy.TriggerDependency},
-			Mode:     policy.Always, StoppedDelay: 10 * time.Second, Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10,
-			Cooldown: 5 * time.Minute, MinUptime: time.Minute,
-			Backoff: policy.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
+			Mode:     policy.Always, Concurrency: 4, MaxPerMinute: 10, MinUptime: time.Minute,
+			Settings: policy.Settings{StoppedDelay: 10 * time.Second, MaxAttempts: 5, Cooldown: 5 * time.Minute},
+			Backoff:  policy.Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 		},
 		Proc: ofHost("/proc"), Cgroup: ofHost("/sys/fs/cgroup"),
 		Path: "/metrics", Listen: []string{":10911"}, Level: "info", Format: "logfmt",

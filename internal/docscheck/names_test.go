@@ -32,9 +32,6 @@ var strangers = map[string][]string{
 	"the stack for Swarm":              {"DEFIB_IMAGE", "defib_prometheus"},
 }
 
-// containerLabels are the labels of containers that Defib reads, sorted.
-var containerLabels = []string{policy.LabelEnable, policy.LabelPolicy, policy.LabelTriggers}
-
 // foreign removes from docs/moving.md what others call their things: the first
 // cell of each row.
 func foreign(page, text string) string {
@@ -114,7 +111,7 @@ func (v vocabulary) has(name string) bool {
 func TestDocsSpeakOfNothingThatDoesNotExist(t *testing.T) {
 	others := slices.Concat(slices.Collect(maps.Values(strangers))...)
 	labels := map[string]bool{}
-	for _, l := range containerLabels {
+	for _, l := range policy.KnownLabels {
 		labels[l] = true
 	}
 	for what, v := range map[string]vocabulary{

@@ -31,13 +31,12 @@ const (
 	metricsPage  = "docs/reference/metrics.md"
 	flagsPage    = "docs/reference/flags.md"
 	commandsPage = "docs/reference/commands.md"
-	labelsPage   = "docs/reference/labels.md"
 	outcomesPage = "docs/reference/outcomes.md"
 	reasonsPage  = "docs/reference/reasons.md"
 )
 
 // table returns the rows of all tables of a page by the name in their first cell, each
-// without it.
+// without it. A row whose first cell is empty goes by the second.
 func table(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	rows := map[string][]string{}
@@ -53,6 +52,9 @@ func table(t *testing.T, page string) map[string][]string {
 		}
 		cells := strings.Split(strings.Trim(line, "|"), "|")
 		names := quoted(cells[0])
+		if strings.TrimSpace(cells[0]) == "" {
+			names = quoted(cells[1])
+		}
 		if len(names) != 1 || rows[names[0]] != nil {
 			t.Fatalf("%s: want one name, not yet seen, at the beginning of %s", page, line)
 		}
@@ -94,8 +96,9 @@ func whitelisting(t *testing.T) policy.Policy {
 		t.Fatal(err)
 	}
 	return policy.Policy{
-		Whitelist: whitelist, Triggers: policy.AllTriggers, Mode: policy.Always, StoppedDelay: 10 * time.Second,
-		Concurrency: 1, MaxAttempts: 1, MaxPerMinute: 1, Cooldown: time.Minute, DryRun: true,
+		Whitelist: whitelist, Triggers: policy.AllTriggers, Mode: policy.Always,
+		Settings:    policy.Settings{StoppedDelay: 10 * time.Second, MaxAttempts: 1, Cooldown: time.Minute},
+		Concurrency: 1, MaxPerMinute: 1, DryRun: true,
 		Backoff: policy.Backoff{Initial: time.Second, Max: time.Minute, Reset: time.Minute},
 	}
 }
@@ -267,8 +270,11 @@ func TestDocsHaveEveryFlagWithItsDefaultAndNoOther(t *testing.T) {
 		}
 	}
 	for name, cells := range table(t, flagsPage) {
+		if !strings.HasPrefix(name, "--") {
+			continue // what only a label says
+		}
 		written[name] = ""
-		if values := quoted(cells[0]); len(values) > 0 { // the last is that without DOCKER_HOST
+		if values := quoted(cells[1]); len(values) > 0 { // the last is that without DOCKER_HOST
 			written[name] = values[len(values)-1]
 		}
 		written[name] = strings.TrimPrefix(written[name], "false")
@@ -287,8 +293,27 @@ func TestDocsHaveEveryCommandAndNoOther(t *testing.T) {
 	compare(t, commandsPage, program, slices.Sorted(maps.Keys(table(t, commandsPage))))
 }
 
-func TestDocsHaveEveryContainerLabelAndNoOther(t *testing.T) {
-	compare(t, labelsPage+" or containerLabels", containerLabels, slices.Sorted(maps.Keys(table(t, labelsPage))))
+// A label stands in the row of the flag that is called the same, if there is one.
+func TestDocsHaveEveryContainerLabelBesideItsFlagAndNoOther(t *testing.T) {
+	program, written := map[string]string{}, map[string]string{}
+	for _, label := range policy.KnownLabels {
+		program[label] = ""
+		for _, flag := range cli.Model().Flags {
+			if _, of, _ := strings.Cut(flag.Name, "."); "defib."+of == label {
+				program[label] = "--" + flag.Name
+			}
+		}
+	}
+	for name, cells := range table(t, flagsPage) {
+		flag, is := strings.CutPrefix(name, "--")
+		for _, label := range quoted(cells[0]) {
+			written[label] = ""
+			if is {
+				written[label] = "--" + flag
+			}
+		}
+	}
+	compare(t, flagsPage, program, written)
 }
 
 func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {

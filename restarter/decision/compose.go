@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/policy"
 )
 
 // Labels of compose that say what a container is for.
@@ -83,7 +84,7 @@ func (e *evaluator) superseded(c *engine.Container) (is bool, until time.Time) {
 // replaced is until when another container of the instance may be about to be
 // started: one that compose has created and not started yet, or one that was stopped
 // a moment ago, as anybody's docker restart does; zero: there is none.
-func (e *evaluator) replaced(c *engine.Container) time.Time {
+func (e *evaluator) replaced(c *engine.Container, rule policy.Rule) time.Time {
 	var until time.Time
 	for _, t := range e.twins(c) {
 		switch {
@@ -91,7 +92,7 @@ func (e *evaluator) replaced(c *engine.Container) time.Time {
 			until = engine.Later(until, t.CreatedSeenAt.Add(startWithin))
 		case t.State == engine.Exited:
 			if cause, seen := e.resolveUnknown(t); cause == engine.CauseStopped || !seen {
-				until = engine.Later(until, t.ExitSeenAt.Add(max(e.policy.StoppedDelay, transientTimeout)))
+				until = engine.Later(until, t.ExitSeenAt.Add(max(rule.StoppedDelay, transientTimeout)))
 			}
 		}
 	}

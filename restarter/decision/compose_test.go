@@ -48,6 +48,10 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 			c: old(Unstarted, EndedAgo(time.Hour)), twin: twin(EndedAgo(time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }),
 			policy: []func(*policy.Policy){func(p *policy.Policy) { p.StoppedDelay = 0 }}, want: "stopped_delay 1s",
 		},
+		"the same, and the delay is its own, not the twin's": {
+			c:    old(Unstarted, EndedAgo(time.Hour), Labelled(policy.LabelStoppedDelay, "1m")),
+			twin: twin(EndedAgo(time.Second), Labelled(policy.LabelStoppedDelay, "1h"), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), want: "stopped_delay 59s",
+		},
 		"the twin was stopped longer ago": {
 			c: old(Unstarted, EndedAgo(time.Hour)), twin: twin(EndedAgo(10*time.Second), func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), want: "start",
 		},

@@ -83,7 +83,9 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 	}
 	for _, c := range snapshot.Containers {
 		rec := past.At(c.ID)
-		p.look(c.UnhealthySince.Add(pol.UnhealthyFor))
+		if !c.UnhealthySince.IsZero() {
+			p.look(c.UnhealthySince.Add(rec.Rule(pol, c).UnhealthyFor))
+		}
 		p.look(rec.BackoffResetAt(pol.Backoff.Reset))
 		p.look(rec.SlotUntil)
 	}

@@ -275,6 +275,22 @@ func TestDecide(t *testing.T) {
 		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(SickFor(0), BegunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its network parent is gone", policy: Usual(), c: Running(ChildOf("b2")), asked: true, want: "parent_gone"},
 
+		// Settings of its own.
+		{name: "its own stopped delay", policy: Usual(), c: Ended(engine.CauseStopped, Labelled(policy.LabelStoppedDelay, "1m")), want: "stopped_delay 59s"},
+		{name: "its own stopped delay: none", policy: Usual(), c: Ended(engine.CauseStopped, Labelled(policy.LabelStoppedDelay, "0s")), want: "start"},
+		{name: "its own stopped delay: for an end that nobody saw", policy: Usual(), c: Ended(engine.CauseUnknown, Labelled(policy.LabelStoppedDelay, "1m")), want: "stopped_delay 59s"},
+		{name: "its own stopped delay: not for a death", policy: Usual(), c: Ended(engine.CauseSelf, Labelled(policy.LabelStoppedDelay, "1m")), want: "start"},
+		{
+			name: "its own stopped delay: from the project's last change", policy: Usual(), c: Ended(engine.CauseStopped, In("shop", "db"), Labelled(policy.LabelStoppedDelay, "1h"), EndedAgo(2*time.Hour)),
+			snapshot: []func(*engine.Snapshot){Touched("shop", 4*time.Second)}, want: "stopped_delay 59m56s",
+		},
+		{name: "its own stopped delay: one that is not understood", policy: Usual(), c: Ended(engine.CauseStopped, Labelled(policy.LabelStoppedDelay, "2d")), want: "stopped_delay 9s"},
+		{name: "its own time to be unhealthy: longer", policy: Usual(), c: Running(SickFor(59*time.Second), Labelled(policy.LabelUnhealthyFor, "1m")), want: ""},
+		{name: "its own time to be unhealthy: over", policy: Usual(), c: Running(SickFor(time.Minute), Labelled(policy.LabelUnhealthyFor, "1m")), want: "restart unhealthy"},
+		{name: "its own time to be unhealthy: none", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Hour }), c: Running(SickFor(0), Labelled(policy.LabelUnhealthyFor, "0s")), want: "restart unhealthy"},
+		{name: "its own number of attempts: less", policy: Usual(), c: Running(SickFor(0), Labelled(policy.LabelMaxAttempts, "2")), record: &history.Record{Attempts: 2, Restarts: 2, LastEnd: Ago(time.Hour)}, want: "gave_up"},
+		{name: "its own number of attempts: more", policy: Usual(), c: Running(SickFor(0), Labelled(policy.LabelMaxAttempts, "9")), record: &history.Record{Attempts: 8, Restarts: 8, LastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
+
 		// Holds, and Defib itself.
 		{name: "on hold: a death", policy: Usual(HoldFor("web", time.Hour)), c: Ended(engine.CauseSelf), want: "on_hold 1h0m0s"},
 		{name: "on hold: a sickness", policy: Usual(HoldFor("*", time.Hour)), c: Running(SickFor(0)), want: "on_hold 1h0m0s"},
@@ -344,6 +360,13 @@ func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
 	}
 }
 
+func TestDecideLooksAgainWhenTheContainersOwnTimeIsOver(t *testing.T) {
+	c := Running(SickFor(30*time.Second), Labelled(policy.LabelUnhealthyFor, "2m"))
+	if got, want := Decide(Noon, Usual(), SnapshotOf(c), history.History{}, nil).Next, Noon.Add(90*time.Second); !got.Equal(want) {
+		t.Errorf("next look %s, want %s", got, want)
+	}
+}
+
 func TestDecideLooksAgainWhenAnyCauseMayBeRipe(t *testing.T) {
 	c := Running(SickFor(0), BegunAgo(3*time.Second))
 	records := history.History{Records: map[string]*history.Record{"a1": {Attempts: 3, LastEnd: Ago(0)}}}
@@ -375,6 +398,14 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 		}
 		if pick(4) == 0 {
 			Labelled(policy.LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
+		}
+		for _, one := range [][]string{
+			{policy.LabelStoppedDelay, "0s", "5m", "24h", "25h", "soon"}, {policy.LabelUnhealthyFor, "0s", "45s", "-1s"},
+			{policy.LabelMaxAttempts, "1", "3", "0"}, {policy.LabelCooldown, "1s", "240h", "0s"},
+		} {
+			if n := pick(3 * len(one)); 0 < n && n < len(one) {
+				Labelled(one[0], one[n])(c)
+			}
 		}
 		if pick(4) == 0 {
 			Sharing([]engine.Namespace{engine.Network, engine.PID, engine.IPC}[pick(3)], fmt.Sprintf("%02d", pick(12)))(c)
@@ -421,8 +452,8 @@ func checkLaws(t *testing.T, seed uint64) {
 	before, beforeRestarts := starts, restarts
 	spent := len(records.RecentRestarts)
 	for _, v := range got.Verdicts {
-		c := v.Container
-		if !pol.For(c).Whitelisted {
+		c, rule := v.Container, pol.For(v.Container)
+		if !rule.Whitelisted {
 			t.Errorf("seed %d, law 1: a verdict on %s, which is not whitelisted", seed, c.ID)
 		}
 		if v.Act && c.ID == p.Self {
@@ -435,6 +466,12 @@ func checkLaws(t *testing.T, seed uint64) {
 			switch {
 			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, &history.Record{}, c).Lost:
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
+			case c.Up() && v.Trigger != policy.TriggerDependency && records.At(c.ID).Restarts >= rule.MaxAttempts:
+				t.Errorf("seed %d, law 2: restart %d of %s, want at most %d", seed, records.At(c.ID).Restarts+1, c.ID, rule.MaxAttempts)
+			case c.Up() && v.Trigger == policy.TriggerUnhealthy && Noon.Sub(c.UnhealthySince) < rule.UnhealthyFor:
+				t.Errorf("seed %d: a restart of %s, unhealthy for %s, want %s first", seed, c.ID, Noon.Sub(c.UnhealthySince), rule.UnhealthyFor)
+			case !c.Up() && c.ExitCause == engine.CauseStopped && Noon.Sub(c.ExitSeenAt) < rule.StoppedDelay:
+				t.Errorf("seed %d: a start of %s, stopped for %s, want %s first", seed, c.ID, Noon.Sub(c.ExitSeenAt), rule.StoppedDelay)
 			case c.Up() && v.Trigger == policy.TriggerDependency: // once per run of the parent
 				restarts++
 			case c.Up():

@@ -131,7 +131,7 @@ func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 			return cs // whatever else is wrong may come of it, and must not count against it
 		}
 	}
-	if !c.UnhealthySince.IsZero() && !c.UnhealthySince.Add(e.policy.UnhealthyFor).After(e.now) {
+	if !c.UnhealthySince.IsZero() && !c.UnhealthySince.Add(rule.UnhealthyFor).After(e.now) {
 		cs = append(cs, cause{policy.TriggerUnhealthy, c.UnhealthySince})
 	}
 	if !asked.IsZero() {
@@ -161,7 +161,7 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 		return r, time.Time{}
 	}
 	if c.Up() {
-		if r, until := e.restartBlocked(c, past, t); r != "" {
+		if r, until := e.restartBlocked(c, past, rule, t); r != "" {
 			return r, until
 		}
 	} else if is, until := e.superseded(c); is {
@@ -189,11 +189,11 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
-func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, t policy.Trigger) (Reason, time.Time) {
+func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(e.now) {
 		return InProgress, until // somebody stops or restarts it
 	}
-	if t != policy.TriggerDependency && past.GaveUp(e.policy) {
+	if t != policy.TriggerDependency && past.GaveUp(rule) {
 		return GaveUp, time.Time{}
 	}
 	if t != policy.TriggerAlert {
@@ -260,9 +260,9 @@ func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.
 	if rule.GlobOnly && e.grownOld(c, ending) {
 		return Old, time.Time{}
 	}
-	until := e.replaced(c)
+	until := e.replaced(c, rule)
 	if ending == engine.CauseStopped || !seen {
-		until = engine.Later(until, e.stopDelayEnd(c))
+		until = engine.Later(until, e.stopDelayEnd(c, rule))
 	}
 	if until.After(e.now) {
 		return StoppedDelay, until
@@ -295,10 +295,10 @@ func (e *evaluator) resolveUnknown(c *engine.Container) (cause engine.ExitCause,
 
 // stopDelayEnd is when a container that was stopped has been left alone for long
 // enough, and its compose project with it.
-func (e *evaluator) stopDelayEnd(c *engine.Container) time.Time {
-	until := c.ExitSeenAt.Add(e.policy.StoppedDelay)
+func (e *evaluator) stopDelayEnd(c *engine.Container, rule policy.Rule) time.Time {
+	until := c.ExitSeenAt.Add(rule.StoppedDelay)
 	if project := c.Project(); project != "" {
-		until = engine.Later(until, e.snapshot.Projects[project].Add(e.policy.StoppedDelay))
+		until = engine.Later(until, e.snapshot.Projects[project].Add(rule.StoppedDelay))
 		until = engine.Later(until, e.stopping[project])
 	}
 	return until

@@ -8,6 +8,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/history"
+	"defib/restarter/policy"
 )
 
 // Alert is a firing alert that asks for a start or a restart.
@@ -123,7 +124,7 @@ func (e *evaluator) settle(q *Request) Outcome {
 		return NotWhitelisted
 	case len(rule.BadLabels) > 0:
 		return Outcome(BadLabel)
-	case e.alreadyHandled(q, c):
+	case e.alreadyHandled(q, c, rule):
 		return AlreadyRestarted
 	case q.Start && c.Up():
 		return AlreadyRunning
@@ -135,14 +136,14 @@ func (e *evaluator) settle(q *Request) Outcome {
 // cooldown, or by whoever started the container since the firing first arrived. What
 // came up at a moment that no memory reaches may have been started for it by an earlier
 // life of Defib: there the alert's own beginning must do, though it is of another clock.
-func (e *evaluator) alreadyHandled(q *Request, c *engine.Container) bool {
+func (e *evaluator) alreadyHandled(q *Request, c *engine.Container, rule policy.Rule) bool {
 	f := q.firing
 	switch {
 	case !c.Up():
 		return false // whatever was done for it, it has ended since
-	case !f.Acted.IsZero() && e.now.Sub(f.Acted) < e.policy.Cooldown:
+	case !f.Acted.IsZero() && e.now.Sub(f.Acted) < rule.Cooldown:
 		return true
-	case e.now.Sub(c.StartSeenAt) >= e.policy.Cooldown:
+	case e.now.Sub(c.StartSeenAt) >= rule.Cooldown:
 		return false
 	case e.history.Forgotten(c.StartSeenAt):
 		return !q.Since.IsZero() && c.StartSeenAt.After(q.Since)

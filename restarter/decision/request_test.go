@@ -35,6 +35,8 @@ func TestEveryRequestGetsItsAnswer(t *testing.T) {
 		{name: "it runs and is to be up", c: Running(), edit: []func(*Request){start}, want: AlreadyRunning, next: time.Second},
 		{name: "it was acted upon for the firing", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(time.Minute) }}, want: AlreadyRestarted, next: time.Second},
 		{name: "that was longer ago than the cooldown", c: Running(), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(5 * time.Minute) }}, acts: true, next: 8 * time.Second},
+		{name: "that was less long ago than its own cooldown", c: Running(Labelled(policy.LabelCooldown, "1h")), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(5 * time.Minute) }}, want: AlreadyRestarted, next: time.Second},
+		{name: "that was longer ago than its own cooldown", c: Running(Labelled(policy.LabelCooldown, "10s")), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(time.Minute) }}, acts: true, next: 8 * time.Second},
 		{name: "somebody started it since the firing came", c: Running(BegunAgo(2 * time.Minute)), edit: []func(*Request){func(q *Request) { q.firing.Heard = Ago(3 * time.Minute) }}, want: AlreadyRestarted, next: time.Second},
 		{name: "it ended after it was acted upon", c: Ended(engine.CauseSelf), edit: []func(*Request){func(q *Request) { q.firing.Acted = Ago(time.Minute) }}, acts: true, next: 8 * time.Second},
 		{name: "it is restarted", c: Running(), acts: true, next: 8 * time.Second},

@@ -45,7 +45,7 @@ func (r *Record) Rule(pol policy.Policy, c *engine.Container) policy.Rule {
 }
 
 // GaveUp reports whether restarts did not help the container: it gets no more.
-func (r *Record) GaveUp(pol policy.Policy) bool { return r.Restarts >= pol.MaxAttempts }
+func (r *Record) GaveUp(rule policy.Rule) bool { return r.Restarts >= rule.MaxAttempts }
 
 // RetryAt is when the back-off ends: it counts from the later of the death and
 // the end of the last attempt.

@@ -46,8 +46,9 @@ func patterns(s string) []Pattern {
 // usual is the policy of the defaults, as edited.
 func usual(edits ...func(*Policy)) Policy {
 	p := Policy{
-		Whitelist: patterns("web"), Triggers: AllTriggers, Mode: Always, StoppedDelay: 10 * time.Second,
-		Concurrency: 4, MaxAttempts: 5, MaxPerMinute: 10, MinUptime: time.Minute, Cooldown: 5 * time.Minute,
+		Whitelist: patterns("web"), Triggers: AllTriggers, Mode: Always,
+		Settings:    Settings{StoppedDelay: 10 * time.Second, MaxAttempts: 5, Cooldown: 5 * time.Minute},
+		Concurrency: 4, MaxPerMinute: 10, MinUptime: time.Minute,
 		Backoff: Backoff{Initial: time.Second, Max: 5 * time.Minute, Reset: 15 * time.Minute},
 	}
 	for _, edit := range edits {

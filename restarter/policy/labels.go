@@ -10,13 +10,25 @@ import (
 
 // Container labels that users set. They are part of the contract.
 const (
-	LabelEnable   = "defib.enable"
-	LabelPolicy   = "defib.policy"
-	LabelTriggers = "defib.triggers"
-	LabelRecreate = "defib.recreate"
+	LabelEnable       = "defib.enable"
+	LabelPolicy       = "defib.policy"
+	LabelTriggers     = "defib.triggers"
+	LabelStoppedDelay = "defib.stopped-delay"
+	LabelUnhealthyFor = "defib.unhealthy-for"
+	LabelMaxAttempts  = "defib.max-attempts"
+	LabelCooldown     = "defib.cooldown"
+	LabelRecreate     = "defib.recreate"
 )
 
-var knownLabels = []string{LabelEnable, LabelPolicy, LabelTriggers, LabelRecreate}
+// KnownLabels are these.
+var KnownLabels = []string{
+	LabelEnable, LabelPolicy, LabelTriggers,
+	LabelStoppedDelay, LabelUnhealthyFor, LabelMaxAttempts, LabelCooldown, LabelRecreate,
+}
+
+// decisive are the labels that say whether to act on a container at all: with one that is not
+// understood it is left alone. Of the others the flag's value counts then.
+var decisive = []string{LabelEnable, LabelPolicy, LabelTriggers}
 
 // Labels is what the labels of a container say to Defib.
 type Labels struct {
@@ -25,7 +37,9 @@ type Labels struct {
 	triggers []Trigger // if there is the label
 	own      bool      // there is
 	recreate bool      // the container may be created anew
-	Bad      []string  // labels of ours that are not understood, sorted: what their owner wants is not known
+	Settings           // what they say, else what flags do
+	Bad      []string  // decisive labels that are not understood, sorted: what their owner wants is not known
+	Ignored  []string  // other labels of ours that are not understood, sorted: they are as if they were not there
 	Unknown  []string  // others that begin like ours, sorted: a newer version may know them
 }
 
@@ -39,29 +53,34 @@ const (
 	unclear
 )
 
-// ReadLabels returns what the labels of a container say.
-func ReadLabels(c *engine.Container) Labels {
-	var l Labels
+// ReadLabels returns what the labels of a container say beside the settings of the flags.
+func ReadLabels(c *engine.Container, flags Settings) Labels {
+	l := Labels{Settings: flags}
 	for key, value := range c.Labels {
 		known := strings.ToLower(strings.TrimSpace(key))
 		if !strings.HasPrefix(known, "defib.") {
 			continue
 		}
+		wrong := &l.Ignored
+		if slices.Contains(decisive, known) {
+			wrong = &l.Bad
+		}
 		switch {
-		case !slices.Contains(knownLabels, known):
+		case !slices.Contains(KnownLabels, known):
 			l.Unknown = append(l.Unknown, key+": no such label"+nearestLabel(known))
 		case key != known:
-			l.Bad = append(l.Bad, fmt.Sprintf("%s: labels are case-sensitive: write %s", key, known))
+			*wrong = append(*wrong, fmt.Sprintf("%s: labels are case-sensitive: write %s", key, known))
 			if known == LabelEnable && l.enable == unsaid {
 				l.enable = unclear
 			}
 		default:
 			if err := l.read(key, value); err != nil {
-				l.Bad = append(l.Bad, key+": "+err.Error())
+				*wrong = append(*wrong, key+": "+err.Error())
 			}
 		}
 	}
 	slices.Sort(l.Bad)
+	slices.Sort(l.Ignored)
 	slices.Sort(l.Unknown)
 	return l
 }
@@ -80,6 +99,8 @@ func (l *Labels) read(key, value string) (err error) {
 		var word answerWord
 		word, err = parseEnable(value)
 		l.recreate = word == yes
+	default:
+		err = l.set(key, value)
 	}
 	return err
 }
@@ -98,11 +119,11 @@ func parseEnable(s string) (answerWord, error) {
 
 // Mislabelled describes each label of the container that looks like one for
 // Defib and is not understood.
-func (l Labels) Mislabelled() []string { return slices.Concat(l.Bad, l.Unknown) }
+func (l Labels) Mislabelled() []string { return slices.Concat(l.Bad, l.Ignored, l.Unknown) }
 
 // nearestLabel suggests the label that is meant, if one is close.
 func nearestLabel(key string) string {
-	for _, known := range knownLabels {
+	for _, known := range KnownLabels {
 		if distance(key, known) <= 2 {
 			return ": did you mean " + known + "?"
 		}

@@ -17,7 +17,7 @@ func TestLabelsAreReadAsPeopleAndComposeWriteThem(t *testing.T) {
 		unclear: {"", " ", "si", "2", "yes please", "null", "~", "enabled"},
 	} {
 		for _, word := range words {
-			l := ReadLabels(ended("", labelled(LabelEnable, word)))
+			l := ReadLabels(ended("", labelled(LabelEnable, word)), Settings{})
 			if l.enable != want || (len(l.Bad) > 0) != (want == unclear) {
 				t.Errorf("defib.enable=%q: %v, bad %q", word, l.enable, l.Bad)
 			}
@@ -47,7 +47,7 @@ func TestLabelsAreReadAsPeopleAndComposeWriteThem(t *testing.T) {
 func TestLabelsNotUnderstoodAreNamed(t *testing.T) {
 	l := ReadLabels(ended("", labelled(
 		"defib.enabel", "true", "defib.postmortem", "on", "defib.policy", "never", "defib.enable", "yes please",
-		"DEFIB.policy", "always", " defib.triggers", "", "other", "x")))
+		"DEFIB.policy", "always", " defib.triggers", "", "other", "x")), Settings{})
 	want := []string{
 		" defib.triggers: labels are case-sensitive: write defib.triggers",
 		"DEFIB.policy: labels are case-sensitive: write defib.policy",
@@ -59,7 +59,7 @@ func TestLabelsNotUnderstoodAreNamed(t *testing.T) {
 	if diff := cmp.Diff(want, l.Mislabelled()); diff != "" {
 		t.Error(diff)
 	}
-	if got := ReadLabels(ended("", labelled(LabelEnable, "1", LabelPolicy, "on-failure"))).Mislabelled(); got != nil {
+	if got := ReadLabels(ended("", labelled(LabelEnable, "1", LabelPolicy, "on-failure")), Settings{}).Mislabelled(); got != nil {
 		t.Errorf("good labels: %v", got)
 	}
 }

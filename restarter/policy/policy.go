@@ -64,18 +64,15 @@ type Policy struct {
 	Whitelist, Exclude []Pattern
 	Triggers           []Trigger
 	Mode               Mode
-	StoppedDelay       time.Duration
-	UnhealthyFor       time.Duration // a container must be unhealthy for so long to be restarted for it
-	Backoff            Backoff
-	MaxAttempts        int           // restarts of a running container that do not help, before giving up on them
-	Concurrency        int           // starts, and apart from them restarts, at a time
-	MaxPerMinute       int           // restarts of running containers on this host
-	MinUptime          time.Duration // a container younger than this is not restarted for an alert
-	Cooldown           time.Duration // what was done for an alert is not done again for so long
-	HoldFile           string        // "": there is none
-	Holds              Holds         // what the file says, and what it said before if it cannot be read
-	HoldAll            bool          // everything is on hold: the file has never been understood
-	DryRun             bool
+	Settings
+	Backoff      Backoff
+	Concurrency  int           // starts, and apart from them restarts, at a time
+	MaxPerMinute int           // restarts of running containers on this host
+	MinUptime    time.Duration // a container younger than this is not restarted for an alert
+	HoldFile     string        // "": there is none
+	Holds        Holds         // what the file says, and what it said before if it cannot be read
+	HoldAll      bool          // everything is on hold: the file has never been understood
+	DryRun       bool
 }
 
 // Check returns every mistake of the policy, joined, in the words of the flags.
@@ -86,20 +83,22 @@ func (p Policy) Check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	if _, err := ParseMode(string(p.Mode)); err != nil {
-		errs = append(errs, fmt.Errorf("--restart.policy: %w", err))
+	is := func(flag string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		}
 	}
-	want(p.StoppedDelay >= 0, "--restart.stopped-delay: %s is negative", p.StoppedDelay)
-	want(p.StoppedDelay <= engine.ProjectWindow, "--restart.stopped-delay: %s: must be at most %s; see --restart.policy=unless-stopped", p.StoppedDelay, engine.ProjectWindow)
-	want(p.UnhealthyFor >= 0, "--restart.unhealthy-for: %s is negative", p.UnhealthyFor)
+	_, err := ParseMode(string(p.Mode))
+	is("--restart.policy", err)
 	want(p.Backoff.Initial > 0, "--restart.backoff-initial: %s: must be greater than 0, or a container that dies at once is started in a hot loop", p.Backoff.Initial)
 	want(p.Backoff.Max >= p.Backoff.Initial, "--restart.backoff-max: %s is less than --restart.backoff-initial %s", p.Backoff.Max, p.Backoff.Initial)
 	want(p.Backoff.Reset > 0, "--restart.backoff-reset: %s: must be greater than 0, or every start resets the back-off", p.Backoff.Reset)
-	want(p.MaxAttempts > 0, "--restart.max-attempts: %d: must be at least 1", p.MaxAttempts)
-	want(p.Concurrency > 0, "--restart.concurrency: %d: must be at least 1", p.Concurrency)
-	want(p.MaxPerMinute > 0, "--restart.max-per-minute: %d: must be at least 1", p.MaxPerMinute)
-	want(p.MinUptime >= 0, "--webhook.min-uptime: %s is negative", p.MinUptime)
-	want(p.Cooldown > 0, "--webhook.cooldown: %s: must be greater than 0, or an alert that is delivered twice is acted on twice", p.Cooldown)
+	is("--restart.concurrency", atLeastOne(p.Concurrency))
+	is("--restart.max-per-minute", atLeastOne(p.MaxPerMinute))
+	is("--webhook.min-uptime", notNegative(p.MinUptime))
+	for _, one := range settings {
+		is(one.flag, one.check(p.Settings))
+	}
 	return errors.Join(errs...)
 }
 
@@ -109,6 +108,7 @@ type Rule struct {
 	GlobOnly    bool // no entry and no label names it
 	Mode        Mode
 	Triggers    []Trigger
+	Settings              // what its labels say, else the policy's
 	Recreate    bool      // it may be created anew when the container whose network it shares was
 	Matches     []int     // entries of the whitelist that match it, whatever it means
 	HeldUntil   time.Time // when the last hold of it ends; zero: there is none
@@ -122,8 +122,8 @@ func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 // container's own label, then the whitelist. Who writes a label wants something: if it
 // is not understood what, the container is left alone.
 func (p Policy) For(c *engine.Container) Rule {
-	said := ReadLabels(c)
-	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers, Recreate: said.recreate}
+	said := ReadLabels(c, p.Settings)
+	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers, Settings: said.Settings, Recreate: said.recreate}
 	if said.own {
 		r.Triggers = said.triggers
 	}

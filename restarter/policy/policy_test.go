@@ -62,7 +62,7 @@ func TestParsePatternsNamesEveryMistake(t *testing.T) {
 }
 
 func TestCheckNamesEveryMistake(t *testing.T) {
-	err := Policy{Mode: "sometimes", StoppedDelay: -1, Backoff: Backoff{Max: -1}}.Check()
+	err := Policy{Mode: "sometimes", Settings: Settings{StoppedDelay: -1}, Backoff: Backoff{Max: -1}}.Check()
 	for _, want := range []string{"policy", "stopped-delay", "backoff-initial", "backoff-max", "backoff-reset", "concurrency"} {
 		if err == nil || !strings.Contains(err.Error(), "--restart."+want) {
 			t.Errorf("error %v does not name --restart.%s", err, want)

@@ -12,6 +12,7 @@ import (
 
 	"defib/engine"
 	"defib/internal/transition"
+	"defib/restarter/compose"
 	"defib/restarter/decision"
 	"defib/restarter/heartbeat"
 	"defib/restarter/history"
@@ -252,7 +253,7 @@ func (r *Restarter) warnOfLabels(c *engine.Container) {
 // instance but from different directories: they are not taken for twins. One that is gone
 // is forgotten.
 func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
-	for _, one := range decision.Collisions(p) {
+	for _, one := range compose.Collisions(p) {
 		whitelisted := r.policy.For(one.A).Whitelisted || r.policy.For(one.B).Whitelisted
 		if !whitelisted || !r.directories.Changed(one.Project, "warned") {
 			continue

@@ -3,20 +3,11 @@ package decision
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"defib/engine"
+	"defib/restarter/compose"
 	"defib/restarter/policy"
-)
-
-// Labels of compose that say what a container is for.
-// Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
-const (
-	labelOneOff     = "com.docker.compose.oneoff"
-	labelDependsOn  = "com.docker.compose.depends_on"
-	labelNumber     = "com.docker.compose.container-number"
-	labelWorkingDir = "com.docker.compose.project.working_dir"
 )
 
 const (
@@ -27,38 +18,15 @@ const (
 	deployWithin = 10 * time.Minute
 )
 
-// oneOff reports whether the container is a command of docker compose run.
-func oneOff(c *engine.Container) bool { return strings.EqualFold(c.Labels[labelOneOff], "true") }
-
-// instance is what compose keeps one container for: a service has as many as its
-// scale. While compose recreates one, and after it failed to, there are two
-// containers of an instance, which must never run at the same time.
-type instance struct{ project, service, number string }
-
-// instanceOf returns the instance that a container was created for; ok is false
-// for a one-off command, and for one without all the labels: two containers that
-// somebody gave a project and a service by hand may both be meant to run.
-func instanceOf(c *engine.Container) (i instance, ok bool) {
-	i = instance{c.Project(), c.Service(), c.Labels[labelNumber]}
-	return i, i.project != "" && i.service != "" && i.number != "" && !oneOff(c)
-}
-
-// sameDirectory reports whether two containers of one compose project may come
-// from one compose file. Old releases of compose do not say where theirs is.
-func sameDirectory(a, b *engine.Container) bool {
-	x, y := a.Labels[labelWorkingDir], b.Labels[labelWorkingDir]
-	return x == y || x == "" || y == ""
-}
-
 // twins returns the other containers of the same instance.
 func (e *evaluator) twins(c *engine.Container) []*engine.Container {
-	i, ok := instanceOf(c)
+	i, ok := compose.InstanceOf(c)
 	if !ok {
 		return nil
 	}
 	var twins []*engine.Container
 	for _, t := range e.instances[i] {
-		if t != c && sameDirectory(c, t) {
+		if t != c && compose.SameDirectory(c, t) {
 			twins = append(twins, t)
 		}
 	}
@@ -134,16 +102,16 @@ type directory struct{ project, dir string }
 const anyDir = "*"
 
 func directoryOf(c *engine.Container) directory {
-	return directory{c.Project(), c.Labels[labelWorkingDir]}
+	return directory{c.Project(), c.Labels[compose.LabelWorkingDir]}
 }
 
 // addToProject takes note of one that belongs to a compose project. One-off commands
 // are run beside a project, not deployed with it.
 func (e *evaluator) addToProject(c *engine.Container) {
-	if i, ok := instanceOf(c); ok {
+	if i, ok := compose.InstanceOf(c); ok {
 		e.instances[i] = append(e.instances[i], c)
 	}
-	if oneOff(c) {
+	if compose.OneOff(c) {
 		return
 	}
 	p := directoryOf(c)
@@ -164,35 +132,4 @@ func startedLater(t, c *engine.Container) bool {
 		return false
 	}
 	return cmp.Or(t.Started.Compare(c.Started), t.Created.Compare(c.Created), cmp.Compare(t.ID, c.ID)) > 0
-}
-
-// Collision is two containers of one compose project, service and number, but from
-// different directories: two projects have the same name. Their containers are not twins.
-type Collision struct {
-	Project string
-	A, B    *engine.Container
-}
-
-// Directories returns the working directories of both projects.
-func (c Collision) Directories() (a, b string) {
-	return c.A.Labels[labelWorkingDir], c.B.Labels[labelWorkingDir]
-}
-
-// Collisions finds compose projects of one name from different directories.
-func Collisions(p *engine.Snapshot) []Collision {
-	var found []Collision
-	first := map[instance]*engine.Container{}
-	for _, c := range p.Containers {
-		i, ok := instanceOf(c)
-		if !ok {
-			continue
-		}
-		t := first[i]
-		if t == nil {
-			first[i] = c
-		} else if !sameDirectory(c, t) {
-			found = append(found, Collision{Project: i.project, A: c, B: t})
-		}
-	}
-	return found
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/compose"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
@@ -66,15 +67,15 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"deaths are left to alerts":               {c: old(), twin: twin(State(engine.Running)), policy: []func(*policy.Policy){Triggers()}, want: "superseded"},
 
 		"it runs, and so does the twin":   {c: old(State(engine.Running), SickFor(0)), twin: twin(State(engine.Running)), want: "restart unhealthy"},
-		"another number":                  {c: old(), twin: twin(State(engine.Running), Labelled(labelNumber, "2")), want: "start"},
+		"another number":                  {c: old(), twin: twin(State(engine.Running), Labelled(compose.LabelNumber, "2")), want: "start"},
 		"another service":                 {c: old(), twin: twin(State(engine.Running), In("shop", "app")), want: "start"},
 		"another project":                 {c: old(), twin: twin(State(engine.Running), In("toys", "db")), want: "start"},
-		"another directory":               {c: old(), twin: twin(State(engine.Running), Labelled(labelWorkingDir, "/home/joe/shop")), want: "start"},
-		"no directory, of an old compose": {c: old(), twin: twin(State(engine.Running), Labelled(labelWorkingDir, "")), want: "superseded"},
+		"another directory":               {c: old(), twin: twin(State(engine.Running), Labelled(compose.LabelWorkingDir, "/home/joe/shop")), want: "start"},
+		"no directory, of an old compose": {c: old(), twin: twin(State(engine.Running), Labelled(compose.LabelWorkingDir, "")), want: "superseded"},
 		"no number, labelled by hand": {
-			c: old(Labelled(labelNumber, "")), twin: twin(State(engine.Running), Labelled(labelNumber, "")), want: "start",
+			c: old(Labelled(compose.LabelNumber, "")), twin: twin(State(engine.Running), Labelled(compose.LabelNumber, "")), want: "start",
 		},
-		"the other is a one-off command": {c: old(), twin: twin(State(engine.Running), Labelled(labelOneOff, "True")), want: "start"},
+		"the other is a one-off command": {c: old(), twin: twin(State(engine.Running), Labelled(compose.LabelOneOff, "True")), want: "start"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			past := history.History{Records: map[string]*history.Record{}}
@@ -125,12 +126,12 @@ func TestNoPlanMakesTwoOfOneInstanceRun(t *testing.T) {
 
 func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 	app := func(d time.Duration, edits ...func(*engine.Container)) *engine.Container {
-		return Ended("", append([]func(*engine.Container){Named("a1", "shop-app"), In("shop", "db"), Labelled(labelWorkingDir, "/srv/shop"), CreatedAgo(d)}, edits...)...)
+		return Ended("", append([]func(*engine.Container){Named("a1", "shop-app"), In("shop", "db"), Labelled(compose.LabelWorkingDir, "/srv/shop"), CreatedAgo(d)}, edits...)...)
 	}
 	cache := func(edits ...func(*engine.Container)) *engine.Container {
-		return Running(append([]func(*engine.Container){Named("b2", "shop-cache"), In("shop", "cache"), Labelled(labelWorkingDir, "/srv/shop"), StartedSince(time.Minute)}, edits...)...)
+		return Running(append([]func(*engine.Container){Named("b2", "shop-cache"), In("shop", "cache"), Labelled(compose.LabelWorkingDir, "/srv/shop"), StartedSince(time.Minute)}, edits...)...)
 	}
-	numbered := Labelled(labelNumber, "1")
+	numbered := Labelled(compose.LabelNumber, "1")
 	for name, row := range map[string]struct {
 		c, other *engine.Container
 		policy   []func(*policy.Policy)
@@ -143,12 +144,12 @@ func TestWhatADeployLeftBehindIsToldFromWhatNobodyWantsToRun(t *testing.T) {
 		"nothing was started since":             {c: app(time.Hour), other: cache(StartedSince(2 * time.Hour)), want: "created"},
 		"nothing was ever started":              {c: app(time.Hour), other: cache(CreatedAgo(time.Hour)), want: "created"},
 		"another project was":                   {c: app(time.Hour), other: cache(In("toys", "cache")), want: "created"},
-		"the same name in another directory":    {c: app(time.Hour), other: cache(Labelled(labelWorkingDir, "/home/joe")), want: "created"},
-		"the other's directory is not known":    {c: app(time.Hour), other: cache(Labelled(labelWorkingDir, "")), want: "not_started"},
-		"its directory is not known":            {c: app(time.Hour, Labelled(labelWorkingDir, "")), other: cache(), want: "not_started"},
+		"the same name in another directory":    {c: app(time.Hour), other: cache(Labelled(compose.LabelWorkingDir, "/home/joe")), want: "created"},
+		"the other's directory is not known":    {c: app(time.Hour), other: cache(Labelled(compose.LabelWorkingDir, "")), want: "not_started"},
+		"its directory is not known":            {c: app(time.Hour, Labelled(compose.LabelWorkingDir, "")), other: cache(), want: "not_started"},
 		"it is of no project":                   {c: app(time.Hour, In("", ""), Labelled(policy.LabelEnable, "true")), other: cache(In("", "")), want: "created"},
-		"only a one-off command was run":        {c: app(time.Hour), other: cache(Labelled(labelOneOff, "True")), want: "created"},
-		"it is one itself":                      {c: app(time.Hour, Labelled(labelOneOff, "True")), other: cache(), want: "one_off"},
+		"only a one-off command was run":        {c: app(time.Hour), other: cache(Labelled(compose.LabelOneOff, "True")), want: "created"},
+		"it is one itself":                      {c: app(time.Hour, Labelled(compose.LabelOneOff, "True")), other: cache(), want: "one_off"},
 		"its service runs in another container": {c: app(time.Hour, numbered), other: cache(In("shop", "db"), numbered), want: "created"},
 		"its first start failed":                {c: app(time.Hour, func(c *engine.Container) { c.Error, c.ExitCause = "no such device", engine.CauseSelf }), other: cache(), want: "start"},
 		"it is on hold":                         {c: app(time.Hour), other: cache(), policy: []func(*policy.Policy){HoldFor("shop/db", time.Minute)}, want: "on_hold 1m0s"},

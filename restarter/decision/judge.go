@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/compose"
 	"defib/restarter/history"
 	"defib/restarter/policy"
 )
@@ -36,14 +37,14 @@ type evaluator struct {
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
 	awaited  map[string]bool      // project/service whose completion another container waits for
 
-	instances map[instance][]*engine.Container
+	instances map[compose.Instance][]*engine.Container
 	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
 }
 
 func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history.History) *evaluator {
 	e := &evaluator{
 		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{},
-		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[instance][]*engine.Container{}, newest: map[directory]time.Time{},
+		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
 	for _, c := range snapshot.Containers {
 		project := c.Project()
@@ -54,9 +55,9 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(e.stopping[project]) {
 			e.stopping[project] = until
 		}
-		for _, d := range dependencies(c) {
-			if d.condition == conditionCompleted {
-				e.awaited[project+"/"+d.service] = true
+		for _, d := range compose.Dependencies(c) {
+			if d.Condition == compose.Completed {
+				e.awaited[project+"/"+d.Service] = true
 			}
 		}
 	}
@@ -224,7 +225,7 @@ func Veto(p *engine.Snapshot, c *engine.Container) Reason {
 		return Self
 	case c.Labels[labelSwarmTask] != "":
 		return SwarmTask
-	case oneOff(c):
+	case compose.OneOff(c):
 		return OneOff
 	}
 	switch c.State {

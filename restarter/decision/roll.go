@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"defib/engine"
+	"defib/restarter/compose"
 	"defib/restarter/policy"
 )
 
@@ -46,7 +47,7 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 	}
 	for _, c := range e.snapshot.Containers {
 		s := services[service(c)]
-		if s == nil || oneOff(c) {
+		if s == nil || compose.OneOff(c) {
 			continue
 		}
 		rec := e.history.At(c.ID)

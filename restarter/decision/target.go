@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"defib/engine"
+	"defib/restarter/compose"
 )
 
 // Target is what an alert's labels name, the first of its fields that is set: a container
@@ -87,7 +88,7 @@ func serviceName(c *engine.Container) string {
 func replicas(p *engine.Snapshot, project, service string) []*engine.Container {
 	var cs []*engine.Container
 	for _, c := range p.Named() {
-		if c.Project() == project && c.Service() == service && project != "" && service != "" && !oneOff(c) {
+		if c.Project() == project && c.Service() == service && project != "" && service != "" && !compose.OneOff(c) {
 			cs = append(cs, c)
 		}
 	}

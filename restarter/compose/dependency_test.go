@@ -1,4 +1,4 @@
-package decision
+package compose
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 )
 
 func TestDependenciesAreReadAsComposeWritesThem(t *testing.T) {
-	for label, want := range map[string][]dependency{
+	for label, want := range map[string][]Dependency{
 		"":                          nil,
 		"db:service_healthy:true":   {{"db", "service_healthy", true}},
 		"db:service_started:false,": {{"db", "service_started", false}},
@@ -20,8 +20,8 @@ func TestDependenciesAreReadAsComposeWritesThem(t *testing.T) {
 		"db":                 {{"db", "", false}},                // of an older one
 		",:x:true":           nil,
 	} {
-		c := &engine.Container{Labels: map[string]string{labelDependsOn: label}}
-		if diff := cmp.Diff(want, dependencies(c), cmp.AllowUnexported(dependency{})); diff != "" {
+		c := &engine.Container{Labels: map[string]string{LabelDependsOn: label}}
+		if diff := cmp.Diff(want, Dependencies(c)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", label, diff)
 		}
 	}

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +50,7 @@ func fromInspect(in container.InspectResponse) *engine.Container {
 		c.HostNetwork = h.NetworkMode.IsHost()
 		c.Links, c.VolumesFrom = h.Links, h.VolumesFrom
 	}
+	c.Links = append(slices.Clone(c.Links), networkLinks(in.NetworkSettings)...)
 	if s := in.State; s != nil {
 		c.State = notation.State(s.Status)
 		c.Error = s.Error
@@ -84,6 +87,22 @@ func parents(h *container.HostConfig) []engine.Parent {
 		}
 	}
 	return ps
+}
+
+// networkLinks returns the links of a container in networks that users have made, as
+// compose asks for them: the engine keeps them with each network, NAME:ALIAS, and not with
+// the others.
+func networkLinks(settings *container.NetworkSettings) []string {
+	if settings == nil {
+		return nil
+	}
+	var links []string
+	for _, name := range slices.Sorted(maps.Keys(settings.Networks)) {
+		if at := settings.Networks[name]; at != nil {
+			links = append(links, at.Links...)
+		}
+	}
+	return links
 }
 
 // toListItem reads one line of a list.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -211,5 +212,16 @@ func TestWhoUsesTheNetworkOfTheHostIsKnown(t *testing.T) {
 		if got := fromInspect(in).HostNetwork; got != want {
 			t.Errorf("%s: %t", mode, got)
 		}
+	}
+}
+
+func TestLinksAreReadFromTheHostAndFromNetworks(t *testing.T) {
+	at := func(links ...string) *network.EndpointSettings { return &network.EndpointSettings{Links: links} }
+	in := container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &container.HostConfig{Links: []string{"/db:/web/db"}}},
+		NetworkSettings:   &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{"shop_b": at("shop-cache-1:cache"), "shop_a": at(), "shop_0": nil}},
+	}
+	if diff := cmp.Diff([]string{"/db:/web/db", "shop-cache-1:cache"}, fromInspect(in).Links); diff != "" {
+		t.Errorf("links (-want +got):\n%s", diff)
 	}
 }

@@ -125,7 +125,7 @@ type Container struct {
 	AutoRemove    bool          // docker run --rm
 	Parents       []Parent      // whose namespaces it shares
 	HostNetwork   bool          // it uses the network of the host
-	Links         []string      // docker run --link, as the engine has them: /NAME:/ITS NAME/ALIAS
+	Links         []string      // docker run --link, as the engine has them: /NAME:/ITS NAME/ALIAS; in a network of its own NAME:ALIAS
 	VolumesFrom   []string      // docker run --volumes-from: names or IDs, with :ro or :rw
 	PID           int           // of its first process, as the host of the engine counts them; 0: it is down
 	Updates       int           // how often its limits may have changed, as far as we saw
@@ -211,6 +211,7 @@ type Snapshot struct {
 	Containers []*Container         // sorted by ID
 	Departed   []Departed           // sorted by name
 	Projects   map[string]time.Time // by compose project: when it last changed, on our clock
+	Stops      map[string]time.Time // by compose project: when others last told one of it to stop, on our clock
 
 	// For Memory.
 	EngineID   string                // "": it has none that lasts, or does not tell

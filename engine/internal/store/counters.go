@@ -29,6 +29,13 @@ func (b *Store) changedByOthers(e *entry, project string, at time.Time) {
 	}
 }
 
+// stoppedByOthers notes that a container was told to stop, unless it is our own doing.
+func (b *Store) stoppedByOthers(e *entry, project string, at time.Time) {
+	if project != "" && !e.life.acting && at.After(b.stops[project]) {
+		b.stops[project], b.changed = at, true
+	}
+}
+
 // count counts one event. What the first replay tells of the time before Defib
 // started is evidence, but counted it would look like news.
 func (b *Store) count(e *entry, k engine.Event) {
@@ -67,5 +74,7 @@ func (b *Store) tidy(now time.Time) {
 	}
 	maps.DeleteFunc(b.tombstones, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
 	maps.DeleteFunc(b.notFound, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.projects, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
+	for _, times := range []map[string]time.Time{b.projects, b.stops} {
+		maps.DeleteFunc(times, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
+	}
 }

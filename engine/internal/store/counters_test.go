@@ -207,6 +207,50 @@ func TestProjectIsTouched(t *testing.T) {
 	}
 }
 
+// What a deploy has left behind is started only if nobody has stopped anything since.
+func TestStopsOfAProjectAreKnown(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   func(l *harness)
+		want bool
+	}{
+		{"a stop", func(l *harness) { l.happens("a", "kill", "15"); l.happens("a", "die", "0"); l.happens("a", "stop", "") }, true},
+		{"a kill", func(l *harness) { l.happens("a", "kill", "9") }, true},
+		{"a restart", func(l *harness) {
+			l.happens("a", "kill", "15")
+			l.happens("a", "die", "0")
+			l.happens("a", "start", "")
+		}, true},
+		{"a signal by which nothing ends", func(l *harness) { l.happens("a", "kill", "10") }, false},
+		{"a death", func(l *harness) { l.happens("a", "die", "1") }, false},
+		{"a start through the API", func(l *harness) { l.happens("a", "start", "") }, false},
+		{"our own restart", func(l *harness) {
+			l.Acting("a", true)
+			for _, action := range []string{"kill", "die", "stop", "start", "restart"} {
+				l.happens("a", action, "15")
+			}
+			l.look()
+			l.Acting("a", false)
+		}, false},
+		{"a stop in another project", func(l *harness) { l.happens("other", "kill", "15") }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newHarness(t)
+			l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
+			l.put("other").Labels = map[string]string{engine.LabelProject: "bakery"}
+			l.open()
+			l.sync()
+			l.pass(time.Minute)
+			tc.do(l)
+			l.look()
+			got := l.Snapshot().Stops["shop"]
+			if got.IsZero() == tc.want || l.now.Sub(got) > time.Second && tc.want {
+				t.Errorf("stopped at %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 // Destroyed before anybody could inspect it, it is known by its event only.
 func TestProjectIsKnownFromTheEvent(t *testing.T) {
 	l := watching(t)

@@ -74,8 +74,12 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "kill":
 		b.count(e, engine.EventKill)
 		if b.announcesStops { // else it is no evidence, and names no signal
-			e.life.observeKill(h.At, at, e.stoppedBy(h.Signal))
+			stopping := e.stoppedBy(h.Signal)
+			e.life.observeKill(h.At, at, stopping)
 			b.changedByOthers(e, project, at)
+			if stopping {
+				b.stoppedByOthers(e, project, at)
+			}
 		}
 	case "stop":
 		e.life.observeStop(h.At, at)

@@ -60,6 +60,7 @@ type Store struct {
 	unsettled       map[string]*entry // by id: those that heard has to look at
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
+	stops           map[string]time.Time
 	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
 	notFound        map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
 	driftCandidates map[string]*driftCandidate
@@ -91,6 +92,7 @@ func New() *Store {
 		unsettled:       map[string]*entry{},
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
+		stops:           map[string]time.Time{},
 		tombstones:      map[string]time.Time{},
 		notFound:        map[string]time.Time{},
 		driftCandidates: map[string]*driftCandidate{},
@@ -170,7 +172,7 @@ func (b *Store) Snapshot() *engine.Snapshot {
 	p.Connected = !b.syncing && b.lost.IsZero()
 	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
 	p.LastEvent, p.ClockAhead, p.Heard = b.Last(), b.engineThen.Sub(b.ourThen.Round(0)), b.heard()
-	p.Projects = maps.Clone(b.projects)
+	p.Projects, p.Stops = maps.Clone(b.projects), maps.Clone(b.stops)
 	for name, t := range b.counters {
 		if !t.removedAt.IsZero() && name != "" {
 			p.Departed = append(p.Departed, engine.Departed{Name: name, Events: t.counts})

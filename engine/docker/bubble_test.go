@@ -40,7 +40,7 @@ func (f *fakeEngine) RoundTrip(r *http.Request) (*http.Response, error) {
 	}()
 	select {
 	case <-w.began:
-		return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: &answer{body, hangUp}, Request: r}, nil
+		return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: &response{body, hangUp}, Request: r}, nil
 	case <-ctx.Done():
 		hangUp()
 		if err := r.Context().Err(); err != nil {
@@ -50,13 +50,13 @@ func (f *fakeEngine) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// answer is a body whose closing hangs up.
-type answer struct {
+// response is a body whose closing hangs up.
+type response struct {
 	*io.PipeReader
 	hangUp func()
 }
 
-func (a *answer) Close() error {
+func (a *response) Close() error {
 	a.hangUp()
 	return a.PipeReader.Close()
 }

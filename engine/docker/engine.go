@@ -1,5 +1,5 @@
 // Package docker watches one Docker Engine, or Podman's Docker API, and acts on its
-// containers. It is the only package that knows Docker's client.
+// containers. Only it and what is below it know Docker's client.
 package docker
 
 import (

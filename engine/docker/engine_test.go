@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/notation"
 )
 
@@ -124,7 +125,7 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 			}
 			want := map[string]face{}
 			for _, line := range lines {
-				c := toListItem(line)
+				c := answer.ListItem(line)
 				if recording == "podman-4.3" && c.Name == "restarting" {
 					c.State = engine.Exited // so its inspect
 				}

@@ -24,6 +24,7 @@ import (
 	"github.com/docker/go-units"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 )
 
 // fakeEngine plays an engine over HTTP: what happens to its containers is listed,
@@ -317,7 +318,7 @@ func (f *fakeEngine) list() []container.Summary {
 			list = append(list, line)
 			continue
 		}
-		c := fromInspect(*f.known[id])
+		c := answer.Container(*f.known[id])
 		list = append(list, summaryOf(c, time.Now()))
 	}
 	return list

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
@@ -159,7 +160,7 @@ func (e *Engine) List(ctx context.Context) ([]*engine.Container, error) {
 	err = e.within(ctx, func(ctx context.Context) error {
 		list, err := api.ContainerList(ctx, container.ListOptions{All: true})
 		for _, s := range list {
-			containers = append(containers, toListItem(s).Container())
+			containers = append(containers, answer.ListItem(s).Container())
 		}
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
@@ -162,7 +163,7 @@ func (c *connection) list(ctx context.Context) {
 				c.Logger.Info("listing containers works again")
 			}
 			c.metrics.resyncs.Inc()
-			c.store.ListAnswered(now, asked, toListItems(list))
+			c.store.ListAnswered(now, asked, answer.ListItems(list))
 		})
 	})
 }
@@ -191,9 +192,9 @@ func (c *connection) inspect(ctx context.Context, id string) {
 		err := c.call(callCtx, callInspect, func(ctx context.Context) error {
 			in, err := c.api.ContainerInspect(ctx, id)
 			if err == nil {
-				fresh = fromInspect(in)
+				fresh = answer.Container(in)
 				if c.podman && fresh.StopTimeout == 0 {
-					fresh.StopTimeout = defaultStopTimeout // which it means by that
+					fresh.StopTimeout = answer.DefaultStopTimeout // which it means by that
 				}
 			}
 			return err

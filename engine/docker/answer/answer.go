@@ -1,4 +1,5 @@
-package docker
+// Package answer reads the answers of an engine: what inspects and lists say of containers.
+package answer
 
 import (
 	"maps"
@@ -13,14 +14,14 @@ import (
 	"defib/engine/internal/store"
 )
 
-// defaultStopTimeout is that of Linux containers that name none.
+// DefaultStopTimeout is that of Linux containers that name none.
 // Source: https://docs.docker.com/reference/cli/docker/container/stop/
-const defaultStopTimeout = 10 * time.Second
+const DefaultStopTimeout = 10 * time.Second
 
-// fromInspect makes a Container of an inspect's answer. What only events tell
+// Container makes one of an inspect's answer. What only events tell
 // (ending, counts) is left to the store.
-func fromInspect(in container.InspectResponse) *engine.Container {
-	c := &engine.Container{Inspected: true, RestartPolicy: string(container.RestartPolicyDisabled), StopTimeout: defaultStopTimeout}
+func Container(in container.InspectResponse) *engine.Container {
+	c := &engine.Container{Inspected: true, RestartPolicy: string(container.RestartPolicyDisabled), StopTimeout: DefaultStopTimeout}
 	if in.ContainerJSONBase != nil {
 		c.ID = in.ID
 		c.Name = strings.TrimPrefix(in.Name, "/")
@@ -105,18 +106,19 @@ func networkLinks(settings *container.NetworkSettings) []string {
 	return links
 }
 
-// toListItem reads one line of a list.
-func toListItem(s container.Summary) store.ListItem {
+// ListItem reads one line of a list.
+func ListItem(s container.Summary) store.ListItem {
 	return store.ListItem{
 		ID: s.ID, Name: notation.Name(s.Names), Image: s.Image, ImageID: s.ImageID, Labels: s.Labels,
 		State: notation.State(s.State), Created: time.Unix(s.Created, 0).UTC(), Status: s.Status,
 	}
 }
 
-func toListItems(list []container.Summary) []store.ListItem {
+// ListItems reads a list.
+func ListItems(list []container.Summary) []store.ListItem {
 	items := make([]store.ListItem, len(list))
 	for i, s := range list {
-		items[i] = toListItem(s)
+		items[i] = ListItem(s)
 	}
 	return items
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/store"
 )
 
@@ -101,7 +102,7 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 	} {
 		t.Run(tc.recording+"/"+tc.file, func(t *testing.T) {
 			in := recorded[container.InspectResponse](t, tc.recording, "inspect-"+tc.file+".json")
-			got := fromInspect(in)
+			got := answer.Container(in)
 			tc.want.Inspected, tc.want.ID, tc.want.ImageID = true, in.ID, in.Image
 			if tc.recording != "podman-4.3" { // which says 0
 				tc.want.StopTimeout = 10 * time.Second
@@ -129,34 +130,19 @@ func TestPartialInspectsAreRead(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &in); err != nil {
 			t.Fatal(err)
 		}
-		if c := fromInspect(in); !c.Inspected || c.RestartPolicy != "no" {
+		if c := answer.Container(in); !c.Inspected || c.RestartPolicy != "no" {
 			t.Errorf("%s: %+v", text, c)
 		}
 	}
-	if c := fromInspect(container.InspectResponse{}); c.ID != "" {
+	if c := answer.Container(container.InspectResponse{}); c.ID != "" {
 		t.Errorf("%+v", c)
-	}
-}
-
-func TestTheLastLineOfAHealthCheckIsKept(t *testing.T) {
-	run := func(output string) *container.HealthcheckResult { return &container.HealthcheckResult{Output: output} }
-	for want, log := range map[string][]*container.HealthcheckResult{
-		"":                             nil,
-		"503":                          {run("connection refused"), run("503\n")},
-		"gave up":                      {run("trying\r\n  gave up  \r\n\n")},
-		strings.Repeat("x", maxOutput): {run("y\n" + strings.Repeat("x", 4096))},
-		"odd":                          {run("odd\xff")},
-	} {
-		if got := lastLine(log); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
 	}
 }
 
 func TestHealthCountsOnlyWhileItRuns(t *testing.T) {
 	in := recorded[container.InspectResponse](t, "docker-29", "inspect-sick.json")
 	in.State.Status, in.State.Running = container.StateExited, false
-	if c := fromInspect(in); !c.HealthCheck || c.Health != engine.NoHealth {
+	if c := answer.Container(in); !c.HealthCheck || c.Health != engine.NoHealth {
 		t.Errorf("exited: check %v, health %q; want true and none", c.HealthCheck, c.Health)
 	}
 }
@@ -165,9 +151,9 @@ func TestHealthCountsOnlyWhileItRuns(t *testing.T) {
 func TestListsOfEveryEngineAreRead(t *testing.T) {
 	for _, recording := range recordedEngines {
 		for _, s := range recorded[[]container.Summary](t, recording, "list.json") {
-			got := toListItem(s)
+			got := answer.ListItem(s)
 			t.Run(recording+"/"+got.Name, func(t *testing.T) {
-				want := fromInspect(recorded[container.InspectResponse](t, recording, "inspect-"+got.Name+".json"))
+				want := answer.Container(recorded[container.InspectResponse](t, recording, "inspect-"+got.Name+".json"))
 				// A list knows the second only, Podman's list writes the id of
 				// the image otherwise, and its "restarting" is what is caught.
 				want.Created = want.Created.Truncate(time.Second)
@@ -181,7 +167,7 @@ func TestListsOfEveryEngineAreRead(t *testing.T) {
 				if diff := cmp.Diff(known, got, cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("-inspect +list:\n%s", diff)
 				}
-				if recording != "podman-4.3" && got.Differs(fromInspect(recorded[container.InspectResponse](t, recording, "inspect-"+got.Name+".json"))) {
+				if recording != "podman-4.3" && got.Differs(answer.Container(recorded[container.InspectResponse](t, recording, "inspect-"+got.Name+".json"))) {
 					t.Error("the list is taken to contradict the inspect")
 				}
 			})
@@ -199,7 +185,7 @@ func TestParentsAreReadFromTheModes(t *testing.T) {
 		"one":        {container.HostConfig{PidMode: "container:vpn"}, []engine.Parent{{Namespace: engine.PID, Container: "vpn"}}},
 		"one of all": {container.HostConfig{IpcMode: "container:db", PidMode: "container:vpn", NetworkMode: "container:4f"}, []engine.Parent{{Namespace: engine.Network, Container: "4f"}, {Namespace: engine.PID, Container: "vpn"}, {Namespace: engine.IPC, Container: "db"}}},
 	} {
-		got := fromInspect(container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &row.host}}).Parents
+		got := answer.Container(container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &row.host}}).Parents
 		if d := cmp.Diff(row.want, got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
@@ -209,7 +195,7 @@ func TestParentsAreReadFromTheModes(t *testing.T) {
 func TestWhoUsesTheNetworkOfTheHostIsKnown(t *testing.T) {
 	for mode, want := range map[container.NetworkMode]bool{"host": true, "bridge": false, "none": false, "container:host": false} {
 		in := container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &container.HostConfig{NetworkMode: mode}}}
-		if got := fromInspect(in).HostNetwork; got != want {
+		if got := answer.Container(in).HostNetwork; got != want {
 			t.Errorf("%s: %t", mode, got)
 		}
 	}
@@ -221,7 +207,7 @@ func TestLinksAreReadFromTheHostAndFromNetworks(t *testing.T) {
 		ContainerJSONBase: &container.ContainerJSONBase{HostConfig: &container.HostConfig{Links: []string{"/db:/web/db"}}},
 		NetworkSettings:   &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{"shop_b": at("shop-cache-1:cache"), "shop_a": at(), "shop_0": nil}},
 	}
-	if diff := cmp.Diff([]string{"/db:/web/db", "shop-cache-1:cache"}, fromInspect(in).Links); diff != "" {
+	if diff := cmp.Diff([]string{"/db:/web/db", "shop-cache-1:cache"}, answer.Container(in).Links); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)
 	}
 }

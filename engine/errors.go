@@ -10,6 +10,9 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrNoAnswer says that the engine has not answered: it may still carry on.
 	ErrNoAnswer = errors.New("no answer")
+	// ErrChanged says that somebody has changed the containers of a re-creation in the
+	// middle of it.
+	ErrChanged = errors.New("changed by somebody else")
 )
 
 // ErrNoLog says, as what the log of a container is asked for fails with, that the engine

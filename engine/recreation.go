@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Recreation is a container that is created anew, since the one whose network it shares
+// Recreation is a container that is re-created, since the one whose network it shares
 // was: what it shares cannot be changed. Nothing but the names tells how far one has come,
 // so that any life of Defib finds it in the engine's list:
 //

@@ -29,6 +29,12 @@ func (s *still) Changed() <-chan struct{}                         { return nil }
 func (s *still) Start(context.Context, *engine.Container) error   { return nil }
 func (s *still) Restart(context.Context, *engine.Container) error { return nil }
 
+func (s *still) Recreate(context.Context, <-chan struct{}, engine.Recreation) (*engine.Container, error) {
+	return nil, nil
+}
+
+func (s *still) Discard(context.Context, *engine.Container) error { return nil }
+
 // BenchmarkRound is what one event costs the restarter: it looks at all
 // containers, decides, and tells what it found. One in ten is down and held.
 func BenchmarkRound(b *testing.B) {
@@ -147,7 +153,7 @@ func BenchmarkPrune(b *testing.B) {
 				b.StopTimer()
 				m := newMetrics(Usual())
 				for i := range n {
-					m.expect(fmt.Sprint(i), policy.AllTriggers)
+					m.expect(fmt.Sprint(i), policy.Rule{Triggers: policy.AllTriggers})
 				}
 				b.StartTimer()
 				m.prune(&engine.Snapshot{})

@@ -16,7 +16,7 @@ const journalSize = 100
 // maxSources is how many alerts are kept of those that waited for one action.
 const maxSources = 20
 
-// ActionRecord is a start or a restart that has ended.
+// ActionRecord is a start, a restart or a re-creation that has ended.
 type ActionRecord struct {
 	Began     time.Time        `json:"began"`     // on our clock
 	Container string           `json:"container"` // name
@@ -91,7 +91,7 @@ func (j *journal[T]) all() []T {
 // recordAction puts an action that has ended into the journal.
 func (r *Restarter) recordAction(now time.Time, res history.Result) {
 	a := ActionRecord{
-		Began: now.Add(-res.Took), Container: res.Container.Name, ID: res.Container.ID,
+		Began: now.Add(-res.Took), Container: res.Name(), ID: res.Container.ID,
 		Trigger: res.Trigger, Attempt: res.Attempt, Took: res.Took, Outcome: decision.AnswerTo(res).Outcome,
 	}
 	if res.Err != nil {

@@ -15,7 +15,7 @@ import (
 func (r *Restarter) logResult(now time.Time, res history.Result) {
 	c := res.Container
 	attrs := []any{
-		"container", c.Name, "id", engine.ShortID(c.ID), "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
+		"container", res.Name(), "id", engine.ShortID(c.ID), "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
 		"attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt),
 	}
 	if res.Trigger == policy.TriggerDependency {
@@ -24,16 +24,25 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 	if c.HealthOutput != "" {
 		attrs = append(attrs, "health_output", c.HealthOutput)
 	}
+	if res.New != nil {
+		attrs = append(attrs, "new_id", engine.ShortID(res.New.ID))
+	}
 	left := errors.Is(res.Err, context.Canceled) // nothing is known of what came of it
 	switch {
 	case errors.Is(res.Err, engine.ErrGone):
 		r.logger.Info("container removed during the action", attrs...)
+	case errors.Is(res.Err, engine.ErrChanged):
+		r.logger.Info("container not re-created, since somebody changed it or its parent", append(attrs, "err", res.Err)...)
+	case left && res.Recreation != nil:
+		r.logger.Info("re-creation left to the next start of Defib", attrs...)
 	case left && res.Restarts():
 		r.logger.Info("restart left to the engine", attrs...)
 	case left:
 		r.logger.Info("start left to the engine", attrs...)
 	case res.Err != nil:
 		r.failed(res, append(attrs, "err", res.Err))
+	case res.Recreation != nil:
+		r.logger.Info("container re-created", attrs...)
 	case res.Restarts():
 		r.logger.Info("container restarted", attrs...)
 	default:
@@ -46,11 +55,26 @@ func (r *Restarter) failed(res history.Result, attrs []any) {
 		r.logger.Debug("start or restart refused", attrs...) // the engine warns of it once
 		return
 	}
-	if res.Restarts() {
+	switch {
+	case res.Recreation != nil:
+		r.logger.Warn("re-creation failed", attrs...)
+	case res.Restarts():
 		r.logger.Warn("restart failed", attrs...)
-		return
+	default:
+		r.logger.Warn("start failed", attrs...)
 	}
-	r.logger.Warn("start failed", attrs...)
+}
+
+// logRemoval logs what came of the removal of a container that a re-creation has left.
+func (r *Restarter) logRemoval(res history.Result) {
+	attrs := []any{"container", res.Container.Name, "id", engine.ShortID(res.Container.ID)}
+	switch {
+	case res.Err == nil, errors.Is(res.Err, engine.ErrGone):
+		r.logger.Info("container removed: another one has its place", attrs...)
+	case errors.Is(res.Err, context.Canceled):
+	default:
+		r.logger.Warn("removal failed", append(attrs, "attempt", res.Attempt, "err", res.Err)...)
+	}
 }
 
 // ranFor is how long the last run lasted, or the one that a restart ends; 0 if
@@ -77,6 +101,7 @@ type logged struct {
 	name   string
 	state  engine.State
 	reason decision.Reason
+	detail string
 }
 
 // lastReason is why the container was left alone when that was last decided.
@@ -98,9 +123,14 @@ func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
 	}
 	last.occasion[v.Trigger] = v.Occasion
 	r.metrics.dryRuns.add(1, c.Name, v.Trigger)
-	if v.Restarts() {
+	switch {
+	case v.Removes:
+		r.logger.Info("would remove container: another one has its place", "container", c.Name, "id", engine.ShortID(c.ID))
+	case v.Recreation != nil:
+		r.logger.Info("would re-create container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
+	case v.Restarts():
 		r.logger.Info("would restart container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
-	} else {
+	default:
 		r.logger.Info("would start container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger, "exit_code", c.Exit.Code)
 	}
 }
@@ -128,7 +158,7 @@ func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts
 			r.logDryRun(last, v)
 		}
 		before := last.what
-		last.what = logged{name: c.Name, state: c.State, reason: v.Reason}
+		last.what = logged{name: c.Name, state: c.State, reason: v.Reason, detail: v.Detail}
 		if last.what == before {
 			continue
 		}
@@ -138,6 +168,9 @@ func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts
 		}
 		if v.Reason == decision.ParentDown || v.Reason == decision.ParentGone {
 			attrs = append(attrs, "namespace", v.Namespace)
+		}
+		if v.Detail != "" {
+			attrs = append(attrs, "detail", v.Detail)
 		}
 		if !v.Until.IsZero() {
 			attrs = append(attrs, "delay", v.Until.Sub(now).Round(time.Millisecond))

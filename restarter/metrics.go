@@ -13,6 +13,7 @@ import (
 // metrics tell of what was done.
 type metrics struct {
 	restarts, failures, dryRuns counter
+	recreations                 *prometheus.CounterVec
 	dry                         bool          // with --dry-run
 	changes                     atomic.Uint64 // to any of these counters
 	recovery                    *prometheus.HistogramVec
@@ -58,6 +59,9 @@ func newMetrics(p policy.Policy) *metrics {
 	m.restarts = counts("defib_restarts_total", "Attempts to start or restart the container, by trigger.")
 	m.failures = counts("defib_restart_failures_total", "Failed attempts to start or restart the container, by trigger.")
 	m.dryRuns = counts("defib_dry_run_actions_total", "Starts and restarts that --dry-run prevented, by trigger.")
+	m.recreations = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "defib_recreations_total", Help: "Attempts to re-create the container, since the one whose network it shares was.",
+	}, []string{"name"})
 	m.dryRun.Set(bit(p.DryRun))
 	for _, t := range policy.AllTriggers {
 		m.recovery.WithLabelValues(string(t))
@@ -74,14 +78,23 @@ func (m *metrics) counters() []counter {
 	return []counter{m.restarts, m.failures, m.dryRuns}
 }
 
+// recreated counts attempts to re-create a container.
+func (m *metrics) recreated(name string, n float64) {
+	m.recreations.WithLabelValues(name).Add(n)
+	m.changes.Add(1)
+}
+
 // expect creates the counters of a name at 0, without which an increase from
 // nothing would be missed.
-func (m *metrics) expect(name string, triggers []policy.Trigger) {
-	if slices.Equal(m.names[name], triggers) {
+func (m *metrics) expect(name string, rule policy.Rule) {
+	if slices.Equal(m.names[name], rule.Triggers) {
 		return
 	}
-	m.names[name] = triggers
-	for _, t := range triggers {
+	m.names[name] = rule.Triggers
+	if rule.Recreate {
+		m.recreated(name, 0)
+	}
+	for _, t := range rule.Triggers {
 		for _, c := range m.counters() {
 			c.add(0, name, t)
 		}
@@ -94,6 +107,7 @@ func (m *metrics) prune(p *engine.Snapshot) {
 	for name := range m.names {
 		if !known[name] {
 			delete(m.names, name)
+			m.recreations.DeleteLabelValues(name)
 			for _, c := range m.counters() {
 				c.drop(name)
 			}
@@ -136,6 +150,7 @@ func (c Counts) Describe(ch chan<- *prometheus.Desc) {
 	for _, one := range c.metrics.counters() {
 		one.vec.Describe(ch)
 	}
+	c.metrics.recreations.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -143,6 +158,7 @@ func (c Counts) Collect(ch chan<- prometheus.Metric) {
 	for _, one := range c.metrics.counters() {
 		one.vec.Collect(ch)
 	}
+	c.metrics.recreations.Collect(ch)
 }
 
 // Status collects what the last reconcile found, by container. It belongs beside

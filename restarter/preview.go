@@ -14,8 +14,11 @@ type Planned struct {
 	Container   *engine.Container
 	Whitelisted bool
 	Acts        bool            // it would be started, or restarted if it is up
+	Recreates   bool            // it would be re-created rather
+	Removes     bool            // it would be removed rather: it is what a re-creation has left
 	Trigger     policy.Trigger  // what asks for it; "": nothing does
 	Reason      decision.Reason // why it would be left alone; "": it would not, or nothing asks for it
+	Detail      string          // what is to be said beside the reason's sentence
 	Until       time.Time       // when it would be looked at again; zero: on news only
 	Mislabelled []string        // its labels that are not understood
 }
@@ -32,7 +35,7 @@ func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planne
 		v := found.of(c.ID)
 		planned = append(planned, Planned{
 			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: policy.ReadLabels(c, p.Settings).Mislabelled(),
-			Acts: v.Act, Trigger: v.Trigger, Reason: v.Reason, Until: v.Until,
+			Acts: v.Act, Recreates: v.Recreation != nil, Removes: v.Act && v.Removes, Trigger: v.Trigger, Reason: v.Reason, Detail: v.Detail, Until: v.Until,
 		})
 	}
 	return planned

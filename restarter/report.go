@@ -40,6 +40,8 @@ type ContainerStatus struct {
 	Rule        policy.Rule
 	Veto        decision.Reason   // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
 	Reason      decision.Reason   // "" unless whitelisted, and held or acted upon
+	Detail      string            // what is to be said beside the reason's sentence
+	Recreates   bool              // it is, or would be, re-created
 	Trigger     policy.Trigger    // that asks for it; "" if Reason is
 	Until       time.Time         // when it is looked at again, on our clock; zero: not held for a time
 	HealthDue   time.Time         // when it is restarted because it is unhealthy, on our clock; zero: it is not, or not for that alone
@@ -77,11 +79,11 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 			matches[i]++
 		}
 		if rule.Whitelisted {
-			r.metrics.expect(c.Name, rule.Triggers)
+			r.metrics.expect(c.Name, rule)
 		}
 		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
-			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Trigger: v.Trigger, Until: v.Until,
+			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Detail: v.Detail, Recreates: v.Recreation != nil, Trigger: v.Trigger, Until: v.Until,
 			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, past, c),
 			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(rule),
 			Predecessor: r.names.predecessor(c), Heartbeat: r.strips.Of(c.Name),
@@ -107,7 +109,7 @@ func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Ru
 }
 
 // names remembers which container has had each name, to tell one that was
-// created anew from one that was there all along.
+// re-created from one that was there all along.
 type names map[string]*holder
 
 // holder is who has a name, and who had it before.

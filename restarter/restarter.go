@@ -36,6 +36,13 @@ type Engine interface {
 	Start(ctx context.Context, c *engine.Container) error
 	// Restart restarts a container that runs. It returns as Start does.
 	Restart(ctx context.Context, c *engine.Container) error
+	// Recreate brings a re-creation to where the new container has been started, and
+	// returns that; nil if the old one has been left as it was. Once leaving is closed,
+	// it undoes what it has begun, unless the old one has been stopped.
+	Recreate(ctx context.Context, leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error)
+	// Discard removes a container that is down, but none of its volumes. It returns as
+	// Start does.
+	Discard(ctx context.Context, c *engine.Container) error
 }
 
 // Evidence keeps what is known of the ends of runs. It never waits. Its methods are those
@@ -58,6 +65,7 @@ type Restarter struct {
 
 	incoming chan []*waiter
 	results  chan history.Result
+	leaving  <-chan struct{}        // closed when Run is to end
 	closed   chan struct{}          // once Run has ended
 	status   atomic.Pointer[Report] // the newest
 	actions  journal[ActionRecord]
@@ -111,6 +119,7 @@ func (r *Restarter) KeepEvidence(e Evidence) { r.evidence = e }
 func (r *Restarter) Run(ctx context.Context) error {
 	actions, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	r.leaving = ctx.Done()
 	for ctx.Err() == nil {
 		var timer <-chan time.Time
 		if next := r.reconcile(actions, time.Now()); !next.IsZero() {
@@ -269,34 +278,55 @@ func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 	r.directories.Keep(projects)
 }
 
-// begin starts or restarts a container beside the loop. The result comes back by channel.
+// begin begins an action beside the loop. The result comes back by channel.
 func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot, v decision.Verdict) {
 	a := r.history.Begin(now, p, v.Action())
-	act := r.engine.Start
-	if v.Restarts() {
-		act = r.engine.Restart
+	switch {
+	case a.Removes:
+	case a.Recreation != nil:
+		r.metrics.recreated(a.Name(), 1)
+	default:
+		r.metrics.restarts.add(1, a.Name(), a.Trigger)
 	}
-	r.metrics.restarts.add(1, v.Container.Name, v.Trigger)
-	if r.evidence != nil {
+	if r.evidence != nil && !a.Removes {
 		r.evidence.Begin(now, v.Container, v.Trigger)
 	}
 	go func() {
+		res := history.Result{Action: a}
 		began := time.Now()
-		err := act(ctx, v.Container)
-		r.results <- history.Result{Action: a, Took: time.Since(began), Err: err}
+		res.New, res.Err = r.act(ctx, a)
+		res.Took = time.Since(began)
+		r.results <- res
 	}()
+}
+
+// act carries out an action. Created is what took the container's place; nil: nothing has.
+func (r *Restarter) act(ctx context.Context, a history.Action) (created *engine.Container, err error) {
+	switch {
+	case a.Recreation != nil:
+		return r.engine.Recreate(ctx, r.leaving, *a.Recreation)
+	case a.Removes:
+		return nil, r.engine.Discard(ctx, a.Container)
+	case a.Restarts():
+		return nil, r.engine.Restart(ctx, a.Container)
+	}
+	return nil, r.engine.Start(ctx, a.Container)
 }
 
 // finish takes note of what came of an action.
 func (r *Restarter) finish(now time.Time, res history.Result) {
 	r.history.Finish(now, r.policy, r.engine.Snapshot(), res)
+	if res.Removes {
+		r.logRemoval(res)
+		return
+	}
 	decision.Finish(now, res, r.queue.requests)
 	r.recordAction(now, res)
 	if r.evidence != nil {
 		r.evidence.End(now, res.Container, r.engine.Snapshot().Get(res.Container.ID), res.Trigger)
 	}
 	if res.Err != nil && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
-		r.metrics.failures.add(1, res.Container.Name, res.Trigger)
+		r.metrics.failures.add(1, res.Name(), res.Trigger)
 	}
 	r.logResult(now, res)
 }

@@ -12,7 +12,7 @@ import (
 // if that goes without saying.
 func (p view) nextAction() Sentence {
 	s := p.actionText()
-	if p.anew() {
+	if waits := p.Reason == decision.ParentGone && !p.Until.IsZero(); p.anew() && !waits {
 		if len(s) > 0 {
 			s = append(s, say(" ")...)
 		}
@@ -31,7 +31,10 @@ func (p view) actionText() Sentence {
 		if p.leaving() {
 			return say("Defib leaves it alone: somebody is stopping it.")
 		}
-		if p.Container.Up() {
+		switch {
+		case p.Recreates:
+			return say("Defib is re-creating it now, in the network of its new parent.")
+		case p.Container.Up():
 			return say("Defib is restarting it now.")
 		}
 		return say("Defib is starting it now.")
@@ -58,7 +61,10 @@ func (p view) actionText() Sentence {
 // waits says for what the action upon it waits; nil if it waits for nothing.
 func (p view) waits() Sentence {
 	verb := "starts"
-	if p.Container.Up() {
+	switch {
+	case p.Recreates:
+		verb = "re-creates"
+	case p.Container.Up():
 		verb = "restarts"
 	}
 	switch p.Reason {
@@ -81,7 +87,11 @@ func (p view) waits() Sentence {
 
 // alone says why it is left alone, in the words of the reason.
 func (p view) alone(why decision.Reason) Sentence {
-	s := say("Defib leaves it alone: ", p.sentence(why), ".")
+	s := say("Defib leaves it alone: ", p.sentence(why))
+	if p.Detail != "" {
+		s = append(s, say(". Defib does not re-create it now: ", p.Detail)...)
+	}
+	s = append(s, say(".")...)
 	if !p.Until.IsZero() {
 		s = append(s, say(" Defib checks it again ", in(p.now, p.Until), ".")...)
 	}

@@ -304,6 +304,10 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 	switch {
 	case !p.Whitelisted:
 		then = "not whitelisted"
+	case p.Removes:
+		then = "would be removed: it was re-created, and another one has its place"
+	case p.Acts && p.Recreates:
+		then = "would be re-created: the container whose network it shares was"
 	case p.Acts && c.Up():
 		then = "would be restarted: " + wants[p.Trigger]
 	case p.Acts:
@@ -312,6 +316,9 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 		then = fmt.Sprintf("left alone (%s): %s", p.Reason, decision.Reasons[p.Reason])
 		if p.Reason == decision.TriggerDisabled {
 			then += ": " + string(p.Trigger)
+		}
+		if p.Detail != "" {
+			then += "; not re-created: " + p.Detail
 		}
 	default:
 		mark, then = works, "nothing to do"

@@ -117,6 +117,12 @@ func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { retu
 
 func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
 
+func (f fakeEngine) Recreate(context.Context, <-chan struct{}, engine.Recreation) (*engine.Container, error) {
+	return nil, nil
+}
+
+func (f fakeEngine) Discard(context.Context, *engine.Container) error { return nil }
+
 // fakeStats are what containers use, by ID.
 type fakeStats map[string]*stats.Usage
 

@@ -18,7 +18,8 @@ const (
 	deployWithin = 10 * time.Minute
 )
 
-// twins returns the other containers of the same instance.
+// twins returns the other containers of the same instance. Those of a re-creation are
+// none: which of them is to run is settled between them.
 func (e *evaluator) twins(c *engine.Container) []*engine.Container {
 	i, ok := compose.InstanceOf(c)
 	if !ok {
@@ -26,7 +27,7 @@ func (e *evaluator) twins(c *engine.Container) []*engine.Container {
 	}
 	var twins []*engine.Container
 	for _, t := range e.instances[i] {
-		if t != c && compose.SameDirectory(c, t) {
+		if t != c && compose.SameDirectory(c, t) && e.successions[t.ID] == nil {
 			twins = append(twins, t)
 		}
 	}

@@ -15,25 +15,31 @@ import (
 
 // Verdict is what is to be done about one container.
 type Verdict struct {
-	Container *engine.Container
-	Act       bool // start it, or restart it if it is up
-	Trigger   policy.Trigger
-	Namespace engine.Namespace // that it shares with a parent, if that is why it is acted upon or left alone
-	Cause     time.Time        // since when there is something to heal, on our clock
-	Occasion  time.Time        // what tells the cause from later ones of the same trigger, on our clock
-	Reason    Reason           // why it is left alone; "" if Act
-	Until     time.Time        // when that ends; zero: on news only
+	Container  *engine.Container
+	Act        bool // start it, or restart it if it is up, or what the next two say
+	Trigger    policy.Trigger
+	Recreation *engine.Recreation // re-create it; nil: that is not to be done
+	Removes    bool               // remove it, which was re-created or was to take another's place
+	Namespace  engine.Namespace   // that it shares with a parent, if that is why it is acted upon or left alone
+	Cause      time.Time          // since when there is something to heal, on our clock
+	Occasion   time.Time          // what tells the cause from later ones of the same trigger, on our clock
+	Reason     Reason             // why it is left alone; "" if Act
+	Detail     string             // what is to be said beside the reason's sentence
+	Until      time.Time          // when that ends; zero: on news only
 
 	due   time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
 	again time.Time // when to look again: another cause may be ripe before; zero: on news only
 }
 
 // Restarts reports whether acting means to restart what runs.
-func (v Verdict) Restarts() bool { return v.Container.Up() }
+func (v Verdict) Restarts() bool { return v.Action().Restarts() }
 
 // Action is what acting means.
 func (v Verdict) Action() history.Action {
-	return history.Action{Container: v.Container, Trigger: v.Trigger, Namespace: v.Namespace, Cause: v.Cause}
+	return history.Action{
+		Container: v.Container, Trigger: v.Trigger, Namespace: v.Namespace, Cause: v.Cause,
+		Recreation: v.Recreation, Removes: v.Removes,
+	}
 }
 
 // Plan is what is to be done at a moment.
@@ -100,7 +106,7 @@ func (p *Plan) limit(e *evaluator) {
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
 		switch {
-		case !v.Act:
+		case !v.Act, v.Removes:
 		case !v.Restarts() && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
 			v.Act, v.Reason = false, Superseded
 		case !v.Restarts() && starts >= e.policy.Concurrency, v.Restarts() && restarts >= e.policy.Concurrency:

@@ -7,6 +7,7 @@ import (
 	"defib/restarter/compose"
 	"defib/restarter/history"
 	"defib/restarter/policy"
+	"defib/restarter/succession"
 )
 
 const (
@@ -34,6 +35,8 @@ type evaluator struct {
 	history  history.History
 	asked    map[string]asked // by container ID
 
+	successions map[string]*succession.Succession // by the IDs of both containers
+
 	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
 	awaited  map[string]bool      // project/service whose completion another container waits for
 
@@ -43,7 +46,7 @@ type evaluator struct {
 
 func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history.History) *evaluator {
 	e := &evaluator{
-		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{},
+		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{}, successions: succession.Find(snapshot),
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{}, newest: map[directory]time.Time{},
 	}
 	for _, c := range snapshot.Containers {
@@ -75,6 +78,9 @@ type cause struct {
 // something is. Of several causes the first that may be acted upon counts, else the
 // last that is to be healed at all.
 func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
+	if s := e.successions[c.ID]; s != nil && !e.ordinary(c, s) {
+		return e.judgeSuccession(c, s)
+	}
 	rule := e.history.Rule(e.policy, c)
 	if !rule.Whitelisted {
 		return Verdict{}, false
@@ -100,6 +106,9 @@ func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
 		}
 	}
 	v.again = again
+	if rule.Recreate && matters && e.worstTie(c).Reason == ParentGone {
+		e.recreate(&v, rule)
+	}
 	return v, matters
 }
 
@@ -173,7 +182,13 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 	if !rule.Heals(t) {
 		return TriggerDisabled, time.Time{}
 	}
-	if r, until := e.parent(c); r != "" {
+	switch r, until := e.parent(c); r {
+	case "":
+	case ParentGone:
+		if re, until, _ := e.recreation(c, rule, t); re == nil {
+			return ParentGone, until
+		}
+	default:
 		return r, until
 	}
 	if until := past.RetryAt(c, e.policy.Backoff); until.After(e.now) {

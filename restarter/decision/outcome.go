@@ -8,6 +8,7 @@ type Outcome string
 const (
 	Restarted         Outcome = "restarted"
 	Started           Outcome = "started"
+	Recreated         Outcome = "recreated"
 	AlreadyRunning    Outcome = "already_running"
 	AlreadyRestarted  Outcome = "already_restarted"
 	Resolved          Outcome = "resolved"
@@ -29,6 +30,7 @@ const (
 var Outcomes = map[Outcome]string{
 	Restarted:         "it was restarted",
 	Started:           "it was down and was started",
+	Recreated:         "it was re-created, since the container whose network it shares was",
 	AlreadyRunning:    "it is running, and heal: start does not restart running containers",
 	AlreadyRestarted:  "it has already been restarted for this alert",
 	Resolved:          "the alert is resolved: nothing to do",
@@ -72,7 +74,7 @@ func (o Outcome) weight() int {
 		return 5
 	case o == Outcome(InServiceRestart):
 		return 4
-	case o == Restarted || o == Started:
+	case o == Restarted || o == Started || o == Recreated:
 		return 3
 	case o == NotWhitelisted:
 		return 0

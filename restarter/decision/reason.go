@@ -60,7 +60,7 @@ var Reasons = map[Reason]string{
 	SwarmTask:        "it is a Swarm task, and Swarm replaces it",
 	AutoRemove:       "the engine removes it when it exits (docker run --rm)",
 	OneOff:           "it is a one-off command (docker compose run)",
-	Superseded:       "another container of the same compose service and number is running, is being started, or was started later",
+	Superseded:       "another container of the same compose service and number is running, is being started, or was started later; or it was re-created, and the old container is kept for a while",
 	Self:             "it is Defib's own container",
 	EngineRestarting: "the engine's own restart policy is restarting it",
 	ParentDown:       "the container whose network, processes or IPC it shares is down, or was just started and is not healthy yet",

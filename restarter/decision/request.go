@@ -233,6 +233,8 @@ func AnswerTo(res history.Result) Answer {
 		return Answer{Outcome: Outcome(Refused), Detail: res.Err.Error()} // trying again at once would change nothing
 	case res.Err != nil:
 		return Answer{Outcome: Failed, Detail: res.Err.Error()}
+	case res.Recreation != nil:
+		return Answer{Outcome: Recreated}
 	case res.Restarts():
 		return Answer{Outcome: Restarted}
 	}

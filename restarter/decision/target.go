@@ -84,10 +84,13 @@ func serviceName(c *engine.Container) string {
 }
 
 // replicas are the containers of a compose service, by name; those of docker compose run
-// are none.
+// are none, nor those that are being replaced.
 func replicas(p *engine.Snapshot, project, service string) []*engine.Container {
 	var cs []*engine.Container
 	for _, c := range p.Named() {
+		if _, _, passing := engine.ParsePassingName(c.Name); passing {
+			continue
+		}
 		if c.Project() == project && c.Service() == service && project != "" && service != "" && !compose.OneOff(c) {
 			cs = append(cs, c)
 		}

@@ -12,7 +12,7 @@ import (
 // beyond its stop timeout. No engine needs so long.
 const slotTimeout = 2 * time.Minute
 
-// Action is a start or a restart.
+// Action is a start, a restart, or a step of a re-creation.
 type Action struct {
 	Container *engine.Container
 	Trigger   policy.Trigger
@@ -20,30 +20,47 @@ type Action struct {
 	Cause     time.Time        // since when there is something to heal, on our clock
 	Attempt   int              // since the container last stayed up and well; set by Begin
 
+	Recreation *engine.Recreation // re-creates the container; nil: it does not
+	Removes    bool               // removes the container, which was re-created or was to take another's place
+
 	parents map[string]time.Time // by its parents' IDs: their StartedAt when the action began
 }
 
 // Restarts reports whether the action restarts what runs.
-func (a Action) Restarts() bool { return a.Container.Up() }
+func (a Action) Restarts() bool { return a.Container.Up() && a.Recreation == nil && !a.Removes }
+
+// Name is the name that the container goes by.
+func (a Action) Name() string {
+	if a.Recreation != nil {
+		return a.Recreation.Name
+	}
+	return a.Container.Name
+}
 
 // Result is what came of an action.
 type Result struct {
 	Action
 	Took time.Duration
-	Err  error // as package engine has it
+	Err  error             // as package engine has it
+	New  *engine.Container // that a re-creation has put in the place of the old one; nil: it has not
 }
 
 // Begin takes note that an action begins, which was decided on by this snapshot.
 func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	h.Changes++
 	rec := h.Records[a.Container.ID]
-	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now.Add(slotTimeout)
+	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now
 	rec.Attempts++
+	a.Attempt, a.parents = rec.Attempts, map[string]time.Time{}
+	if a.Removes {
+		return a
+	}
+	rec.SlotUntil = now.Add(slotTimeout)
+	if a.Container.Up() {
+		rec.SlotUntil = rec.SlotUntil.Add(max(0, a.Container.StopTimeout))
+	}
 	if a.Trigger.Counts() {
 		rec.Streak++
-	}
-	if a.Restarts() {
-		rec.SlotUntil = rec.SlotUntil.Add(max(0, a.Container.StopTimeout))
 	}
 	if a.Restarts() && a.Trigger.Counts() {
 		rec.Restarts++
@@ -52,7 +69,6 @@ func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	if rec.Healing == "" {
 		rec.Healing, rec.cause, rec.from = a.Trigger, engine.Later(a.Cause, h.Began), a.Container.Started
 	}
-	a.Attempt, a.parents = rec.Attempts, map[string]time.Time{}
 	for _, of := range a.Container.Parents {
 		if parent := p.Parent(of); parent != nil {
 			a.parents[parent.ID] = parent.Started
@@ -76,8 +92,11 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	if res.Err == nil {
 		rec.Joined = res.parents
 	}
-	if rec.Refused && res.Trigger.Counts() {
+	if rec.Refused && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
+	}
+	if res.New != nil {
+		h.succeed(res.Container, res.New, res.Err == nil)
 	}
 	if res.Restarts() {
 		rec.notHealthy(now) // also if it goes on as it was: it was not well

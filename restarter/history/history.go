@@ -103,7 +103,7 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (fo
 		if one, ok := rec.sync(now, pol, c); ok {
 			found.Recovered = append(found.Recovered, one)
 		}
-		if rec.mark() != before {
+		if rec.noteParent(p, c, rec.Rule(pol, c)) || rec.mark() != before {
 			h.Changes++
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/policy"
+	"defib/restarter/succession"
 )
 
 // Memory is what one life of Defib leaves of its history to the next. Times are on our
@@ -34,6 +35,7 @@ type Remembered struct {
 	Acting       bool                 `json:"acting,omitzero"`
 	HealthySince time.Time            `json:"healthy_since,omitzero"`
 	Joined       map[string]time.Time `json:"joined,omitempty"` // on the engine's clock
+	Parent       succession.Parent    `json:"parent,omitzero"`
 	Healing      policy.Trigger       `json:"healing,omitzero"`
 	Cause        time.Time            `json:"cause,omitzero"`
 	From         time.Time            `json:"from,omitzero"` // on the engine's clock
@@ -86,7 +88,7 @@ func (h *History) Memory() Memory {
 
 // blank reports whether nothing is to be kept of the record.
 func (r *Record) blank() bool {
-	return r.Attempts == 0 && r.Streak == 0 && r.LastEnd.IsZero() && r.Healing == "" && len(r.Joined) == 0 && (r.last == nil || r.last.RestartCount == 0)
+	return r.Attempts == 0 && r.Streak == 0 && r.LastEnd.IsZero() && r.Healing == "" && len(r.Joined) == 0 && r.Parent.ID == "" && (r.last == nil || r.last.RestartCount == 0)
 }
 
 // mark is what of a record changes without an action of ours, and is to outlive Defib.
@@ -107,7 +109,7 @@ func (r *Record) mark() mark {
 func (r *Record) remembered() Remembered {
 	m := Remembered{
 		Attempts: r.Attempts, Restarts: r.Restarts, Streak: r.Streak, LastEnd: r.LastEnd, Refused: r.Refused, Failed: r.Failed, Late: r.Late, Acting: r.Acting,
-		HealthySince: r.HealthySince, Joined: maps.Clone(r.Joined), Healing: r.Healing, Cause: r.cause, From: r.from,
+		HealthySince: r.HealthySince, Joined: maps.Clone(r.Joined), Parent: r.Parent, Healing: r.Healing, Cause: r.cause, From: r.from,
 	}
 	if r.last != nil {
 		m.Started, m.RestartCount = r.last.Started, r.last.RestartCount
@@ -151,7 +153,7 @@ func (h *History) recall(now time.Time, c *engine.Container) *Record {
 	m.Late = m.Late || !h.gap.IsZero() && !c.Started.Equal(m.Started)
 	return &Record{
 		Attempts: m.Attempts, Restarts: m.Restarts, Streak: m.Streak, LastEnd: notAfter(now, m.LastEnd), Refused: m.Refused, Failed: m.Failed, Late: m.Late,
-		HealthySince: notAfter(now, m.HealthySince), Joined: m.Joined, Healing: m.Healing, cause: notAfter(now, m.Cause), from: m.From,
+		HealthySince: notAfter(now, m.HealthySince), Joined: m.Joined, Parent: m.Parent, Healing: m.Healing, cause: notAfter(now, m.Cause), from: m.From,
 		last: &engine.Container{Started: m.Started, RestartCount: m.RestartCount},
 	}
 }

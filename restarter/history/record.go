@@ -5,6 +5,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/policy"
+	"defib/restarter/succession"
 )
 
 // Record is what happened to one container since Defib first saw it.
@@ -27,6 +28,8 @@ type Record struct {
 	HealthySince time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
 	Joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
+
+	Parent succession.Parent // whose network the container shares
 
 	Late bool // our last action was not answered: a start that is seen now is its doing
 

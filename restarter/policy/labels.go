@@ -36,7 +36,7 @@ type Labels struct {
 	mode     Mode      // "": they do not say
 	triggers []Trigger // if there is the label
 	own      bool      // there is
-	recreate bool      // the container may be created anew
+	recreate bool      // the container may be re-created
 	Settings           // what they say, else what flags do
 	Bad      []string  // decisive labels that are not understood, sorted: what their owner wants is not known
 	Ignored  []string  // other labels of ours that are not understood, sorted: they are as if they were not there

@@ -109,7 +109,7 @@ type Rule struct {
 	Mode        Mode
 	Triggers    []Trigger
 	Settings              // what its labels say, else the policy's
-	Recreate    bool      // it may be created anew when the container whose network it shares was
+	Recreate    bool      // it may be re-created when the container whose network it shares was
 	Matches     []int     // entries of the whitelist that match it, whatever it means
 	HeldUntil   time.Time // when the last hold of it ends; zero: there is none
 	BadLabels   []string  // of a whitelisted one: its labels that are not understood, for which it is left alone

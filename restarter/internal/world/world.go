@@ -32,6 +32,8 @@ type World struct {
 	Stop    context.CancelFunc
 	Stopped chan error // what Run returned
 
+	OnRecreate func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error)
+
 	t       *testing.T
 	news    chan struct{}
 	editing sync.Mutex
@@ -113,6 +115,24 @@ func (w *World) Start(ctx context.Context, c *engine.Container) error {
 
 // Restart does what a start does.
 func (w *World) Restart(ctx context.Context, c *engine.Container) error { return w.Start(ctx, c) }
+
+// Recreate does what OnRecreate does.
+func (w *World) Recreate(_ context.Context, leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+	return w.OnRecreate(leaving, r)
+}
+
+// Discard has the container be gone, whatever it does.
+func (w *World) Discard(_ context.Context, c *engine.Container) error {
+	w.Removed(c.ID)
+	return nil
+}
+
+// Removed has a container be gone.
+func (w *World) Removed(id string) {
+	w.editing.Lock()
+	defer w.editing.Unlock()
+	w.Set(slices.DeleteFunc(slices.Clone(w.Snapshot().Containers), func(c *engine.Container) bool { return c.ID == id })...)
+}
 
 // OnStart says what a start does from now on.
 func (w *World) OnStart(f func(ctx context.Context, c *engine.Container) error) {

@@ -1,0 +1,111 @@
+package decision
+
+import (
+	"time"
+
+	"defib/engine"
+	"defib/restarter/policy"
+	"defib/restarter/succession"
+)
+
+// provenAfter is how long a container that was re-created must run before the old one is
+// removed.
+const provenAfter = 30 * time.Second
+
+// ordinary reports whether a container of a succession is judged like any other: the old
+// one as long as it has the name, the new one once it was started.
+func (e *evaluator) ordinary(c *engine.Container, s *succession.Succession) bool {
+	return !e.acting(s) && c.Name == s.Name && (c == s.Old || s.Finished() || s.Unsure)
+}
+
+// acting reports whether an action on either is under way.
+func (e *evaluator) acting(s *succession.Succession) bool {
+	return s.Old != nil && e.history.Acting(s.Old.ID) || s.Successor != nil && e.history.Acting(s.Successor.ID)
+}
+
+// judgeSuccession gives the verdict on one of the two containers of a re-creation, which
+// counts as whitelisted if one of their name is.
+func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Succession) (v Verdict, matters bool) {
+	named := *c
+	named.Name = s.Name
+	rule := e.policy.For(&named)
+	if !rule.Whitelisted || !rule.Recreate {
+		return Verdict{}, false
+	}
+	v = Verdict{Container: c, Trigger: policy.TriggerExited, Namespace: engine.Network, Cause: c.ExitSeenAt}
+	if c.Up() {
+		v.Trigger, v.Cause = policy.TriggerDependency, c.StartSeenAt
+	}
+	v.Occasion = engine.Later(v.Cause, c.CreatedSeenAt)
+	if v.Reason, v.Until = e.successionHeld(c, s, rule); v.Reason != "" {
+		return v, true
+	}
+	if v.Act = true; s.Prepared || s.Finished() {
+		v.Removes = true
+	} else {
+		v.Recreation = &engine.Recreation{Name: s.Name, Old: s.Old, New: s.Successor}
+	}
+	v.due = e.history.At(c.ID).RetryAt(c, e.policy.Backoff)
+	return v, true
+}
+
+// successionHeld names the first of all reasons to leave one of the two containers of a
+// re-creation alone now, and when to look again; "" if there is none.
+func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession, rule policy.Rule) (Reason, time.Time) {
+	past := e.history.At(c.ID)
+	switch {
+	case e.acting(s):
+		return InProgress, time.Time{}
+	case e.policy.HoldAll:
+		return OnHold, time.Time{}
+	case rule.HeldUntil.After(e.now):
+		return OnHold, rule.HeldUntil
+	case len(rule.BadLabels) > 0:
+		return BadLabel, time.Time{}
+	case s.Unsure:
+		return NotInspected, time.Time{}
+	case c.State == engine.Removing:
+		return Removing, time.Time{}
+	case c.State == engine.Dead:
+		return Dead, time.Time{}
+	case c == s.Successor && !s.Prepared:
+		return Created, time.Time{} // what is done about the old one includes it
+	case c == s.Old && s.Finished():
+		if proven, until := e.proven(s); !proven || c.Alive() {
+			return Superseded, until // what somebody has started is left to him
+		}
+	}
+	switch until := past.RetryAt(c, e.policy.Backoff); {
+	case until.After(e.now) && past.Refused:
+		return Refused, until
+	case until.After(e.now):
+		return BackOff, until
+	case e.policy.DryRun:
+		return DryRun, time.Time{}
+	}
+	return "", time.Time{}
+}
+
+// proven reports whether whoever has the name by now runs for long enough, and until when
+// it has to. One whose own parent is gone by now is to be re-created itself, for which the
+// old one is in the way.
+func (e *evaluator) proven(s *succession.Succession) (is bool, until time.Time) {
+	heir := s.Successor
+	if heir == nil {
+		heir = e.snapshot.Find(s.Name)
+	}
+	if heir == nil || !heir.Inspected || heir.Project() != s.Old.Project() || !heir.Created.After(s.Old.Created) {
+		return false, time.Time{}
+	}
+	since := e.history.At(heir.ID).ReadySince
+	until = since.Add(provenAfter)
+	switch {
+	case e.worstTie(heir).Reason == ParentGone:
+		return true, time.Time{}
+	case since.IsZero():
+		return false, time.Time{}
+	case until.After(e.now):
+		return false, until
+	}
+	return true, time.Time{}
+}

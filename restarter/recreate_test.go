@@ -1,0 +1,197 @@
+package restarter_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"defib/engine"
+	"defib/restarter/decision"
+	. "defib/restarter/internal/fixture"
+	"defib/restarter/internal/world"
+	"defib/restarter/policy"
+)
+
+const parentID, childID, newParentID = "d0", "a1", "b2"
+
+// adopted runs a Restarter over a child that may be re-created, and its parent, which is
+// then replaced by another one of its name.
+func adopted(t *testing.T, recreate func(w *world.World, r engine.Recreation) (*engine.Container, error)) *world.World {
+	t.Helper()
+	return adoptedUntil(t, func(w *world.World, _ <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+		return recreate(w, r)
+	})
+}
+
+// adoptedUntil is adopted with re-creations that hear of Defib's end.
+func adoptedUntil(t *testing.T, recreate func(*world.World, <-chan struct{}, engine.Recreation) (*engine.Container, error)) *world.World {
+	t.Helper()
+	child, parent := Up(childID, "web"), Up(parentID, "vpn")
+	ChildOf(parentID)(child)
+	Labelled(policy.LabelRecreate, "true")(child)
+	for _, c := range []*engine.Container{child, parent} {
+		c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
+	}
+	w := world.NewWorld(t, Usual(), child, parent)
+	w.OnRecreate = func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+		return recreate(w, leaving, r)
+	}
+	world.Pass(time.Minute)
+	replaced := Up(newParentID, "vpn")
+	replaced.Created, replaced.Started, replaced.StartSeenAt = time.Now(), time.Now(), time.Now()
+	w.Set(append(without(w, parentID), replaced)...)
+	synctest.Wait()
+	return w
+}
+
+func without(w *world.World, id string) (cs []*engine.Container) {
+	for _, c := range w.Snapshot().Containers {
+		if c.ID != id {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// recreated does what an engine does.
+func recreated(w *world.World, r engine.Recreation) *engine.Container {
+	fresh, old := *r.Old, *r.Old
+	fresh.ID, fresh.Created, fresh.Started, fresh.StartSeenAt = "c3c3c3c3c3c3", time.Now(), time.Now(), time.Now()
+	fresh.Parents = []engine.Parent{{Namespace: engine.Network, Container: r.Parent.ID}}
+	old.Name, old.State, old.ExitCause, old.ExitSeenAt = engine.PassingName(r.Name, fresh.ID), engine.Exited, engine.CauseSelf, time.Now()
+	w.Set(append(without(w, r.Old.ID), &fresh, &old)...)
+	return &fresh
+}
+
+func TestChildOfAParentThatWasCreatedAnewIsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []engine.Recreation
+		w := adopted(t, func(w *world.World, r engine.Recreation) (*engine.Container, error) {
+			asked = append(asked, r)
+			return recreated(w, r), nil
+		})
+		w.WantHeld("web", decision.ParentGone)
+		world.Pass(29 * time.Second)
+		w.WantHeld("web", decision.ParentGone)
+		if len(asked) != 0 {
+			t.Fatal("it was re-created before its parent had run for half a minute")
+		}
+		world.Pass(2 * time.Second)
+		if len(asked) != 1 || asked[0].Name != "web" || asked[0].Old.ID != childID || asked[0].Parent.ID != newParentID || asked[0].New != nil {
+			t.Fatalf("asked for %+v", asked)
+		}
+		w.WantHeld("web", "")
+		if n := w.Snapshot().Find("web.defib-c3c3c3c3c3c3"); n == nil {
+			t.Error("the old one was removed before the new one had proven itself")
+		}
+		world.Pass(31 * time.Second)
+		if len(w.Snapshot().Containers) != 2 || w.Snapshot().Find("web").ID != "c3c3c3c3c3c3" {
+			t.Errorf("the old one was not removed: %v", w.Snapshot().Containers)
+		}
+		if r := w.Report(); len(r.Actions) != 1 || r.Actions[0].Outcome != decision.Recreated || r.Actions[0].Container != "web" {
+			t.Errorf("the report has %+v", r.Actions)
+		}
+		if n := world.Gather(t, w.Counts(), "defib_recreations_total").GetMetric()[0].GetCounter().GetValue(); n != 1 {
+			t.Errorf("counted %g re-creations", n)
+		}
+		if n := w.Count("defib_restarts_total", "web", policy.TriggerDependency); n != 0 {
+			t.Errorf("counted %g restarts", n)
+		}
+		if n, _ := w.Recoveries(t, policy.TriggerDependency); n != 1 {
+			t.Errorf("%d recoveries", n)
+		}
+		for _, line := range []string{"container re-created", "container removed: another one has its place"} {
+			if !strings.Contains(w.Log.String(), line) {
+				t.Errorf("the log does not say %q:\n%s", line, w.Log.String())
+			}
+		}
+	})
+}
+
+// One attempt for each new parent, then back-off: what fails is not tried in a hot loop,
+// and what was tried of the old one counts for the new one.
+func TestLaw2ReCreationThatFailsIsSlowedDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		began := time.Now()
+		w := adopted(t, func(w *world.World, r engine.Recreation) (*engine.Container, error) {
+			at = append(at, time.Since(began).Round(time.Second))
+			return nil, errors.New("no space left on device")
+		})
+		world.Pass(48 * time.Second)
+		if len(at) != 5 { // 30 s, and 1, 2, 4, 8 s later
+			t.Errorf("tried at %s", at)
+		}
+		if n := w.Count("defib_restart_failures_total", "web", policy.TriggerDependency); n != 5 {
+			t.Errorf("counted %g failures", n)
+		}
+	})
+}
+
+func TestLaw4CrashLoopIsNotForgivenByAReCreation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		w := adopted(t, func(w *world.World, r engine.Recreation) (*engine.Container, error) {
+			if attempts++; attempts < 4 {
+				return nil, errors.New("no space left on device")
+			}
+			return recreated(w, r), nil
+		})
+		world.Pass(40 * time.Second)
+		if attempts != 4 {
+			t.Fatalf("%d attempts", attempts)
+		}
+		w.Dies("c3c3c3c3c3c3")
+		w.WantHeld("web", decision.BackOff)
+	})
+}
+
+// TestLaw9ReCreationHearsOfTheEnd: it is told when Defib is stopped, and waited for.
+func TestLaw9ReCreationHearsOfTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		undone := false
+		w := adoptedUntil(t, func(_ *world.World, leaving <-chan struct{}, _ engine.Recreation) (*engine.Container, error) {
+			<-leaving
+			time.Sleep(3 * time.Second)
+			undone = true
+			return nil, engine.ErrChanged
+		})
+		world.Pass(time.Minute)
+		w.End()
+		if !undone {
+			t.Error("Defib ended before the re-creation was undone")
+		}
+	})
+}
+
+// TestParentIsKnownInTheNextLife: by the state file, if the parent went while Defib was not
+// running.
+func TestParentIsKnownInTheNextLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{t: t}
+		child, parent := Up(childID, "web"), Up(parentID, "vpn")
+		ChildOf(parentID)(child)
+		Labelled(policy.LabelRecreate, "true")(child)
+		for _, c := range []*engine.Container{child, parent} {
+			c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
+		}
+		first := d.life(Usual(), child, parent)
+		world.Pass(time.Minute)
+		first.End()
+		replaced := Up(newParentID, "vpn")
+		replaced.Created, replaced.Started, replaced.StartSeenAt = time.Now(), time.Now(), time.Now()
+		var asked []engine.Recreation
+		second := d.life(Usual(), child, replaced)
+		second.OnRecreate = func(_ <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+			asked = append(asked, r)
+			return recreated(second, r), nil
+		}
+		world.Pass(time.Minute)
+		if len(asked) != 1 || asked[0].Parent.ID != newParentID {
+			t.Errorf("asked for %+v", asked)
+		}
+		second.End()
+	})
+}

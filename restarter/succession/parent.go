@@ -1,0 +1,132 @@
+package succession
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"defib/engine"
+	"defib/restarter/compose"
+)
+
+// Parent is what is known of the container whose network another one shares, or shared. The
+// zero value is that of none. A published value never changes.
+type Parent struct {
+	ID      string   `json:"id"`
+	Names   []string `json:"names"` // that it had, the newest last
+	Project string   `json:"project,omitzero"`
+	Service string   `json:"service,omitzero"`
+}
+
+// maxNames is how many names of a parent are kept: who replaces a container may rename it
+// more than once.
+const maxNames = 4
+
+// Note returns what is known of the parent once it was seen as it is, and whether that is
+// news.
+func (known Parent) Note(parent *engine.Container) (Parent, bool) {
+	if _, _, passing := engine.ParsePassingName(parent.Name); passing || parent.Name == "" {
+		return known, false
+	}
+	if known.ID != parent.ID {
+		known = Parent{ID: parent.ID, Project: parent.Project(), Service: parent.Service()}
+	}
+	if slices.Contains(known.Names, parent.Name) {
+		return known, false
+	}
+	names := append(slices.Clone(known.Names), parent.Name)
+	known.Names = names[max(0, len(names)-maxNames):]
+	return known, true
+}
+
+// Noted is what compose has noted of the container whose network this one shared, in a
+// label: nothing, if it might mean another one.
+func Noted(c *engine.Container) Parent {
+	var services []string
+	for _, d := range compose.Dependencies(c) {
+		if d.Restart { // which compose writes for whose namespace is shared
+			services = append(services, d.Service)
+		}
+	}
+	if c.Project() == "" || len(services) != 1 {
+		return Parent{}
+	}
+	return Parent{ID: c.Shares(engine.Network), Project: c.Project(), Service: services[0]}
+}
+
+// NewParent returns the container that has taken the place of the one whose network this
+// container shared; else why says what is missing. One of another compose project never
+// does, whatever its name: what leaves by its network would leave by the wrong door.
+func NewParent(p *engine.Snapshot, c *engine.Container, known Parent) (parent *engine.Container, why string) {
+	if known.ID == "" {
+		return nil, "the name of the container whose network it shared is not known: it was gone before Defib first saw it"
+	}
+	var byName, byService []*engine.Container
+	for _, o := range p.Named() {
+		_, _, passing := engine.ParsePassingName(o.Name)
+		switch {
+		case o == c || passing || compose.OneOff(o) || o.Project() != c.Project() || !compose.SameDirectory(o, c):
+		case slices.Contains(known.Names, o.Name):
+			byName = append(byName, o)
+		case known.Service != "" && o.Service() == known.Service:
+			byService = append(byService, o)
+		}
+	}
+	candidates := byName
+	if len(candidates) == 0 {
+		candidates = byService
+	}
+	switch {
+	case len(candidates) == 0:
+		return nil, fmt.Sprintf("there is no container %s of the same compose project, or of none, to take its place", known.called())
+	case len(candidates) > 1:
+		return nil, fmt.Sprintf("%s and %s may both be meant to take its place", candidates[0].Name, candidates[1].Name)
+	case !candidates[0].Created.After(c.Created):
+		return nil, candidates[0].Name + " is older than the container itself, so it has not taken the place of its parent"
+	case !candidates[0].Up():
+		return nil, candidates[0].Name + " is down"
+	case !candidates[0].Ready():
+		return nil, candidates[0].Name + " is not healthy"
+	}
+	return candidates[0], ""
+}
+
+// called names the parent for people.
+func (known Parent) called() string {
+	if len(known.Names) == 0 {
+		return "of the service " + known.Service
+	}
+	return strings.Join(known.Names, " or ")
+}
+
+// Bound says what binds a container to others that another one in its place would not be
+// bound to; "" if nothing.
+func Bound(p *engine.Snapshot, c *engine.Container) string {
+	if len(c.Links) > 0 {
+		return "it has links (docker run --link)"
+	}
+	for _, of := range c.Parents {
+		if of.Namespace != engine.Network && p.Parent(of) == nil {
+			return fmt.Sprintf("the container whose %s it shares is gone too", of.Namespace)
+		}
+	}
+	means := func(text string) bool {
+		name, _, _ := strings.Cut(text, ":")
+		return p.Parent(engine.Parent{Container: strings.TrimPrefix(name, "/")}) == c
+	}
+	for _, o := range p.Containers {
+		switch {
+		case o == c:
+		case slices.ContainsFunc(o.Links, means):
+			return o.Name + " is linked to it"
+		case slices.ContainsFunc(o.VolumesFrom, means):
+			return o.Name + " takes its volumes (docker run --volumes-from)"
+		}
+		for _, of := range o.Parents {
+			if of.Namespace != engine.Network && p.Parent(of) == c {
+				return fmt.Sprintf("%s shares its %s", o.Name, of.Namespace)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,63 @@
+// Package succession says which containers take the place of others: of one whose network
+// is shared and that was re-created, and of those that are re-created after it. It is pure.
+package succession
+
+import (
+	"strings"
+
+	"defib/engine"
+)
+
+// Succession is a re-creation that is under way, or was when an earlier life of Defib
+// ended, as the names of the containers tell it.
+type Succession struct {
+	Name      string            // that both are about
+	Old       *engine.Container // nil: it is gone
+	Successor *engine.Container // nil: it is gone
+	Prepared  bool              // the successor still has its passing name: nothing has happened to the old one
+	Unsure    bool              // which of them is which is not known: the engine does not answer when they are inspected
+}
+
+// Finished reports whether the old one needs nothing more but to be removed.
+func (s *Succession) Finished() bool { return s.Successor == nil || !untouched(s.Successor) }
+
+// untouched reports whether nobody has ever tried to start the container.
+func untouched(c *engine.Container) bool { return c.State == engine.Created && c.Error == "" }
+
+// Find finds the re-creations that have begun, by the IDs of both containers.
+func Find(p *engine.Snapshot) map[string]*Succession {
+	found := map[string]*Succession{}
+	for _, c := range p.Containers {
+		name, otherID, ok := engine.ParsePassingName(c.Name)
+		if !ok {
+			continue
+		}
+		other := byID(p, otherID)
+		if other != nil && other.Name != name && other.Name != engine.PassingName(name, c.ID) {
+			other = nil // somebody has changed it
+		}
+		s := &Succession{Name: name, Old: c, Successor: other}
+		if untouched(c) {
+			s.Old, s.Successor, s.Prepared = other, c, other == nil || other.Name == name
+		}
+		s.Unsure = !c.Inspected || other != nil && !other.Inspected
+		found[c.ID] = s
+		if other != nil {
+			found[other.ID] = s
+		}
+	}
+	return found
+}
+
+// byID returns the container whose ID begins so; nil if there is none, or more than one.
+func byID(p *engine.Snapshot, id string) (found *engine.Container) {
+	for _, c := range p.Containers {
+		if strings.HasPrefix(c.ID, id) {
+			if found != nil {
+				return nil
+			}
+			found = c
+		}
+	}
+	return found
+}

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"defib/engine"
 	"defib/internal/cli"
+	"defib/restarter/policy"
 )
 
 // block is a fenced block of a page.
@@ -74,14 +76,10 @@ func checkCompose(t *testing.T, b block) {
 // checkLabels looks at every label of Defib's in a block, and its value.
 func checkLabels(t *testing.T, b block) {
 	t.Helper()
-	values := map[string]string{
-		"defib.enable":   `true|false`,
-		"defib.policy":   `always|unless-stopped|on-failure`,
-		"defib.triggers": `(exited|unhealthy|alert|dependency)(,(exited|unhealthy|alert|dependency))*`,
-	}
-	for _, m := range regexp.MustCompile(`\b(defib\.[a-z]+)(?:: |=)"?([a-z,-]*)`).FindAllStringSubmatch(b.text, -1) {
-		if values[m[1]] == "" || !regexp.MustCompile("^("+values[m[1]]+")$").MatchString(m[2]) {
-			t.Errorf("%s: label %s with the value %q", b.where, m[1], m[2])
+	for _, m := range regexp.MustCompile(`\b(defib\.[a-z-]+)(?:: |=)"?([0-9a-z,-]*)`).FindAllStringSubmatch(b.text, -1) {
+		c := &engine.Container{Labels: map[string]string{m[1]: m[2]}}
+		if wrong := policy.ReadLabels(c, policy.Settings{}).Mislabelled(); wrong != nil {
+			t.Errorf("%s: %q", b.where, wrong)
 		}
 	}
 }

@@ -33,6 +33,10 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 		{why: "the same service of another project", name: "other_db_1", labels: compose("other", "db")},
 		{why: "listed by its label only", name: "volunteer", labels: map[string]string{"defib.enable": "true"}, touched: true},
 		{why: "named but taken out by its label", name: "refuser", labels: map[string]string{"defib.enable": "false"}},
+		{why: "has a label, whatever its value", name: "labelled", labels: map[string]string{s.Prefix + "any": "x"}, touched: true},
+		{why: "has a label with a value", name: "valued", labels: map[string]string{s.Prefix + "team": "core-1"}, touched: true},
+		{why: "has a label with another value", name: "misvalued", labels: map[string]string{s.Prefix + "team": "lab"}},
+		{why: "named but excluded by a label", name: "tenant", labels: map[string]string{s.Prefix + "owner": "lab"}},
 		{why: "named but excluded", name: "outcast"},
 		{why: "excluded, whatever its label says", name: "outlaw", labels: map[string]string{"defib.enable": "true"}},
 		{why: "not listed", name: "stranger"},
@@ -45,7 +49,9 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 	d := s.Defib(
 		"--restart.whitelist="+n+"token,"+n+"web-*",
 		"--restart.whitelist="+n+"shop/db",
-		"--restart.whitelist="+n+"refuser,"+n+"outcast",
+		"--restart.whitelist="+n+"refuser,"+n+"outcast,"+n+"tenant",
+		"--restart.whitelist=label:"+n+"any,label:"+n+"team=c*-?",
+		"--restart.exclude=label:"+n+"owner=lab",
 		"--restart.exclude="+n+"web-2,"+n+"web-tmp-*",
 		"--restart.exclude="+n+"outcast,"+n+"outlaw",
 		"--restart.stopped-delay=1s")

@@ -60,7 +60,7 @@ type Hold struct {
 type Entry struct {
 	Entry   string `json:"entry"`
 	Matches int    `json:"matches"`
-	Missing bool   `json:"missing"` // it is no glob, and matches nothing
+	Missing bool   `json:"missing"` // it is a name or a service, and matches nothing
 }
 
 // Container is what is known and told of one container.

@@ -33,7 +33,7 @@ func addCommands(app *kingpin.Application, f *flags) {
 	app.Command(commandServe, "Watch and heal containers, and serve metrics.").Default()
 	app.Command(commandCheck, "Report what Defib would find and do if it started now with these flags. Changes nothing; exit code 0 if everything that it needs works.")
 	hold := app.Command(commandHold, "Keep Defib from acting on containers for a while. Writes --restart.hold-file.")
-	hold.Arg("name", "Names, globs or project/service; all containers if omitted.").StringsVar(&f.nameTexts)
+	hold.Arg("name", "Names, globs, project/service or label:KEY=VALUE; all containers if omitted.").StringsVar(&f.nameTexts)
 	hold.Flag("for", "Duration of the hold, such as 90s, 30m or 2h. It then expires.").NoEnvar().PlaceHolder("TIME").Required().DurationVar(&f.holdFor)
 	release := app.Command(commandRelease, "End holds before they expire.")
 	release.Arg("name", "As given to hold; all holds if omitted.").StringsVar(&f.nameTexts)

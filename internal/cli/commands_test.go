@@ -31,6 +31,8 @@ func TestHoldAndReleaseWriteTheHoldFile(t *testing.T) {
 		{[]string{"hold", "--for=1h"}, "", []string{"* (everything)"}},
 		{[]string{"release", "web"}, "No hold is called web.\n", []string{"* (everything)"}},
 		{[]string{"hold", "web", "--for=1h"}, "", []string{"* (everything)", "web"}},
+		{[]string{"hold", "label:com.docker.compose.project=sh*", "--for=1h"}, "", []string{"* (everything)", "web", "label:com.docker.compose.project=sh*"}},
+		{[]string{"release", "label:com.docker.compose.project=sh*"}, "", []string{"* (everything)", "web"}},
 		{[]string{"release"}, "Nothing is on hold.\n", nil},
 	} {
 		code, stdout, stderr := ended(t, row.args...)
@@ -79,12 +81,12 @@ func engineWith(t *testing.T, names ...string) (host string) {
 func TestHoldSaysWhatMatchesNoContainer(t *testing.T) {
 	t.Setenv("DEFIB_RESTART_HOLD_FILE", filepath.Join(t.TempDir(), "holds"))
 	host := "--docker.host=" + engineWith(t, "web", "shop-db-1")
-	code, stdout, stderr := ended(t, "hold", "wbe", "we*", "shop/cache", "shop/db", "--for=1h", host)
+	code, stdout, stderr := ended(t, "hold", "wbe", "we*", "shop/cache", "shop/db", "label:team", "label:com.docker.compose.service=d?", "--for=1h", host)
 	if code != exitOK || stderr != "" {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
-	if got, want := strings.Count(stdout, "matches no container"), 2; got != want ||
-		!strings.Contains(stdout, "wbe matches no container on this host: is the name correct?\n") || !strings.Contains(stdout, "shop/cache matches no container") {
+	if got, want := strings.Count(stdout, "matches no container"), 3; got != want ||
+		!strings.Contains(stdout, "wbe matches no container on this host: is the name correct?\n") || !strings.Contains(stdout, "shop/cache matches no container") || !strings.Contains(stdout, "label:team matches no container") {
 		t.Errorf("it says\n%s", stdout)
 	}
 	for _, host := range []string{noEngine(t), "--docker.host=nonsense"} {
@@ -202,6 +204,7 @@ func TestHoldRefusesWhatCannotWork(t *testing.T) {
 	refused(t, []string{"release"}, "--restart.hold-file: required: the file")
 	refused(t, []string{"hold", "", "--for=1h", "--restart.hold-file=" + file}, "NAME: must not be empty")
 	refused(t, []string{"hold", "web shop", "--for=1h", "--restart.hold-file=" + file}, `NAME: "web shop": a name cannot contain spaces: an entry matches whole names: use web,shop`)
+	refused(t, []string{"hold", "label:", "label:a=b c", "--for=1h", "--restart.hold-file=" + file}, `NAME: "label:": must name a label`, `NAME: "label:a=b c": cannot contain spaces`)
 	if code, _, stderr := ended(t, "hold", "web", "--for=1h", "--restart.hold-file="+file, "--webhook.token-file=/nonexistent/token", "--docker.timeout=abc"); code != exitOK {
 		t.Errorf("flags that are not its business: exit code %d, %s", code, stderr)
 	}

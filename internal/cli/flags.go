@@ -73,7 +73,7 @@ func newApp(f *flags) *kingpin.Application {
 	app.Flag("docker.resync-interval", "Interval at which all containers are listed, in case an event was lost.").
 		Default("30s").DurationVar(&f.resync)
 
-	app.Flag("restart.whitelist", "Containers that Defib may start and restart: names, globs or compose project/service, comma-separated (token,explorer,web-*,shop/db). Repeatable.").
+	app.Flag("restart.whitelist", "Containers that Defib may start and restart: names, globs, compose project/service or label:KEY=VALUE, comma-separated (token,explorer,web-*,shop/db,label:team=core). Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.whitelist)
 	app.Flag("restart.exclude", "Containers never to act on, in the same form. Takes precedence. Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.exclude)

@@ -164,10 +164,10 @@ func TestListsAreRepeatableAndSeparatedByCommas(t *testing.T) {
 		return words
 	}
 	t.Setenv("DEFIB_RESTART_EXCLUDE", "x,y\nz")
-	m := meant(t, "--restart.whitelist=token,explorer", "--restart.whitelist= web-* ,/shop/db,,token", "--restart.whitelist", "last",
+	m := meant(t, "--restart.whitelist=token,explorer", "--restart.whitelist= web-* ,/shop/db,,token,label:a=b", "--restart.whitelist", "last",
 		"--collector.container-labels=team, a.b", "--collector.container-labels=team,c")
 	for name, row := range map[string]struct{ want, got []string }{
-		"whitelist":                       {[]string{"token", "explorer", "web-*", "shop/db", "last"}, words(m.Policy.Whitelist)},
+		"whitelist":                       {[]string{"token", "explorer", "web-*", "shop/db", "label:a=b", "last"}, words(m.Policy.Whitelist)},
 		"exclude, lines of a variable":    {[]string{"x", "y", "z"}, words(m.Policy.Exclude)},
 		"container labels":                {[]string{"team", "a.b", "c"}, m.Labels},
 		"a flag replaces its variable":    {[]string{"w"}, words(meant(t, "--restart.exclude=w").Policy.Exclude)},
@@ -204,6 +204,7 @@ func TestImpossibleValuesAreRefusedAllAtOnce(t *testing.T) {
 		{"docker.resync-interval", "-1s", "-1s: must be greater than 0"},
 		{"restart.whitelist", "ok,[a", `"[a": a glob may contain`},
 		{"restart.whitelist", "a/b/c", `"a/b/c": must be a name, a glob or project/service`},
+		{"restart.whitelist", "label:=core", `"label:=core": must name a label`},
 		{"restart.exclude", "[b", `"[b": a glob may contain`},
 		{"restart.policy", "sometimes", `unknown policy "sometimes"`},
 		{"restart.stopped-delay", "-1s", "-1s is negative"},

@@ -16,7 +16,7 @@ const (
 	unknownWindow = 10 * time.Minute
 	// A stop takes the container's stop timeout, and so much more on a slow host.
 	stopSlack = 20 * time.Second
-	// A glob does not mean what exited so long before the first snapshot.
+	// A glob or a label does not mean what exited so long before the first snapshot.
 	oldWindow = 24 * time.Hour
 )
 

@@ -43,7 +43,7 @@ var Reasons = map[Reason]string{
 	StoppedDelay:     "it was stopped, or Defib did not see how it exited: a deploy may be in progress",
 	Stopped:          "it was stopped on purpose, and stays down until somebody starts it",
 	Finished:         "it exited with code 0, as it was meant to",
-	Old:              "only a glob matches it, and it exited more than a day before Defib first saw it",
+	Old:              "only a glob or a label of the whitelist matches it, and it exited more than a day before Defib first saw it",
 	TriggerDisabled:  "the trigger is off (--restart.triggers, or its label defib.triggers)",
 	BackOff:          "the last attempt did not help: it waits before the next one",
 	InServiceRestart: "another replica of its service is being restarted, or has not recovered yet",

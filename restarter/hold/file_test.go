@@ -26,6 +26,7 @@ func TestAHoldFileIsReadAsPeopleWriteIt(t *testing.T) {
 		"":                         nil,
 		"\n  \n# x\n":              nil,
 		"web 2026-01-02T13:00:00Z": {"web"},
+		"label:team=core-* 2026-01-02T13:00:00Z # the team's":                   {"label:team=core-*"},
 		"\ufeffweb 2026-01-02T13:00:00Z\r\nshop/*\t2026-01-02T13:00:00Z":        {"web", "shop/*"},
 		"# backup\n web   2026-01-02T14:00:00+01:00 # until the backup is over": {"web"},
 	} {

@@ -10,7 +10,7 @@ import (
 
 // A glob is a row of tokens, as in a shell: * for any characters, ? for one, a class
 // such as [a-z], [!0-9] or [^0-9] for one of those, or not of those; any other is for
-// itself. It means a whole name.
+// itself. It means a whole name, or the whole value of a label.
 
 // tokenSize is the length of the token that a glob begins with; 0 if that is a class
 // without an end.
@@ -43,7 +43,7 @@ func classOf(glob string) (chars, behind string, negated bool) {
 
 // tokenHas reports whether the token that a glob begins with, and that is no *, means
 // this character.
-func tokenHas(glob string, c byte) bool {
+func tokenHas(glob string, c rune) bool {
 	switch glob[0] {
 	case '?':
 		return true
@@ -51,16 +51,19 @@ func tokenHas(glob string, c byte) bool {
 		chars, _, negated := classOf(glob)
 		return classHas(chars, c) != negated
 	}
-	return glob[0] == c
+	own, _ := utf8.DecodeRuneInString(glob)
+	return own == c
 }
 
 // classHas reports whether a class has a character, by itself or in a range.
-func classHas(chars string, c byte) bool {
-	for i := 0; i < len(chars); i++ {
-		low, high := chars[i], chars[i]
-		if i+2 < len(chars) && chars[i+1] == '-' {
-			high = chars[i+2]
-			i += 2
+func classHas(chars string, c rune) bool {
+	for chars != "" {
+		low, n := utf8.DecodeRuneInString(chars)
+		high := low
+		chars = chars[n:]
+		if end, ok := strings.CutPrefix(chars, "-"); ok && end != "" {
+			high, n = utf8.DecodeRuneInString(end)
+			chars = end[n:]
 		}
 		if low <= c && c <= high {
 			return true
@@ -76,22 +79,26 @@ func globMatches(glob, name string) bool {
 	star, from := -1, 0 // what is behind the last *, and where in the name that was tried
 	g, n := 0, 0
 	for n < len(name) {
+		c, size := utf8.DecodeRuneInString(name[n:])
 		switch {
 		case g < len(glob) && glob[g] == '*':
 			g++
 			star, from = g, n
-		case g < len(glob) && tokenHas(glob[g:], name[n]):
+		case g < len(glob) && tokenHas(glob[g:], c):
 			g += tokenSize(glob[g:])
-			n++
+			n += size
 		case star < 0:
 			return false
 		default:
-			from++
+			_, size = utf8.DecodeRuneInString(name[from:])
+			from += size
 			g, n = star, from
 		}
 	}
 	return strings.Trim(glob[g:], "*") == ""
 }
+
+var errOpenClass = errors.New("a glob may contain *, ? and [a-z], each [ needs its ], and entries are separated by commas")
 
 // alphabet is the characters of one kind of names.
 type alphabet struct {
@@ -121,7 +128,7 @@ func (a alphabet) check(glob string) error {
 	for glob != "" {
 		n := tokenSize(glob)
 		if n == 0 {
-			return errors.New("a glob may contain *, ? and [a-z], each [ needs its ], and entries are separated by commas")
+			return errOpenClass
 		}
 		token := glob[:n]
 		if strings.Contains(token, `\`) {
@@ -135,11 +142,28 @@ func (a alphabet) check(glob string) error {
 	return nil
 }
 
+// checkValue returns why a glob can never mean the value of a label: a class without an
+// end, or without characters.
+func checkValue(glob string) error {
+	for glob != "" {
+		n := tokenSize(glob)
+		if n == 0 {
+			return errOpenClass
+		}
+		token := glob[:n]
+		if chars, _, negated := classOf(token); token[0] == '[' && !negated && !meansAny(token, chars) {
+			return fmt.Errorf("%s matches no character", token)
+		}
+		glob = glob[n:]
+	}
+	return nil
+}
+
 func meansAny(token, chars string) bool {
 	if token == "*" {
 		return true
 	}
-	return strings.ContainsFunc(chars, func(r rune) bool { return tokenHas(token, byte(r)) })
+	return strings.ContainsFunc(chars, func(r rune) bool { return tokenHas(token, r) })
 }
 
 // refuse says what is wrong with a token.

@@ -28,9 +28,12 @@ func TestGlobs(t *testing.T) {
 		{"*a*a*b", []string{"aab", "xaxaxb"}, []string{"ab", "aaba"}},
 		{"w?b", []string{"web", "w.b"}, []string{"wb", "weeb"}},
 		{"web-*", []string{"web-", "web-1"}, []string{"web", "1web-1"}},
+		{"caf?", []string{"café"}, []string{"caféé"}},
+		{"*[é-ü]", []string{"é", "café", "menü"}, []string{"cafe"}},
+		{"*é?", []string{"éé", "caféx"}, []string{"é"}},
 		{"*-[0-9][0-9]", []string{"a-12", "a-1-34"}, []string{"a-1", "a-123"}},
 	} {
-		if err := containerNames.check(row.glob); err != nil {
+		if err := checkValue(row.glob); err != nil {
 			t.Errorf("%s is refused: %v", row.glob, err)
 		}
 		for _, name := range row.means {
@@ -97,13 +100,26 @@ func TestEntriesThatMatchNoNameAreRefusedWithTheRightForm(t *testing.T) {
 		"shop/":              "must be a name, a glob or project/service",
 		"//db":               "must be a name, a glob or project/service",
 		"web:1":              `a container name cannot contain ':'`,
+		"Label:a":            `a container name cannot contain ':'`,
+		"label:":             `"label:": must name a label: label:KEY or label:KEY=VALUE`,
+		"label:=a":           "must name a label",
+		"label:a*=b":         "the name of a label cannot be a glob, only its value",
+		"label:a=b c":        "cannot contain spaces, commas or #: in the value, write ? for one",
+		"label:a b":          "cannot contain spaces",
+		"label:a=#1":         "cannot contain spaces",
+		"label:a=b\x00":      "cannot contain spaces",
+		"label:a={b,c}":      "cannot contain spaces, commas or #: in the value, write ? for one: an entry matches whole names: use label:a=b,label:a=c",
+		"label:a=[b":         "each [ needs its ]",
+		"label:a=[z-a]":      "[z-a] matches no character",
+		"label:a=\xff":       "a label must be valid UTF-8",
+		"!label:a=b":         "to exclude containers, use --restart.exclude=label:a=b",
 	} {
 		_, err := ParsePatterns([]string{"ok," + text + ",fine-*"})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %s", text, err, want)
 		}
 	}
-	for _, text := range []string{"web", "a", "0", "web.1", "web_1-", "web.*", "[a-z]*", "[!-]x", "*", "?", "shop/*", "*/db", "shop/Db.1", "shop/_db", "_site/web", "-site/*", "[_-]*/db", "s_h-o/[!a]", "/web", "*-x", "?-x"} {
+	for _, text := range []string{"web", "a", "0", "web.1", "web_1-", "web.*", "[a-z]*", "[!-]x", "*", "?", "shop/*", "*/db", "shop/Db.1", "shop/_db", "_site/web", "-site/*", "[_-]*/db", "s_h-o/[!a]", "/web", "*-x", "?-x", "label:a", "label:a=", "label:a/b=c/d", "label:a=^b$", "label:a=b=c", "label:a=[!a]", "label:a={b}", "label:é=[é]"} {
 		if _, err := ParsePatterns([]string{text}); err != nil {
 			t.Errorf("%q is refused: %v", text, err)
 		}

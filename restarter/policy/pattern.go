@@ -6,18 +6,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"defib/engine"
 )
 
-// Pattern is one entry of a whitelist: a name, a glob, or project/service of
-// compose, either of which may be a glob.
+// Pattern is one entry of a whitelist: a name, a glob, project/service of compose,
+// either of which may be a glob, or a label.
 type Pattern struct {
 	text    string
+	label   string // its key; "" unless it is label:KEY or label:KEY=VALUE
 	project string // "" unless it is project/service
-	name    string // or service
+	name    string // or service, or the label's value
 	glob    bool
 }
+
+const labelPrefix = "label:"
 
 // ParsePatterns reads entries as users write them: comma-separated, in one value
 // or several. Every mistake is returned, joined.
@@ -57,6 +62,9 @@ func splitEntries(s string) []string {
 
 // parsePattern reads one entry. It refuses what can never match.
 func parsePattern(text string) (Pattern, error) {
+	if label, ok := strings.CutPrefix(text, labelPrefix); ok {
+		return parseLabel(text, label)
+	}
 	p := Pattern{text: text, name: text, glob: strings.ContainsAny(text, "*?[")}
 	project, service, ok := strings.Cut(text, "/")
 	if !ok {
@@ -69,14 +77,40 @@ func parsePattern(text string) (Pattern, error) {
 	return p, cmp.Or(projectNames.check(project), serviceNames.check(service))
 }
 
+// parseLabel reads KEY, which means any value, or KEY=VALUE. What a line of a hold file
+// cannot hold is refused everywhere.
+func parseLabel(text, label string) (Pattern, error) {
+	key, value, ok := strings.Cut(label, "=")
+	if !ok {
+		value = "*"
+	}
+	p := Pattern{text: text, label: key, name: value, glob: true}
+	switch {
+	case key == "":
+		return p, errors.New("must name a label: label:KEY or label:KEY=VALUE")
+	case strings.ContainsAny(key, "*?["):
+		return p, errors.New("the name of a label cannot be a glob, only its value")
+	case !utf8.ValidString(label):
+		return p, errors.New("a label must be valid UTF-8")
+	case strings.ContainsFunc(label, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '#' }):
+		return p, errors.New("cannot contain spaces, commas or #: in the value, write ? for one")
+	}
+	return p, checkValue(value)
+}
+
 // String returns the entry as the user wrote it.
 func (p Pattern) String() string { return p.text }
 
-// Glob reports whether the entry may mean several containers, or none.
+// Glob reports whether the entry may mean several containers, or none. One of a label
+// always may.
 func (p Pattern) Glob() bool { return p.glob }
 
 // Matches reports whether the entry means this container.
 func (p Pattern) Matches(c *engine.Container) bool {
+	if p.label != "" {
+		value, ok := c.Labels[p.label]
+		return ok && globMatches(p.name, value)
+	}
 	if p.project == "" {
 		return p.match(p.name, c.Name)
 	}
@@ -112,13 +146,17 @@ func rightForm(text string) string {
 func plainForm(text string) string {
 	var forms []string
 	for _, form := range expandBraces(text) {
-		forms = append(forms, strings.Fields(foreignForms.Replace(form))...)
-	}
-	for i, form := range forms {
-		if project, service, ok := strings.Cut(form, "/"); ok {
-			forms[i] = strings.ToLower(project) + "/" + service
-		} else if strings.IndexAny(form, "-._") == 0 {
-			forms[i] = "*" + form
+		if strings.HasPrefix(form, labelPrefix) { // of which nothing is foreign
+			forms = append(forms, form)
+			continue
+		}
+		for _, name := range strings.Fields(foreignForms.Replace(form)) {
+			if project, service, ok := strings.Cut(name, "/"); ok {
+				name = strings.ToLower(project) + "/" + service
+			} else if strings.IndexAny(name, "-._") == 0 {
+				name = "*" + name
+			}
+			forms = append(forms, name)
 		}
 	}
 	form := strings.Join(forms, ",")

@@ -31,6 +31,21 @@ func TestPatterns(t *testing.T) {
 		{"*/*", ended("", named("a1", "no-project")), false},
 		{"shop-db-1", ended("", named("a1", "shop-db-1"), in("shop", "db")), true},
 		{"WEB", ended("", named("a1", "web")), false},
+		{"label:team", ended("", labelled("team", "core")), true},
+		{"label:team", ended("", labelled("team", "")), true},
+		{"label:team", ended("", labelled("Team", "core")), false},
+		{"label:team", ended("", named("a1", "team")), false},
+		{"label:team", ended(""), false},
+		{"label:team=core", ended("", labelled("team", "core")), true},
+		{"label:team=core", ended("", labelled("team", "core2")), false},
+		{"label:team=core", ended("", labelled("team", "Core")), false},
+		{"label:team=", ended("", labelled("team", "")), true},
+		{"label:team=", ended("", labelled("team", "core")), false},
+		{"label:team=", ended(""), false},
+		{"label:team=c*", ended("", labelled("team", "core")), true},
+		{"label:team=[!a-c]*", ended("", labelled("team", "core")), false},
+		{"label:rule=Host(?a.b?)", ended("", labelled("rule", "Host(`a.b`)")), true},
+		{"label:a.b/c=d=e", ended("", labelled("a.b/c", "d=e")), true},
 	} {
 		if got := patterns(row.entry)[0].Matches(row.c); got != row.matches {
 			t.Errorf("%s on %s: %t, want %t", row.entry, row.c.Name, got, row.matches)
@@ -85,5 +100,26 @@ func TestBackoffDoublesUpToItsMost(t *testing.T) {
 	}
 	if got := (Backoff{Initial: time.Second, Max: time.Hour}).After(1 << 40); got != time.Hour {
 		t.Errorf("after very many attempts: %s", got)
+	}
+}
+
+func TestAnEntryOfALabelNamesNobody(t *testing.T) {
+	p := usual(func(p *Policy) { p.Whitelist = patterns("label:team=core,token") })
+	for _, row := range []struct {
+		c                     *engine.Container
+		whitelisted, globOnly bool
+	}{
+		{ended("", named("a1", "web"), labelled("team", "core")), true, true},
+		{ended("", named("a1", "token"), labelled("team", "core")), true, false},
+		{ended("", named("a1", "web"), labelled("team", "core", LabelEnable, "false")), false, false},
+		{ended("", named("a1", "web"), labelled("team", "other")), false, false},
+	} {
+		if got := p.For(row.c); got.Whitelisted != row.whitelisted || got.Whitelisted && got.GlobOnly != row.globOnly {
+			t.Errorf("%s %v: whitelisted %t, globs only %t", row.c.Name, row.c.Labels, got.Whitelisted, got.GlobOnly)
+		}
+	}
+	p.Exclude = patterns("label:team")
+	if p.For(ended("", named("a1", "token"), labelled("team", "core"))).Whitelisted {
+		t.Error("what is excluded by a label is whitelisted")
 	}
 }

@@ -143,6 +143,25 @@ func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
 	}
 }
 
+func TestSettingsOfOneContainerReplaceThoseOfAll(t *testing.T) {
+	t.Parallel()
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	labelled := func(name, delay string) *harness.Container {
+		return s.Run(name, harness.Spec{Labels: map[string]string{"defib.stopped-delay": delay}})
+	}
+	soon, wrong, plain := labelled("soon", "1s"), labelled("wrong", "2 days"), s.Run("plain", harness.Spec{})
+	d := s.Defib(harness.Whitelist(soon, wrong, plain), "--restart.stopped-delay=1h")
+	d.AwaitLine(1, "invalid label: it is ignored", "container", wrong.Name)
+	for _, b := range []*harness.Container{wrong, plain, soon} {
+		b.Stop()
+	}
+	soon.AwaitEvents("start", 2)
+	for _, b := range []*harness.Container{wrong, plain} {
+		d.AwaitHeld(b, "stopped_delay")
+		b.StartedTimes(1)
+	}
+}
+
 func TestLabelThatIsNotUnderstoodMeansHandsOff(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t))

@@ -3,6 +3,7 @@ package restarter
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"defib/engine"
@@ -20,6 +21,10 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 	}
 	if res.Trigger == policy.TriggerDependency {
 		attrs = append(attrs, "namespace", res.Namespace)
+	}
+	if res.Trigger == policy.TriggerDependsOn && len(res.After) > 0 {
+		last := slices.MaxFunc(res.After, func(a, b *engine.Container) int { return a.Started.Compare(b.Started) })
+		attrs = append(attrs, "depends_on", last.Name)
 	}
 	if c.HealthOutput != "" {
 		attrs = append(attrs, "health_output", c.HealthOutput)

@@ -288,6 +288,7 @@ var wants = map[policy.Trigger]string{
 	policy.TriggerExited:     "it is down",
 	policy.TriggerUnhealthy:  "its health check fails",
 	policy.TriggerDependency: "it has lost the network, processes or IPC of another container",
+	policy.TriggerDependsOn:  "another container that it depends on was restarted, or is ready at last",
 }
 
 // container tells what would become of one.

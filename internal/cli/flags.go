@@ -77,7 +77,7 @@ func newApp(f *flags) *kingpin.Application {
 		PlaceHolder("LIST").StringsVar(&f.whitelist)
 	app.Flag("restart.exclude", "Containers never to act on, in the same form. Takes precedence. Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.exclude)
-	app.Flag("restart.triggers", "What to heal: exited, unhealthy, alert, dependency. Comma-separated.").
+	app.Flag("restart.triggers", "What to heal: exited, unhealthy, alert, dependency, depends_on. Comma-separated.").
 		Default("exited,alert,dependency").StringVar(&f.triggers)
 	app.Flag("restart.policy", "Which exits to heal: always, unless-stopped or on-failure.").
 		Default(string(policy.Always)).StringVar(&f.mode)

@@ -1,5 +1,6 @@
 // Package compose says what the labels that compose sets say of containers: which service
-// and number one is of, and what it depends on. It is pure.
+// and number one is of, what it depends on, and in which order these are restarted and
+// started. It is pure.
 // Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
 package compose
 

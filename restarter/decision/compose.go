@@ -83,42 +83,7 @@ func (e *evaluator) neverStarted(c *engine.Container) (Reason, time.Time) {
 // leftBehind reports whether others of the container's compose project were started
 // since it was created, but neither it nor another one of its instance.
 func (e *evaluator) leftBehind(c *engine.Container) bool {
-	p := directoryOf(c)
-	if p.project == "" {
-		return false
-	}
-	newest := engine.Later(e.newest[p], e.newest[directory{p.project, ""}])
-	if p.dir == "" {
-		newest = e.newest[directory{p.project, anyDir}]
-	}
-	if !newest.After(c.Created) {
-		return false
-	}
-	return !slices.ContainsFunc(e.twins(c), alive)
-}
-
-// directory is a compose project in one directory, which may not be known, or in any.
-type directory struct{ project, dir string }
-
-const anyDir = "*"
-
-func directoryOf(c *engine.Container) directory {
-	return directory{c.Project(), c.Labels[compose.LabelWorkingDir]}
-}
-
-// addToProject takes note of one that belongs to a compose project. One-off commands
-// are run beside a project, not deployed with it.
-func (e *evaluator) addToProject(c *engine.Container) {
-	if i, ok := compose.InstanceOf(c); ok {
-		e.instances[i] = append(e.instances[i], c)
-	}
-	if compose.OneOff(c) {
-		return
-	}
-	p := directoryOf(c)
-	for _, d := range []directory{p, {p.project, anyDir}} {
-		e.newest[d] = engine.Later(e.newest[d], c.Started)
-	}
+	return e.order.StartedSince(c) && !slices.ContainsFunc(e.twins(c), alive)
 }
 
 // alive reports whether the program of a container is there, or will be in a moment.

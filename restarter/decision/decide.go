@@ -29,6 +29,8 @@ type Verdict struct {
 
 	due   time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
 	again time.Time // when to look again: another cause may be ripe before; zero: on news only
+
+	after []*engine.Container // those that it is restarted after
 }
 
 // Restarts reports whether acting means to restart what runs.
@@ -38,7 +40,7 @@ func (v Verdict) Restarts() bool { return v.Action().Restarts() }
 func (v Verdict) Action() history.Action {
 	return history.Action{
 		Container: v.Container, Trigger: v.Trigger, Namespace: v.Namespace, Cause: v.Cause,
-		Recreation: v.Recreation, Removes: v.Removes,
+		Recreation: v.Recreation, Removes: v.Removes, After: v.after,
 	}
 }
 
@@ -83,6 +85,7 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 	p.roll(e)
 	p.limit(e)
 	p.answer(past, requests, settled, true)
+	p.look(e.next)
 	for _, v := range p.Verdicts {
 		p.look(v.Until)
 		p.look(v.again)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/restarter/compose"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
@@ -387,6 +388,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 	p := SnapshotOf()
 	records := history.History{Records: map[string]*history.Record{}}
 	asked := map[string]time.Time{}
+	quiet := pick(2) == 0 // nobody deploys anything
 	for i := range 1 + pick(12) {
 		c := Ended(
 			[]engine.ExitCause{engine.CauseNone, engine.CauseSelf, engine.CauseStopped, engine.CauseEngine, engine.CauseUnknown}[pick(5)],
@@ -398,6 +400,16 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 		c.Inspected = pick(5) > 0
 		if pick(3) == 0 {
 			In("shop", []string{"db", "app"}[pick(2)])(c)
+		}
+		if pick(2) == 0 {
+			State([]engine.State{engine.Running, engine.Running, engine.Created}[pick(3)])(c)
+			conditions, services := []string{"service_started", compose.Healthy, compose.Completed}, []string{"db", "app", "api", "job"}
+			Labelled(compose.LabelDependsOn, fmt.Sprintf("%s:%s:%t", services[pick(4)], conditions[pick(3)], pick(3) > 0))(c)
+			In("shop", services[pick(4)])(c)
+			BegunAgo(time.Duration(pick(200)) * time.Second)(c)
+		}
+		if pick(4) == 0 {
+			HealthCheck(engine.Healthy)(c)
 		}
 		if pick(4) == 0 {
 			Labelled(policy.LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
@@ -416,21 +428,23 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 		if pick(4) == 0 {
 			SickFor(time.Duration(pick(90)) * time.Second)(c)
 		}
-		if pick(4) == 0 {
+		if !quiet && pick(4) == 0 {
 			c.StopSeenAt = Ago(time.Duration(pick(600)) * time.Second)
 		}
 		p.Containers = append(p.Containers, c)
 		if pick(2) == 0 {
 			records.Records[c.ID] = &history.Record{
 				Acting: pick(4) == 0, Restarting: pick(2) == 0, SlotUntil: Ago(time.Duration(pick(60)-30) * time.Second), Attempts: pick(6), Restarts: pick(6),
-				LastEnd: Ago(time.Duration(pick(60)) * time.Second), Streak: pick(3),
+				LastEnd: Ago(time.Duration(pick(60)) * time.Second), Streak: pick(3), ReadySince: Ago(time.Duration(pick(60)) * time.Second),
 			}
 		}
 		if pick(2) == 0 {
 			asked[c.ID] = Ago(time.Duration(pick(9)) * time.Second)
 		}
 	}
-	p.Projects["shop"] = Ago(time.Duration(pick(20)) * time.Second)
+	if !quiet {
+		p.Projects["shop"] = Ago(time.Duration(pick(20)) * time.Second)
+	}
 	p.First = Ago(time.Duration(pick(100)) * time.Hour)
 	if pick(3) == 0 {
 		p.Self = fmt.Sprintf("%02d", pick(12))
@@ -439,6 +453,16 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 		records.RecentRestarts = append(records.RecentRestarts, Ago(time.Duration(50-i)*time.Second))
 	}
 	return p, records, asked
+}
+
+// dependsOnOthers reports whether a container depends on one of its project: one that was
+// started after it, and after which it is to be restarted, if it runs.
+func dependsOnOthers(p *engine.Snapshot, c *engine.Container) bool {
+	return slices.ContainsFunc(compose.Dependencies(c), func(d compose.Dependency) bool {
+		return slices.ContainsFunc(p.Containers, func(o *engine.Container) bool {
+			return o.Project() == c.Project() && o.Service() == d.Service && (!c.Up() || d.Restart && o.Started.After(c.Started))
+		})
+	})
 }
 
 func checkLaws(t *testing.T, seed uint64) {
@@ -467,7 +491,9 @@ func checkLaws(t *testing.T, seed uint64) {
 				t.Errorf("seed %d, law 2: a second action for %s", seed, c.ID)
 			}
 			switch {
-			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, &history.Record{}, c).Lost:
+			case v.Trigger == policy.TriggerDependsOn && !dependsOnOthers(p, c):
+				t.Errorf("seed %d: %s is healed for what it does not depend on", seed, c.ID)
+			case c.Up() && asked[c.ID].IsZero() && c.UnhealthySince.IsZero() && !WorstTie(p, &history.Record{}, c).Lost && v.Trigger != policy.TriggerDependsOn:
 				t.Errorf("seed %d: a restart of %s, for which nobody asks", seed, c.ID)
 			case c.Up() && v.Trigger != policy.TriggerDependency && records.At(c.ID).Restarts >= rule.MaxAttempts:
 				t.Errorf("seed %d, law 2: restart %d of %s, want at most %d", seed, records.At(c.ID).Restarts+1, c.ID, rule.MaxAttempts)
@@ -480,7 +506,7 @@ func checkLaws(t *testing.T, seed uint64) {
 			case c.Up():
 				restarts++
 				spent++
-			case c.State == engine.Exited || c.FailedStart():
+			case c.State == engine.Exited || c.FailedStart() || c.State == engine.Created && v.Trigger == policy.TriggerDependsOn:
 				starts++
 			default:
 				t.Errorf("seed %d: a start of %s, which is %s", seed, c.ID, c.State)

@@ -41,20 +41,27 @@ type evaluator struct {
 	awaited  map[string]bool      // project/service whose completion another container waits for
 
 	instances map[compose.Instance][]*engine.Container
-	newest    map[directory]time.Time // when the last of a compose project was started, on the engine's clock
+
+	order      *compose.Order
+	restarting map[string]bool // by container ID: see toBeRestarted
+	next       time.Time       // when what is no cause yet may be one; zero: on news only
 }
 
 func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history.History) *evaluator {
 	e := &evaluator{
 		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{}, successions: succession.Find(snapshot),
-		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{}, newest: map[directory]time.Time{},
+		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{},
+		restarting: map[string]bool{},
 	}
+	e.order = compose.NewOrder(snapshot, past, pol.Backoff, func(c *engine.Container) bool { is, _ := e.superseded(c); return is })
 	for _, c := range snapshot.Containers {
 		project := c.Project()
 		if project == "" {
 			continue
 		}
-		e.addToProject(c)
+		if i, ok := compose.InstanceOf(c); ok {
+			e.instances[i] = append(e.instances[i], c)
+		}
 		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(e.stopping[project]) {
 			e.stopping[project] = until
 		}
@@ -102,6 +109,7 @@ func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
 			}, true
 		}
 		if v.Act {
+			v.after = e.order.Precede(c)
 			break
 		}
 	}
@@ -125,7 +133,11 @@ func (e *evaluator) occasion(c *engine.Container, one cause) time.Time {
 // and that nobody asks for.
 func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 	asked := e.asked[c.ID].since
+	depends := e.dependsOn(c, rule)
 	if !c.Up() {
+		if depends != nil {
+			return depends
+		}
 		if !rule.Heals(policy.TriggerExited) && !asked.IsZero() {
 			return []cause{{policy.TriggerAlert, asked}}
 		}
@@ -147,7 +159,7 @@ func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 	if !asked.IsZero() {
 		cs = append(cs, cause{policy.TriggerAlert, asked})
 	}
-	return cs
+	return append(cs, depends...)
 }
 
 // held names the first of all reasons to leave the container alone now, and when
@@ -166,7 +178,9 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 	switch r := Veto(e.snapshot, c); r {
 	case "":
 	case Created:
-		return e.neverStarted(c)
+		if t != policy.TriggerDependsOn {
+			return e.neverStarted(c)
+		}
 	default:
 		return r, time.Time{}
 	}

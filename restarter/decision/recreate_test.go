@@ -12,7 +12,6 @@ import (
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/policy"
-	"defib/restarter/succession"
 )
 
 // hex is an ID.
@@ -53,7 +52,7 @@ func Existing(d time.Duration) func(*engine.Container) {
 
 // known has Defib remember the parent by these names.
 func known(names ...string) *history.Record {
-	return &history.Record{Parent: succession.Parent{ID: hex("d"), Names: names}}
+	return &history.Record{Parent: history.NetworkParent{ID: hex("d"), Names: names}}
 }
 
 func TestContainerIsCreatedAnewInTheNetworkOfItsNewParentAlone(t *testing.T) {
@@ -79,7 +78,7 @@ func TestContainerIsCreatedAnewInTheNetworkOfItsNewParentAlone(t *testing.T) {
 		{name: "one that is not whitelisted is not", c: child(Named(hex("a"), "other")), others: []*engine.Container{vpn()}, record: known("vpn"), want: ""},
 		{name: "a name that the parent had before it was renamed counts", c: child(), others: []*engine.Container{vpn()}, record: known("vpn", "xyz"), want: "recreate in vpn"},
 		{name: "one whose parent nobody knows is not", c: child(), others: []*engine.Container{vpn()}, record: &history.Record{}, want: "parent_gone"},
-		{name: "what was known of another parent says nothing", c: child(), others: []*engine.Container{vpn()}, record: &history.Record{Parent: succession.Parent{ID: hex("e"), Names: []string{"vpn"}}}, want: "parent_gone"},
+		{name: "what was known of another parent says nothing", c: child(), others: []*engine.Container{vpn()}, record: &history.Record{Parent: history.NetworkParent{ID: hex("e"), Names: []string{"vpn"}}}, want: "parent_gone"},
 		{name: "a container of a foreign project is never the parent", c: child(shop("db")), others: []*engine.Container{vpn(In("mail", "vpn"))}, record: known("vpn"), want: "parent_gone"},
 		{name: "nor one of no project that of a project's", c: child(shop("db")), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
 		{name: "nor one of a project that of none's", c: child(), others: []*engine.Container{vpn(In("mail", "vpn"))}, record: known("vpn"), want: "parent_gone"},
@@ -89,8 +88,8 @@ func TestContainerIsCreatedAnewInTheNetworkOfItsNewParentAlone(t *testing.T) {
 		{name: "it is given half a minute after its start", c: child(), others: []*engine.Container{vpn(BegunAgo(10 * time.Second))}, record: known("vpn"), want: "parent_gone 20s"},
 		{name: "or as long as what was stopped is left alone", c: child(), others: []*engine.Container{vpn(BegunAgo(40 * time.Second))}, record: known("vpn"), edit: func(p *policy.Policy) { p.StoppedDelay = time.Minute }, want: "parent_gone 20s"},
 		{name: "compose is left alone with its project", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"))}, record: known("vpn"), project: 12 * time.Second, want: "parent_gone 18s"},
-		{name: "of a service, the one that bears its name", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"), Named(hex("b"), "shop-vpn-2"))}, record: &history.Record{Parent: succession.Parent{ID: hex("d"), Names: []string{"shop-vpn-1"}, Project: "shop", Service: "vpn"}}, project: time.Hour, want: "recreate in shop-vpn-2"},
-		{name: "of two of a service, none", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"), Named(hex("b"), "shop-vpn-2")), vpn(shop("vpn"), Named(hex("c"), "shop-vpn-3"))}, record: &history.Record{Parent: succession.Parent{ID: hex("d"), Names: []string{"shop-vpn-1"}, Project: "shop", Service: "vpn"}}, project: time.Hour, want: "parent_gone"},
+		{name: "of a service, the one that bears its name", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"), Named(hex("b"), "shop-vpn-2"))}, record: &history.Record{Parent: history.NetworkParent{ID: hex("d"), Names: []string{"shop-vpn-1"}, Project: "shop", Service: "vpn"}}, project: time.Hour, want: "recreate in shop-vpn-2"},
+		{name: "of two of a service, none", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"), Named(hex("b"), "shop-vpn-2")), vpn(shop("vpn"), Named(hex("c"), "shop-vpn-3"))}, record: &history.Record{Parent: history.NetworkParent{ID: hex("d"), Names: []string{"shop-vpn-1"}, Project: "shop", Service: "vpn"}}, project: time.Hour, want: "parent_gone"},
 		{name: "compose has noted whose network it is", c: child(depends("vpn:service_started:true,cache:service_started:false")), others: []*engine.Container{vpn(shop("vpn"))}, project: time.Hour, want: "recreate in vpn"},
 		{name: "but not if two might be meant", c: child(depends("vpn:service_started:true,cache:service_started:true")), others: []*engine.Container{vpn(shop("vpn"))}, project: time.Hour, want: "parent_gone"},
 		{name: "one with links is not", c: child(func(c *engine.Container) { c.Links = []string{"/db:/web/db"} }), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
@@ -271,7 +270,7 @@ func families(r *rand.Rand) (*engine.Snapshot, history.History) {
 		c.Inspected = pick(6) > 0
 		past.Records[id] = &history.Record{
 			Acting: pick(6) == 0, Attempts: pick(2), LastEnd: Ago(time.Duration(pick(3)) * time.Second),
-			Parent: succession.Parent{ID: hex("f"), Names: []string{"vpn"}},
+			Parent: history.NetworkParent{ID: hex("f"), Names: []string{"vpn"}},
 		}
 		if c.Ready() {
 			past.Records[id].ReadySince = c.StartSeenAt

@@ -23,7 +23,9 @@ type Action struct {
 	Recreation *engine.Recreation // re-creates the container; nil: it does not
 	Removes    bool               // removes the container, which was re-created or was to take another's place
 
-	parents map[string]time.Time // by its parents' IDs: their StartedAt when the action began
+	After []*engine.Container // of its compose project: those that it is restarted after
+
+	parents map[string]time.Time // by the IDs of its parents and of these: their StartedAt when the action began
 }
 
 // Restarts reports whether the action restarts what runs.
@@ -73,6 +75,9 @@ func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 		if parent := p.Parent(of); parent != nil {
 			a.parents[parent.ID] = parent.Started
 		}
+	}
+	for _, one := range a.After {
+		a.parents[one.ID] = one.Started
 	}
 	return a
 }

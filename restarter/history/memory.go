@@ -11,7 +11,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter/policy"
-	"defib/restarter/succession"
 )
 
 // Memory is what one life of Defib leaves of its history to the next. Times are on our
@@ -35,7 +34,7 @@ type Remembered struct {
 	Acting       bool                 `json:"acting,omitzero"`
 	HealthySince time.Time            `json:"healthy_since,omitzero"`
 	Joined       map[string]time.Time `json:"joined,omitempty"` // on the engine's clock
-	Parent       succession.Parent    `json:"parent,omitzero"`
+	Parent       NetworkParent        `json:"parent,omitzero"`
 	Healing      policy.Trigger       `json:"healing,omitzero"`
 	Cause        time.Time            `json:"cause,omitzero"`
 	From         time.Time            `json:"from,omitzero"` // on the engine's clock

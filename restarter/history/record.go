@@ -5,7 +5,6 @@ import (
 
 	"defib/engine"
 	"defib/restarter/policy"
-	"defib/restarter/succession"
 )
 
 // Record is what happened to one container since Defib first saw it.
@@ -27,9 +26,9 @@ type Record struct {
 	ReadySince   time.Time         // since when it runs, healthy if it has a health check, on our clock; zero: it does not
 	HealthySince time.Time         // since when it has stayed up and not unhealthy, on our clock; zero: it has not
 
-	Joined map[string]time.Time // by its parents' IDs: their StartedAt when our last action gave it their namespaces
+	Joined map[string]time.Time // by the IDs of its parents and of what it is restarted after: their StartedAt when our last action on it began
 
-	Parent succession.Parent // whose network the container shares
+	Parent NetworkParent // whose network the container shares
 
 	Late bool // our last action was not answered: a start that is seen now is its doing
 
@@ -123,11 +122,11 @@ func (r *Record) startedByOthers() {
 }
 
 // Joins reports whether our last action gave the container the namespace that its
-// parent has in this run, whatever the engine's clock says: it may have been set back
-// since the parent was started.
-func (r *Record) Joins(parent *engine.Container) bool {
-	started, ok := r.Joined[parent.ID]
-	return ok && started.Equal(parent.Started)
+// parent has in this run, or came after this run of one that it depends on, whatever the
+// engine's clock says: it may have been set back since that one was started.
+func (r *Record) Joins(other *engine.Container) bool {
+	started, ok := r.Joined[other.ID]
+	return ok && started.Equal(other.Started)
 }
 
 // notHealthy takes note that somebody says that the container, though it runs, needs to

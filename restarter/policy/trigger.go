@@ -16,10 +16,11 @@ const (
 	TriggerUnhealthy  Trigger = "unhealthy"  // its health check says so
 	TriggerAlert      Trigger = "alert"      // an alert asks for it
 	TriggerDependency Trigger = "dependency" // it lost what it shares with another, or died with it
+	TriggerDependsOn  Trigger = "depends_on" // what compose has it depend on was restarted, or is ready at last
 )
 
 // AllTriggers lists every trigger.
-var AllTriggers = []Trigger{TriggerExited, TriggerUnhealthy, TriggerAlert, TriggerDependency}
+var AllTriggers = []Trigger{TriggerExited, TriggerUnhealthy, TriggerAlert, TriggerDependency, TriggerDependsOn}
 
 // ParseTriggers reads triggers as users write them, comma-separated. Every
 // mistake is returned, joined.

@@ -7,41 +7,12 @@ import (
 
 	"defib/engine"
 	"defib/restarter/compose"
+	"defib/restarter/history"
 )
-
-// Parent is what is known of the container whose network another one shares, or shared. The
-// zero value is that of none. A published value never changes.
-type Parent struct {
-	ID      string   `json:"id"`
-	Names   []string `json:"names"` // that it had, the newest last
-	Project string   `json:"project,omitzero"`
-	Service string   `json:"service,omitzero"`
-}
-
-// maxNames is how many names of a parent are kept: who replaces a container may rename it
-// more than once.
-const maxNames = 4
-
-// Note returns what is known of the parent once it was seen as it is, and whether that is
-// news.
-func (known Parent) Note(parent *engine.Container) (Parent, bool) {
-	if _, _, passing := engine.ParsePassingName(parent.Name); passing || parent.Name == "" {
-		return known, false
-	}
-	if known.ID != parent.ID {
-		known = Parent{ID: parent.ID, Project: parent.Project(), Service: parent.Service()}
-	}
-	if slices.Contains(known.Names, parent.Name) {
-		return known, false
-	}
-	names := append(slices.Clone(known.Names), parent.Name)
-	known.Names = names[max(0, len(names)-maxNames):]
-	return known, true
-}
 
 // Noted is what compose has noted of the container whose network this one shared, in a
 // label: nothing, if it might mean another one.
-func Noted(c *engine.Container) Parent {
+func Noted(c *engine.Container) history.NetworkParent {
 	var services []string
 	for _, d := range compose.Dependencies(c) {
 		if d.Restart { // which compose writes for whose namespace is shared
@@ -49,15 +20,15 @@ func Noted(c *engine.Container) Parent {
 		}
 	}
 	if c.Project() == "" || len(services) != 1 {
-		return Parent{}
+		return history.NetworkParent{}
 	}
-	return Parent{ID: c.Shares(engine.Network), Project: c.Project(), Service: services[0]}
+	return history.NetworkParent{ID: c.Shares(engine.Network), Project: c.Project(), Service: services[0]}
 }
 
 // NewParent returns the container that has taken the place of the one whose network this
 // container shared; else why says what is missing. One of another compose project never
 // does, whatever its name: what leaves by its network would leave by the wrong door.
-func NewParent(p *engine.Snapshot, c *engine.Container, known Parent) (parent *engine.Container, why string) {
+func NewParent(p *engine.Snapshot, c *engine.Container, known history.NetworkParent) (parent *engine.Container, why string) {
 	if known.ID == "" {
 		return nil, "the name of the container whose network it shared is not known: it was gone before Defib first saw it"
 	}
@@ -78,7 +49,7 @@ func NewParent(p *engine.Snapshot, c *engine.Container, known Parent) (parent *e
 	}
 	switch {
 	case len(candidates) == 0:
-		return nil, fmt.Sprintf("there is no container %s of the same compose project, or of none, to take its place", known.called())
+		return nil, fmt.Sprintf("there is no container %s of the same compose project, or of none, to take its place", called(known))
 	case len(candidates) > 1:
 		return nil, fmt.Sprintf("%s and %s may both be meant to take its place", candidates[0].Name, candidates[1].Name)
 	case !candidates[0].Created.After(c.Created):
@@ -92,7 +63,7 @@ func NewParent(p *engine.Snapshot, c *engine.Container, known Parent) (parent *e
 }
 
 // called names the parent for people.
-func (known Parent) called() string {
+func called(known history.NetworkParent) string {
 	if len(known.Names) == 0 {
 		return "of the service " + known.Service
 	}

@@ -1,4 +1,4 @@
-package succession_test
+package history
 
 import (
 	"strings"
@@ -8,12 +8,11 @@ import (
 
 	"defib/engine"
 	. "defib/restarter/internal/fixture"
-	"defib/restarter/succession"
 )
 
 func TestParentIsKnownByEachNameThatItHad(t *testing.T) {
 	named := func(id, name string) *engine.Container { return Running(Named(id, name), In("shop", "vpn")) }
-	known := succession.Parent{}
+	known := NetworkParent{}
 	for _, row := range []struct {
 		id, name string
 		news     bool
@@ -30,7 +29,7 @@ func TestParentIsKnownByEachNameThatItHad(t *testing.T) {
 		{"b", "vpn", true, "vpn"}, // another container
 	} {
 		before := known
-		fresh, news := known.Note(named(row.id, row.name))
+		fresh, news := known.note(named(row.id, row.name))
 		if got := strings.Join(fresh.Names, " "); news != row.news || got != row.want {
 			t.Errorf("%s seen as %q: %q, news %t; want %q, %t", row.id, row.name, got, news, row.want, row.news)
 		}

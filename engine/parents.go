@@ -49,9 +49,15 @@ func (p *Snapshot) Parent(of Parent) *Container {
 	if c := p.Find(of.Container); c != nil {
 		return c
 	}
-	i, _ := slices.BinarySearchFunc(p.Containers, of.Container, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
+	return p.ByPrefix(of.Container)
+}
+
+// ByPrefix returns the container whose ID begins so; nil if there is none, or more than one:
+// no guessing.
+func (p *Snapshot) ByPrefix(id string) *Container {
+	i, _ := slices.BinarySearchFunc(p.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
 	begins := func(i int) bool {
-		return i < len(p.Containers) && strings.HasPrefix(p.Containers[i].ID, of.Container)
+		return i < len(p.Containers) && strings.HasPrefix(p.Containers[i].ID, id)
 	}
 	if begins(i) && !begins(i+1) {
 		return p.Containers[i]

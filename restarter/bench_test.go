@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/state"
 )
@@ -127,7 +127,7 @@ func TestAContainerIsComparedWithTheWhitelistOnlyWhenItChanges(t *testing.T) {
 		t.Errorf("%d containers match after a reconcile without news, want 20: they were compared again", got)
 	}
 	for _, s := range r.Report().Containers {
-		if s.Reason == decision.OnHold {
+		if s.Reason == outcome.OnHold {
 			t.Errorf("%s was compared with the holds again", s.Container.Name)
 		}
 	}
@@ -216,6 +216,6 @@ func everythingHappens(r *Restarter) {
 		r.finish(Noon, history.Result{Action: a, Took: time.Second})
 		id := history.AlertID{byte(i), byte(i >> 8)}
 		r.history.Firings.Hear(Noon, Noon, id, Noon, c.Name).Acted = Noon
-		r.alerts.add(AlertRecord{AlertSource: AlertSource{"HealContainerUnhealthy", "10.0.0.1:40000"}, ReceivedAt: Noon, Container: c.Name, Outcome: decision.Restarted, Message: "the container was restarted"})
+		r.alerts.add(AlertRecord{AlertSource: AlertSource{"HealContainerUnhealthy", "10.0.0.1:40000"}, ReceivedAt: Noon, Container: c.Name, Outcome: outcome.Restarted, Message: "the container was restarted"})
 	}
 }

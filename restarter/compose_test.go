@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 )
 
 // A recreation by docker-compose 1.29 whose start failed: the old container was
@@ -39,7 +39,7 @@ func TestARecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 		if got, want := w.Standing("a1_shop_db_1").Container.State, engine.Running; got != want {
 			t.Errorf("the old one is %s, want %s", got, want)
 		}
-		w.WantHeld("shop_db_1", decision.Superseded)
+		w.WantHeld("shop_db_1", outcome.Superseded)
 
 		works = true
 		w.Dies("a1") // it may be either now, but not both
@@ -62,7 +62,7 @@ func TestAnAlertForASupersededContainerIsAnsweredSo(t *testing.T) {
 		First(fresh)
 		w, h := NewWebhook(t, Usual(), Ended(engine.CauseSelf, Named("a1", "a1_shop_db_1"), First), fresh)
 		for _, heal := range []string{"start", "restart"} {
-			Post(t, h, Firing("container", "a1_shop_db_1", "heal", heal)).Want(200, decision.Outcome(decision.Superseded))
+			Post(t, h, Firing("container", "a1_shop_db_1", "heal", heal)).Want(200, outcome.Outcome(outcome.Superseded))
 		}
 		w.WantStarts()
 	})
@@ -108,10 +108,10 @@ func TestWhatADeployLeftBehindIsFoundWithoutNews(t *testing.T) {
 		app.CreatedSeenAt, app.Created = time.Now(), time.Now().Add(-2*time.Hour) // the clocks differ
 		w, h := NewWebhook(t, Usual(), app, cache)
 		Pass(10*time.Minute - time.Second)
-		w.WantHeld("shop-app", decision.Created)
+		w.WantHeld("shop-app", outcome.Created)
 		Pass(time.Second)
-		w.WantHeld("shop-app", decision.NotStarted)
-		Post(t, h, Firing("container", "shop-app", "heal", "start")).Want(200, decision.Outcome(decision.NotStarted))
+		w.WantHeld("shop-app", outcome.NotStarted)
+		Post(t, h, Firing("container", "shop-app", "heal", "start")).Want(200, outcome.Outcome(outcome.NotStarted))
 		w.WantStarts()
 	})
 }

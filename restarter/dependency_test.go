@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 )
 
 // A parent that was killed six times, 25 s apart, whatever brings it back: each run
@@ -78,7 +78,7 @@ func TestAChildIsRestartedOnceItsParentIsHealthy(t *testing.T) {
 					c.Started, c.StartSeenAt, c.Health = time.Now(), time.Now(), engine.Starting
 				})
 				synctest.Wait()
-				w.WantHeld("web", decision.ParentDown)
+				w.WantHeld("web", outcome.ParentDown)
 				Pass(row.after)
 				w.Edit("b2", func(c *engine.Container) { c.Health = engine.Healthy })
 				Pass(time.Hour)
@@ -119,9 +119,9 @@ func TestAnAlertForAChildWithoutNetworkGetsTheRestartThatItNeedsAnyway(t *testin
 		w.OnStart(func(_ context.Context, c *engine.Container) error { time.Sleep(time.Second); w.Runs(c.ID); return nil })
 		Pass(time.Hour)
 		w.Dies("b2")
-		Post(t, h, Firing("container", "web")).Want(200, decision.Outcome(decision.ParentDown))
+		Post(t, h, Firing("container", "web")).Want(200, outcome.Outcome(outcome.ParentDown))
 		w.Runs("b2")
-		Post(t, h, Firing("container", "web", "again", "yes")).Want(200, decision.Restarted)
+		Post(t, h, Firing("container", "web", "again", "yes")).Want(200, outcome.Restarted)
 		w.WantStarts("1h0m0s web")
 		if !strings.Contains(w.Log.String(), "trigger=dependency") {
 			t.Errorf("it was restarted for another reason:\n%s", w.Log.String())
@@ -148,7 +148,7 @@ func TestChildrenOfOtherNamespacesFollowTheirParent(t *testing.T) {
 						Pass(10 * time.Millisecond)
 					}
 					w.Dies("b2")
-					w.WantHeld("web", decision.ParentDown)
+					w.WantHeld("web", outcome.ParentDown)
 					Pass(20 * time.Minute)
 					w.Runs("b2")
 					Pass(time.Second)

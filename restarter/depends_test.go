@@ -8,9 +8,9 @@ import (
 
 	"defib/engine"
 	"defib/restarter/compose"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 )
 
 // chain is a database, a service that depends on its health, and one that depends on both;
@@ -89,7 +89,7 @@ func TestADatabaseThatFlapsDoesNotHaveOthersRestartedForEver(t *testing.T) {
 			w.Dies("d1")
 			Pass(3 * time.Minute)
 			if i == 5 {
-				w.WantHeld("batch-api", decision.GaveUp)
+				w.WantHeld("batch-api", outcome.GaveUp)
 			}
 		}
 		if got := w.Count("defib_restarts_total", "batch-api", "depends_on"); got != 5 {

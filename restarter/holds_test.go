@@ -14,10 +14,10 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
 	"defib/restarter/hold"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -67,7 +67,7 @@ func TestLaw11AHoldFileThatIsBrokenAtTheStartHoldsEverything(t *testing.T) {
 				}
 				w.WantStarts()
 				wantBroken(t, w, 1)
-				if s := w.Standing("batch-2"); s.Reason != decision.OnHold || !w.Report().HoldAll {
+				if s := w.Standing("batch-2"); s.Reason != outcome.OnHold || !w.Report().HoldAll {
 					t.Errorf("it is held as %q", s.Reason)
 				}
 				rewrite(t, path, strings.TrimSuffix(text, "web tomorrow\n"))
@@ -274,7 +274,7 @@ func TestAnAlertFindsTheContainerOnHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := file(t, "web "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 		w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.HoldFile = path }), Up("a1", "web"), Ended(engine.CauseSelf, Named("b2", "batch-1")))
-		Post(t, h, Firing("container", "web")).Want(200, decision.Outcome(decision.OnHold))
+		Post(t, h, Firing("container", "web")).Want(200, outcome.Outcome(outcome.OnHold))
 		w.WantStarts("0s batch-1")
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"defib/restarter/decision"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -18,15 +19,15 @@ const maxSources = 20
 
 // ActionRecord is a start, a restart or a re-creation that has ended.
 type ActionRecord struct {
-	Began     time.Time        `json:"began"`     // on our clock
-	Container string           `json:"container"` // name
-	ID        string           `json:"id"`
-	Trigger   policy.Trigger   `json:"trigger"`
-	Sources   []AlertSource    `json:"sources,omitempty"` // whose alerts waited for it, maxSources at most
-	Attempt   int              `json:"attempt"`           // since the container last stayed up and well
-	Took      time.Duration    `json:"took"`
-	Outcome   decision.Outcome `json:"outcome"`
-	Err       string           `json:"err,omitzero"` // why it failed
+	Began     time.Time       `json:"began"`     // on our clock
+	Container string          `json:"container"` // name
+	ID        string          `json:"id"`
+	Trigger   policy.Trigger  `json:"trigger"`
+	Sources   []AlertSource   `json:"sources,omitempty"` // whose alerts waited for it, maxSources at most
+	Attempt   int             `json:"attempt"`           // since the container last stayed up and well
+	Took      time.Duration   `json:"took"`
+	Outcome   outcome.Outcome `json:"outcome"`
+	Err       string          `json:"err,omitzero"` // why it failed
 }
 
 // AlertSource is an alert, and the address that sent it.
@@ -38,11 +39,11 @@ type AlertSource struct {
 // AlertRecord is an alert that was answered.
 type AlertRecord struct {
 	AlertSource
-	ReceivedAt time.Time        `json:"received_at"`        // on our clock
-	Container  string           `json:"container,omitzero"` // name; "" if it means none
-	Took       time.Duration    `json:"took"`
-	Outcome    decision.Outcome `json:"outcome"`
-	Message    string           `json:"message"` // the sentence of the answer
+	ReceivedAt time.Time       `json:"received_at"`        // on our clock
+	Container  string          `json:"container,omitzero"` // name; "" if it means none
+	Took       time.Duration   `json:"took"`
+	Outcome    outcome.Outcome `json:"outcome"`
+	Message    string          `json:"message"` // the sentence of the answer
 }
 
 // journal keeps the newest entries. It may be written and read from anywhere.

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -19,18 +19,18 @@ func TestAContainerWhoseLabelIsNotUnderstoodIsLeftAlone(t *testing.T) {
 		bad := Up("a1", "web")
 		bad.Labels = map[string]string{policy.LabelEnable: "maybe"}
 		w, h := NewWebhook(t, Usual(), bad, Up("b2", "batch-1"))
-		if s := w.Standing("web"); s.Reason != decision.BadLabel || !s.Rule.Whitelisted {
+		if s := w.Standing("web"); s.Reason != outcome.BadLabel || !s.Rule.Whitelisted {
 			t.Errorf("while it runs it is held as %q", s.Reason)
 		}
 		heal := Firing("container", "web")
-		Post(t, h, heal).Want(200, decision.Outcome(decision.BadLabel))
+		Post(t, h, heal).Want(200, outcome.Outcome(outcome.BadLabel))
 		heal.Labels["heal"] = "start"
-		Post(t, h, heal).Want(200, decision.Outcome(decision.BadLabel))
+		Post(t, h, heal).Want(200, outcome.Outcome(outcome.BadLabel))
 		w.Dies("a1")
 		w.Dies("b2")
 		Pass(time.Hour)
 		w.WantStarts("0s batch-1")
-		if s := w.Standing("web"); s.Reason != decision.BadLabel {
+		if s := w.Standing("web"); s.Reason != outcome.BadLabel {
 			t.Errorf("while it is down it is held as %q", s.Reason)
 		}
 		if log := w.Log.String(); strings.Count(log, "invalid label: the container is left alone") != 1 || !strings.Contains(log, "reason=bad_label") {

@@ -9,6 +9,7 @@ import (
 	"defib/engine"
 	"defib/restarter/decision"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -105,12 +106,12 @@ type logState struct {
 type logged struct {
 	name   string
 	state  engine.State
-	reason decision.Reason
+	reason outcome.Reason
 	detail string
 }
 
 // lastReason is why the container was left alone when that was last decided.
-func (r *Restarter) lastReason(c *engine.Container) decision.Reason {
+func (r *Restarter) lastReason(c *engine.Container) outcome.Reason {
 	if last := r.logged[c.ID]; last != nil {
 		return last.what.reason
 	}
@@ -159,7 +160,7 @@ func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts
 			last = &logState{}
 			r.logged[c.ID] = last
 		}
-		if v.Reason == decision.DryRun {
+		if v.Reason == outcome.DryRun {
 			r.logDryRun(last, v)
 		}
 		before := last.what
@@ -171,7 +172,7 @@ func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts
 		if v.Reason != "" {
 			attrs = append(attrs, "reason", v.Reason)
 		}
-		if v.Reason == decision.ParentDown || v.Reason == decision.ParentGone {
+		if v.Reason == outcome.ParentDown || v.Reason == outcome.ParentGone {
 			attrs = append(attrs, "namespace", v.Namespace)
 		}
 		if v.Detail != "" {

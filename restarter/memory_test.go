@@ -13,10 +13,10 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
 	"defib/restarter/heartbeat"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -132,7 +132,7 @@ func TestLaw2ContainerThatWasGivenUpStaysSo(t *testing.T) {
 			w.Sickens("a1")
 			Pass(time.Minute)
 		}
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 		starts, _ := w.Begun()
 		d.kill(w)
 		if len(starts) != 2 {
@@ -140,7 +140,7 @@ func TestLaw2ContainerThatWasGivenUpStaysSo(t *testing.T) {
 		}
 		w = d.life(Usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), w.Snapshot().Containers...)
 		Pass(10 * time.Minute)
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 		w.WantStarts()
 	})
 }
@@ -158,7 +158,7 @@ func TestLaw2RestartsOfTheLastMinuteCountInTheNextLife(t *testing.T) {
 		w = d.life(few, w.Snapshot().Containers...)
 		Pass(10 * time.Second)
 		w.Sickens("c3")
-		w.WantHeld("batch-2", decision.RateLimited)
+		w.WantHeld("batch-2", outcome.RateLimited)
 		Pass(time.Minute)
 		w.WantStarts("58s batch-2")
 	})
@@ -176,7 +176,7 @@ func TestLaw7AlertThatWasActedUponIsNotActedUponByTheNextLife(t *testing.T) {
 				Pass(time.Hour)
 				early := d.data
 				alert := Firing("name", "web")
-				Post(t, h, alert).Want(200, decision.Restarted)
+				Post(t, h, alert).Want(200, outcome.Restarted)
 				Pass(2 * time.Second)
 				w.WantStarts("1h0m0s web")
 				d.kill(w)
@@ -185,7 +185,7 @@ func TestLaw7AlertThatWasActedUponIsNotActedUponByTheNextLife(t *testing.T) {
 				}
 				w = d.life(Usual(Eager), w.Snapshot().Containers...)
 				Pass(time.Minute)
-				Post(t, webhookOf(w), alert).Want(200, decision.AlreadyRestarted)
+				Post(t, webhookOf(w), alert).Want(200, outcome.AlreadyRestarted)
 				w.WantStarts()
 			})
 		})
@@ -197,10 +197,10 @@ func TestLaw7AlertThatWasActedUponIsNotActedUponByTheNextLife(t *testing.T) {
 func TestLaw7FreshAlertIsNotSwallowedByTheClockOfItsSender(t *testing.T) {
 	for name, row := range map[string]struct {
 		memory bool
-		want   decision.Outcome
+		want   outcome.Outcome
 	}{
-		"with a memory":    {true, decision.Restarted},
-		"without a memory": {false, decision.AlreadyRestarted},
+		"with a memory":    {true, outcome.Restarted},
+		"without a memory": {false, outcome.AlreadyRestarted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestTimesInTheFutureHoldNobodyDown(t *testing.T) {
 		w.Dies("a1")
 		Pass(5 * time.Second)
 		alert := Firing("name", "batch-1")
-		Post(t, h, alert).Want(200, decision.Restarted)
+		Post(t, h, alert).Want(200, outcome.Restarted)
 		Pass(2 * time.Second)
 		d.kill(w)
 
@@ -277,7 +277,7 @@ func TestTimesInTheFutureHoldNobodyDown(t *testing.T) {
 		Pass(10 * time.Second)
 		w.WantStarts("2s web") // a second after its death
 		Pass(5 * time.Minute)  // what was started by an earlier life is told by that
-		Post(t, h, Firing("name", "batch-1")).Want(200, decision.Restarted)
+		Post(t, h, Firing("name", "batch-1")).Want(200, outcome.Restarted)
 	})
 }
 
@@ -349,7 +349,7 @@ func TestThePageGoesBackOverRestartsOfDefib(t *testing.T) {
 		h := webhookOf(w)
 		w.Dies("a1")
 		Pass(5 * time.Second)
-		Post(t, h, Firing("name", "nobody")).Want(200, decision.NotFound)
+		Post(t, h, Firing("name", "nobody")).Want(200, outcome.NotFound)
 		Pass(2 * time.Second) // it is recorded a little after it was answered
 		before := w.Report()
 		d.kill(w)

@@ -6,6 +6,7 @@ import (
 	"defib/engine"
 	"defib/restarter/decision"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -13,14 +14,14 @@ import (
 type Planned struct {
 	Container   *engine.Container
 	Whitelisted bool
-	Acts        bool            // it would be started, or restarted if it is up
-	Recreates   bool            // it would be re-created rather
-	Removes     bool            // it would be removed rather: it is what a re-creation has left
-	Trigger     policy.Trigger  // what asks for it; "": nothing does
-	Reason      decision.Reason // why it would be left alone; "": it would not, or nothing asks for it
-	Detail      string          // what is to be said beside the reason's sentence
-	Until       time.Time       // when it would be looked at again; zero: on news only
-	Mislabelled []string        // its labels that are not understood
+	Acts        bool           // it would be started, or restarted if it is up
+	Recreates   bool           // it would be re-created rather
+	Removes     bool           // it would be removed rather: it is what a re-creation has left
+	Trigger     policy.Trigger // what asks for it; "": nothing does
+	Reason      outcome.Reason // why it would be left alone; "": it would not, or nothing asks for it
+	Detail      string         // what is to be said beside the reason's sentence
+	Until       time.Time      // when it would be looked at again; zero: on news only
+	Mislabelled []string       // its labels that are not understood
 }
 
 // Preview tells what a Defib that has just been started would do, sorted by the

@@ -9,6 +9,7 @@ import (
 	"defib/engine"
 	"defib/restarter/decision"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 )
 
 // maxRequests is how many requests the alerts of one call may make, and how many are kept
@@ -17,7 +18,7 @@ const maxRequests = 10_000
 
 // Answer is what one alert is answered.
 type Answer struct {
-	decision.Answer
+	outcome.Answer
 	Container string        // name of the container that it means, or of the service; "": none
 	Took      time.Duration // since it was asked for
 }
@@ -33,12 +34,12 @@ type waiter struct {
 
 	// Owned by the loop:
 	requests []*decision.Request
-	answers  []decision.Answer // of the requests, in their order
-	open     int               // how many requests have none yet
+	answers  []outcome.Answer // of the requests, in their order
+	open     int              // how many requests have none yet
 }
 
 // answer is what the caller gets.
-func (w *waiter) answer(a decision.Answer) Answer {
+func (w *waiter) answer(a outcome.Answer) Answer {
 	name := ""
 	if known := w.container.Load(); known != nil {
 		name = *known
@@ -75,13 +76,13 @@ func (r *Restarter) wait(ctx context.Context, w *waiter) Answer {
 		return a
 	case <-r.closed:
 	case <-ctx.Done():
-		return w.answer(decision.Answer{Outcome: decision.Outcome(decision.InProgress)}) // for the log and the report
+		return w.answer(outcome.Answer{Outcome: outcome.Outcome(outcome.InProgress)}) // for the log and the report
 	}
 	select {
 	case a := <-w.reply:
 		return a
 	default:
-		return w.answer(decision.Answer{Outcome: decision.ShuttingDown})
+		return w.answer(outcome.Answer{Outcome: outcome.ShuttingDown})
 	}
 }
 
@@ -156,7 +157,7 @@ func (q *queue) receive(now time.Time, p *engine.Snapshot, h *history.History, w
 		w.reply <- w.answer(none)
 		return 0
 	}
-	w.requests, w.answers, w.open = requests, make([]decision.Answer, len(requests)), len(requests)
+	w.requests, w.answers, w.open = requests, make([]outcome.Answer, len(requests)), len(requests)
 	for i, one := range requests {
 		q.requests = append(q.requests, one)
 		q.owners[one] = owner{w, i}
@@ -175,7 +176,7 @@ func (q *queue) answer(answers []decision.Answered, h history.History) {
 }
 
 // give has a request answered, and replies to its caller if it was the last.
-func (q *queue) give(one *decision.Request, a decision.Answer) {
+func (q *queue) give(one *decision.Request, a outcome.Answer) {
 	one.Answered = true
 	w := q.owners[one]
 	w.answers[w.index] = a
@@ -197,7 +198,7 @@ func (q *queue) drop(done func(*decision.Request) bool) {
 
 // turnAway answers all who wait that Defib is shutting down.
 func (q *queue) turnAway() {
-	none := decision.Answer{Outcome: decision.ShuttingDown}
+	none := outcome.Answer{Outcome: outcome.ShuttingDown}
 	for _, w := range q.fresh {
 		w.reply <- w.answer(none)
 	}

@@ -8,7 +8,9 @@ import (
 	"defib/restarter/decision"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
+	"defib/restarter/target"
 )
 
 // queueHarness is a queue beside a container on which an action goes on.
@@ -36,7 +38,7 @@ func (h *queueHarness) askFor(name, peer string, answered bool, ids ...history.A
 	var call []*waiter
 	for _, id := range ids {
 		call = append(call, &waiter{
-			alert:  decision.Alert{ID: id, Since: Ago(time.Minute), Target: decision.Target{Name: name}, Asked: Noon, Deadline: Noon.Add(time.Second)},
+			alert:  decision.Alert{ID: id, Since: Ago(time.Minute), Target: target.Target{Name: name}, Asked: Noon, Deadline: Noon.Add(time.Second)},
 			source: AlertSource{Peer: peer}, reply: make(chan Answer, 1),
 		})
 	}
@@ -44,7 +46,7 @@ func (h *queueHarness) askFor(name, peer string, answered bool, ids ...history.A
 	var answers []decision.Answered
 	for _, one := range h.take(Noon, h.snapshot, &h.history) {
 		if answered && !one.Answered {
-			answers = append(answers, decision.Answered{Request: one, Answer: decision.Answer{Outcome: decision.Outcome(decision.InProgress)}})
+			answers = append(answers, decision.Answered{Request: one, Answer: outcome.Answer{Outcome: outcome.Outcome(outcome.InProgress)}})
 		}
 	}
 	h.answer(answers, h.history)

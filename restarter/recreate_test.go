@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -72,9 +72,9 @@ func TestChildOfAParentThatWasCreatedAnewIsToo(t *testing.T) {
 			asked = append(asked, r)
 			return recreated(w, r), nil
 		})
-		w.WantHeld("web", decision.ParentGone)
+		w.WantHeld("web", outcome.ParentGone)
 		world.Pass(29 * time.Second)
-		w.WantHeld("web", decision.ParentGone)
+		w.WantHeld("web", outcome.ParentGone)
 		if len(asked) != 0 {
 			t.Fatal("it was re-created before its parent had run for half a minute")
 		}
@@ -90,7 +90,7 @@ func TestChildOfAParentThatWasCreatedAnewIsToo(t *testing.T) {
 		if len(w.Snapshot().Containers) != 2 || w.Snapshot().Find("web").ID != "c3c3c3c3c3c3" {
 			t.Errorf("the old one was not removed: %v", w.Snapshot().Containers)
 		}
-		if r := w.Report(); len(r.Actions) != 1 || r.Actions[0].Outcome != decision.Recreated || r.Actions[0].Container != "web" {
+		if r := w.Report(); len(r.Actions) != 1 || r.Actions[0].Outcome != outcome.Recreated || r.Actions[0].Container != "web" {
 			t.Errorf("the report has %+v", r.Actions)
 		}
 		if n := world.Gather(t, w.Counts(), "defib_recreations_total").GetMetric()[0].GetCounter().GetValue(); n != 1 {
@@ -144,7 +144,7 @@ func TestLaw4CrashLoopIsNotForgivenByAReCreation(t *testing.T) {
 			t.Fatalf("%d attempts", attempts)
 		}
 		w.Dies("c3c3c3c3c3c3")
-		w.WantHeld("web", decision.BackOff)
+		w.WantHeld("web", outcome.BackOff)
 	})
 }
 

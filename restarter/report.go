@@ -6,6 +6,7 @@ import (
 	"defib/engine"
 	"defib/restarter/decision"
 	"defib/restarter/heartbeat"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/postmortem"
 )
@@ -38,8 +39,8 @@ type Report struct {
 type ContainerStatus struct {
 	Container   *engine.Container
 	Rule        policy.Rule
-	Veto        decision.Reason   // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
-	Reason      decision.Reason   // "" unless whitelisted, and held or acted upon
+	Veto        outcome.Reason    // what forbids a start whatever happened, also for one that is not whitelisted; "": nothing
+	Reason      outcome.Reason    // "" unless whitelisted, and held or acted upon
 	Detail      string            // what is to be said beside the reason's sentence
 	Recreates   bool              // it is, or would be, re-created
 	Trigger     policy.Trigger    // that asks for it; "" if Reason is
@@ -97,7 +98,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 
 // healthDue is when a container will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
-func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Rule, no decision.Reason) time.Time {
+func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Rule, no outcome.Reason) time.Time {
 	due := c.UnhealthySince.Add(rule.UnhealthyFor)
 	if rule.HeldUntil.After(due) {
 		due = rule.HeldUntil

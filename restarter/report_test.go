@@ -15,6 +15,7 @@ import (
 	"defib/restarter/heartbeat"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -33,7 +34,7 @@ func TestTheReportIsOfOneMoment(t *testing.T) {
 			t.Errorf("round %d: the snapshot and what is said of it are of different moments: %+v", now.Round, s)
 		}
 		want := restarter.ContainerStatus{
-			Container: s.Container, Rule: w.Policy().For(s.Container), Reason: decision.BackOff, Trigger: policy.TriggerExited,
+			Container: s.Container, Rule: w.Policy().For(s.Container), Reason: outcome.BackOff, Trigger: policy.TriggerExited,
 			Until: w.BeganAt.Add(time.Second), Streak: 1, Heartbeat: s.Heartbeat,
 		}
 		same := cmp.Comparer(func(a, b *heartbeat.Strip) bool { return a == b })
@@ -66,7 +67,7 @@ func TestTheReportSaysWhatAnUnhealthyContainerAndAChildWaitFor(t *testing.T) {
 		if got := w.Standing("other").HealthDue; !got.IsZero() {
 			t.Errorf("one that is not whitelisted is due at %s", got)
 		}
-		if d := cmp.Diff(decision.Tie{Namespace: engine.Network, Reason: decision.ParentGone, Lost: true}, w.Standing("child").Tie, cmp.AllowUnexported(decision.Tie{})); d != "" {
+		if d := cmp.Diff(decision.Tie{Namespace: engine.Network, Reason: outcome.ParentGone, Lost: true}, w.Standing("child").Tie, cmp.AllowUnexported(decision.Tie{})); d != "" {
 			t.Error(d)
 		}
 	})
@@ -120,8 +121,8 @@ func TestAContainerCreatedAnewIsToldFromTheOneBefore(t *testing.T) {
 func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"), Up("b2", "batch-1"))
-		Post(t, h, Firing("container", "web")).Want(200, decision.Restarted)
-		Post(t, h, Firing("container", "nobody")).Want(200, decision.NotFound)
+		Post(t, h, Firing("container", "web")).Want(200, outcome.Restarted)
+		Post(t, h, Firing("container", "nobody")).Want(200, outcome.NotFound)
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		w.Dies("b2")
 		synctest.Wait()
@@ -130,15 +131,15 @@ func TestTheJournalSaysWhatWasDoneForWhom(t *testing.T) {
 		asker := restarter.AlertSource{Alert: "Sick", Peer: "127.0.0.1"}
 		report := w.Report()
 		wantActions := []restarter.ActionRecord{
-			{Began: began, Container: "web", ID: "a1", Trigger: policy.TriggerAlert, Sources: []restarter.AlertSource{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: decision.Restarted},
-			{Began: began.Add(3 * time.Second), Container: "batch-1", ID: "b2", Trigger: policy.TriggerExited, Attempt: 1, Outcome: decision.Failed, Err: "port taken"},
+			{Began: began, Container: "web", ID: "a1", Trigger: policy.TriggerAlert, Sources: []restarter.AlertSource{asker}, Attempt: 1, Took: 3 * time.Second, Outcome: outcome.Restarted},
+			{Began: began.Add(3 * time.Second), Container: "batch-1", ID: "b2", Trigger: policy.TriggerExited, Attempt: 1, Outcome: outcome.Failed, Err: "port taken"},
 		}
 		if d := cmp.Diff(wantActions, report.Actions); d != "" {
 			t.Error(d)
 		}
 		wantAlerts := []restarter.AlertRecord{
-			{AlertSource: asker, ReceivedAt: began, Container: "web", Took: 3 * time.Second, Outcome: decision.Restarted, Message: decision.Outcomes[decision.Restarted]},
-			{AlertSource: asker, ReceivedAt: began.Add(3 * time.Second), Outcome: decision.NotFound, Message: decision.Outcomes[decision.NotFound] + `: container="nobody"`},
+			{AlertSource: asker, ReceivedAt: began, Container: "web", Took: 3 * time.Second, Outcome: outcome.Restarted, Message: outcome.Outcomes[outcome.Restarted]},
+			{AlertSource: asker, ReceivedAt: began.Add(3 * time.Second), Outcome: outcome.NotFound, Message: outcome.Outcomes[outcome.NotFound] + `: container="nobody"`},
 		}
 		if d := cmp.Diff(wantAlerts, report.Alerts); d != "" {
 			t.Error(d)

@@ -17,6 +17,7 @@ import (
 	"defib/restarter/heartbeat"
 	"defib/restarter/history"
 	"defib/restarter/hold"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/postmortem"
 )
@@ -198,9 +199,9 @@ func (r *Restarter) carryOut(ctx context.Context, now time.Time, snapshot *engin
 		v := &plan.Verdicts[i]
 		if v.Act {
 			r.begin(ctx, now, snapshot, *v)
-			v.Reason = decision.InProgress
+			v.Reason = outcome.InProgress
 		}
-		if r.evidence != nil && v.Reason == decision.BackOff && !v.Restarts() && r.lastReason(v.Container) != decision.BackOff {
+		if r.evidence != nil && v.Reason == outcome.BackOff && !v.Restarts() && r.lastReason(v.Container) != outcome.BackOff {
 			r.evidence.Died(now, v.Container, v.Trigger)
 		}
 		found[v.Container.ID] = v

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 )
 
 // A child that has run for long, but whose network is a dead one, is well as far
@@ -29,7 +29,7 @@ func TestLaw4TheStayBeforeARestartDoesNotForgiveIt(t *testing.T) {
 		w.Runs("c3") // news while the restart is under way
 		Pass(4 * time.Second)
 		w.Dies("a1")
-		w.WantHeld("web", decision.BackOff)
+		w.WantHeld("web", outcome.BackOff)
 		Pass(time.Minute)
 		w.WantStarts("1h0m0s web", "1h0m6s web")
 	})
@@ -42,7 +42,7 @@ func TestLaw2ARestartThatIsRefusedIsRepeatedWithBackoff(t *testing.T) {
 		Pass(time.Hour)
 		w.Runs("b2")
 		Pass(10 * time.Second)
-		w.WantHeld("web", decision.Refused)
+		w.WantHeld("web", outcome.Refused)
 		w.WantStarts("1h0m0s web", "1h0m1s web", "1h0m3s web", "1h0m7s web")
 	})
 }

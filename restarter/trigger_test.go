@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -57,7 +57,7 @@ func TestASicknessDuringTheBackoffIsNotForgotten(t *testing.T) {
 		w.Dies("a1")
 		Pass(time.Second)
 		w.Sickens("a1")
-		w.WantHeld("web", decision.BackOff)
+		w.WantHeld("web", outcome.BackOff)
 		Pass(time.Hour)
 		w.WantStarts("0s web", "1m0s web")
 	})
@@ -70,7 +70,7 @@ func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
 			w.Sickens("a1")
 			Pass(10 * time.Minute)
 		}
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 		if starts, _ := w.Begun(); len(starts) != 3 {
 			t.Errorf("restarts %v, want 3", starts)
 		}
@@ -91,7 +91,7 @@ func TestAContainerIsGivenUpAfterAttemptsOfItsOwn(t *testing.T) {
 			w.Sickens("a1")
 			Pass(10 * time.Minute)
 		}
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 		if starts, _ := w.Begun(); len(starts) != 2 || !w.Standing("web").GaveUp {
 			t.Errorf("restarts %v, want 2; given up: %t", starts, w.Standing("web").GaveUp)
 		}
@@ -148,7 +148,7 @@ func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
 			w.Sickens("a1")
 			Pass(10 * time.Minute)
 		}
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 		if starts, _ := w.Begun(); len(starts) != 3 {
 			t.Errorf("restarts %v, want 3", starts)
 		}
@@ -161,7 +161,7 @@ func TestAChildIsRestartedOnceItsNetworkParentRunsAgain(t *testing.T) {
 		Pass(time.Minute)
 		w.WantStarts()
 		w.Dies("b2")
-		w.WantHeld("web", decision.ParentDown)
+		w.WantHeld("web", outcome.ParentDown)
 		Pass(time.Minute)
 		w.WantStarts()
 		w.Runs("b2")
@@ -233,8 +233,8 @@ func TestDryRunCountsEachFiringOnce(t *testing.T) {
 			Pass(time.Second)
 			a := Firing("container", "web")
 			for range 3 {
-				Post(t, h, a, Firing("container", "web", "heal", "start")).Want(200, decision.Outcome(decision.DryRun), decision.AlreadyRunning)
-				Post(t, h, first).Want(200, decision.Outcome(decision.DryRun))
+				Post(t, h, a, Firing("container", "web", "heal", "start")).Want(200, outcome.Outcome(outcome.DryRun), outcome.AlreadyRunning)
+				Post(t, h, first).Want(200, outcome.Outcome(outcome.DryRun))
 				Pass(time.Hour)
 			}
 			Pass(24 * time.Hour)
@@ -258,7 +258,7 @@ func TestRefusedRestartsAreNoReasonToGiveUpNorToCountStarts(t *testing.T) {
 			Pass(5 * time.Minute)
 		}
 		w.Sickens("a1")
-		w.WantHeld("web", decision.Refused)
+		w.WantHeld("web", outcome.Refused)
 		if got := w.Streak("web"); got != 0 {
 			t.Errorf("the streak is %d though nothing was ever started, want 0", got)
 		}
@@ -271,7 +271,7 @@ func TestRefusedRestartsAreDoneOnceTheyAreAllowed(t *testing.T) {
 		w.OnStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
 		w.Sickens("a1")
 		Pass(time.Hour)
-		w.WantHeld("web", decision.Refused)
+		w.WantHeld("web", outcome.Refused)
 		w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
 		Pass(time.Hour)
 		w.WantHeld("web", "")
@@ -300,13 +300,13 @@ func TestSomebodyWhoStartsWhatDefibCouldNotEndsTheGivingUp(t *testing.T) {
 		w.Sickens("a1")
 		Pass(10 * time.Minute)
 		w.Sickens("a1")
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("port is already allocated") })
 		w.Dies("a1")
 		Pass(time.Minute)
 		w.Runs("a1")
 		w.Sickens("a1")
-		w.WantHeld("web", decision.BackOff)
+		w.WantHeld("web", outcome.BackOff)
 	})
 }
 
@@ -339,6 +339,6 @@ func TestLaw2AStartByTheEnginesPolicyDoesNotEndTheGivingUp(t *testing.T) {
 		Pass(5 * time.Minute)
 		w.Edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = 1, time.Now() })
 		w.Sickens("a1")
-		w.WantHeld("web", decision.GaveUp)
+		w.WantHeld("web", outcome.GaveUp)
 	})
 }

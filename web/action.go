@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"defib/engine"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -12,7 +12,7 @@ import (
 // if that goes without saying.
 func (p view) nextAction() Sentence {
 	s := p.actionText()
-	if waits := p.Reason == decision.ParentGone && !p.Until.IsZero(); p.anew() && !waits {
+	if waits := p.Reason == outcome.ParentGone && !p.Until.IsZero(); p.anew() && !waits {
 		if len(s) > 0 {
 			s = append(s, say(" ")...)
 		}
@@ -27,7 +27,7 @@ func (p view) actionText() Sentence {
 		return nil
 	}
 	switch p.Reason {
-	case decision.InProgress:
+	case outcome.InProgress:
 		if p.leaving() {
 			return say("Defib leaves it alone: somebody is stopping it.")
 		}
@@ -38,17 +38,17 @@ func (p view) actionText() Sentence {
 			return say("Defib is restarting it now.")
 		}
 		return say("Defib is starting it now.")
-	case decision.BackOff, decision.StoppedDelay, decision.Refused, decision.RateLimited, decision.InServiceRestart:
+	case outcome.BackOff, outcome.StoppedDelay, outcome.Refused, outcome.RateLimited, outcome.InServiceRestart:
 		return p.waits()
-	case decision.OnHold:
+	case outcome.OnHold:
 		return p.held()
-	case decision.NotStarted:
+	case outcome.NotStarted:
 		return say("Defib leaves it alone: others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.")
-	case decision.TriggerDisabled:
+	case outcome.TriggerDisabled:
 		return p.off(p.Trigger)
-	case decision.BadLabel:
+	case outcome.BadLabel:
 		return say("Defib leaves it alone, since it does not understand the label ", quote(strings.Join(p.Rule.BadLabels, "; ")), ". Correct the label and re-create the container.")
-	case decision.Stopped:
+	case outcome.Stopped:
 		if p.Container.ExitCause == engine.CauseUnknown {
 			return say("Defib leaves it alone: it counts as stopped, since it exited ", p.whyStopped(), ". It stays down until somebody starts it.")
 		}
@@ -68,25 +68,25 @@ func (p view) waits() Sentence {
 		verb = "restarts"
 	}
 	switch p.Reason {
-	case decision.BackOff:
+	case outcome.BackOff:
 		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
-	case decision.StoppedDelay:
+	case outcome.StoppedDelay:
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody starts it first: a deploy may be under way.")
-	case decision.Refused:
+	case outcome.Refused:
 		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy in front of it, refuses to start or restart containers.")
-	case decision.RateLimited:
+	case outcome.RateLimited:
 		if p.Until.IsZero() {
 			return say("Defib ", verb, " it as soon as others have been started or restarted.")
 		}
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ": --restart.max-per-minute is reached.")
-	case decision.InServiceRestart:
+	case outcome.InServiceRestart:
 		return say("Another replica of its service is being restarted. Once that one runs and is healthy, Defib ", verb, " this one, if the alert still asks for it.")
 	}
 	return nil
 }
 
 // alone says why it is left alone, in the words of the reason.
-func (p view) alone(why decision.Reason) Sentence {
+func (p view) alone(why outcome.Reason) Sentence {
 	s := say("Defib leaves it alone: ", p.sentence(why))
 	if p.Detail != "" {
 		s = append(s, say(". Defib does not re-create it now: ", p.Detail)...)
@@ -115,8 +115,8 @@ func (p view) shared() string {
 }
 
 // sentence is that of a reason, for this container.
-func (p view) sentence(r decision.Reason) string {
-	return strings.Replace(decision.Reasons[r], anything, p.shared(), 1)
+func (p view) sentence(r outcome.Reason) string {
+	return strings.Replace(outcome.Reasons[r], anything, p.shared(), 1)
 }
 
 // held says until when it is on hold, and how to end that.
@@ -153,14 +153,14 @@ func (p view) whyStopped() string {
 func (p view) unasked() Sentence {
 	c := p.Container
 	switch {
-	case p.Veto == decision.SwarmTask:
+	case p.Veto == outcome.SwarmTask:
 		return say("Swarm takes care of it.")
 	case !p.Rule.Whitelisted:
 		return p.unlisted()
 	case p.Veto != "":
 		return p.alone(p.Veto)
 	case p.GaveUp && c.Up():
-		return say("Defib has given up: ", decision.Reasons[decision.GaveUp], ".")
+		return say("Defib has given up: ", outcome.Reasons[outcome.GaveUp], ".")
 	case p.HealthDue.After(p.now):
 		return say("Defib restarts it ", in(p.now, p.HealthDue), ", unless it is healthy by then.")
 	case c.Up() && c.Health == engine.Unhealthy && !p.Rule.Heals(policy.TriggerUnhealthy):
@@ -174,7 +174,7 @@ func (p view) unasked() Sentence {
 // unlisted says what will happen to one that is not whitelisted.
 func (p view) unlisted() Sentence {
 	switch {
-	case p.Veto == decision.EngineRestarting || p.engineReturns():
+	case p.Veto == outcome.EngineRestarting || p.engineReturns():
 		return say("The engine takes care of it.")
 	case p.kind() != Need:
 		return nil
@@ -185,14 +185,14 @@ func (p view) unlisted() Sentence {
 }
 
 // beyond names what no whitelist would help against; "" if there is no such thing.
-func (p view) beyond() decision.Reason {
+func (p view) beyond() outcome.Reason {
 	switch c := p.Container; {
 	case !c.Inspected:
-		return decision.NotInspected
+		return outcome.NotInspected
 	case c.State == engine.Dead:
-		return decision.Dead
+		return outcome.Dead
 	}
-	if p.Tie.Reason == decision.ParentGone {
+	if p.Tie.Reason == outcome.ParentGone {
 		return p.Tie.Reason
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -26,16 +27,16 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 	}{
 		"unhealthy for a moment, its trigger is off": {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(policy.TriggerExited))}, off("unhealthy")},
 		"the same, but an alert may ask":             {view{ContainerStatus: but(runs("web", hour), unhealthy, triggers(policy.TriggerAlert))}, off("unhealthy") + " An alert can still ask for it."},
-		"down, only alerts ask":                      {view{ContainerStatus: died("web", minAgo, 1, triggers(policy.TriggerAlert), held(decision.TriggerDisabled, 0))}, off("exited") + " An alert can still ask for it."},
-		"down, nothing asks":                         {view{ContainerStatus: died("web", minAgo, 1, triggers(), held(decision.TriggerDisabled, 0))}, off("exited")},
-		"an alert asks, and may not":                 {view{ContainerStatus: but(runs("web", hour), triggers(policy.TriggerExited), held(decision.TriggerDisabled, 0), asked(policy.TriggerAlert))}, off("alert")},
-		"Defib itself is restarting it":              {view{ContainerStatus: but(runs("web", hour), held(decision.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is restarting it now."},
-		"nobody saw it end, long ago":                {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), held(decision.Stopped, 0))}, counts + "long before Defib began to watch. It stays down until somebody starts it."},
-		"nobody saw it end, its policy left it down": {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(decision.Stopped, 0))}, counts + "while Defib was not watching and its own restart policy has not restarted it. It stays down until somebody starts it."},
-		"nobody saw it end, its policy failed":       {view{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(decision.Stopped, 0))}, counts + "long before Defib began to watch. It stays down until somebody starts it."},
-		"not inspected, not whitelisted":             {view{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib cannot fix this: " + decision.Reasons[decision.NotInspected] + "."},
-		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare, tied(decision.Tie{Namespace: engine.PID, Reason: decision.ParentGone}))}, "Defib cannot fix this: the container whose processes it shares no longer exists: re-create it."},
-		"to be created anew by compose":              {view{ContainerStatus: died("web", minAgo, 128, held(decision.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
+		"down, only alerts ask":                      {view{ContainerStatus: died("web", minAgo, 1, triggers(policy.TriggerAlert), held(outcome.TriggerDisabled, 0))}, off("exited") + " An alert can still ask for it."},
+		"down, nothing asks":                         {view{ContainerStatus: died("web", minAgo, 1, triggers(), held(outcome.TriggerDisabled, 0))}, off("exited")},
+		"an alert asks, and may not":                 {view{ContainerStatus: but(runs("web", hour), triggers(policy.TriggerExited), held(outcome.TriggerDisabled, 0), asked(policy.TriggerAlert))}, off("alert")},
+		"Defib itself is restarting it":              {view{ContainerStatus: but(runs("web", hour), held(outcome.InProgress, 0), as(func(c *engine.Container) { c.StopSeenAt = night }))}, "Defib is restarting it now."},
+		"nobody saw it end, long ago":                {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), held(outcome.Stopped, 0))}, counts + "long before Defib began to watch. It stays down until somebody starts it."},
+		"nobody saw it end, its policy left it down": {view{ContainerStatus: died("web", hour, 1, ending(engine.CauseUnknown), policed("always"), held(outcome.Stopped, 0))}, counts + "while Defib was not watching and its own restart policy has not restarted it. It stays down until somebody starts it."},
+		"nobody saw it end, its policy failed":       {view{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(outcome.Stopped, 0))}, counts + "long before Defib began to watch. It stays down until somebody starts it."},
+		"not inspected, not whitelisted":             {view{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib cannot fix this: " + outcome.Reasons[outcome.NotInspected] + "."},
+		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare, tied(decision.Tie{Namespace: engine.PID, Reason: outcome.ParentGone}))}, "Defib cannot fix this: the container whose processes it shares no longer exists: re-create it."},
+		"to be created anew by compose":              {view{ContainerStatus: died("web", minAgo, 128, held(outcome.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset = night, 15*time.Minute
 		if _, _, next := toldOf(row.p); next != row.next {

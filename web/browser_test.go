@@ -16,7 +16,7 @@ import (
 	"defib/e2e/browser"
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/web/text"
 )
@@ -54,7 +54,7 @@ func TestAContainerIsHealedBeforeTheReadersEyes(t *testing.T) {
 	h.change(func(r *restarter.Report) {
 		heals(r, "token")
 		heals(r, "importer")
-		r.Actions = append(r.Actions, restarter.ActionRecord{Began: time.Now(), Container: "token", ID: "t", Trigger: policy.TriggerExited, Attempt: 1, Took: 302 * time.Millisecond, Outcome: decision.Started})
+		r.Actions = append(r.Actions, restarter.ActionRecord{Began: time.Now(), Container: "token", ID: "t", Trigger: policy.TriggerExited, Attempt: 1, Took: 302 * time.Millisecond, Outcome: outcome.Started})
 	})
 	p.Until("the summary to change", summaryText+` === "4 need attention · 29 fine · 1 stopped by hand · 1 finished"`)
 

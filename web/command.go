@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -30,7 +30,7 @@ var (
 // can make them do anything else.
 func (p view) commands() []string {
 	c := p.Container
-	if p.Veto == decision.SwarmTask {
+	if p.Veto == outcome.SwarmTask {
 		return nil // Swarm would undo it
 	}
 	switch p.kind() {
@@ -45,7 +45,7 @@ func (p view) commands() []string {
 		return nil
 	}
 	var commands []string
-	if fine := p.Reason == decision.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
+	if fine := p.Reason == outcome.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
 		commands = append(commands, p.logs())
 	}
 	if c.Up() && c.Health == engine.Unhealthy {
@@ -73,8 +73,8 @@ func (p view) logs() string {
 }
 
 // startedByHand are reasons for which Defib leaves a container alone that may be started.
-var startedByHand = []decision.Reason{
-	decision.TriggerDisabled, decision.DryRun, decision.OnHold, decision.BadLabel, decision.NotStarted,
+var startedByHand = []outcome.Reason{
+	outcome.TriggerDisabled, outcome.DryRun, outcome.OnHold, outcome.BadLabel, outcome.NotStarted,
 }
 
 // fix does what Defib does not do.
@@ -85,7 +85,7 @@ func (p view) fix() []string {
 		return []string{recreate(c)}
 	case c.State == engine.Dead:
 		return []string{"docker rm --force " + target(c)}
-	case p.kind() != Need, p.Reason == decision.BadLabel && c.Well():
+	case p.kind() != Need, p.Reason == outcome.BadLabel && c.Well():
 		return nil
 	case c.Up() && p.Tie.Reason == "" && (p.Streak < looping || p.GaveUp):
 		return []string{"docker restart " + target(c)}
@@ -109,7 +109,7 @@ func (p view) anew() bool {
 	if k := p.kind(); k != Need && k != Healing {
 		return false
 	}
-	hopeless := c.State == engine.Dead || p.Reason == decision.ParentGone || p.Tie.Reason == decision.ParentGone || c.Error != "" || p.Reason == decision.BadLabel
+	hopeless := c.State == engine.Dead || p.Reason == outcome.ParentGone || p.Tie.Reason == outcome.ParentGone || c.Error != "" || p.Reason == outcome.BadLabel
 	return hopeless && recreate(c) != ""
 }
 

@@ -12,6 +12,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -40,14 +41,14 @@ func TestCommandsToCopy(t *testing.T) {
 		want []string
 	}{
 		"fine":                       {runs("web", hour), nil},
-		"it is being healed":         {died("web", minAgo, 1, held(decision.BackOff, hour)), []string{logs}},
-		"in a loop":                  {died("web", minAgo, 1, held(decision.BackOff, hour), streak(9)), []string{logs}},
+		"it is being healed":         {died("web", minAgo, 1, held(outcome.BackOff, hour)), []string{logs}},
+		"in a loop":                  {died("web", minAgo, 1, held(outcome.BackOff, hour), streak(9)), []string{logs}},
 		"not whitelisted":            {died("web", minAgo, 1, bare), []string{logs, "docker start web"}},
-		"its trigger is off":         {died("web", minAgo, 1, held(decision.TriggerDisabled, 0)), []string{logs, "docker start web"}},
+		"its trigger is off":         {died("web", minAgo, 1, held(outcome.TriggerDisabled, 0)), []string{logs, "docker start web"}},
 		"stopped by hand":            {died("web", minAgo, 1, bare, ending(engine.CauseStopped)), []string{"docker start web"}},
-		"paused":                     {but(runs("web", hour), state(engine.Paused), vetoed(decision.Paused), bare), []string{"docker unpause web"}},
+		"paused":                     {but(runs("web", hour), state(engine.Paused), vetoed(outcome.Paused), bare), []string{"docker unpause web"}},
 		"finished":                   {died("web", minAgo, 0, bare), nil},
-		"dead":                       {died("web", minAgo, 1, held(decision.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
+		"dead":                       {died("web", minAgo, 1, held(outcome.Dead, 0), state(engine.Dead)), []string{logs, "docker rm --force web"}},
 		"unhealthy, not whitelisted": {but(runs("web", hour), unhealthy, bare), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"}},
 		"unhealthy, on an engine whose clock is far off": {
 			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Started = engineTime })),
@@ -56,41 +57,41 @@ func TestCommandsToCopy(t *testing.T) {
 				"docker inspect --format '{{json .State.Health}}' web", "docker restart web",
 			},
 		},
-		"its label is not understood, down":    {died("web", minAgo, 1, held(decision.BadLabel, 0)), []string{logs, "docker start web"}},
-		"its label is not understood, up":      {but(runs("web", hour), held(decision.BadLabel, 0)), nil},
-		"its label is not understood, compose": {but(runs("web", hour), held(decision.BadLabel, 0), compose("shop", "front", "")), []string{"docker compose --project-name shop up --detach --force-recreate front"}},
-		"its network is gone, no compose":      {died("web", minAgo, 1, held(decision.ParentGone, 0)), []string{logs}},
+		"its label is not understood, down":    {died("web", minAgo, 1, held(outcome.BadLabel, 0)), []string{logs, "docker start web"}},
+		"its label is not understood, up":      {but(runs("web", hour), held(outcome.BadLabel, 0)), nil},
+		"its label is not understood, compose": {but(runs("web", hour), held(outcome.BadLabel, 0), compose("shop", "front", "")), []string{"docker compose --project-name shop up --detach --force-recreate front"}},
+		"its network is gone, no compose":      {died("web", minAgo, 1, held(outcome.ParentGone, 0)), []string{logs}},
 		"its network is gone, compose": {
-			died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", "front", "")),
+			died("web", minAgo, 1, held(outcome.ParentGone, 0), compose("shop", "front", "")),
 			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},
 		},
 		"it cannot start, compose": {
-			died("web", minAgo, 128, held(decision.BackOff, hour), compose("shop", "front", "/srv/a.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
+			died("web", minAgo, 128, held(outcome.BackOff, hour), compose("shop", "front", "/srv/a.yml"), as(func(c *engine.Container) { c.Error = "no such image" })),
 			[]string{logs, "docker compose --project-name shop up --detach --force-recreate front"},
 		},
 		"unhealthy, in a loop that Defib has not given up": {
-			but(runs("web", hour), unhealthy, held(decision.BackOff, hour), streak(5)),
+			but(runs("web", hour), unhealthy, held(outcome.BackOff, hour), streak(5)),
 			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"},
 		},
 		"unhealthy, in a loop that Defib has given up": {
-			but(runs("web", hour), unhealthy, held(decision.GaveUp, 0), streak(5), func(s *restarter.ContainerStatus) { s.GaveUp = true }),
+			but(runs("web", hour), unhealthy, held(outcome.GaveUp, 0), streak(5), func(s *restarter.ContainerStatus) { s.GaveUp = true }),
 			[]string{sickLogs, "docker inspect --format '{{json .State.Health}}' web", "docker restart web"},
 		},
 		"its own policy loops": {
-			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), []string{logs},
+			died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting), streak(9)), []string{logs},
 		},
 		"a deploy left it behind": {
-			died("web", minAgo, 1, state(engine.Created), held(decision.NotStarted, 0), compose("shop", "web", ""), as(func(c *engine.Container) { c.Started = time.Time{} })), []string{"docker start web"},
+			died("web", minAgo, 1, state(engine.Created), held(outcome.NotStarted, 0), compose("shop", "web", ""), as(func(c *engine.Container) { c.Started = time.Time{} })), []string{"docker start web"},
 		},
-		"on hold, down":             {died("web", minAgo, 1, held(decision.OnHold, hour)), []string{"docker start web"}},
-		"on hold, up and unhealthy": {but(runs("web", hour), unhealthy, held(decision.OnHold, hour)), nil},
-		"on hold, paused":           {but(runs("web", hour), state(engine.Paused), held(decision.OnHold, hour)), nil},
-		"Swarm's, unhealthy":        {but(runs("web", hour), unhealthy, held(decision.SwarmTask, 0), vetoed(decision.SwarmTask)), nil},
+		"on hold, down":             {died("web", minAgo, 1, held(outcome.OnHold, hour)), []string{"docker start web"}},
+		"on hold, up and unhealthy": {but(runs("web", hour), unhealthy, held(outcome.OnHold, hour)), nil},
+		"on hold, paused":           {but(runs("web", hour), state(engine.Paused), held(outcome.OnHold, hour)), nil},
+		"Swarm's, unhealthy":        {but(runs("web", hour), unhealthy, held(outcome.SwarmTask, 0), vetoed(outcome.SwarmTask)), nil},
 		"Swarm's, not inspected": {
-			but(runs("web", hour), bare, vetoed(decision.SwarmTask), as(func(c *engine.Container) { c.Inspected = false })), nil,
+			but(runs("web", hour), bare, vetoed(outcome.SwarmTask), as(func(c *engine.Container) { c.Inspected = false })), nil,
 		},
 		"Swarm's, unhealthy, not whitelisted": {
-			but(runs("web", hour), unhealthy, bare, vetoed(decision.SwarmTask)), nil,
+			but(runs("web", hour), unhealthy, bare, vetoed(outcome.SwarmTask)), nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +106,7 @@ func TestCommandsToCopy(t *testing.T) {
 func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 	const logs, again = "docker logs --since 10m web", "docker compose --project-name shop up --detach --force-recreate web"
 	service := compose("shop", "web", "")
-	tie := func(why decision.Reason, lost bool) func(s *restarter.ContainerStatus) {
+	tie := func(why outcome.Reason, lost bool) func(s *restarter.ContainerStatus) {
 		return tied(decision.Tie{Namespace: engine.Network, Reason: why, Lost: lost})
 	}
 	stopped := ending(engine.CauseStopped)
@@ -115,10 +116,10 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 	}{
 		"the parent was started after it":      {but(runs("web", hour), bare, tie("", true)), []string{logs, "docker restart web"}},
 		"the same, of compose":                 {but(runs("web", hour), bare, service, tie("", true)), []string{logs, "docker restart web"}},
-		"the parent is gone":                   {but(runs("web", hour), bare, tie(decision.ParentGone, true)), []string{logs}},
-		"the parent is gone, of compose":       {but(runs("web", hour), bare, service, tie(decision.ParentGone, true)), []string{logs, again}},
-		"unhealthy, and the parent is down":    {but(runs("web", hour), bare, unhealthy, tie(decision.ParentDown, true)), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"}},
-		"stopped by hand, the parent is down":  {died("web", minAgo, 1, bare, stopped, tie(decision.ParentDown, false)), nil},
+		"the parent is gone":                   {but(runs("web", hour), bare, tie(outcome.ParentGone, true)), []string{logs}},
+		"the parent is gone, of compose":       {but(runs("web", hour), bare, service, tie(outcome.ParentGone, true)), []string{logs, again}},
+		"unhealthy, and the parent is down":    {but(runs("web", hour), bare, unhealthy, tie(outcome.ParentDown, true)), []string{sickLogs, "docker inspect --format '{{json .State.Health}}' web"}},
+		"stopped by hand, the parent is down":  {died("web", minAgo, 1, bare, stopped, tie(outcome.ParentDown, false)), nil},
 		"stopped by hand, and the parent runs": {died("web", minAgo, 1, bare, stopped, tie("", false)), []string{"docker start web"}},
 	} {
 		s := newStatus(night, newHost(row.s).report, nil, nil)
@@ -149,7 +150,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 			until = until.Add(hour)
 			p.holds = append(p.holds, policy.Hold{Pattern: e, Until: until})
 		}
-		s.Reason, s.Until = decision.OnHold, p.holds.Until(s.Container)
+		s.Reason, s.Until = outcome.OnHold, p.holds.Until(s.Container)
 		p.ContainerStatus = s
 		var want []string
 		if row.command != "" {
@@ -172,10 +173,10 @@ func TestNoLabelGetsIntoAShell(t *testing.T) {
 		"x; rm -rf /", "$(reboot)", "`reboot`", "a\nreboot", "a b", "--privileged", "-v/:/host", "a'b", `a"b`, "a|b", "a&b", "a>b", "../x", "/home/mallory/compose.yml", "", "\u202ecod", "x\x00",
 	} {
 		for name, s := range map[string]restarter.ContainerStatus{
-			"service": died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", evil, "/srv/a.yml")),
-			"project": died("web", minAgo, 1, held(decision.ParentGone, 0), compose(evil, "web", "/srv/a.yml")),
-			"file":    died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", "web", evil)),
-			"files":   died("web", minAgo, 1, held(decision.ParentGone, 0), compose("shop", "web", "/srv/"+evil+","+evil)),
+			"service": died("web", minAgo, 1, held(outcome.ParentGone, 0), compose("shop", evil, "/srv/a.yml")),
+			"project": died("web", minAgo, 1, held(outcome.ParentGone, 0), compose(evil, "web", "/srv/a.yml")),
+			"file":    died("web", minAgo, 1, held(outcome.ParentGone, 0), compose("shop", "web", evil)),
+			"files":   died("web", minAgo, 1, held(outcome.ParentGone, 0), compose("shop", "web", "/srv/"+evil+","+evil)),
 			"name":    but(runs(evil, hour), unhealthy, bare),
 		} {
 			for _, command := range commandsOf(s) {

@@ -12,7 +12,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/stats"
 )
 
@@ -203,8 +203,8 @@ func stranger() *host {
 	h.read(nil)
 	h.reading.Faults = []stats.Fault{hostile}
 	h.report.Snapshot.Host, h.report.Snapshot.Version = hostile, hostile
-	h.report.Actions = []restarter.ActionRecord{{Began: night, Container: hostile, Outcome: decision.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
-	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: decision.Failed, Message: hostile}}
+	h.report.Actions = []restarter.ActionRecord{{Began: night, Container: hostile, Outcome: outcome.Failed, Err: hostile, Sources: []restarter.AlertSource{{Alert: hostile, Peer: "10.0.0.1"}}}}
+	h.report.Alerts = []restarter.AlertRecord{{AlertSource: restarter.AlertSource{Alert: hostile}, ReceivedAt: night, Container: hostile, Outcome: outcome.Failed, Message: hostile}}
 	return h
 }
 

@@ -16,6 +16,7 @@ import (
 	"defib/restarter"
 	"defib/restarter/decision"
 	"defib/restarter/heartbeat"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/stats"
 )
@@ -217,7 +218,7 @@ func died(name string, ago time.Duration, code int, edits ...func(s *restarter.C
 }
 
 // held says why it is left alone, and for how much longer.
-func held(reason decision.Reason, d time.Duration) func(s *restarter.ContainerStatus) {
+func held(reason outcome.Reason, d time.Duration) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) {
 		s.Reason, s.Trigger = reason, policy.TriggerExited
 		if d > 0 {
@@ -237,7 +238,7 @@ func as(f func(c *engine.Container)) func(s *restarter.ContainerStatus) {
 func ill() *host {
 	now := night
 	standings := []restarter.ContainerStatus{
-		died("explorer", 40*time.Second, 137, held(decision.BackOff, 134*time.Second), as(func(c *engine.Container) {
+		died("explorer", 40*time.Second, 137, held(outcome.BackOff, 134*time.Second), as(func(c *engine.Container) {
 			c.Exit.OOMKilled = true
 			c.Started = c.Finished.Add(-31 * time.Second)
 		}), func(s *restarter.ContainerStatus) {
@@ -247,13 +248,13 @@ func ill() *host {
 			s.Predecessor = &before
 			s.Container.Created = now.Add(-26 * time.Minute)
 		}),
-		died("ledger", 11*time.Minute, 128, held(decision.ParentGone, 0), as(func(c *engine.Container) {
+		died("ledger", 11*time.Minute, 128, held(outcome.ParentGone, 0), as(func(c *engine.Container) {
 			c.Error = "cannot join network of a non running container: 5b1d"
 			c.Labels = map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "ledger", "com.docker.compose.project.config_files": "/srv/shop/compose.yaml"}
-		}), tied(decision.Tie{Namespace: engine.Network, Reason: decision.ParentGone})),
+		}), tied(decision.Tie{Namespace: engine.Network, Reason: outcome.ParentGone})),
 		died("importer", 3*time.Hour, 1, unlist),
-		died("token", 4*time.Second, 1, held(decision.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
-		died("reports", 2*time.Hour, 0, held(decision.Finished, 0)),
+		died("token", 4*time.Second, 1, held(outcome.StoppedDelay, 6*time.Second), as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
+		died("reports", 2*time.Hour, 0, held(outcome.Finished, 0)),
 		died("backup", 9*time.Hour, 143, unlist, as(func(c *engine.Container) { c.ExitCause = engine.CauseStopped })),
 	}
 	gateway := runs("gateway", 50*time.Minute)
@@ -275,14 +276,14 @@ func ill() *host {
 	h.read(map[string]*stats.Usage{"gateway": quota(using(0.49, 503*mib, 512*mib), 0.5), "worker-1": using(3.4, 5*1024*mib, 0)})
 	h.reading.Last[standing(&h.report, "explorer").Container.ID] = stats.Past{At: now.Add(-43 * time.Second), Usage: using(0.3, 512*mib, 512*mib)}
 	h.report.Actions = []restarter.ActionRecord{
-		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: decision.Started},
-		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: decision.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
-		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: policy.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: decision.Failed, Err: "cannot join network of a non running container: 5b1d"},
-		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: policy.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: decision.Started},
+		{Began: now.Add(-3 * time.Hour), Container: "db", ID: "d", Trigger: policy.TriggerExited, Attempt: 1, Took: 312 * time.Millisecond, Outcome: outcome.Started},
+		{Began: now.Add(-14 * time.Minute), Container: "search", ID: "s", Trigger: policy.TriggerAlert, Attempt: 1, Took: 10840 * time.Millisecond, Outcome: outcome.Restarted, Sources: []restarter.AlertSource{{Alert: "SearchIsSlow", Peer: "10.0.4.17"}}},
+		{Began: now.Add(-2 * time.Minute), Container: "ledger", ID: "l", Trigger: policy.TriggerExited, Attempt: 1, Took: 40 * time.Millisecond, Outcome: outcome.Failed, Err: "cannot join network of a non running container: 5b1d"},
+		{Began: now.Add(-71 * time.Second), Container: "explorer", ID: "e", Trigger: policy.TriggerExited, Attempt: 12, Took: 287 * time.Millisecond, Outcome: outcome.Started},
 	}
 	h.report.Alerts = []restarter.AlertRecord{
-		{AlertSource: restarter.AlertSource{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: decision.Restarted, Message: decision.Outcomes[decision.Restarted]},
-		{AlertSource: restarter.AlertSource{Alert: "ApiErrors", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: decision.NotFound, Message: decision.Outcomes[decision.NotFound]},
+		{AlertSource: restarter.AlertSource{Alert: "SearchIsSlow", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-14 * time.Minute), Container: "search", Took: 8900 * time.Millisecond, Outcome: outcome.Restarted, Message: outcome.Outcomes[outcome.Restarted]},
+		{AlertSource: restarter.AlertSource{Alert: "ApiErrors", Peer: "10.0.4.17"}, ReceivedAt: now.Add(-6 * time.Minute), Took: time.Millisecond, Outcome: outcome.NotFound, Message: outcome.Outcomes[outcome.NotFound]},
 	}
 	return h
 }
@@ -323,7 +324,7 @@ func many(n int) *host {
 	for i := range n {
 		name := fmt.Sprintf("node-%04d", i)
 		if i%50 == 7 {
-			standings = append(standings, died(name, time.Duration(i)*time.Second, 1, held(decision.BackOff, time.Minute)))
+			standings = append(standings, died(name, time.Duration(i)*time.Second, 1, held(outcome.BackOff, time.Minute)))
 			continue
 		}
 		s := runs(name, time.Duration(i)*time.Hour)

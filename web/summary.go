@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/web/text"
 )
 
@@ -60,7 +60,7 @@ func (p view) whatRuns() Sentence {
 	switch {
 	case p.leaving():
 		return say("It started ", up, ", and somebody is stopping it.")
-	case p.Reason == decision.InProgress:
+	case p.Reason == outcome.InProgress:
 		return say("It started ", up, " and is being restarted.")
 	case p.adrift():
 		shared, lacks := p.shared(), "its shared "+p.shared()
@@ -72,7 +72,7 @@ func (p view) whatRuns() Sentence {
 		return say("It started ", up, " and became unhealthy ", ago(p.now, c.UnhealthySince), ".")
 	case c.Health == engine.Unhealthy:
 		return say("It started ", up, " and is unhealthy.")
-	case p.Reason != "" && p.Reason != decision.BadLabel:
+	case p.Reason != "" && p.Reason != outcome.BadLabel:
 		return say("It started ", up, ", and an alert asks for its restart.")
 	case p.Reason != "":
 		return say("It is running; it started ", up, ".")
@@ -137,7 +137,7 @@ func (p view) created() any {
 
 // leaving reports whether somebody else than Defib is stopping it.
 func (p view) leaving() bool {
-	return p.Reason == decision.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
+	return p.Reason == outcome.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
 }
 
 // cause hands on what the engine or the health check has said.

@@ -9,6 +9,7 @@ import (
 	"defib/engine"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -57,7 +58,7 @@ func asked(trigger policy.Trigger) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Trigger = trigger }
 }
 
-func vetoed(r decision.Reason) func(s *restarter.ContainerStatus) {
+func vetoed(r outcome.Reason) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Veto = r }
 }
 
@@ -84,7 +85,7 @@ const (
 
 // Nothing is healed until somebody corrects the file.
 func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
-	p := view{ContainerStatus: died("web", minAgo, 1, held(decision.OnHold, 0)), now: night, holdAll: true}
+	p := view{ContainerStatus: died("web", minAgo, 1, held(outcome.OnHold, 0)), now: night, holdAll: true}
 	k, _, next := toldOf(p)
 	if want := "Everything is on hold, since the hold file cannot be read. Correct or delete the file: the top of this page says what is wrong with it."; k != Need || next != want {
 		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)
@@ -92,7 +93,7 @@ func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
 		t.Errorf("commands %q", got)
 	}
-	p.ContainerStatus = but(runs("web", hour), held(decision.OnHold, 0), asked(policy.TriggerAlert))
+	p.ContainerStatus = but(runs("web", hour), held(outcome.OnHold, 0), asked(policy.TriggerAlert))
 	if k, _, _ := toldOf(p); k != Fine {
 		t.Errorf("one that runs well is %s, want %s", k, Fine)
 	}
@@ -127,137 +128,137 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It exited 0 s ago with exit code 1, after running for 1 h.", "Defib is checking it.",
 		},
 		"it is being started": {
-			died("web", 0, 139, held(decision.InProgress, 0)), Healing,
+			died("web", 0, 139, held(outcome.InProgress, 0)), Healing,
 			"It exited 0 s ago with exit code 139 (segmentation fault), after running for 1 h.", "Defib is starting it now.",
 		},
 		"it waits in a back-off": {
-			died("web", minAgo, 1, held(decision.BackOff, halfMin), streak(1)), Healing,
+			died("web", minAgo, 1, held(outcome.BackOff, halfMin), streak(1)), Healing,
 			"It exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
 		},
 		"it waits in a back-off, in a loop": {
-			died("web", minAgo, 127, held(decision.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
+			died("web", minAgo, 127, held(outcome.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
 			"It exited 1 min ago with exit code 127 (command not found), after running for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.",
 			"Defib starts it again in 5 min 30 s.",
 		},
 		"its start fails": {
-			died("web", minAgo, 128, held(decision.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
+			died("web", minAgo, 128, held(outcome.BackOff, halfMin), as(func(c *engine.Container) { c.Error = "port is already allocated" })), Healing,
 			"It exited 1 min ago after running for 1 h, and has failed to start since. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"its first start fails": {
-			died("web", minAgo, 128, held(decision.BackOff, halfMin), as(func(c *engine.Container) {
+			died("web", minAgo, 128, held(outcome.BackOff, halfMin), as(func(c *engine.Container) {
 				c.State, c.Error, c.Exit, c.Started, c.Finished = engine.Created, "port is already allocated", engine.Exit{}, time.Time{}, time.Time{}
 			})), Healing,
 			"It failed to start 1 min ago. The engine says: “port is already allocated”.", "Defib starts it again in 30 s.",
 		},
 		"somebody stopped it": {
-			died("web", minAgo, 143, held(decision.StoppedDelay, halfMin), ending(engine.CauseStopped)), Healing,
+			died("web", minAgo, 143, held(outcome.StoppedDelay, halfMin), ending(engine.CauseStopped)), Healing,
 			"Somebody stopped it 1 min ago with exit code 143 (terminated), after running for 1 h.", "Defib starts it in 30 s, unless somebody starts it first: a deploy may be under way.",
 		},
 		"somebody stopped it, and it stays so": {
-			died("web", hour, 0, held(decision.Stopped, 0), ending(engine.CauseStopped)), Stopped,
-			"Somebody stopped it 1 h ago with exit code 0 (no error), after running for 1 h.", leaves + decision.Reasons[decision.Stopped] + ".",
+			died("web", hour, 0, held(outcome.Stopped, 0), ending(engine.CauseStopped)), Stopped,
+			"Somebody stopped it 1 h ago with exit code 0 (no error), after running for 1 h.", leaves + outcome.Reasons[outcome.Stopped] + ".",
 		},
 		"the engine was shut down": {
-			died("web", minAgo, 0, held(decision.RateLimited, 0), ending(engine.CauseEngine)), Healing,
+			died("web", minAgo, 0, held(outcome.RateLimited, 0), ending(engine.CauseEngine)), Healing,
 			"The engine was shut down, and stopped it 1 min ago with exit code 0 (no error), after running for 1 h.", "Defib starts it as soon as others have been started or restarted.",
 		},
 		"nobody watched": {
-			died("web", minAgo, 1, held(decision.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
+			died("web", minAgo, 1, held(outcome.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
 			"While Defib was not watching, it exited 1 min ago with exit code 1, after running for 1 h.", "Defib starts it in 30 s, unless somebody starts it first: a deploy may be under way.",
 		},
 		"it ended as it was meant to": {
-			died("web", minAgo, 0, held(decision.Finished, 0)), Finished,
-			"It exited 1 min ago with exit code 0 (no error), after running for 1 h.", leaves + decision.Reasons[decision.Finished] + ".",
+			died("web", minAgo, 0, held(outcome.Finished, 0)), Finished,
+			"It exited 1 min ago with exit code 0 (no error), after running for 1 h.", leaves + outcome.Reasons[outcome.Finished] + ".",
 		},
 		"it is on hold": {
-			died("web", minAgo, 1, held(decision.OnHold, 2*hour+halfMin)), OnHold,
+			died("web", minAgo, 1, held(outcome.OnHold, 2*hour+halfMin)), OnHold,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", "It is on hold for maintenance. The hold ends in 2 h. To end it sooner, run defib release (in Defib's container, if it runs in one).",
 		},
-		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(decision.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
+		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(outcome.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {
-			died("web", minAgo, 1, held(decision.Refused, halfMin)), Need,
+			died("web", minAgo, 1, held(outcome.Refused, halfMin)), Need,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", "Defib tries again in 30 s: the engine, or a proxy in front of it, refuses to start or restart containers.",
 		},
 		"a dry run": {
-			died("web", minAgo, 1, held(decision.DryRun, 0)), Need,
-			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.DryRun] + ".",
+			died("web", minAgo, 1, held(outcome.DryRun, 0)), Need,
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.DryRun] + ".",
 		},
 		"its trigger is off": {
-			died("web", minAgo, 1, held(decision.TriggerDisabled, 0)), Need,
+			died("web", minAgo, 1, held(outcome.TriggerDisabled, 0)), Need,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + "the trigger exited is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it.",
 		},
 		"its label is not understood": {
-			died("web", minAgo, 1, held(decision.BadLabel, 0), mislabelled), Need,
+			died("web", minAgo, 1, held(outcome.BadLabel, 0), mislabelled), Need,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", notUnderstood,
 		},
 		"it runs, and its label is not understood": {
-			but(runs("web", hour), held(decision.BadLabel, 0), mislabelled, asked("")), Need,
+			but(runs("web", hour), held(outcome.BadLabel, 0), mislabelled, asked("")), Need,
 			"It is running; it started 1 h ago.", notUnderstood,
 		},
 		"its network is gone": {
-			died("web", minAgo, 1, held(decision.ParentGone, 0)), Need,
-			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.ParentGone] + ".",
+			died("web", minAgo, 1, held(outcome.ParentGone, 0)), Need,
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.ParentGone] + ".",
 		},
 		"it waits for its network": {
-			died("web", minAgo, 1, held(decision.ParentDown, 0)), Healing,
-			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.ParentDown] + ".",
+			died("web", minAgo, 1, held(outcome.ParentDown, 0)), Healing,
+			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.ParentDown] + ".",
 		},
 		"the engine could not remove it": {
-			died("web", minAgo, 1, held(decision.Dead, 0), state(engine.Dead)), Need,
-			"The engine tried to remove it and failed; it can never run again.", leaves + decision.Reasons[decision.Dead] + ".",
+			died("web", minAgo, 1, held(outcome.Dead, 0), state(engine.Dead)), Need,
+			"The engine tried to remove it and failed; it can never run again.", leaves + outcome.Reasons[outcome.Dead] + ".",
 		},
 		"it is being removed": {
-			died("web", minAgo, 1, held(decision.Removing, 0), state(engine.Removing)), Itself,
-			"It is being removed.", leaves + decision.Reasons[decision.Removing] + ".",
+			died("web", minAgo, 1, held(outcome.Removing, 0), state(engine.Removing)), Itself,
+			"It is being removed.", leaves + outcome.Reasons[outcome.Removing] + ".",
 		},
 		"it is paused": {
-			but(runs("web", hour), state(engine.Paused), held(decision.Paused, 0)), Paused,
-			"Somebody has paused it.", leaves + decision.Reasons[decision.Paused] + ".",
+			but(runs("web", hour), state(engine.Paused), held(outcome.Paused, 0)), Paused,
+			"Somebody has paused it.", leaves + outcome.Reasons[outcome.Paused] + ".",
 		},
 		"it was never started": {
-			died("web", minAgo, 0, held(decision.Created, 0), as(func(c *engine.Container) {
+			died("web", minAgo, 0, held(outcome.Created, 0), as(func(c *engine.Container) {
 				c.State, c.Exit, c.Created = engine.Created, engine.Exit{}, engineTime
 				c.Started, c.Finished, c.ExitSeenAt, c.ExitCause = time.Time{}, time.Time{}, time.Time{}, engine.CauseNone
 			})), Created,
-			"It was created on 2026-01-02 at 03:04:05 UTC by the engine's clock and never started.", leaves + decision.Reasons[decision.Created] + ".",
+			"It was created on 2026-01-02 at 03:04:05 UTC by the engine's clock and never started.", leaves + outcome.Reasons[outcome.Created] + ".",
 		},
 		"its own policy restarts it": {
-			died("web", minAgo, 1, held(decision.EngineRestarting, 0), state(engine.Restarting)), Healing,
-			"Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", leaves + decision.Reasons[decision.EngineRestarting] + ".",
+			died("web", minAgo, 1, held(outcome.EngineRestarting, 0), state(engine.Restarting)), Healing,
+			"Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.EngineRestarting] + ".",
 		},
 		"the engine does not tell": {
-			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(decision.NotInspected, 0)), Need,
-			"The engine lists it as running, but does not answer an inspect of it.", leaves + decision.Reasons[decision.NotInspected] + ".",
+			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(outcome.NotInspected, 0)), Need,
+			"The engine lists it as running, but does not answer an inspect of it.", leaves + outcome.Reasons[outcome.NotInspected] + ".",
 		},
 		"it was created anew from another image": {
-			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+			died("web", minAgo, 1, held(outcome.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: "web:1"}
 			}), Healing,
 			"It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 1 min ago from “registry.example/web:1.4”; before, it was from “web:1”.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same name, which means another image": {
-			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+			died("web", minAgo, 1, held(outcome.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image, ImageID: "sha256:1"}
 			}), Healing,
 			"It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 1 min ago from “registry.example/web:1.4”, a name that means another image now.", "Defib starts it again in 30 s.",
 		},
 		"it was created anew from the same image": {
-			died("web", minAgo, 1, held(decision.BackOff, halfMin), func(s *restarter.ContainerStatus) {
+			died("web", minAgo, 1, held(outcome.BackOff, halfMin), func(s *restarter.ContainerStatus) {
 				s.Container.Created, s.Predecessor = night.Add(-minAgo), &engine.Container{ID: "old", Image: s.Container.Image}
 			}), Healing,
 			"It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 1 min ago from “registry.example/web:1.4”, the same image as before.", "Defib starts it again in 30 s.",
 		},
 
 		"an alert asks for it": {
-			but(runs("web", minAgo), held(decision.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
-			"It started 1 min ago, and an alert asks for its restart.", leaves + decision.Reasons[decision.TooYoung] + ". Defib checks it again in 30 s.",
+			but(runs("web", minAgo), held(outcome.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
+			"It started 1 min ago, and an alert asks for its restart.", leaves + outcome.Reasons[outcome.TooYoung] + ". Defib checks it again in 30 s.",
 		},
 		"it is being restarted": {
-			but(runs("web", minAgo), held(decision.InProgress, 0), asked(policy.TriggerAlert)), Healing,
+			but(runs("web", minAgo), held(outcome.InProgress, 0), asked(policy.TriggerAlert)), Healing,
 			"It started 1 min ago and is being restarted.", "Defib is restarting it now.",
 		},
 		"somebody else is stopping it": {
-			but(runs("web", minAgo), held(decision.InProgress, hour), as(func(c *engine.Container) { c.StopSeenAt = night })), Healing,
+			but(runs("web", minAgo), held(outcome.InProgress, hour), as(func(c *engine.Container) { c.StopSeenAt = night })), Healing,
 			"It started 1 min ago, and somebody is stopping it.", "Defib leaves it alone: somebody is stopping it.",
 		},
 		"it is unhealthy, and will be restarted": {
@@ -265,7 +266,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is healthy by then.",
 		},
 		"it is unhealthy, and its trigger is off": {
-			but(runs("web", hour), unhealthy, held(decision.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
+			but(runs("web", hour), unhealthy, held(outcome.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + "the trigger unhealthy is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it.",
 		},
 		"it is unhealthy and not whitelisted": {
@@ -273,16 +274,16 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
 		},
 		"restarts do not help": {
-			but(runs("web", hour), unhealthy, held(decision.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
-			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + decision.Reasons[decision.GaveUp] + ".",
+			but(runs("web", hour), unhealthy, held(outcome.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
+			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + outcome.Reasons[outcome.GaveUp] + ".",
 		},
 		"restarts did not help, and it runs for now": {
 			but(runs("web", minAgo), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
-			"It is running for now; it started 1 min ago.", "Defib has given up: " + decision.Reasons[decision.GaveUp] + ".",
+			"It is running for now; it started 1 min ago.", "Defib has given up: " + outcome.Reasons[outcome.GaveUp] + ".",
 		},
 
 		"a deploy left it behind": {
-			died("web", minAgo, 0, state(engine.Created), held(decision.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
+			died("web", minAgo, 0, state(engine.Created), held(outcome.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
 			"It was created 1 h ago and never started.", leaves + "others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.",
 		},
 		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago with exit code 1, after running for 1 h.", unlisted},
@@ -291,10 +292,10 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago with exit code 137 (killed), after running for 1 h.", ""},
 		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "While Defib was not watching, it exited 1 h ago with exit code 143 (terminated), after running for 1 h.", ""},
 		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "While Defib was not watching, it exited 1 h ago with exit code 137 (out of memory), after running for 1 h.", unlisted},
-		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting)), Healing, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", "The engine takes care of it."},
-		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(decision.EngineRestarting), streak(9)), Need, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "The engine takes care of it."},
-		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(decision.SwarmTask)), Swarm, "It exited 1 min ago with exit code 1, after running for 1 h.", "Swarm takes care of it."},
-		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(decision.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib cannot fix this: " + decision.Reasons[decision.Dead] + "."},
+		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting)), Healing, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", "The engine takes care of it."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting), streak(9)), Need, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "The engine takes care of it."},
+		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(outcome.SwarmTask)), Swarm, "It exited 1 min ago with exit code 1, after running for 1 h.", "Swarm takes care of it."},
+		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(outcome.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib cannot fix this: " + outcome.Reasons[outcome.Dead] + "."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, story, next := told(row.s, false)
@@ -315,8 +316,8 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 		next string
 	}{
 		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
-		"its trigger is off":      {but(runs("web", hour), held(decision.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "the trigger dependency is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it."},
-		"it waits for its parent": {but(runs("web", hour), held(decision.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or was just started and is not healthy yet."},
+		"its trigger is off":      {but(runs("web", hour), held(outcome.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "the trigger dependency is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it."},
+		"it waits for its parent": {but(runs("web", hour), held(outcome.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or was just started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
 		if k != row.kind || got != story || next != row.next {
@@ -332,8 +333,8 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 		engine.IPC:     "It runs without its shared IPC: the container whose IPC it shares is down, was removed, or was started after it. Defib leaves it alone: the container whose IPC it shares " + gone,
 		engine.PID:     "It runs without its shared processes: the container whose processes it shares is down, was removed, or was started after it. Defib leaves it alone: the container whose processes it shares " + gone,
 	} {
-		lost := tied(decision.Tie{Namespace: shares, Reason: decision.ParentGone, Lost: true})
-		s := but(runs("web", hour), held(decision.ParentGone, 0), asked(policy.TriggerDependency), lost)
+		lost := tied(decision.Tie{Namespace: shares, Reason: outcome.ParentGone, Lost: true})
+		s := but(runs("web", hour), held(outcome.ParentGone, 0), asked(policy.TriggerDependency), lost)
 		c := newStatus(night, newHost(s).report, nil, nil).Containers[0]
 		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {
 			t.Errorf("%s, told as\n%s\nwant\n%s", c.Kind, got, want)
@@ -343,7 +344,7 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 
 // Every reason for which a container is left alone has a kind and a sentence.
 func TestEveryReasonIsTold(t *testing.T) {
-	for reason := range decision.Reasons {
+	for reason := range outcome.Reasons {
 		k, story, next := told(died("web", minAgo, 1, held(reason, 0)), false)
 		if !slices.Contains(Kinds, k) || k == Fine || story == "" || next == "" {
 			t.Errorf("%s is told as %q: %q, next %q", reason, k, story, next)

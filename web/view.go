@@ -6,7 +6,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/web/resources"
 	"defib/web/text"
@@ -74,15 +74,15 @@ const (
 
 // kindOfReason says what a container that is left alone, or acted upon, for this
 // reason means to the reader. What is not in it needs a person.
-var kindOfReason = map[decision.Reason]Kind{
-	decision.StoppedDelay: Healing, decision.BackOff: Healing, decision.RateLimited: Healing, decision.InServiceRestart: Healing, decision.TooYoung: Healing,
-	decision.EngineRestarting: Healing, decision.InProgress: Healing, decision.ParentDown: Healing,
-	decision.OnHold: OnHold, decision.Stopped: Stopped, decision.Paused: Paused, decision.Created: Created,
-	decision.Finished: Finished, decision.Removing: Itself, decision.AutoRemove: Itself, decision.OneOff: Itself,
-	decision.Superseded: Itself, decision.Old: Old, decision.SwarmTask: Swarm,
+var kindOfReason = map[outcome.Reason]Kind{
+	outcome.StoppedDelay: Healing, outcome.BackOff: Healing, outcome.RateLimited: Healing, outcome.InServiceRestart: Healing, outcome.TooYoung: Healing,
+	outcome.EngineRestarting: Healing, outcome.InProgress: Healing, outcome.ParentDown: Healing,
+	outcome.OnHold: OnHold, outcome.Stopped: Stopped, outcome.Paused: Paused, outcome.Created: Created,
+	outcome.Finished: Finished, outcome.Removing: Itself, outcome.AutoRemove: Itself, outcome.OneOff: Itself,
+	outcome.Superseded: Itself, outcome.Old: Old, outcome.SwarmTask: Swarm,
 }
 
-func kind(r decision.Reason) Kind {
+func kind(r outcome.Reason) Kind {
 	if k, ok := kindOfReason[r]; ok {
 		return k
 	}
@@ -102,7 +102,7 @@ type view struct {
 
 // orphaned reports whether it lives in a namespace of a container that was restarted
 // after it, or is gone.
-func (p view) orphaned() bool { return p.Tie.Lost && p.Tie.Reason != decision.ParentDown }
+func (p view) orphaned() bool { return p.Tie.Lost && p.Tie.Reason != outcome.ParentDown }
 
 // adrift reports whether it runs without what it shares with another.
 func (p view) adrift() bool {
@@ -114,13 +114,13 @@ func (p view) adrift() bool {
 func (p view) kind() Kind {
 	c := p.Container
 	k := p.stateKind()
-	if p.Veto == decision.SwarmTask {
+	if p.Veto == outcome.SwarmTask {
 		return k // what to do about it is Swarm's to know
 	}
-	if left := p.Veto == decision.OneOff || p.Veto == decision.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
+	if left := p.Veto == outcome.OneOff || p.Veto == outcome.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
 		return Itself
 	}
-	if k == Healing && p.Streak >= looping && p.Reason != decision.TooYoung {
+	if k == Healing && p.Streak >= looping && p.Reason != outcome.TooYoung {
 		return Need
 	}
 	if k == Fine && (p.Streak >= looping || p.GaveUp || c.Health == engine.Unhealthy || p.orphaned()) {
@@ -132,11 +132,11 @@ func (p view) kind() Kind {
 func (p view) stateKind() Kind {
 	c := p.Container
 	switch {
-	case p.Veto == decision.SwarmTask && (!c.Well() || p.adrift()):
+	case p.Veto == outcome.SwarmTask && (!c.Well() || p.adrift()):
 		return Swarm
 	case !c.Inspected:
 		return Need
-	case c.Well() && !p.adrift() && p.Reason == decision.OnHold:
+	case c.Well() && !p.adrift() && p.Reason == outcome.OnHold:
 		return Fine
 	case p.Reason != "":
 		return p.kindOf(p.Reason)
@@ -154,11 +154,11 @@ func (p view) stateKind() Kind {
 
 // kindOf is what a reason means for this container: what is left to itself may
 // have finished, unless another took its place.
-func (p view) kindOf(r decision.Reason) Kind {
-	if r == decision.OnHold && p.holdAll {
+func (p view) kindOf(r outcome.Reason) Kind {
+	if r == outcome.OnHold && p.holdAll {
 		return Need
 	}
-	if k := kind(r); k != Itself || r == decision.Superseded || p.Container.Up() || !p.succeeded() {
+	if k := kind(r); k != Itself || r == outcome.Superseded || p.Container.Up() || !p.succeeded() {
 		return k
 	}
 	return Finished

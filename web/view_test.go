@@ -7,7 +7,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -38,7 +38,7 @@ func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 }
 
 func TestAReplicaThatWaitsForAnotherIsBeingHealed(t *testing.T) {
-	k, what, next := told(but(runs("db-2", hour), held(decision.InServiceRestart, 0)), false)
+	k, what, next := told(but(runs("db-2", hour), held(outcome.InServiceRestart, 0)), false)
 	if want := "Another replica of its service is being restarted. Once that one runs and is healthy, Defib restarts this one, if the alert still asks for it."; k != Healing || next != want {
 		t.Errorf("%s, %q, next %q; want %s, %q", k, what, next, Healing, want)
 	}
@@ -51,30 +51,30 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 		kind Kind
 		next string
 	}{
-		"Swarm's, well":                          {but(runs("web", hour), vetoed(decision.SwarmTask), streak(9)), Fine, ""},
-		"Swarm's, unhealthy":                     {but(runs("web", hour), bare, unhealthy, vetoed(decision.SwarmTask)), Swarm, "Swarm takes care of it."},
-		"Swarm's, whitelisted, unhealthy":        {but(runs("web", hour), unhealthy, vetoed(decision.SwarmTask)), Swarm, "Swarm takes care of it."},
-		"Swarm's, whitelisted, unhealthy enough": {but(runs("web", hour), unhealthy, enough, vetoed(decision.SwarmTask), held(decision.SwarmTask, 0), streak(9)), Swarm, leaves + decision.Reasons[decision.SwarmTask] + "."},
+		"Swarm's, well":                          {but(runs("web", hour), vetoed(outcome.SwarmTask), streak(9)), Fine, ""},
+		"Swarm's, unhealthy":                     {but(runs("web", hour), bare, unhealthy, vetoed(outcome.SwarmTask)), Swarm, "Swarm takes care of it."},
+		"Swarm's, whitelisted, unhealthy":        {but(runs("web", hour), unhealthy, vetoed(outcome.SwarmTask)), Swarm, "Swarm takes care of it."},
+		"Swarm's, whitelisted, unhealthy enough": {but(runs("web", hour), unhealthy, enough, vetoed(outcome.SwarmTask), held(outcome.SwarmTask, 0), streak(9)), Swarm, leaves + outcome.Reasons[outcome.SwarmTask] + "."},
 
-		"a one-off command, well":                   {but(runs("web", hour), vetoed(decision.OneOff)), Fine, ""},
-		"a one-off command, unhealthy":              {but(runs("web", hour), bare, unhealthy, vetoed(decision.OneOff)), Itself, ""},
-		"a one-off command, whitelisted, unhealthy": {but(runs("web", hour), unhealthy, vetoed(decision.OneOff), held(decision.OneOff, 0)), Itself, leaves + decision.Reasons[decision.OneOff] + "."},
-		"the same, not yet decided upon":            {but(runs("web", hour), unhealthy, vetoed(decision.OneOff)), Itself, leaves + decision.Reasons[decision.OneOff] + "."},
-		"a one-off command, failed":                 {died("web", minAgo, 1, bare, vetoed(decision.OneOff)), Itself, ""},
-		"a one-off command, done":                   {died("web", minAgo, 0, bare, vetoed(decision.OneOff)), Finished, ""},
-		"another has taken its place":               {died("web", minAgo, 0, held(decision.Superseded, 0)), Itself, leaves + decision.Reasons[decision.Superseded] + "."},
-		"to be removed by the engine, failed":       {died("web", minAgo, 1, vetoed(decision.AutoRemove), held(decision.AutoRemove, 0)), Itself, leaves + decision.Reasons[decision.AutoRemove] + "."},
-		"to be removed by the engine, done":         {died("web", minAgo, 0, vetoed(decision.AutoRemove), held(decision.AutoRemove, 0)), Finished, leaves + decision.Reasons[decision.AutoRemove] + "."},
+		"a one-off command, well":                   {but(runs("web", hour), vetoed(outcome.OneOff)), Fine, ""},
+		"a one-off command, unhealthy":              {but(runs("web", hour), bare, unhealthy, vetoed(outcome.OneOff)), Itself, ""},
+		"a one-off command, whitelisted, unhealthy": {but(runs("web", hour), unhealthy, vetoed(outcome.OneOff), held(outcome.OneOff, 0)), Itself, leaves + outcome.Reasons[outcome.OneOff] + "."},
+		"the same, not yet decided upon":            {but(runs("web", hour), unhealthy, vetoed(outcome.OneOff)), Itself, leaves + outcome.Reasons[outcome.OneOff] + "."},
+		"a one-off command, failed":                 {died("web", minAgo, 1, bare, vetoed(outcome.OneOff)), Itself, ""},
+		"a one-off command, done":                   {died("web", minAgo, 0, bare, vetoed(outcome.OneOff)), Finished, ""},
+		"another has taken its place":               {died("web", minAgo, 0, held(outcome.Superseded, 0)), Itself, leaves + outcome.Reasons[outcome.Superseded] + "."},
+		"to be removed by the engine, failed":       {died("web", minAgo, 1, vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)), Itself, leaves + outcome.Reasons[outcome.AutoRemove] + "."},
+		"to be removed by the engine, done":         {died("web", minAgo, 0, vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)), Finished, leaves + outcome.Reasons[outcome.AutoRemove] + "."},
 		"to be removed by the engine, unhealthy after a good run": {
-			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Exit = engine.Exit{Known: true} }), vetoed(decision.AutoRemove), held(decision.AutoRemove, 0)),
-			Itself, leaves + decision.Reasons[decision.AutoRemove] + ".",
+			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Exit = engine.Exit{Known: true} }), vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)),
+			Itself, leaves + outcome.Reasons[outcome.AutoRemove] + ".",
 		},
 	} {
 		if k, _, next := told(row.s, false); k != row.kind || next != row.next {
 			t.Errorf("%s: %s, next %q; want %s, %q", name, k, next, row.kind, row.next)
 		}
 	}
-	h := newHost(died("a", minAgo, 0, bare, vetoed(decision.OneOff)), died("b", minAgo, 1, bare, vetoed(decision.OneOff)))
+	h := newHost(died("a", minAgo, 0, bare, vetoed(outcome.OneOff)), died("b", minAgo, 1, bare, vetoed(outcome.OneOff)))
 	if got, want := newStatus(night, h.report, nil, nil).Summary, "1 finished · 1 not managed"; got != want {
 		t.Errorf("counted as %q, want %q", got, want)
 	}
@@ -85,7 +85,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 
 // It runs, but without a network.
 func TestALostNetworkIsNotFineForBeingOnHold(t *testing.T) {
-	s := but(runs("web", hour), held(decision.OnHold, hour), asked(policy.TriggerDependency))
+	s := but(runs("web", hour), held(outcome.OnHold, hour), asked(policy.TriggerDependency))
 	k, story, next := told(s, true)
 	if k != OnHold || !strings.HasPrefix(story, "It runs without a network: ") || !strings.HasPrefix(next, "It is on hold ") {
 		t.Errorf("it is told as %s: %s %s", k, story, next)
@@ -109,7 +109,7 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.CauseUnknown)), "While Defib was not watching, it exited 1 min ago with exit code 1, after running for 1 h. It was re-created on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
 		"it runs":              {but(runs("web", minAgo), off, former, streak(1), as(func(c *engine.Container) { c.Health = engine.Unhealthy })), "It started 1 min ago and is unhealthy. It has been started or restarted once since it last stayed up and well for 15 min. It was re-created 1 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
 		"it was being restarted when Defib came": {
-			died("web", minAgo, 1, off, unknown, state(engine.Restarting), held(decision.EngineRestarting, 0)),
+			died("web", minAgo, 1, off, unknown, state(engine.Restarting), held(outcome.EngineRestarting, 0)),
 			"Its own restart policy is restarting it: it exited on 2026-01-02 at 03:04:05 UTC by the engine's clock with exit code 1, after running for 1 h.",
 		},
 	} {

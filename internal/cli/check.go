@@ -15,8 +15,8 @@ import (
 	"defib/engine"
 	"defib/engine/docker"
 	"defib/restarter"
-	"defib/restarter/decision"
 	"defib/restarter/hold"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/stats"
 )
@@ -314,8 +314,8 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 	case p.Acts:
 		then = "would be started: " + wants[p.Trigger]
 	case p.Reason != "":
-		then = fmt.Sprintf("left alone (%s): %s", p.Reason, decision.Reasons[p.Reason])
-		if p.Reason == decision.TriggerDisabled {
+		then = fmt.Sprintf("left alone (%s): %s", p.Reason, outcome.Reasons[p.Reason])
+		if p.Reason == outcome.TriggerDisabled {
 			then += ": " + string(p.Trigger)
 		}
 		if p.Detail != "" {

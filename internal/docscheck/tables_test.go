@@ -19,7 +19,7 @@ import (
 	"defib/internal/cli"
 	"defib/internal/exposition"
 	"defib/restarter"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/state"
 	"defib/restarter/webhook"
@@ -324,7 +324,7 @@ func TestDocsHaveEveryContainerLabelBesideItsFlagAndNoOther(t *testing.T) {
 
 func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 	program, written := map[string]string{}, map[string]string{}
-	for o := range decision.Outcomes {
+	for o := range outcome.Outcomes {
 		program[string(o)] = strconv.Itoa(webhook.Status(o))
 	}
 	for name, cells := range table(t, outcomesPage) {
@@ -334,10 +334,10 @@ func TestDocsHaveEveryOutcomeWithItsStatusAndNoOther(t *testing.T) {
 }
 
 func TestDocsHaveEveryReasonAndNoOther(t *testing.T) {
-	program := slices.Sorted(maps.Keys(decision.Reasons))
-	var written []decision.Reason
+	program := slices.Sorted(maps.Keys(outcome.Reasons))
+	var written []outcome.Reason
 	for name := range table(t, reasonsPage) {
-		written = append(written, decision.Reason(name))
+		written = append(written, outcome.Reason(name))
 	}
 	slices.Sort(written)
 	compare(t, reasonsPage, program, written)
@@ -352,7 +352,7 @@ func TestTheOrderOfTheChecksHasEveryReason(t *testing.T) {
 	for line := range strings.Lines(checks) { // the question, padded, and its reasons
 		written = append(written, regexp.MustCompile(`\w+`).FindAllString(line[min(len(line), 32):], -1)...)
 	}
-	for reason := range decision.Reasons {
+	for reason := range outcome.Reasons {
 		if !slices.Contains(written, string(reason)) {
 			t.Errorf("%s: the order of the checks lacks %s", page, reason)
 		}

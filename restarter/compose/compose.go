@@ -21,6 +21,9 @@ const (
 // OneOff reports whether the container is a command of docker compose run.
 func OneOff(c *engine.Container) bool { return strings.EqualFold(c.Labels[LabelOneOff], "true") }
 
+// ServiceName is the service of a container, as a whitelist has it: project/service.
+func ServiceName(c *engine.Container) string { return c.Project() + "/" + c.Service() }
+
 // Instance is what compose keeps one container for: a service has as many as its
 // scale. While compose recreates one, and after it failed to, there are two
 // containers of an instance, which must never run at the same time.

@@ -7,6 +7,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/compose"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -70,14 +71,14 @@ func (e *evaluator) replaced(c *engine.Container, rule policy.Rule) time.Time {
 
 // neverStarted tells a container that a deploy has left behind from one that nobody
 // wants to run yet. The first needs somebody once no deploy will come back to it.
-func (e *evaluator) neverStarted(c *engine.Container) (Reason, time.Time) {
+func (e *evaluator) neverStarted(c *engine.Container) (outcome.Reason, time.Time) {
 	if !e.leftBehind(c) {
-		return Created, time.Time{}
+		return outcome.Created, time.Time{}
 	}
 	if until := c.CreatedSeenAt.Add(deployWithin); until.After(e.now) {
-		return Created, until
+		return outcome.Created, until
 	}
-	return NotStarted, time.Time{}
+	return outcome.NotStarted, time.Time{}
 }
 
 // leftBehind reports whether others of the container's compose project were started

@@ -10,6 +10,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -23,7 +24,7 @@ type Verdict struct {
 	Namespace  engine.Namespace   // that it shares with a parent, if that is why it is acted upon or left alone
 	Cause      time.Time          // since when there is something to heal, on our clock
 	Occasion   time.Time          // what tells the cause from later ones of the same trigger, on our clock
-	Reason     Reason             // why it is left alone; "" if Act
+	Reason     outcome.Reason     // why it is left alone; "" if Act
 	Detail     string             // what is to be said beside the reason's sentence
 	Until      time.Time          // when that ends; zero: on news only
 
@@ -56,7 +57,7 @@ type Plan struct {
 // Answered is a request and what it is answered.
 type Answered struct {
 	Request *Request
-	Answer
+	outcome.Answer
 }
 
 // Decide judges every container, and every request of an alert. It changes none of its
@@ -111,16 +112,16 @@ func (p *Plan) limit(e *evaluator) {
 		switch {
 		case !v.Act, v.Removes:
 		case !v.Restarts() && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
-			v.Act, v.Reason = false, Superseded
+			v.Act, v.Reason = false, outcome.Superseded
 		case !v.Restarts() && starts >= e.policy.Concurrency, v.Restarts() && restarts >= e.policy.Concurrency:
-			v.Act, v.Reason = false, RateLimited
+			v.Act, v.Reason = false, outcome.RateLimited
 		case !v.Restarts():
 			starts++
 			started[v.Container.ID] = true
 		case !v.Trigger.Counts():
 			restarts++
 		case len(spent) >= e.policy.MaxPerMinute:
-			v.Act, v.Reason, v.Until = false, RateLimited, spent[len(spent)-e.policy.MaxPerMinute].Add(time.Minute)
+			v.Act, v.Reason, v.Until = false, outcome.RateLimited, spent[len(spent)-e.policy.MaxPerMinute].Add(time.Minute)
 		default:
 			restarts++
 			spent = append(spent, p.now)

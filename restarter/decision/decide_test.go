@@ -14,6 +14,7 @@ import (
 	"defib/restarter/compose"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -515,7 +516,7 @@ func checkLaws(t *testing.T, seed uint64) {
 		if v.Act == (v.Reason != "") {
 			t.Errorf("seed %d: %s has act %t and reason %q", seed, c.ID, v.Act, v.Reason)
 		}
-		if _, known := Reasons[v.Reason]; !v.Act && !known {
+		if _, known := outcome.Reasons[v.Reason]; !v.Act && !known {
 			t.Errorf("seed %d: reason %q is not in the list", seed, v.Reason)
 		}
 		if !v.Until.IsZero() && !v.Until.After(Noon) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -90,7 +91,7 @@ func (e *evaluator) toBeRestarted(c *engine.Container) bool {
 	_, is := e.order.Outdated(c)
 	if is = is || slices.ContainsFunc(e.order.Precede(c), e.toBeRestarted); is {
 		reason, _ := e.held(c, rule, policy.TriggerDependsOn)
-		is = reason == "" || reason == InProgress || reason == BackOff
+		is = reason == "" || reason == outcome.InProgress || reason == outcome.BackOff
 	}
 	e.restarting[c.ID] = is
 	return is

@@ -6,6 +6,7 @@ import (
 	"defib/engine"
 	"defib/restarter/compose"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/succession"
 )
@@ -20,12 +21,9 @@ const (
 	oldWindow = 24 * time.Hour
 )
 
-// Labels of Swarm's containers.
+// labelSwarmTask marks Swarm's containers.
 // Source: https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
-const (
-	labelSwarmTask    = "com.docker.swarm.task.id"
-	labelSwarmService = "com.docker.swarm.service.name"
-)
+const labelSwarmTask = "com.docker.swarm.task.id"
 
 // evaluator is what one decision rests on.
 type evaluator struct {
@@ -93,7 +91,7 @@ func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
 		return Verdict{}, false
 	}
 	if len(rule.BadLabels) > 0 {
-		return Verdict{Container: c, Reason: BadLabel}, true
+		return Verdict{Container: c, Reason: outcome.BadLabel}, true
 	}
 	var again time.Time
 	for _, one := range e.causes(c, rule) {
@@ -114,7 +112,7 @@ func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
 		}
 	}
 	v.again = again
-	if rule.Recreate && matters && e.worstTie(c).Reason == ParentGone {
+	if rule.Recreate && matters && e.worstTie(c).Reason == outcome.ParentGone {
 		e.recreate(&v, rule)
 	}
 	return v, matters
@@ -164,20 +162,20 @@ func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 
 // held names the first of all reasons to leave the container alone now, and when
 // to look again; "" if there is none.
-func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
+func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
 	past := e.history.At(c.ID)
 	if past.Acting {
-		return InProgress, time.Time{}
+		return outcome.InProgress, time.Time{}
 	}
 	if e.policy.HoldAll {
-		return OnHold, time.Time{}
+		return outcome.OnHold, time.Time{}
 	}
 	if rule.HeldUntil.After(e.now) {
-		return OnHold, rule.HeldUntil
+		return outcome.OnHold, rule.HeldUntil
 	}
 	switch r := Veto(e.snapshot, c); r {
 	case "":
-	case Created:
+	case outcome.Created:
 		if t != policy.TriggerDependsOn {
 			return e.neverStarted(c)
 		}
@@ -189,51 +187,51 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 			return r, until
 		}
 	} else if is, until := e.superseded(c); is {
-		return Superseded, until
+		return outcome.Superseded, until
 	} else if r, until := e.ending(c, rule); r != "" {
 		return r, until
 	}
 	if !rule.Heals(t) {
-		return TriggerDisabled, time.Time{}
+		return outcome.TriggerDisabled, time.Time{}
 	}
 	switch r, until := e.parent(c); r {
 	case "":
-	case ParentGone:
+	case outcome.ParentGone:
 		if re, until, _ := e.recreation(c, rule, t); re == nil {
-			return ParentGone, until
+			return outcome.ParentGone, until
 		}
 	default:
 		return r, until
 	}
 	if until := past.RetryAt(c, e.policy.Backoff); until.After(e.now) {
 		if past.Refused {
-			return Refused, until
+			return outcome.Refused, until
 		}
-		return BackOff, until
+		return outcome.BackOff, until
 	}
 	if e.policy.DryRun {
-		return DryRun, time.Time{}
+		return outcome.DryRun, time.Time{}
 	}
 	return "", time.Time{}
 }
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
-func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, rule policy.Rule, t policy.Trigger) (Reason, time.Time) {
+func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(e.now) {
-		return InProgress, until // somebody stops or restarts it
+		return outcome.InProgress, until // somebody stops or restarts it
 	}
 	if t != policy.TriggerDependency && past.GaveUp(rule) {
-		return GaveUp, time.Time{}
+		return outcome.GaveUp, time.Time{}
 	}
 	if t != policy.TriggerAlert {
 		return "", time.Time{}
 	}
 	if until := c.StartSeenAt.Add(e.policy.MinUptime); until.After(e.now) {
-		return TooYoung, until
+		return outcome.TooYoung, until
 	}
 	if c.Health == engine.Starting {
-		return TooYoung, time.Time{}
+		return outcome.TooYoung, time.Time{}
 	}
 	return "", time.Time{}
 }
@@ -248,54 +246,54 @@ func stopping(c *engine.Container) time.Duration {
 }
 
 // Veto names what forbids to act whatever happened.
-func Veto(p *engine.Snapshot, c *engine.Container) Reason {
+func Veto(p *engine.Snapshot, c *engine.Container) outcome.Reason {
 	switch {
 	case c.ID == p.Self:
-		return Self
+		return outcome.Self
 	case c.Labels[labelSwarmTask] != "":
-		return SwarmTask
+		return outcome.SwarmTask
 	case compose.OneOff(c):
-		return OneOff
+		return outcome.OneOff
 	}
 	switch c.State {
 	case engine.Paused:
-		return Paused
+		return outcome.Paused
 	case engine.Restarting:
-		return EngineRestarting
+		return outcome.EngineRestarting
 	case engine.Removing:
-		return Removing
+		return outcome.Removing
 	case engine.Dead:
-		return Dead
+		return outcome.Dead
 	}
 	switch {
 	case !c.Inspected:
-		return NotInspected
+		return outcome.NotInspected
 	case c.AutoRemove:
-		return AutoRemove
+		return outcome.AutoRemove
 	case c.State == engine.Created && !c.FailedStart():
-		return Created
+		return outcome.Created
 	}
 	return ""
 }
 
 // ending judges how the last run ended: whether that is to be healed, and when.
-func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (Reason, time.Time) {
+func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (outcome.Reason, time.Time) {
 	ending, seen := e.resolveUnknown(c)
 	if ending == engine.CauseStopped && (rule.Mode != policy.Always || !rule.Heals(policy.TriggerExited)) {
-		return Stopped, time.Time{}
+		return outcome.Stopped, time.Time{}
 	}
 	if e.finished(c, rule) {
-		return Finished, time.Time{}
+		return outcome.Finished, time.Time{}
 	}
 	if rule.GlobOnly && e.grownOld(c, ending) {
-		return Old, time.Time{}
+		return outcome.Old, time.Time{}
 	}
 	until := e.replaced(c, rule)
 	if ending == engine.CauseStopped || !seen {
 		until = engine.Later(until, e.stopDelayEnd(c, rule))
 	}
 	if until.After(e.now) {
-		return StoppedDelay, until
+		return outcome.StoppedDelay, until
 	}
 	return "", time.Time{}
 }

@@ -5,6 +5,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 )
 
 const (
@@ -21,8 +22,8 @@ const (
 // zero value is that of a container that shares nothing.
 type Tie struct {
 	Namespace engine.Namespace
-	Reason    Reason // why the container cannot do without its parent now: ParentGone or ParentDown; "": the parent runs
-	Lost      bool   // the container runs without what it shared: its parent is down or gone, or was started after it
+	Reason    outcome.Reason // why the container cannot do without its parent now: ParentGone or ParentDown; "": the parent runs
+	Lost      bool           // the container runs without what it shared: its parent is down or gone, or was started after it
 
 	parent *engine.Container
 }
@@ -39,9 +40,9 @@ func (t Tie) since() time.Time {
 func (t Tie) rank() int {
 	n := 0
 	switch t.Reason {
-	case ParentDown:
+	case outcome.ParentDown:
 		n = 1
-	case ParentGone:
+	case outcome.ParentGone:
 		n = 2
 	}
 	if t.Lost {
@@ -58,9 +59,9 @@ func WorstTie(p *engine.Snapshot, past *history.Record, c *engine.Container) Tie
 		t := Tie{Namespace: of.Namespace, parent: p.Parent(of)}
 		switch {
 		case t.parent == nil:
-			t.Reason, t.Lost = ParentGone, c.Up()
+			t.Reason, t.Lost = outcome.ParentGone, c.Up()
 		case !t.parent.Up():
-			t.Reason = ParentDown
+			t.Reason = outcome.ParentDown
 			t.Lost = c.Up() && t.parent.State != engine.Paused // then the namespace is still there
 		default:
 			t.Lost = c.Orphaned(t.parent) && !past.Joins(t.parent)
@@ -79,7 +80,7 @@ func (e *evaluator) worstTie(c *engine.Container) Tie {
 // parent names what the container has to wait for before it can be started or
 // restarted: its parents run, and those that were started since it last was are healthy,
 // since what they offer may not work before.
-func (e *evaluator) parent(c *engine.Container) (Reason, time.Time) {
+func (e *evaluator) parent(c *engine.Container) (outcome.Reason, time.Time) {
 	t := e.worstTie(c)
 	if t.Reason != "" {
 		return t.Reason, time.Time{}
@@ -92,7 +93,7 @@ func (e *evaluator) parent(c *engine.Container) (Reason, time.Time) {
 		until = e.parentsSettle(c)
 	}
 	if until.After(e.now) {
-		return ParentDown, until
+		return outcome.ParentDown, until
 	}
 	return "", time.Time{}
 }

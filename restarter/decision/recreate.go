@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/succession"
 )
@@ -47,7 +48,7 @@ func (e *evaluator) recreation(c *engine.Container, rule policy.Rule, t policy.T
 func (e *evaluator) recreate(v *Verdict, rule policy.Rule) {
 	r, _, why := e.recreation(v.Container, rule, v.Trigger)
 	if v.Recreation = r; r == nil {
-		if v.Reason == ParentGone {
+		if v.Reason == outcome.ParentGone {
 			v.Detail = why
 		}
 		return

@@ -295,7 +295,7 @@ func checkFamilies(t *testing.T, seed uint64) {
 		if passing {
 			name = base
 		}
-		other := byID(p, otherID)
+		other := p.ByPrefix(otherID)
 		switch {
 		case v.Removes && (c.Alive() || !passing):
 			t.Errorf("seed %d: %s would be removed, which is %s", seed, c.Name, c.State)

@@ -8,7 +8,9 @@ import (
 
 	"defib/engine"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
+	"defib/restarter/target"
 )
 
 // Alert is a firing alert that asks for a start or a restart.
@@ -16,7 +18,7 @@ type Alert struct {
 	Name     string          // its alertname, for people
 	ID       history.AlertID // tells it from other alerts
 	Since    time.Time       // when it began to fire, on its sender's clock; zero: it does not say
-	Target   Target
+	Target   target.Target
 	Start    bool // have the container up; what runs is not restarted
 	Asked    time.Time
 	Deadline time.Time // when its caller is answered at the latest
@@ -34,24 +36,17 @@ type Request struct {
 	Withdrawn bool // nobody waits for the answer any more
 
 	firing *history.Firing
-	result Answer // what came of an action that has ended since it came; zero: none has
-}
-
-// Answer is what an alert is answered.
-type Answer struct {
-	Outcome Outcome
-	Until   time.Time // when a repeat of the alert may find it otherwise; zero: not known
-	Detail  string    // what is to be said beside the outcome's sentence
+	result outcome.Answer // what came of an action that has ended since it came; zero: none has
 }
 
 // Receive works out which containers an alert is about, one request for each, and
 // remembers that it came. Container names what it is about. If there are no requests, the
 // answer says why; more than limit are not made. While the engine is unavailable the
 // requests are due at once, but remembered: what starts from then on answers the alert.
-func Receive(now time.Time, h *history.History, p *engine.Snapshot, a Alert, limit int) (requests []*Request, container string, none Answer) {
+func Receive(now time.Time, h *history.History, p *engine.Snapshot, a Alert, limit int) (requests []*Request, container string, none outcome.Answer) {
 	cs, none := a.Target.Find(p)
 	if !p.Connected {
-		none, a.Deadline = Answer{Outcome: EngineUnavailable}, now
+		none, a.Deadline = outcome.Answer{Outcome: outcome.EngineUnavailable}, now
 	}
 	switch len(cs) {
 	case 0:
@@ -59,10 +54,10 @@ func Receive(now time.Time, h *history.History, p *engine.Snapshot, a Alert, lim
 	case 1:
 		container = cs[0].Name
 	default:
-		container = serviceName(cs[0])
+		container = target.ServiceName(cs[0])
 	}
 	if len(cs) > limit {
-		return nil, container, Answer{Outcome: Busy}
+		return nil, container, outcome.Answer{Outcome: outcome.Busy}
 	}
 	requests = make([]*Request, len(cs))
 	for i, c := range cs {
@@ -71,7 +66,7 @@ func Receive(now time.Time, h *history.History, p *engine.Snapshot, a Alert, lim
 			firing: h.Firings.Hear(now, a.Asked, a.ID, a.Since, c.Name),
 		}
 	}
-	return requests, container, Answer{}
+	return requests, container, outcome.Answer{}
 }
 
 // asked is what requests ask of a container. The zero value is that of one that nobody
@@ -88,8 +83,8 @@ func (a asked) replica() bool { return !a.since.IsZero() && !a.named }
 
 // ask works out what is asked of each container, and returns the outcomes of the requests
 // that need no verdict.
-func (e *evaluator) ask(requests []*Request) map[*Request]Outcome {
-	settled := map[*Request]Outcome{}
+func (e *evaluator) ask(requests []*Request) map[*Request]outcome.Outcome {
+	settled := map[*Request]outcome.Outcome{}
 	for _, q := range requests {
 		if q.Answered || q.Withdrawn || q.result.Outcome != "" || e.history.Acting(q.Container) {
 			continue
@@ -114,20 +109,20 @@ func (e *evaluator) ask(requests []*Request) map[*Request]Outcome {
 
 // settle returns the outcome of a request that needs no verdict on its container; "" if it
 // does.
-func (e *evaluator) settle(q *Request) Outcome {
+func (e *evaluator) settle(q *Request) outcome.Outcome {
 	c := e.snapshot.Get(q.Container)
 	if c == nil {
-		return Gone
+		return outcome.Gone
 	}
 	switch rule := e.history.Rule(e.policy, c); {
 	case !rule.Whitelisted:
-		return NotWhitelisted
+		return outcome.NotWhitelisted
 	case len(rule.BadLabels) > 0:
-		return Outcome(BadLabel)
+		return outcome.Outcome(outcome.BadLabel)
 	case e.alreadyHandled(q, c, rule):
-		return AlreadyRestarted
+		return outcome.AlreadyRestarted
 	case q.Start && c.Up():
-		return AlreadyRunning
+		return outcome.AlreadyRunning
 	}
 	return ""
 }
@@ -154,7 +149,7 @@ func (e *evaluator) alreadyHandled(q *Request, c *engine.Container, rule policy.
 // transientReasons holds the reasons that may be gone in a moment: during anybody's docker
 // restart a container is down as if it had been stopped. They are an answer only
 // once they have lasted for transientTimeout.
-var transientReasons = map[Reason]bool{StoppedDelay: true, Stopped: true, Created: true, EngineRestarting: true, NotInspected: true}
+var transientReasons = map[outcome.Reason]bool{outcome.StoppedDelay: true, outcome.Stopped: true, outcome.Created: true, outcome.EngineRestarting: true, outcome.NotInspected: true}
 
 const transientTimeout = 2 * time.Second
 
@@ -164,7 +159,7 @@ const holdAfterAnswer = time.Second
 
 // answer answers the requests that are settled, whose action has ended, whose wait has no
 // prospect, or whose wait is over. The others are looked at again by their deadline.
-func (p *Plan) answer(past history.History, requests []*Request, settled map[*Request]Outcome, connected bool) {
+func (p *Plan) answer(past history.History, requests []*Request, settled map[*Request]outcome.Outcome, connected bool) {
 	verdicts := map[string]Verdict{}
 	if len(requests) > 0 {
 		for _, v := range p.Verdicts {
@@ -174,7 +169,7 @@ func (p *Plan) answer(past history.History, requests []*Request, settled map[*Re
 	for _, q := range requests {
 		v := verdicts[q.Container]
 		acting := v.Act || past.Acting(q.Container)
-		a, wake := Answer{Outcome: settled[q]}, time.Time{}
+		a, wake := outcome.Answer{Outcome: settled[q]}, time.Time{}
 		switch {
 		case q.Answered || q.Withdrawn && !acting:
 		case q.result.Outcome != "":
@@ -197,48 +192,48 @@ func (p *Plan) answer(past history.History, requests []*Request, settled map[*Re
 
 // unavailable answers a request without a current snapshot; else it returns when to look
 // again.
-func (q *Request) unavailable(now time.Time, acting bool) (Answer, time.Time) {
+func (q *Request) unavailable(now time.Time, acting bool) (outcome.Answer, time.Time) {
 	switch {
 	case now.Before(q.Deadline):
-		return Answer{}, q.Deadline
+		return outcome.Answer{}, q.Deadline
 	case acting:
-		return Answer{Outcome: Outcome(InProgress)}, time.Time{}
+		return outcome.Answer{Outcome: outcome.Outcome(outcome.InProgress)}, time.Time{}
 	}
-	return Answer{Outcome: EngineUnavailable}, time.Time{}
+	return outcome.Answer{Outcome: outcome.EngineUnavailable}, time.Time{}
 }
 
 // waits answers a request whose container has this verdict; else it returns when to look
 // again.
-func (q *Request) waits(now time.Time, v Verdict, acting bool) (Answer, time.Time) {
+func (q *Request) waits(now time.Time, v Verdict, acting bool) (outcome.Answer, time.Time) {
 	late, lasting := !now.Before(q.Deadline), q.Asked.Add(transientTimeout)
 	switch {
 	case acting && late:
-		return Answer{Outcome: Outcome(InProgress)}, time.Time{}
+		return outcome.Answer{Outcome: outcome.Outcome(outcome.InProgress)}, time.Time{}
 	case acting:
-		return Answer{}, q.Deadline
+		return outcome.Answer{}, q.Deadline
 	case transientReasons[v.Reason] && now.Before(lasting):
-		return Answer{}, lasting
+		return outcome.Answer{}, lasting
 	case late || !v.soon(q.Deadline):
-		return Answer{Outcome: Outcome(v.Reason), Until: v.Until}, time.Time{}
+		return outcome.Answer{Outcome: outcome.Outcome(v.Reason), Until: v.Until}, time.Time{}
 	}
-	return Answer{}, q.Deadline
+	return outcome.Answer{}, q.Deadline
 }
 
 // AnswerTo is what those who waited for the action are answered.
-func AnswerTo(res history.Result) Answer {
+func AnswerTo(res history.Result) outcome.Answer {
 	switch {
 	case errors.Is(res.Err, engine.ErrGone):
-		return Answer{Outcome: Gone}
+		return outcome.Answer{Outcome: outcome.Gone}
 	case errors.Is(res.Err, engine.ErrRefused):
-		return Answer{Outcome: Outcome(Refused), Detail: res.Err.Error()} // trying again at once would change nothing
+		return outcome.Answer{Outcome: outcome.Outcome(outcome.Refused), Detail: res.Err.Error()} // trying again at once would change nothing
 	case res.Err != nil:
-		return Answer{Outcome: Failed, Detail: res.Err.Error()}
+		return outcome.Answer{Outcome: outcome.Failed, Detail: res.Err.Error()}
 	case res.Recreation != nil:
-		return Answer{Outcome: Recreated}
+		return outcome.Answer{Outcome: outcome.Recreated}
 	case res.Restarts():
-		return Answer{Outcome: Restarted}
+		return outcome.Answer{Outcome: outcome.Restarted}
 	}
-	return Answer{Outcome: Started}
+	return outcome.Answer{Outcome: outcome.Started}
 }
 
 // Finish takes note of what came of an action: that is the answer to those requests that
@@ -256,7 +251,7 @@ func Finish(now time.Time, res history.Result, requests []*Request) {
 
 // soon reports whether what holds the container may be over by the deadline.
 func (v Verdict) soon(deadline time.Time) bool {
-	if v.Reason == InProgress || v.Reason == InServiceRestart || v.Reason == RateLimited && v.Until.IsZero() {
+	if v.Reason == outcome.InProgress || v.Reason == outcome.InServiceRestart || v.Reason == outcome.RateLimited && v.Until.IsZero() {
 		return true
 	}
 	return !v.Until.IsZero() && !v.Until.After(deadline)
@@ -265,18 +260,18 @@ func (v Verdict) soon(deadline time.Time) bool {
 // Merge makes one answer of those about the containers of one alert: the outcome that
 // matters most, and what became of each. Replicas that are not whitelisted are not
 // spoken of, unless none is.
-func Merge(requests []*Request, answers []Answer) Answer {
+func Merge(requests []*Request, answers []outcome.Answer) outcome.Answer {
 	if len(answers) == 1 {
 		return answers[0]
 	}
-	most := slices.MaxFunc(answers, func(a, b Answer) int { return a.Outcome.weight() - b.Outcome.weight() })
-	if most.Outcome == NotWhitelisted {
+	most := slices.MaxFunc(answers, func(a, b outcome.Answer) int { return a.Outcome.Weight() - b.Outcome.Weight() })
+	if most.Outcome == outcome.NotWhitelisted {
 		return most
 	}
 	var parts []string
 	names := map[string][]string{}
 	for i, a := range answers {
-		if a.Outcome == NotWhitelisted {
+		if a.Outcome == outcome.NotWhitelisted {
 			continue
 		}
 		part := string(a.Outcome)

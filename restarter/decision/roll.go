@@ -6,6 +6,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/compose"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -26,7 +27,7 @@ func (p *Plan) roll(e *evaluator) {
 		slices.SortFunc(vs, e.compareReplicas)
 		for i, v := range vs {
 			if i > 0 || s.acting > 0 || s.unsettled > s.own[v.Container.ID] && !e.history.At(v.Container.ID).Unwell() {
-				v.Act, v.Reason = false, InServiceRestart
+				v.Act, v.Reason = false, outcome.InServiceRestart
 			}
 		}
 	}
@@ -46,7 +47,7 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 		services[key] = &rollingService{own: map[string]int{}}
 	}
 	for _, c := range e.snapshot.Containers {
-		s := services[service(c)]
+		s := services[compose.ServiceName(c)]
 		if s == nil || compose.OneOff(c) {
 			continue
 		}
@@ -58,7 +59,7 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 		s.unsettled += s.own[c.ID]
 	}
 	for _, v := range p.Verdicts {
-		if s := services[service(v.Container)]; s != nil {
+		if s := services[compose.ServiceName(v.Container)]; s != nil {
 			s.unsettled += count(v.comesUp())
 		}
 	}
@@ -72,7 +73,7 @@ func (e *evaluator) waiting(verdicts []Verdict) map[string][]*Verdict {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Act && v.Restarts() && v.Trigger == policy.TriggerAlert && e.asked[v.Container.ID].replica() {
-			key := service(v.Container)
+			key := compose.ServiceName(v.Container)
 			waiting[key] = append(waiting[key], v)
 		}
 	}
@@ -93,11 +94,8 @@ func (e *evaluator) compareReplicas(a, b *Verdict) int {
 // comesUp reports whether the container is down, and is to be started again, by Defib or by
 // the engine.
 func (v Verdict) comesUp() bool {
-	return !v.Container.Up() && (v.Act || v.Reason == BackOff || v.Reason == EngineRestarting)
+	return !v.Container.Up() && (v.Act || v.Reason == outcome.BackOff || v.Reason == outcome.EngineRestarting)
 }
-
-// service is the compose service of a container, as a whitelist has it.
-func service(c *engine.Container) string { return c.Project() + "/" + c.Service() }
 
 func count(is bool) int {
 	if is {

@@ -11,26 +11,27 @@ import (
 	"defib/engine"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
 func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
-	for _, row := range [][]Outcome{ // the first wins
-		{Outcome(InProgress), Outcome(InServiceRestart)},
-		{Failed, Restarted},
-		{Outcome(InServiceRestart), Restarted, Outcome(GaveUp)},
-		{Restarted, Outcome(Paused), AlreadyRestarted, NotWhitelisted},
-		{Started, AlreadyRunning},
-		{Outcome(Paused), AlreadyRestarted},
-		{AlreadyRestarted, NotWhitelisted},
-		{NotWhitelisted, NotWhitelisted},
+	for _, row := range [][]outcome.Outcome{ // the first wins
+		{outcome.Outcome(outcome.InProgress), outcome.Outcome(outcome.InServiceRestart)},
+		{outcome.Failed, outcome.Restarted},
+		{outcome.Outcome(outcome.InServiceRestart), outcome.Restarted, outcome.Outcome(outcome.GaveUp)},
+		{outcome.Restarted, outcome.Outcome(outcome.Paused), outcome.AlreadyRestarted, outcome.NotWhitelisted},
+		{outcome.Started, outcome.AlreadyRunning},
+		{outcome.Outcome(outcome.Paused), outcome.AlreadyRestarted},
+		{outcome.AlreadyRestarted, outcome.NotWhitelisted},
+		{outcome.NotWhitelisted, outcome.NotWhitelisted},
 	} {
 		for first := range row {
 			var requests []*Request
-			var answers []Answer
+			var answers []outcome.Answer
 			for i := range row {
 				requests = append(requests, &Request{Name: fmt.Sprint(i)})
-				answers = append(answers, Answer{Outcome: row[(first+i)%len(row)]})
+				answers = append(answers, outcome.Answer{Outcome: row[(first+i)%len(row)]})
 			}
 			if got := Merge(requests, answers); cmp.Diff(row[0], got.Outcome) != "" {
 				t.Errorf("%v: got %s", row, got.Outcome)
@@ -41,18 +42,18 @@ func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
 
 func TestTheAnswerAboutAServiceSaysWhatBecameOfEachReplica(t *testing.T) {
 	requests := []*Request{{Name: "db-1"}, {Name: "db-2"}, {Name: "db-3"}, {Name: "db-4"}}
-	failed := Answer{Outcome: Failed, Detail: "port taken"}
+	failed := outcome.Answer{Outcome: outcome.Failed, Detail: "port taken"}
 	for _, row := range []struct {
-		answers []Answer
-		want    Answer
+		answers []outcome.Answer
+		want    outcome.Answer
 	}{
 		{
-			[]Answer{{Outcome: Restarted}, {Outcome: NotWhitelisted}, failed, {Outcome: Restarted}},
-			Answer{Outcome: Failed, Detail: "db-1, db-4: restarted; db-3: failed (port taken)"},
+			[]outcome.Answer{{Outcome: outcome.Restarted}, {Outcome: outcome.NotWhitelisted}, failed, {Outcome: outcome.Restarted}},
+			outcome.Answer{Outcome: outcome.Failed, Detail: "db-1, db-4: restarted; db-3: failed (port taken)"},
 		},
 		{
-			[]Answer{{Outcome: NotWhitelisted}, {Outcome: NotWhitelisted}, {Outcome: NotWhitelisted}, {Outcome: NotWhitelisted}},
-			Answer{Outcome: NotWhitelisted},
+			[]outcome.Answer{{Outcome: outcome.NotWhitelisted}, {Outcome: outcome.NotWhitelisted}, {Outcome: outcome.NotWhitelisted}, {Outcome: outcome.NotWhitelisted}},
+			outcome.Answer{Outcome: outcome.NotWhitelisted},
 		},
 	} {
 		if d := cmp.Diff(row.want, Merge(requests, row.answers)); d != "" {
@@ -101,7 +102,7 @@ func TestOneReplicaAtATime(t *testing.T) {
 				switch {
 				case v.Act:
 					acts = append(acts, v.Container.Name)
-				case v.Reason == InServiceRestart:
+				case v.Reason == outcome.InServiceRestart:
 					held = append(held, v.Container.Name)
 				}
 			}

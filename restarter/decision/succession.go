@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/succession"
 )
@@ -51,37 +52,37 @@ func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Successio
 
 // successionHeld names the first of all reasons to leave one of the two containers of a
 // re-creation alone now, and when to look again; "" if there is none.
-func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession, rule policy.Rule) (Reason, time.Time) {
+func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession, rule policy.Rule) (outcome.Reason, time.Time) {
 	past := e.history.At(c.ID)
 	switch {
 	case e.acting(s):
-		return InProgress, time.Time{}
+		return outcome.InProgress, time.Time{}
 	case e.policy.HoldAll:
-		return OnHold, time.Time{}
+		return outcome.OnHold, time.Time{}
 	case rule.HeldUntil.After(e.now):
-		return OnHold, rule.HeldUntil
+		return outcome.OnHold, rule.HeldUntil
 	case len(rule.BadLabels) > 0:
-		return BadLabel, time.Time{}
+		return outcome.BadLabel, time.Time{}
 	case s.Unsure:
-		return NotInspected, time.Time{}
+		return outcome.NotInspected, time.Time{}
 	case c.State == engine.Removing:
-		return Removing, time.Time{}
+		return outcome.Removing, time.Time{}
 	case c.State == engine.Dead:
-		return Dead, time.Time{}
+		return outcome.Dead, time.Time{}
 	case c == s.Successor && !s.Prepared:
-		return Created, time.Time{} // what is done about the old one includes it
+		return outcome.Created, time.Time{} // what is done about the old one includes it
 	case c == s.Old && s.Finished():
 		if proven, until := e.proven(s); !proven || c.Alive() {
-			return Superseded, until // what somebody has started is left to him
+			return outcome.Superseded, until // what somebody has started is left to him
 		}
 	}
 	switch until := past.RetryAt(c, e.policy.Backoff); {
 	case until.After(e.now) && past.Refused:
-		return Refused, until
+		return outcome.Refused, until
 	case until.After(e.now):
-		return BackOff, until
+		return outcome.BackOff, until
 	case e.policy.DryRun:
-		return DryRun, time.Time{}
+		return outcome.DryRun, time.Time{}
 	}
 	return "", time.Time{}
 }
@@ -100,7 +101,7 @@ func (e *evaluator) proven(s *succession.Succession) (is bool, until time.Time) 
 	since := e.history.At(heir.ID).ReadySince
 	until = since.Add(provenAfter)
 	switch {
-	case e.worstTie(heir).Reason == ParentGone:
+	case e.worstTie(heir).Reason == outcome.ParentGone:
 		return true, time.Time{}
 	case since.IsZero():
 		return false, time.Time{}

@@ -2,11 +2,7 @@
 // is shared and that was re-created, and of those that are re-created after it. It is pure.
 package succession
 
-import (
-	"strings"
-
-	"defib/engine"
-)
+import "defib/engine"
 
 // Succession is a re-creation that is under way, or was when an earlier life of Defib
 // ended, as the names of the containers tell it.
@@ -32,7 +28,7 @@ func Find(p *engine.Snapshot) map[string]*Succession {
 		if !ok {
 			continue
 		}
-		other := byID(p, otherID)
+		other := p.ByPrefix(otherID)
 		if other != nil && other.Name != name && other.Name != engine.PassingName(name, c.ID) {
 			other = nil // somebody has changed it
 		}
@@ -44,19 +40,6 @@ func Find(p *engine.Snapshot) map[string]*Succession {
 		found[c.ID] = s
 		if other != nil {
 			found[other.ID] = s
-		}
-	}
-	return found
-}
-
-// byID returns the container whose ID begins so; nil if there is none, or more than one.
-func byID(p *engine.Snapshot, id string) (found *engine.Container) {
-	for _, c := range p.Containers {
-		if strings.HasPrefix(c.ID, id) {
-			if found != nil {
-				return nil
-			}
-			found = c
 		}
 	}
 	return found

@@ -14,8 +14,8 @@ import (
 	"time"
 	"unicode"
 
-	"defib/restarter/decision"
 	"defib/restarter/history"
+	"defib/restarter/outcome"
 )
 
 // LabelHeal is the alert label that says what to do: restart or start.
@@ -147,22 +147,22 @@ func (a Alert) fits(matches []Match) bool {
 }
 
 // action says what a firing alert wants; an outcome if that is nothing.
-func (a Alert) action(matches []Match) (start bool, o decision.Outcome) {
+func (a Alert) action(matches []Match) (start bool, o outcome.Outcome) {
 	switch heal := a.label(LabelHeal); {
 	case a.Status != "firing":
-		return false, decision.Resolved
+		return false, outcome.Resolved
 	case !a.fits(matches):
-		return false, decision.OtherHost
+		return false, outcome.OtherHost
 	case heal == "":
-		return false, decision.NoAction
+		return false, outcome.NoAction
 	case a.notEvaluated():
-		return false, decision.NotEvaluated
+		return false, outcome.NotEvaluated
 	case heal == "restart":
 		return false, ""
 	case heal == "start":
 		return true, ""
 	}
-	return false, decision.UnknownAction
+	return false, outcome.UnknownAction
 }
 
 // notEvaluated reports whether Grafana sent the alert because it could not evaluate
@@ -184,8 +184,8 @@ func (a Alert) notEvaluated() bool {
 // about says beside the outcome's sentence what a person needs to find the rule: of one
 // that Grafana could not evaluate, its own name and the container that it is about. The
 // alert itself may be called DatasourceError, as of all such rules.
-func (a Alert) about(o decision.Outcome) string {
-	if o != decision.NotEvaluated {
+func (a Alert) about(o outcome.Outcome) string {
+	if o != outcome.NotEvaluated {
 		return ""
 	}
 	var labels []string

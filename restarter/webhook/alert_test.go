@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/outcome"
 )
 
 func TestDecodeReadsWhatAlertmanagerSends(t *testing.T) {
@@ -142,18 +142,18 @@ func TestTarget(t *testing.T) {
 func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
 	for _, row := range []struct {
 		name, alertname, reason string
-		want                    decision.Outcome
+		want                    outcome.Outcome
 	}{
-		{"an error, as Grafana sends it", "DatasourceError", "Error", decision.NotEvaluated},
-		{"no data, as Grafana sends it", "DatasourceNoData", "NoData", decision.NotEvaluated},
-		{"by its name alone", "DatasourceError", "", decision.NotEvaluated},
-		{"by the annotation alone", "Slow", "NoData", decision.NotEvaluated},
-		{"an error, by the annotation alone", "Slow", "Error", decision.NotEvaluated},
-		{"with another reason after it", "Slow", "NoData, KeepLast", decision.NotEvaluated},
-		{"with another reason before it", "Slow", "KeepLast,Error", decision.NotEvaluated},
-		{"with blanks and in other letters", " datasourcenodata ", "", decision.NotEvaluated},
-		{"the annotation with blanks and in other letters", "Slow", " no data ", decision.NotEvaluated},
-		{"the annotation with underscores", "Slow", "NO_DATA", decision.NotEvaluated},
+		{"an error, as Grafana sends it", "DatasourceError", "Error", outcome.NotEvaluated},
+		{"no data, as Grafana sends it", "DatasourceNoData", "NoData", outcome.NotEvaluated},
+		{"by its name alone", "DatasourceError", "", outcome.NotEvaluated},
+		{"by the annotation alone", "Slow", "NoData", outcome.NotEvaluated},
+		{"an error, by the annotation alone", "Slow", "Error", outcome.NotEvaluated},
+		{"with another reason after it", "Slow", "NoData, KeepLast", outcome.NotEvaluated},
+		{"with another reason before it", "Slow", "KeepLast,Error", outcome.NotEvaluated},
+		{"with blanks and in other letters", " datasourcenodata ", "", outcome.NotEvaluated},
+		{"the annotation with blanks and in other letters", "Slow", " no data ", outcome.NotEvaluated},
+		{"the annotation with underscores", "Slow", "NO_DATA", outcome.NotEvaluated},
 		{"a rule that was evaluated", "Slow", "", ""},
 		{"a rule that was updated", "Slow", "Updated", ""},
 		{"a name that only begins so", "DatasourceErrorRate", "", ""},
@@ -166,8 +166,8 @@ func TestAnAlertOnARuleThatGrafanaCouldNotEvaluateAsksForNothing(t *testing.T) {
 				t.Errorf("got %q, want %q", got, row.want)
 			}
 			a.Labels[LabelHeal] = ""
-			if _, got := a.action(nil); got != decision.NoAction {
-				t.Errorf("without heal: got %q, want %q", got, decision.NoAction)
+			if _, got := a.action(nil); got != outcome.NoAction {
+				t.Errorf("without heal: got %q, want %q", got, outcome.NoAction)
 			}
 		})
 	}
@@ -275,7 +275,7 @@ func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
 	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
 		t.Errorf("got %v, %v", m, err)
 	}
-	for host, want := range map[string]decision.Outcome{"alpha=1": "", "beta": decision.OtherHost, "": decision.OtherHost} {
+	for host, want := range map[string]outcome.Outcome{"alpha=1": "", "beta": outcome.OtherHost, "": outcome.OtherHost} {
 		if _, got := (Alert{Status: "firing", Labels: map[string]string{LabelHeal: "restart", "docker_host": host}}).action([]Match{m}); got != want {
 			t.Errorf("docker_host %q: %q, want %q", host, got, want)
 		}

@@ -9,16 +9,17 @@ import (
 
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/outcome"
 )
 
 // alertResult is what the answer says of one alert.
 type alertResult struct {
-	Fingerprint string           `json:"fingerprint,omitempty"`
-	Alertname   string           `json:"alertname,omitempty"`
-	Container   string           `json:"container,omitempty"`
-	Outcome     decision.Outcome `json:"outcome"`
-	Message     string           `json:"message"`
-	Until       *time.Time       `json:"until,omitempty"` // when it may be otherwise
+	Fingerprint string          `json:"fingerprint,omitempty"`
+	Alertname   string          `json:"alertname,omitempty"`
+	Container   string          `json:"container,omitempty"`
+	Outcome     outcome.Outcome `json:"outcome"`
+	Message     string          `json:"message"`
+	Until       *time.Time      `json:"until,omitempty"` // when it may be otherwise
 
 	detail string
 	took   time.Duration
@@ -47,9 +48,9 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 	for i, a := range alerts {
 		s := &results[i]
 		s.Fingerprint, s.Alertname = echo(a.Fingerprint), echo(a.Labels["alertname"])
-		start, outcome := a.action(h.matches)
-		if outcome != "" {
-			s.set(restarter.Answer{Answer: decision.Answer{Outcome: outcome, Detail: a.about(outcome)}})
+		start, none := a.action(h.matches)
+		if none != "" {
+			s.set(restarter.Answer{Answer: outcome.Answer{Outcome: none, Detail: a.about(none)}})
 			continue
 		}
 		asker = append(asker, s)
@@ -78,7 +79,7 @@ func (h *Webhook) answer(r *http.Request, alerts []Alert) (status int, body any)
 
 // Status is the HTTP status that the outcome of one alert gives the answer: by 503
 // Alertmanager's own retry carries on.
-func Status(o decision.Outcome) int {
+func Status(o outcome.Outcome) int {
 	if o.Retry() {
 		return http.StatusServiceUnavailable
 	}
@@ -87,11 +88,11 @@ func Status(o decision.Outcome) int {
 
 // level is that of an outcome's log line: a person should look at a rule that
 // cannot work.
-func level(o decision.Outcome) slog.Level {
+func level(o outcome.Outcome) slog.Level {
 	switch o {
-	case decision.NoTarget, decision.UnknownAction, decision.NotEvaluated, decision.NotFound, decision.NotWhitelisted, decision.Outcome(decision.BadLabel):
+	case outcome.NoTarget, outcome.UnknownAction, outcome.NotEvaluated, outcome.NotFound, outcome.NotWhitelisted, outcome.Outcome(outcome.BadLabel):
 		return slog.LevelWarn
-	case decision.Resolved, decision.NoAction, decision.OtherHost, decision.Gone, decision.AlreadyRunning, decision.AlreadyRestarted:
+	case outcome.Resolved, outcome.NoAction, outcome.OtherHost, outcome.Gone, outcome.AlreadyRunning, outcome.AlreadyRestarted:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -105,7 +106,7 @@ const maxLines = 20
 func (h *Webhook) logAlerts(r *http.Request, results []alertResult) {
 	type text struct {
 		alert, container, detail string
-		outcome                  decision.Outcome
+		outcome                  outcome.Outcome
 	}
 	var order []text
 	counts := map[text]int{}
@@ -125,7 +126,7 @@ func (h *Webhook) logAlerts(r *http.Request, results []alertResult) {
 	}
 	for _, t := range order {
 		attrs := []any{"alert", t.alert, "container", t.container, "outcome", t.outcome, "peer", r.RemoteAddr}
-		if t.detail != "" && t.outcome != decision.Outcome(decision.Refused) { // which the engine warns of, once
+		if t.detail != "" && t.outcome != outcome.Outcome(outcome.Refused) { // which the engine warns of, once
 			attrs = append(attrs, "detail", t.detail)
 		}
 		if n := counts[t]; n > 1 {

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/webhook"
 )
 
@@ -16,7 +16,7 @@ func TestWhatWasSoughtIsInTheAnswerTheLogAndTheReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 		c := Post(t, h, Firing("container", "nobody", "exported_container", "web"))
-		c.Want(200, decision.NotFound)
+		c.Want(200, outcome.NotFound)
 		for place, text := range map[string]string{"answer": c.Rec.Body.String(), "log": w.Log.String(), "report": fmt.Sprint(w.Report().Alerts)} {
 			text = strings.ReplaceAll(text, `\`, "")
 			for _, want := range []string{`container="nobody"`, `exported_container="web"`, "honor_labels"} {
@@ -31,7 +31,7 @@ func TestWhatWasSoughtIsInTheAnswerTheLogAndTheReport(t *testing.T) {
 func TestAWarningNamesTheRuleThatGrafanaCouldNotEvaluate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
-		Post(t, h, Firing("alertname", "DatasourceError", "rulename", "Slow", "container", "web")).Want(200, decision.NotEvaluated)
+		Post(t, h, Firing("alertname", "DatasourceError", "rulename", "Slow", "container", "web")).Want(200, outcome.NotEvaluated)
 		if want := `level=WARN msg="alert answered" alert=DatasourceError container="" outcome=not_evaluated peer=127.0.0.1:1234 detail="rulename=\"Slow\", container=\"web\""`; !strings.Contains(w.Log.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, &w.Log)
 		}
@@ -61,7 +61,7 @@ func TestBlanksAroundLabelsAreHarmless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := NewWebhook(t, Usual(), Up("a1", "web"))
 		h := webhook.New(w.Restarter, webhook.Guard{}, []webhook.Match{{Label: "docker_host", Value: "alpha"}}, w.Logger)
-		Post(t, h, Firing("container", " web ", "heal", " restart\n", "docker_host", " alpha")).Want(200, decision.Restarted)
+		Post(t, h, Firing("container", " web ", "heal", " restart\n", "docker_host", " alpha")).Want(200, outcome.Restarted)
 	})
 }
 

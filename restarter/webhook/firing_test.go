@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -39,8 +39,8 @@ func TestLaw7AClockThatIsWrongSwallowsNoAlert(t *testing.T) {
 				Pass(row.life)
 				w.StartedAgo("a1", row.up, row.ahead)
 				a := firingFor(30*time.Second+row.behind, Firing("container", "web"))
-				Post(t, h, a).Want(200, decision.Restarted)
-				Post(t, h, a).Want(200, decision.AlreadyRestarted)
+				Post(t, h, a).Want(200, outcome.Restarted)
+				Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 			})
 		})
 	}
@@ -51,14 +51,14 @@ func TestAStartByAnybodySinceAFiringFirstArrivedIsTheAnswerToIt(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 		w.StartedAgo("a1", 30*time.Second, 0)
 		a := firingFor(20*time.Second, Firing("container", "web"))
-		Post(t, h, a).Want(200, decision.Outcome(decision.TooYoung))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.TooYoung))
 		Pass(5 * time.Minute)
 		w.Runs("a1") // somebody restarts it
 		Pass(4 * time.Minute)
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
-		Post(t, h, Firing("container", "web", "another", "alert")).Want(200, decision.Restarted)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
+		Post(t, h, Firing("container", "web", "another", "alert")).Want(200, outcome.Restarted)
 		Pass(6 * time.Minute)
-		Post(t, h, a).Want(200, decision.Restarted) // it still fires
+		Post(t, h, a).Want(200, outcome.Restarted) // it still fires
 	})
 }
 
@@ -74,25 +74,25 @@ func TestAContainerThatIsCreatedAnewAnswersTheFiring(t *testing.T) {
 			w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 			w.StartedAgo("a1", 30*time.Second, 0)
 			a := firingFor(20*time.Second, Firing("container", "web"))
-			Post(t, h, a).Want(200, decision.Outcome(decision.TooYoung))
+			Post(t, h, a).Want(200, outcome.Outcome(outcome.TooYoung))
 			Pass(5 * time.Minute)
 			recreate(w)
 			Pass(4 * time.Minute)
-			Post(t, h, a).Want(200, decision.AlreadyRestarted)
-			Post(t, h, Firing("container", "web", "another", "alert")).Want(200, decision.Restarted)
+			Post(t, h, a).Want(200, outcome.AlreadyRestarted)
+			Post(t, h, Firing("container", "web", "another", "alert")).Want(200, outcome.Restarted)
 		})
 	})
 	t.Run("after a restart for it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 			a := Firing("container", "web")
-			Post(t, h, a).Want(200, decision.Restarted)
+			Post(t, h, a).Want(200, outcome.Restarted)
 			Pass(4 * time.Minute)
 			recreate(w)
 			Pass(4 * time.Minute)
-			Post(t, h, a).Want(200, decision.AlreadyRestarted)
+			Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 			Pass(2 * time.Minute)
-			Post(t, h, a).Want(200, decision.Restarted) // it still fires
+			Post(t, h, a).Want(200, outcome.Restarted) // it still fires
 		})
 	})
 }
@@ -105,16 +105,16 @@ func TestAFiringThatArrivesWhileTheEngineIsUnavailableIsRemembered(t *testing.T)
 		w.Publish(lost)
 		synctest.Wait()
 		a, asked := Firing("container", "web"), time.Now()
-		Post(t, h, a).Want(503, decision.EngineUnavailable)
-		Post(t, h, Firing("container", "nobody")).Want(503, decision.EngineUnavailable) // who knows
+		Post(t, h, a).Want(503, outcome.EngineUnavailable)
+		Post(t, h, Firing("container", "nobody")).Want(503, outcome.EngineUnavailable) // who knows
 		if took := time.Since(asked); took != 0 {
 			t.Errorf("answered after %s, want at once", took)
 		}
 		Pass(30 * time.Second)
 		w.Runs("a1") // the engine is back, and has started it
 		Pass(2 * time.Minute)
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
-		Post(t, h, firingFor(20*time.Second, a)).Want(200, decision.Restarted) // it began to fire since
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
+		Post(t, h, firingFor(20*time.Second, a)).Want(200, outcome.Restarted) // it began to fire since
 	})
 }
 
@@ -124,10 +124,10 @@ func TestAContainerThatHasEndedSinceIsStartedForTheSameFiring(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, h := NewWebhook(t, Usual(), Ended(engine.CauseSelf, Named("a1", "batch-1"), Labelled(policy.LabelTriggers, "alert")))
 				a := Firing("container", "batch-1", "heal", heal)
-				Post(t, h, a).Want(200, decision.Started)
+				Post(t, h, a).Want(200, outcome.Started)
 				Pass(2 * time.Minute)
 				w.Dies("a1") // which nothing but an alert heals
-				Post(t, h, a).Want(200, decision.Started)
+				Post(t, h, a).Want(200, outcome.Started)
 				w.WantStarts("0s batch-1", "2m4s batch-1") // after the back-off
 			})
 		})
@@ -139,8 +139,8 @@ func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
 		w, h := NewWebhook(t, Usual(Eager), Up("a1", "web"))
 		w.StartedAgo("a1", 20*time.Second, -time.Hour) // whatever the engine's clock says
 		a := Firing("container", "web")                // began a minute ago
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
-		Post(t, h, firingFor(10*time.Second, a)).Want(200, decision.Restarted) // it fired again since
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
+		Post(t, h, firingFor(10*time.Second, a)).Want(200, outcome.Restarted) // it fired again since
 		w.WantStarts("0s web")
 	})
 }
@@ -164,9 +164,9 @@ func TestLaw7TwoAlertsNeverShareAMemory(t *testing.T) {
 				_, h := NewWebhook(t, Usual(Eager), Up("a1", "web"))
 				first, other := base(), base()
 				edit(&other)
-				Post(t, h, first).Want(200, decision.Restarted)
-				Post(t, h, other).Want(200, decision.Restarted)
-				Post(t, h, first, other).Want(200, decision.AlreadyRestarted, decision.AlreadyRestarted)
+				Post(t, h, first).Want(200, outcome.Restarted)
+				Post(t, h, other).Want(200, outcome.Restarted)
+				Post(t, h, first, other).Want(200, outcome.AlreadyRestarted, outcome.AlreadyRestarted)
 			})
 		})
 	}
@@ -175,8 +175,8 @@ func TestLaw7TwoAlertsNeverShareAMemory(t *testing.T) {
 			_, h := NewWebhook(t, Usual(Eager), Up("a1", "web"))
 			a, b := base(), base()
 			b.Fingerprint = "2"
-			Post(t, h, a).Want(200, decision.Restarted)
-			Post(t, h, b).Want(200, decision.AlreadyRestarted)
+			Post(t, h, a).Want(200, outcome.Restarted)
+			Post(t, h, b).Want(200, outcome.AlreadyRestarted)
 		})
 	})
 }
@@ -189,12 +189,12 @@ func TestOfAnAlertThatDoesNotSaySinceWhenNothingIsRemembered(t *testing.T) {
 				byHand := func(name string) webhook.Alert {
 					return webhook.Alert{Status: "firing", StartsAt: since, Labels: map[string]string{"heal": "restart", "container": name}}
 				}
-				Post(t, h, byHand("web")).Want(200, decision.Restarted)
-				Post(t, h, byHand("batch-1")).Want(200, decision.Restarted)
-				Post(t, h, byHand("web")).Want(200, decision.Restarted)
+				Post(t, h, byHand("web")).Want(200, outcome.Restarted)
+				Post(t, h, byHand("batch-1")).Want(200, outcome.Restarted)
+				Post(t, h, byHand("web")).Want(200, outcome.Restarted)
 				twice := Post(t, h, byHand("web")) // joins what is under way
-				Post(t, h, byHand("web")).Want(200, decision.Restarted)
-				twice.Want(200, decision.Restarted)
+				Post(t, h, byHand("web")).Want(200, outcome.Restarted)
+				twice.Want(200, outcome.Restarted)
 				w.WantStarts("0s web", "3s batch-1", "6s web", "11s web")
 			})
 		})

@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -64,9 +64,9 @@ func TestFewLargeBodiesAreReadAtATime(t *testing.T) {
 			t.Error("one more is read meanwhile")
 		default:
 		}
-		Post(t, h, Firing("container", "web")).Want(200, decision.Restarted) // a small one does not wait
+		Post(t, h, Firing("container", "web")).Want(200, outcome.Restarted) // a small one does not wait
 		done()
-		large.Want(200, decision.Outcome(decision.TooYoung))
+		large.Want(200, outcome.Outcome(outcome.TooYoung))
 	})
 }
 
@@ -163,10 +163,10 @@ func TestACallAsksForABoundedNumberOfContainers(t *testing.T) {
 		}
 		c := Post(t, h, alerts...)
 		<-c.Done
-		want := map[decision.Outcome]int{decision.Busy: webhook.MaxAlerts - 10_000/11, decision.Outcome(decision.DryRun): 10_000 / 11}
-		got := map[decision.Outcome]int{}
+		want := map[outcome.Outcome]int{outcome.Busy: webhook.MaxAlerts - 10_000/11, outcome.Outcome(outcome.DryRun): 10_000 / 11}
+		got := map[outcome.Outcome]int{}
 		var body struct {
-			Alerts []struct{ Outcome decision.Outcome }
+			Alerts []struct{ Outcome outcome.Outcome }
 		}
 		if err := json.Unmarshal(c.Rec.Body.Bytes(), &body); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestACallAsksForABoundedNumberOfContainers(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("outcomes (-want +got):\n%s", diff)
 		}
-		if a := w.Report().Alerts[99]; a.Outcome != decision.Busy || a.Container != "shop/db" {
+		if a := w.Report().Alerts[99]; a.Outcome != outcome.Busy || a.Container != "shop/db" {
 			t.Errorf("the last is %+v", a)
 		}
 	})

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -41,13 +41,13 @@ func TestReplicasAreRestartedOneAfterTheOther(t *testing.T) {
 		w, h := rolling(t, 2*time.Second, time.Second, Checked)
 		a := Firing("container", "shop/db")
 		c := Post(t, h, a)
-		c.Want(200, decision.Restarted)
+		c.Want(200, outcome.Restarted)
 		c.Says("db-1, db-2, db-3: restarted")
 		w.WantStarts("0s db-1", "3s db-2", "6s db-3")
 		if got := w.Report().Alerts[0].Container; got != "shop/db" {
 			t.Errorf("the report says that it means %q", got)
 		}
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 	})
 }
 
@@ -57,14 +57,14 @@ func TestTheNextReplicaIsRestartedOnceTheLastIsHealthy(t *testing.T) {
 		a := Firing("container", "shop/db")
 		c := Post(t, h, a)
 		time.Sleep(5 * time.Second)
-		w.WantHeld("db-2", decision.InServiceRestart)
-		c.Want(200, decision.Outcome(decision.InServiceRestart))
+		w.WantHeld("db-2", outcome.InServiceRestart)
+		c.Want(200, outcome.Outcome(outcome.InServiceRestart))
 		c.Says("another replica of its service")
 		c.Says("db-1: restarted; db-2, db-3: in_service_restart")
 		if got := time.Since(w.BeganAt); got != 9*time.Second {
 			t.Errorf("answered after %s, want when the caller's time was over", got)
 		}
-		Post(t, h, a).Want(200, decision.Outcome(decision.InServiceRestart)) // it is not healthy yet
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.InServiceRestart)) // it is not healthy yet
 		w.WantStarts("0s db-1")
 		for range 4 { // repeats
 			Pass(10 * time.Minute)
@@ -92,14 +92,14 @@ func TestAReplicaThatDoesNotComeUpWellStopsTheRest(t *testing.T) {
 	for name, row := range map[string]struct {
 		happens func(w *World, c *engine.Container) error
 		status  int
-		first   decision.Outcome
+		first   outcome.Outcome
 	}{
 		"it stays unhealthy": {func(w *World, c *engine.Container) error {
 			w.Runs(c.ID)
 			w.Edit(c.ID, func(c *engine.Container) { c.Health = engine.Unhealthy })
 			return nil
-		}, 200, decision.Outcome(decision.InServiceRestart)},
-		"it cannot be restarted": {func(*World, *engine.Container) error { return errors.New("cannot kill container") }, 503, decision.Failed},
+		}, 200, outcome.Outcome(outcome.InServiceRestart)},
+		"it cannot be restarted": {func(*World, *engine.Container) error { return errors.New("cannot kill container") }, 503, outcome.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestAReplicaThatIsStartingHoldsTheOthers(t *testing.T) {
 		synctest.Wait()
 		c := Post(t, h, Firing("container", "shop/db"))
 		time.Sleep(4 * time.Second)
-		w.WantHeld("db-2", decision.InServiceRestart)
+		w.WantHeld("db-2", outcome.InServiceRestart)
 		w.Edit("c3", func(c *engine.Container) { c.Health = engine.Healthy })
 		<-c.Done
 		w.WantStarts("4s db-2", "7s db-3")
@@ -179,8 +179,8 @@ func TestAnAlertThatNamesOneReplicaIsNotHeld(t *testing.T) {
 		w, h := rolling(t, 2*time.Second, time.Hour, Checked)
 		roll := Post(t, h, Firing("container", "shop/db"))
 		time.Sleep(time.Second)
-		Post(t, h, Firing("name", "db-3")).Want(200, decision.Restarted)
-		roll.Want(200, decision.Outcome(decision.InServiceRestart))
+		Post(t, h, Firing("name", "db-3")).Want(200, outcome.Restarted)
+		roll.Want(200, outcome.Outcome(outcome.InServiceRestart))
 		roll.Says("db-1, db-3: restarted; db-2: in_service_restart")
 		w.WantStarts("0s db-1", "1s db-3")
 	})
@@ -191,8 +191,8 @@ func TestTwoAlertsForAServiceRollItOnce(t *testing.T) {
 		w, h := rolling(t, 2*time.Second, time.Second, Checked)
 		a := Firing("container", "shop/db")
 		first, second := Post(t, h, a), Post(t, h, a, Firing("container", "shop/db", "n", "2"))
-		first.Want(200, decision.Restarted)
-		second.Want(200, decision.Restarted, decision.Restarted)
+		first.Want(200, outcome.Restarted)
+		second.Want(200, outcome.Restarted, outcome.Restarted)
 		w.WantStarts("0s db-1", "3s db-2", "6s db-3")
 		if _, most := w.Begun(); most != 1 {
 			t.Errorf("%d at a time, want 1", most)
@@ -206,14 +206,14 @@ func TestReplicasThatMayNotBeRestartedDoNotHoldTheOthers(t *testing.T) {
 		w.Edit("c3", func(c *engine.Container) { c.State = engine.Paused })
 		synctest.Wait()
 		c := Post(t, h, Firing("container", "shop/db"))
-		c.Want(200, decision.Restarted)
+		c.Want(200, outcome.Restarted)
 		c.Says("db-2, db-4: restarted; db-3: paused")
 		w.WantStarts("0s db-2", "3s db-4")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		_, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.Whitelist = Patterns("web") }), Replica("a1", "db-1"), Replica("b2", "db-2"))
 		c := Post(t, h, Firing("container", "shop/db"))
-		c.Want(200, decision.NotWhitelisted)
+		c.Want(200, outcome.NotWhitelisted)
 	})
 }
 
@@ -224,7 +224,7 @@ func TestHealStartOfAServiceStartsAllThatAreDown(t *testing.T) {
 		}
 		w, h := NewWebhook(t, Usual(), Replica("a1", "db-1", down), Replica("b2", "db-2", down), Replica("c3", "db-3"))
 		c := Post(t, h, Firing("container", "shop/db", "heal", "start"))
-		c.Want(200, decision.Started)
+		c.Want(200, outcome.Started)
 		c.Says("db-1, db-2: started; db-3: already_running")
 		if starts, most := w.Begun(); len(starts) != 2 || most != 2 {
 			t.Errorf("%v, %d at a time; want both at once", starts, most)
@@ -237,7 +237,7 @@ func TestTasksOfSwarmAreLeftToIt(t *testing.T) {
 		task := Labelled("com.docker.swarm.task.id", "x", "com.docker.swarm.service.name", "stack_api", "defib.enable", "true")
 		w, h := NewWebhook(t, Usual(), Ended("", Named("a1", "api.1"), State(engine.Running), task), Ended("", Named("b2", "api.2"), State(engine.Running), task))
 		c := Post(t, h, Firing("container_label_com_docker_swarm_service_name", "stack_api"))
-		c.Want(200, decision.Outcome(decision.SwarmTask))
+		c.Want(200, outcome.Outcome(outcome.SwarmTask))
 		c.Says("api.1, api.2: swarm_task")
 		w.WantStarts()
 	})
@@ -249,7 +249,7 @@ func TestLaw9AtTheShutdownTheAnswerSaysWhichReplicasWereRestarted(t *testing.T) 
 		c := Post(t, h, Firing("container", "shop/db"))
 		Pass(4 * time.Second)
 		w.Stop()
-		c.Want(503, decision.ShuttingDown)
+		c.Want(503, outcome.ShuttingDown)
 		c.Says("db-1: restarted; db-2, db-3: shutting_down")
 		if err := <-w.Stopped; err != nil {
 			t.Error(err)

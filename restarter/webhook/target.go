@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"defib/restarter/decision"
+	"defib/restarter/target"
 )
 
 // The labels that name a container, those that count most first.
@@ -43,25 +43,25 @@ func containerID(value string) (id string, ok bool) {
 
 // target is what the labels name. An ID counts more than a name, and either more than a
 // service.
-func (a Alert) target() decision.Target {
+func (a Alert) target() target.Target {
 	for _, label := range idLabels {
 		if id, ok := containerID(a.label(label)); ok {
-			return decision.Target{ID: id, Labels: a.quote(label)}
+			return target.Target{ID: id, Labels: a.quote(label)}
 		}
 	}
 	hint := strings.Join(a.renamed(), "; ")
 	for _, label := range nameLabels {
 		if name := strings.TrimPrefix(a.label(label), "/"); name != "" {
-			return decision.Target{Name: name, Labels: a.quote(label), Hint: hint}
+			return target.Target{Name: name, Labels: a.quote(label), Hint: hint}
 		}
 	}
 	if project, service := a.label(labelProject), a.label(labelService); project != "" && service != "" {
-		return decision.Target{Project: project, Service: service, Labels: a.quote(labelProject) + ", " + a.quote(labelService), Hint: hint}
+		return target.Target{Project: project, Service: service, Labels: a.quote(labelProject) + ", " + a.quote(labelService), Hint: hint}
 	}
 	if service := a.label(labelSwarmService); service != "" {
-		return decision.Target{SwarmService: service, Labels: a.quote(labelSwarmService), Hint: hint}
+		return target.Target{SwarmService: service, Labels: a.quote(labelSwarmService), Hint: hint}
 	}
-	return decision.Target{Hint: strings.Join(slices.Concat(a.unusable(), a.renamed()), "; ")}
+	return target.Target{Hint: strings.Join(slices.Concat(a.unusable(), a.renamed()), "; ")}
 }
 
 // quote writes a label of the alert.

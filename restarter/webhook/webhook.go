@@ -19,6 +19,7 @@ import (
 	"defib/internal/transition"
 	"defib/restarter"
 	"defib/restarter/decision"
+	"defib/restarter/outcome"
 )
 
 const (
@@ -74,10 +75,10 @@ func New(r Restarter, g Guard, matches []Match, logger *slog.Logger) *Webhook {
 			Name: "defib_webhook_truncated_alerts_total", Help: "Alerts that their sender left out of a request because of max_alerts.",
 		}),
 	}
-	for o := range decision.Outcomes {
+	for o := range outcome.Outcomes {
 		h.outcomes.WithLabelValues(string(o))
 	}
-	for reason := range decision.Reasons {
+	for reason := range outcome.Reasons {
 		h.outcomes.WithLabelValues(string(reason))
 	}
 	for _, code := range []int{200, 400, 401, 403, 405, 413, 415, 503} {
@@ -133,8 +134,8 @@ func (h *Webhook) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default: // its alerts are not even read: counted as one
-		h.outcomes.WithLabelValues(string(decision.Busy)).Inc()
-		return Status(decision.Busy), refusal{decision.Busy.Sentence()}
+		h.outcomes.WithLabelValues(string(outcome.Busy)).Inc()
+		return Status(outcome.Busy), refusal{outcome.Busy.Sentence()}
 	}
 	p, status, err := h.read(w, r)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-	"defib/restarter/decision"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -23,7 +23,7 @@ import (
 func TestAFiringAlertRestartsItsContainerAndTheAnswerSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"), Up("b2", "batch-1"))
-		Post(t, h, Firing("container", "web")).Want(200, decision.Restarted)
+		Post(t, h, Firing("container", "web")).Want(200, outcome.Restarted)
 		w.WantStarts("0s web")
 		if got := time.Since(w.BeganAt); got != 3*time.Second {
 			t.Errorf("the answer came after %s, want 3s: when it was true", got)
@@ -47,24 +47,24 @@ func TestOutcomes(t *testing.T) {
 		for _, row := range []struct {
 			name  string
 			alert webhook.Alert
-			want  decision.Outcome
+			want  outcome.Outcome
 		}{
-			{"resolved", edited(func(a *webhook.Alert) { a.Status = "resolved" }), decision.Resolved},
-			{"without heal", edited(func(a *webhook.Alert) { delete(a.Labels, "heal") }), decision.NoAction},
-			{"heal: reboot", edited(func(a *webhook.Alert) { a.Labels["heal"] = "reboot" }), decision.UnknownAction},
-			{"a rule of Grafana's that could not be evaluated", edited(func(a *webhook.Alert) { a.Labels["alertname"] = "DatasourceError" }), decision.NotEvaluated},
-			{"heal: start of what runs", edited(func(a *webhook.Alert) { a.Labels["heal"] = "start" }), decision.AlreadyRunning},
-			{"no container named", edited(func(a *webhook.Alert) { delete(a.Labels, "container") }), decision.NoTarget},
-			{"a name that does not exist", Firing("container", "nobody"), decision.NotFound},
-			{"an id that does not exist, with a name that does", Firing("id", strings.Repeat("ab", 32), "name", "web"), decision.Gone},
-			{"not whitelisted", Firing("name", "/other"), decision.NotWhitelisted},
-			{"stopped on purpose", Firing("name", "batch-stopped"), decision.Outcome(decision.Stopped)},
-			{"paused", Firing("name", "batch-paused"), decision.Outcome(decision.Paused)},
+			{"resolved", edited(func(a *webhook.Alert) { a.Status = "resolved" }), outcome.Resolved},
+			{"without heal", edited(func(a *webhook.Alert) { delete(a.Labels, "heal") }), outcome.NoAction},
+			{"heal: reboot", edited(func(a *webhook.Alert) { a.Labels["heal"] = "reboot" }), outcome.UnknownAction},
+			{"a rule of Grafana's that could not be evaluated", edited(func(a *webhook.Alert) { a.Labels["alertname"] = "DatasourceError" }), outcome.NotEvaluated},
+			{"heal: start of what runs", edited(func(a *webhook.Alert) { a.Labels["heal"] = "start" }), outcome.AlreadyRunning},
+			{"no container named", edited(func(a *webhook.Alert) { delete(a.Labels, "container") }), outcome.NoTarget},
+			{"a name that does not exist", Firing("container", "nobody"), outcome.NotFound},
+			{"an id that does not exist, with a name that does", Firing("id", strings.Repeat("ab", 32), "name", "web"), outcome.Gone},
+			{"not whitelisted", Firing("name", "/other"), outcome.NotWhitelisted},
+			{"stopped on purpose", Firing("name", "batch-stopped"), outcome.Outcome(outcome.Stopped)},
+			{"paused", Firing("name", "batch-paused"), outcome.Outcome(outcome.Paused)},
 			{"only just up", func() webhook.Alert {
 				a := Firing("id", "/docker/"+strings.Repeat("e5", 32))
 				a.StartsAt = time.Now() // later than its start, else that would have healed it
 				return a
-			}(), decision.Outcome(decision.TooYoung)},
+			}(), outcome.Outcome(outcome.TooYoung)},
 		} {
 			t.Log(row.name)
 			Post(t, h, row.alert).Want(200, row.want)
@@ -80,15 +80,15 @@ func TestLaw7RepeatsAndDuplicatesRestartOnce(t *testing.T) {
 		first, second := Post(t, h, a), Post(t, h, a)
 		time.Sleep(time.Second)
 		third := Post(t, h, a, Firing("container", "web", "severity", "other alert, same container"))
-		first.Want(200, decision.Restarted)
-		second.Want(200, decision.Restarted)
-		third.Want(200, decision.Restarted, decision.Restarted)
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
+		first.Want(200, outcome.Restarted)
+		second.Want(200, outcome.Restarted)
+		third.Want(200, outcome.Restarted, outcome.Restarted)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 		Pass(4 * time.Minute)
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 		w.WantStarts("0s web")
 		Pass(2 * time.Minute)
-		Post(t, h, a).Want(200, decision.Restarted) // the cooldown is over: it still fires
+		Post(t, h, a).Want(200, outcome.Restarted) // the cooldown is over: it still fires
 	})
 }
 
@@ -103,11 +103,11 @@ func TestASlowRestartIsAnsweredInTimeAndJoinedByTheRetry(t *testing.T) {
 			return nil
 		})
 		group := []webhook.Alert{Firing("container", "web"), Firing("container", "batch-1")}
-		Post(t, h, group...).Want(503, decision.Outcome(decision.InProgress), decision.Restarted)
+		Post(t, h, group...).Want(503, outcome.Outcome(outcome.InProgress), outcome.Restarted)
 		if got := time.Since(w.BeganAt); got != 9*time.Second {
 			t.Errorf("answered after %s, want 9s", got)
 		}
-		Post(t, h, group...).Want(200, decision.Restarted, decision.AlreadyRestarted)
+		Post(t, h, group...).Want(200, outcome.Restarted, outcome.AlreadyRestarted)
 		starts, _ := w.Begun()
 		slices.Sort(starts)
 		if diff := cmp.Diff([]string{"0s batch-1", "0s web"}, starts); diff != "" {
@@ -117,7 +117,7 @@ func TestASlowRestartIsAnsweredInTimeAndJoinedByTheRetry(t *testing.T) {
 }
 
 func TestTheAnswerIsWhatCameOfTheActionThoughTheContainerHasGone(t *testing.T) {
-	for want, err := range map[decision.Outcome]error{decision.Restarted: nil, decision.Failed: errors.New("driver failed")} {
+	for want, err := range map[outcome.Outcome]error{outcome.Restarted: nil, outcome.Failed: errors.New("driver failed")} {
 		synctest.Test(t, func(t *testing.T) {
 			w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 			w.OnStart(func(context.Context, *engine.Container) error {
@@ -142,7 +142,7 @@ func TestAnActionWhoseCallerLeftIsRemembered(t *testing.T) {
 			t.Errorf("the report says of who left: %+v", got)
 		}
 		Pass(5 * time.Second)
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 		w.WantStarts("0s web")
 	})
 }
@@ -158,7 +158,7 @@ func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
 		time.Sleep(time.Second)
 		leave()
 		<-second.Done
-		first.Want(200, decision.Restarted)
+		first.Want(200, outcome.Restarted)
 		Pass(time.Minute)
 		w.WantStarts("0s web")
 	})
@@ -169,8 +169,8 @@ func TestARefusedRestartIsNotRetried(t *testing.T) {
 		w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.Backoff.Initial = time.Minute }), Up("a1", "web"))
 		w.OnStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
 		a := Firing("container", "web")
-		Post(t, h, a).Want(200, decision.Outcome(decision.Refused))
-		Post(t, h, a).Want(200, decision.Outcome(decision.Refused))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.Refused))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.Refused))
 		w.WantStarts("0s web")
 	})
 }
@@ -181,11 +181,11 @@ func TestAFailedRestartIsRetriedThenHeldByTheBackoff(t *testing.T) {
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("port taken") })
 		a := Firing("container", "web")
 		c := Post(t, h, a)
-		c.Want(503, decision.Failed)
+		c.Want(503, outcome.Failed)
 		if !strings.Contains(c.Rec.Body.String(), "port taken") {
 			t.Errorf("the answer does not say why: %s", c.Rec.Body)
 		}
-		Post(t, h, a).Want(200, decision.Outcome(decision.BackOff))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.BackOff))
 		w.WantStarts("0s web")
 	})
 }
@@ -202,7 +202,7 @@ func TestARestartByAnybodyIsNotTakenForAStop(t *testing.T) {
 		w.Edit("a1", func(c *engine.Container) {
 			c.State, c.Started, c.StartSeenAt, c.ExitCause, c.ExitSeenAt = engine.Running, time.Now(), time.Now(), engine.CauseNone, time.Time{}
 		})
-		c.Want(200, decision.AlreadyRestarted)
+		c.Want(200, outcome.AlreadyRestarted)
 		w.WantStarts()
 	})
 }
@@ -220,8 +220,8 @@ func TestAShortBackoffIsWaitedFor(t *testing.T) {
 			return nil
 		})
 		a := Firing("container", "web")
-		Post(t, h, a).Want(503, decision.Failed)
-		Post(t, h, a).Want(200, decision.Restarted)
+		Post(t, h, a).Want(503, outcome.Failed)
+		Post(t, h, a).Want(200, outcome.Restarted)
 		w.WantStarts("0s web", "1s web")
 	})
 }
@@ -231,13 +231,13 @@ func TestRestartsThatDoNotHelpAreGivenUp(t *testing.T) {
 		w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.MaxAttempts = 3 }), Up("a1", "web"))
 		a := Firing("container", "web")
 		for range 3 {
-			Post(t, h, a).Want(200, decision.Restarted)
+			Post(t, h, a).Want(200, outcome.Restarted)
 			Pass(10 * time.Minute) // Alertmanager's repeat_interval
 		}
-		Post(t, h, a).Want(200, decision.Outcome(decision.GaveUp))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.GaveUp))
 		Pass(24 * time.Hour)
 		// It has stayed up, and no health check says that it is sick.
-		Post(t, h, a).Want(200, decision.Restarted)
+		Post(t, h, a).Want(200, outcome.Restarted)
 		if starts, _ := w.Begun(); len(starts) != 4 {
 			t.Errorf("starts %v, want 4", starts)
 		}
@@ -255,7 +255,7 @@ func TestAContainerThatLooksWellIsGivenUpAsLongAsTheAlertFires(t *testing.T) {
 		if starts, _ := w.Begun(); len(starts) != 5 {
 			t.Errorf("%d restarts, want 5 and no more: %v", len(starts), starts)
 		}
-		Post(t, h, a).Want(200, decision.Outcome(decision.GaveUp))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.GaveUp))
 	})
 }
 
@@ -265,11 +265,11 @@ func TestRestartsThatTheEngineRefusedAreNoReasonToGiveUp(t *testing.T) {
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("internal error") })
 		a := Firing("container", "web")
 		for range 6 {
-			Post(t, h, a).Want(503, decision.Failed)
+			Post(t, h, a).Want(503, outcome.Failed)
 			Pass(time.Hour)
 		}
 		w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
-		Post(t, h, a).Want(200, decision.Restarted)
+		Post(t, h, a).Want(200, outcome.Restarted)
 	})
 }
 
@@ -302,7 +302,7 @@ func TestAStopOnPurposeIsLeftAloneWhereDeathsAreNotHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Ended(engine.CauseStopped, Labelled(policy.LabelTriggers, "alert")))
 		Pass(time.Hour)
-		Post(t, h, Firing("container", "web", "heal", "start")).Want(200, decision.Outcome(decision.Stopped))
+		Post(t, h, Firing("container", "web", "heal", "start")).Want(200, outcome.Outcome(outcome.Stopped))
 		w.WantStarts()
 	})
 }
@@ -317,7 +317,7 @@ func TestLaw10RepeatsDoNotPileUpBesideAnActionThatHangs(t *testing.T) {
 		})
 		a := Firing("container", "web")
 		for range 50 {
-			Post(t, h, a).Want(503, decision.Outcome(decision.InProgress))
+			Post(t, h, a).Want(503, outcome.Outcome(outcome.InProgress))
 		}
 		w.End()
 	})
@@ -327,12 +327,12 @@ func TestSomebodyWhoStartsItEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.MaxAttempts = 1 }), Up("a1", "web"))
 		a := Firing("container", "web")
-		Post(t, h, a).Want(200, decision.Restarted)
+		Post(t, h, a).Want(200, outcome.Restarted)
 		Pass(6 * time.Minute)
-		Post(t, h, a).Want(200, decision.Outcome(decision.GaveUp))
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.GaveUp))
 		w.Runs("a1")
 		Pass(6 * time.Minute)
-		Post(t, h, a).Want(200, decision.Restarted)
+		Post(t, h, a).Want(200, outcome.Restarted)
 	})
 }
 
@@ -369,7 +369,7 @@ func TestAnAlertStartsWhatIsDownWithTheExitedTriggerOff(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Ended(engine.CauseSelf, Labelled(policy.LabelTriggers, "alert")), Ended(engine.CauseSelf, Named("b2", "batch-1"), Labelled(policy.LabelTriggers, "")))
 		Pass(time.Minute)
 		w.WantStarts()
-		Post(t, h, Firing("container", "web", "heal", "start"), Firing("container", "batch-1")).Want(200, decision.Started, decision.Outcome(decision.TriggerDisabled))
+		Post(t, h, Firing("container", "web", "heal", "start"), Firing("container", "batch-1")).Want(200, outcome.Started, outcome.Outcome(outcome.TriggerDisabled))
 		w.WantStarts("1m0s web")
 	})
 }
@@ -378,16 +378,16 @@ func TestWhatHappensWhileACallerWaitsIsTheAnswer(t *testing.T) {
 	for name, row := range map[string]struct {
 		happens func(w *World)
 		status  int
-		want    decision.Outcome
+		want    outcome.Outcome
 	}{
-		"the container is removed": {func(w *World) { w.Set(Up("b2", "batch-1")) }, 200, decision.Gone},
-		"the engine goes away":     {func(w *World) { w.Publish(&engine.Snapshot{Containers: w.Snapshot().Containers}) }, 503, decision.EngineUnavailable},
-		"nothing":                  {func(*World) {}, 200, decision.Restarted},
+		"the container is removed": {func(w *World) { w.Set(Up("b2", "batch-1")) }, 200, outcome.Gone},
+		"the engine goes away":     {func(w *World) { w.Publish(&engine.Snapshot{Containers: w.Snapshot().Containers}) }, 503, outcome.EngineUnavailable},
+		"nothing":                  {func(*World) {}, 200, outcome.Restarted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.MinUptime, p.Backoff.Initial = 0, 5*time.Second }), Up("a1", "web"))
-				Post(t, h, Firing("container", "web", "n", "1")).Want(200, decision.Restarted)
+				Post(t, h, Firing("container", "web", "n", "1")).Want(200, outcome.Restarted)
 				Pass(time.Second)
 				again := Firing("container", "web", "n", "2")
 				again.StartsAt = time.Now()
@@ -405,8 +405,8 @@ func TestTheEngineAwayIsA503(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 		w.Publish(&engine.Snapshot{First: w.BeganAt, Containers: w.Snapshot().Containers})
-		Post(t, h, Firing("container", "web")).Want(503, decision.EngineUnavailable)
-		Post(t, h, Firing("container", "web", "heal", "")).Want(200, decision.NoAction)
+		Post(t, h, Firing("container", "web")).Want(503, outcome.EngineUnavailable)
+		Post(t, h, Firing("container", "web", "heal", "")).Want(200, outcome.NoAction)
 	})
 }
 
@@ -421,13 +421,13 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 		synctest.Wait()
 		refused := Post(t, h, a)
 		<-refused.Done
-		if refused.Rec.Code != 503 || !strings.Contains(refused.Rec.Body.String(), decision.Busy.Sentence()) {
+		if refused.Rec.Code != 503 || !strings.Contains(refused.Rec.Body.String(), outcome.Busy.Sentence()) {
 			t.Errorf("status %d: %s", refused.Rec.Code, refused.Rec.Body)
 		}
 		for _, c := range calls {
-			c.Want(200, decision.Restarted)
+			c.Want(200, outcome.Restarted)
 		}
-		Post(t, h, a).Want(200, decision.AlreadyRestarted)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 		w.WantStarts("0s web")
 	})
 }
@@ -435,7 +435,7 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 func TestEachAlertTakesItsOwnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
-		Post(t, h, Firing("container", "web"), Firing("container", "nobody"), Firing("heal", "")).Want(200, decision.Restarted, decision.NotFound, decision.NoAction)
+		Post(t, h, Firing("container", "web"), Firing("container", "nobody"), Firing("heal", "")).Want(200, outcome.Restarted, outcome.NotFound, outcome.NoAction)
 		var got []time.Duration
 		for _, a := range w.Report().Alerts {
 			got = append(got, a.Took)
@@ -455,9 +455,9 @@ func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 		second := Post(t, h, Firing("container", "batch-1"))
 		synctest.Wait()
 		w.Stop()
-		second.Want(503, decision.ShuttingDown)
-		first.Want(503, decision.ShuttingDown) // the restart is the engine's now
-		Post(t, h, Firing("container", "web")).Want(503, decision.ShuttingDown)
+		second.Want(503, outcome.ShuttingDown)
+		first.Want(503, outcome.ShuttingDown) // the restart is the engine's now
+		Post(t, h, Firing("container", "web")).Want(503, outcome.ShuttingDown)
 		if err := <-w.Stopped; err != nil {
 			t.Error(err)
 		}
@@ -467,8 +467,8 @@ func TestLaw9CallersAreToldThatDefibShutsDown(t *testing.T) {
 func TestWhatAnAlertWasDeclinedForIsNotHeldForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(Triggers(policy.TriggerExited)), Up("a1", "web"))
-		Post(t, h, Firing("container", "web")).Want(200, decision.Outcome(decision.TriggerDisabled))
-		w.WantHeld("web", decision.TriggerDisabled)
+		Post(t, h, Firing("container", "web")).Want(200, outcome.Outcome(outcome.TriggerDisabled))
+		w.WantHeld("web", outcome.TriggerDisabled)
 		Pass(2 * time.Second)
 		w.WantHeld("web", "")
 	})

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -62,19 +62,19 @@ func PostUntil(ctx context.Context, t *testing.T, h http.Handler, alerts ...webh
 }
 
 // Want waits for the answer and compares its status and outcomes.
-func (c *Call) Want(status int, outcomes ...decision.Outcome) {
+func (c *Call) Want(status int, outcomes ...outcome.Outcome) {
 	c.t.Helper()
 	<-c.Done
 	var body struct {
 		Alerts []struct {
-			Outcome decision.Outcome
+			Outcome outcome.Outcome
 			Message string
 		}
 	}
 	if err := json.Unmarshal(c.Rec.Body.Bytes(), &body); err != nil {
 		c.t.Fatalf("%v in %s", err, c.Rec.Body)
 	}
-	var got []decision.Outcome
+	var got []outcome.Outcome
 	for _, s := range body.Alerts {
 		got = append(got, s.Outcome)
 		if s.Message == "" {

@@ -18,7 +18,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter"
-	"defib/restarter/decision"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -267,7 +267,7 @@ func (w *World) Streak(name string) int {
 }
 
 // WantHeld checks the reason why a container is left alone; "" is none.
-func (w *World) WantHeld(name string, want decision.Reason) {
+func (w *World) WantHeld(name string, want outcome.Reason) {
 	w.t.Helper()
 	if got := w.Standing(name).Reason; got != want {
 		w.t.Errorf("%s is held for %q, want %q", name, got, want)

@@ -1,11 +1,17 @@
-package decision
+// Package target finds the containers that an alert names. It is pure.
+package target
 
 import (
 	"strings"
 
 	"defib/engine"
 	"defib/restarter/compose"
+	"defib/restarter/outcome"
 )
+
+// labelSwarmService names the Swarm service that a container is a task of.
+// Source: https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
+const labelSwarmService = "com.docker.swarm.service.name"
 
 // Target is what an alert's labels name, the first of its fields that is set: a container
 // by its ID or the beginning of it, a container by its name (or, as a whitelist has it, a
@@ -24,63 +30,63 @@ type Target struct {
 // Find returns the container that the target names, or the replicas of a service that
 // it names, by name; else an answer that says why there is none. An ID that is not on this
 // engine never falls back to a name: that container may have been created anew since.
-func (t Target) Find(p *engine.Snapshot) ([]*engine.Container, Answer) {
+func (t Target) Find(p *engine.Snapshot) ([]*engine.Container, outcome.Answer) {
 	switch {
 	case t.ID != "":
-		if c := byID(p, t.ID); c != nil {
-			return []*engine.Container{c}, Answer{}
+		if c := p.ByPrefix(t.ID); c != nil {
+			return []*engine.Container{c}, outcome.Answer{}
 		}
-		return nil, Answer{Outcome: Gone, Detail: t.Labels}
+		return nil, outcome.Answer{Outcome: outcome.Gone, Detail: t.Labels}
 	case t.Name != "":
 		return t.named(p)
 	case t.Project != "" && t.Service != "":
 		if cs := replicas(p, t.Project, t.Service); cs != nil {
-			return cs, Answer{}
+			return cs, outcome.Answer{}
 		}
 		return nil, t.notFound(": no such compose service on this host")
 	case t.SwarmService != "":
 		if cs := tasks(p, t.SwarmService); cs != nil {
-			return cs, Answer{}
+			return cs, outcome.Answer{}
 		}
 		return nil, t.notFound(": no task of such a Swarm service on this host")
 	}
-	return nil, Answer{Outcome: NoTarget, Detail: t.Hint}
+	return nil, outcome.Answer{Outcome: outcome.NoTarget, Detail: t.Hint}
 }
 
 // named finds what the name means: a container, or project/service of compose. No
 // container's name holds a slash.
-func (t Target) named(p *engine.Snapshot) ([]*engine.Container, Answer) {
+func (t Target) named(p *engine.Snapshot) ([]*engine.Container, outcome.Answer) {
 	if c := p.Find(t.Name); c != nil {
-		return []*engine.Container{c}, Answer{}
+		return []*engine.Container{c}, outcome.Answer{}
 	}
 	if len(t.Name) == 64 && strings.Trim(t.Name, "0123456789abcdef") == "" { // an ID
-		return nil, Answer{Outcome: Gone, Detail: t.Labels}
+		return nil, outcome.Answer{Outcome: outcome.Gone, Detail: t.Labels}
 	}
 	project, service, ok := strings.Cut(t.Name, "/")
 	if !ok {
 		return nil, t.notFound("")
 	}
 	if cs := replicas(p, project, service); cs != nil {
-		return cs, Answer{}
+		return cs, outcome.Answer{}
 	}
 	return nil, t.notFound(": no such compose service on this host (project/service)")
 }
 
 // notFound says what was sought in vain.
-func (t Target) notFound(what string) Answer {
+func (t Target) notFound(what string) outcome.Answer {
 	detail := t.Labels + what
 	if t.Hint != "" {
 		detail += "; " + t.Hint
 	}
-	return Answer{Outcome: NotFound, Detail: detail}
+	return outcome.Answer{Outcome: outcome.NotFound, Detail: detail}
 }
 
-// serviceName names the service of a container to people.
-func serviceName(c *engine.Container) string {
+// ServiceName names the service of a container to people.
+func ServiceName(c *engine.Container) string {
 	if c.Service() == "" {
 		return c.Labels[labelSwarmService]
 	}
-	return service(c)
+	return compose.ServiceName(c)
 }
 
 // replicas are the containers of a compose service, by name; those of docker compose run
@@ -107,19 +113,4 @@ func tasks(p *engine.Snapshot, service string) []*engine.Container {
 		}
 	}
 	return cs
-}
-
-// byID finds a container by its ID or the beginning of it; nil if none is meant, or
-// two are: no guessing.
-func byID(p *engine.Snapshot, id string) *engine.Container {
-	var found *engine.Container
-	for _, c := range p.Containers {
-		if strings.HasPrefix(c.ID, id) {
-			if found != nil {
-				return nil
-			}
-			found = c
-		}
-	}
-	return found
 }

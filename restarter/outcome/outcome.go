@@ -1,4 +1,9 @@
-package decision
+// Package outcome has the words for what becomes of containers and alerts: the reasons why a
+// container is left alone, and the outcomes of alerts. Both lists are closed, since they
+// are part of the contract.
+package outcome
+
+import "time"
 
 // Outcome is what became of an alert: a Reason, or one of these. The list is
 // closed: outcomes are values of a metric's label and part of the answer.
@@ -65,10 +70,10 @@ func (o Outcome) Sentence() string {
 	return Reasons[Reason(o)]
 }
 
-// weight is how much an outcome matters among those of one alert: first what has to be
+// Weight is how much an outcome matters among those of one alert: first what has to be
 // tried again, then what has yet to be done, then what was done, then why something was
 // not, and last that nothing was needed.
-func (o Outcome) weight() int {
+func (o Outcome) Weight() int {
 	switch {
 	case o.Retry():
 		return 5
@@ -82,4 +87,11 @@ func (o Outcome) weight() int {
 		return 1
 	}
 	return 2
+}
+
+// Answer is what an alert is answered.
+type Answer struct {
+	Outcome Outcome
+	Until   time.Time // when a repeat of the alert may find it otherwise; zero: not known
+	Detail  string    // what is to be said beside the outcome's sentence
 }

@@ -1,4 +1,4 @@
-package decision
+package outcome
 
 // Reason says why a whitelisted container that is down or unhealthy, or that an alert asks
 // for, is left alone now; BadLabel is that of one in any state. The list is closed: reasons

@@ -96,7 +96,7 @@ func TestContainerIsCreatedAnewInTheNetworkOfItsNewParentAlone(t *testing.T) {
 		{name: "nor one that others are linked to", c: child(), others: []*engine.Container{vpn(), vpn(Named(hex("c"), "front"), func(c *engine.Container) { c.Links = []string{"/web:/front/w"} })}, record: known("vpn"), want: "parent_gone"},
 		{name: "nor one whose volumes others take", c: child(), others: []*engine.Container{vpn(), vpn(Named(hex("c"), "front"), func(c *engine.Container) { c.VolumesFrom = []string{"web:ro"} })}, record: known("vpn"), want: "parent_gone"},
 		{name: "nor one whose processes others share", c: child(), others: []*engine.Container{vpn(), vpn(Named(hex("c"), "front"), Sharing(engine.PID, hex("a")))}, record: known("vpn"), want: "parent_gone"},
-		{name: "nor one that has lost more than its network", c: child(Sharing(engine.PID, hex("d"))), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
+		{name: "nor one that shares more than a network", c: child(Sharing(engine.PID, hex("d"))), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
 		{name: "one that lost its processes alone is not", c: Running(Named(hex("a"), "web"), Sharing(engine.PID, hex("d")), Labelled(policy.LabelRecreate, "true"), Existing(3*time.Hour)), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
 		{name: "docker run --rm", c: child(func(c *engine.Container) { c.AutoRemove = true }), others: []*engine.Container{vpn()}, record: known("vpn"), want: "auto_remove"},
 		{name: "a one-off command", c: child(shop("db"), Labelled(compose.LabelOneOff, "True")), others: []*engine.Container{vpn(shop("vpn"))}, record: known("vpn"), want: "one_off"},

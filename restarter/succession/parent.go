@@ -77,8 +77,8 @@ func Bound(p *engine.Snapshot, c *engine.Container) string {
 		return "it has links (docker run --link)"
 	}
 	for _, of := range c.Parents {
-		if of.Namespace != engine.Network && p.Parent(of) == nil {
-			return fmt.Sprintf("the container whose %s it shares is gone too", of.Namespace)
+		if of.Namespace != engine.Network {
+			return fmt.Sprintf("it shares the %s of a container as well", of.Namespace)
 		}
 	}
 	means := func(text string) bool {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/volume"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -34,7 +35,8 @@ func NewEnv(tb testing.TB, e *Engine) *Env {
 	return s
 }
 
-// CleanUp removes its containers, by ID, also those that the test lost track of.
+// CleanUp removes its containers, by ID, also those that the test lost track of, and its
+// volumes.
 func (s *Env) CleanUp() {
 	if s.Engine.Daemon != nil && !s.Engine.Daemon.running() {
 		return // its own end takes them away
@@ -57,6 +59,13 @@ func (s *Env) CleanUp() {
 	}
 	if len(all) > 0 {
 		s.Error("removing containers:", err)
+	}
+	volumes, err := s.Engine.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^"+s.Prefix))})
+	for _, v := range volumes.Volumes {
+		err = errors.Join(err, s.Engine.VolumeRemove(ctx, v.Name, true))
+	}
+	if err != nil {
+		s.Error("removing volumes:", err)
 	}
 }
 
@@ -86,7 +95,7 @@ func (s *Env) remove(id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), Limit)
 	defer cancel()
 	for {
-		err := s.Engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
+		err := s.Engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 		// Podman cannot remove one that ends by itself at that moment.
 		if err == nil || !strings.Contains(err.Error(), "container state improper") || Pause(ctx.Done(), 100*time.Millisecond) {
 			return err

@@ -140,11 +140,12 @@ func (p *FaultProxy) forward(w http.ResponseWriter, r *http.Request, o *Mutation
 		return
 	}
 	body, err := io.ReadAll(resp.Body)
+	p.created(o, body)
 	if err != nil || f != nil && f.kind == faultDeaf {
 		p.hangUp(o)
 	}
 	p.end(o, resp.StatusCode)
-	if f == nil && call != "restart" {
+	if f == nil && call != "restart" && call != "stop" {
 		p.mu.Lock()
 		p.lap = max(p.lap, time.Since(begun))
 		p.slowest = max(p.slowest, p.lap)

@@ -1,8 +1,9 @@
 package harness
 
 import (
+	"encoding/json"
 	"net/http"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,18 +12,20 @@ import (
 type Mutation struct {
 	Life         int
 	Method, Path string
-	Kind, ID     string    // start or restart of this container; "" if it is anything else
+	Kind, ID     string    // what is done to this container, as Defib's metrics name the call; "" if it is anything else
+	Name         string    // of a container that is created; then the ID is known if the engine answered
 	Begun, Ended time.Time // ended just before Defib hears of it; zero: under way
 	Heard        bool      // by the engine
 	Status       int       // that Defib was answered; 0: none
 }
 
-var actionOf = regexp.MustCompile(`^(?:/v1\.\d+)?/containers/([^/]+)/(start|restart)$`)
+// RecreationCalls are those that change something and are needed for re-creations only.
+var RecreationCalls = []string{"create", "update", "rename", "stop", "remove"}
 
 // callOf names a call as Defib's metrics do.
 func callOf(r *http.Request) string {
-	if m := actionOf.FindStringSubmatch(r.URL.Path); m != nil && r.Method == http.MethodPost {
-		return m[2]
+	if c, changes := changing(r); changes && slices.Contains(append(RecreationCalls, "start", "restart"), c.Kind) {
+		return c.Kind
 	}
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/_ping"):
@@ -43,8 +46,8 @@ func (p *FaultProxy) note(r *http.Request) *Mutation {
 		return nil
 	}
 	o := &Mutation{Method: r.Method, Path: r.URL.Path, Begun: time.Now()}
-	if found := actionOf.FindStringSubmatch(r.URL.Path); found != nil && r.Method == http.MethodPost {
-		o.ID, o.Kind = found[1], found[2]
+	if c, _ := changing(r); callOf(r) == c.Kind {
+		o.ID, o.Kind, o.Name = c.ID, c.Kind, r.URL.Query().Get("name")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,6 +62,17 @@ func (p *FaultProxy) hear(o *Mutation) {
 		defer p.mu.Unlock()
 		o.Heard = true
 	}
+}
+
+// created notes which container came of a call, if one did.
+func (p *FaultProxy) created(o *Mutation, answer []byte) {
+	var made struct{ ID string }
+	if o == nil || o.Kind != "create" || json.Unmarshal(answer, &made) != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o.ID = made.ID
 }
 
 // end notes the end of a call, the first time.

@@ -177,7 +177,7 @@ func (p *Proxy) forwardAnswers(up, down net.Conn) {
 		for one := range bytes.Lines(buf[:n]) {
 			if m := deathOf.FindSubmatch(one); m != nil {
 				p.mu.Lock()
-				p.passed = append(p.passed, Event{string(m[1]), "die", at})
+				p.passed = append(p.passed, Event{ID: string(m[1]), Action: "die", At: at})
 				p.mu.Unlock()
 			}
 		}

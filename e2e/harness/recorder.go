@@ -17,6 +17,7 @@ import (
 type Event struct {
 	ID, Action string
 	At         time.Time
+	Name       string // of the container at that time
 }
 
 // Recorder keeps every container event of an engine: what really happened, and
@@ -108,7 +109,7 @@ func (r *Recorder) read(ctx context.Context, since time.Time, until string) (tim
 			if strings.HasPrefix(string(m.Action), "exec_") {
 				continue
 			}
-			r.add(Event{m.Actor.ID, string(m.Action), at})
+			r.add(Event{m.Actor.ID, string(m.Action), at, m.Actor.Attributes["name"]})
 		case err := <-errs:
 			return since, err
 		}

@@ -23,6 +23,7 @@ type Spec struct {
 	Image       string                // "": the testapp's
 	Network     container.NetworkMode // "": that of the engine, which starts in half the time that "none" takes
 	Labels      map[string]string
+	Volumes     []string // paths of anonymous ones, docker run -v PATH
 	Restart     container.RestartPolicyMode
 	TTY         bool
 	StopTimeout int // seconds; 0: the engine's own
@@ -48,6 +49,12 @@ func (e *Engine) CreateTestapp(ctx context.Context, name string, p Spec) (string
 	config := &container.Config{Image: cmp.Or(p.Image, TestappImage), Cmd: p.Args, Labels: p.Labels, Healthcheck: p.Health, Tty: p.TTY}
 	if p.Program != "" {
 		config.Entrypoint = []string{p.Program}
+	}
+	for _, path := range p.Volumes {
+		if config.Volumes == nil {
+			config.Volumes = map[string]struct{}{}
+		}
+		config.Volumes[path] = struct{}{}
 	}
 	if p.StopTimeout > 0 {
 		config.StopTimeout = &p.StopTimeout

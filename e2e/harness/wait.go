@@ -18,10 +18,16 @@ func Pause(stop <-chan struct{}, d time.Duration) bool {
 // Eventually polls until ok holds; what completes the sentence "waited for …".
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(Limit)
+	EventuallyWithin(tb, Limit, what, ok)
+}
+
+// EventuallyWithin is Eventually for what has waits of its own, beside those of the machine.
+func EventuallyWithin(tb testing.TB, limit time.Duration, what string, ok func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(limit)
 	for !ok() {
 		if time.Now().After(deadline) {
-			tb.Fatalf("waited %v for %s", Limit, what)
+			tb.Fatalf("waited %v for %s", limit, what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

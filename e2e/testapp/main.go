@@ -37,6 +37,9 @@ func main() {
 	cache := flag.Int("cache", 0, "write so many MiB to /data, through the page cache, and leave")
 	send := flag.String("send", "", "send -size MiB to this address, and leave when all has arrived")
 	size := flag.Int("size", 10, "MiB to send")
+	keep := flag.String("keep", "", "write this to a file in /data, and leave")
+	kept := flag.Bool("kept", false, "say what -keep wrote there, and leave")
+	namespace := flag.Bool("network", false, "say in which network namespace it is, and leave")
 	flag.StringVar(&p.say, "say", "", "write these words, a line each, those that begin with ! to standard error")
 	flag.IntVar(&p.flood, "flood", 0, "write so many lines at once")
 	flag.BoolVar(&p.garbage, "garbage", false, "write a line of 1 MiB, and what a terminal obeys")
@@ -54,6 +57,12 @@ func main() {
 		leave(fill("/data/direct", *write, syscall.O_DIRECT))
 	case *cache > 0:
 		leave(fill("/data/cached", *cache, 0))
+	case *keep != "":
+		leave(os.WriteFile(keepsake, []byte(*keep), 0o600))
+	case *kept:
+		leave(recall())
+	case *namespace:
+		leave(network())
 	case *send != "":
 		leave(transmit(*send, *size))
 	case *crash:

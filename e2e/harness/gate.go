@@ -1,0 +1,169 @@
+package harness
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Call is one that changes something: of a kind as Defib's metrics have it, to one
+// container, or to none, as create.
+type Call struct{ Kind, ID string }
+
+// Gate stands between Defib and the engine's socket, and holds one call: before the engine
+// hears of it, or once the engine has answered, before Defib hears of that.
+type Gate struct {
+	Host  string
+	holds func(Call) bool
+	late  bool // once the engine has answered
+
+	engine http.Handler
+	held   chan struct{} // closed when the call is there
+	verdict
+}
+
+// verdict says what becomes of the call that is held.
+type verdict struct {
+	passed, broken chan struct{} // closed
+	mu             sync.Mutex
+	calls          []Call
+	caught         bool
+}
+
+// NewGate stands before an engine until the end of the test. It holds the first call that
+// is meant; late says when.
+func NewGate(tb testing.TB, e *Engine, late bool, holds func(Call) bool) *Gate {
+	tb.Helper()
+	dir, err := os.MkdirTemp(workdir, "gate-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config := net.ListenConfig{}
+	listener, err := config.Listen(tb.Context(), "unix", filepath.Join(dir, "s"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	g := &Gate{Host: "unix://" + listener.Addr().String(), holds: holds, late: late, held: make(chan struct{}), engine: onward(e)}
+	g.passed, g.broken = make(chan struct{}), make(chan struct{})
+	server := &http.Server{ReadHeaderTimeout: Limit, Handler: g}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) }) // until it is closed, below
+	tb.Cleanup(func() {
+		server.Close()
+		serving.Wait()
+	})
+	return g
+}
+
+// onward passes calls on to an engine. What it does not answer is answered 502.
+func onward(e *Engine) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(e.Host, "unix://"))
+		}},
+		FlushInterval: -1, // the event stream's
+		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+}
+
+// Held reports whether the call has come.
+func (g *Gate) Held() bool {
+	select {
+	case <-g.held:
+		return true
+	default:
+		return false
+	}
+}
+
+// Pass lets the call go on, and all others from now on.
+func (g *Gate) Pass() { close(g.passed) }
+
+// Break breaks the connection that the call came by.
+func (g *Gate) Break() { close(g.broken) }
+
+// Calls are those so far that were to change something, held or not.
+func (g *Gate) Calls() []Call {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.calls)
+}
+
+// ServeHTTP passes one call on, and holds the one that is meant.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch mine := g.take(r); {
+	case !mine:
+		g.engine.ServeHTTP(w, r)
+	case g.late:
+		// The engine does what it was asked, whoever goes away meanwhile.
+		answer := httptest.NewRecorder()
+		g.engine.ServeHTTP(answer, r.Clone(context.WithoutCancel(r.Context())))
+		g.wait(r.Context())
+		for key, values := range answer.Header() {
+			w.Header()[key] = values
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	default:
+		g.wait(r.Context())
+		g.engine.ServeHTTP(w, r)
+	}
+}
+
+// take notes a call, and reports whether it is the one to hold.
+func (g *Gate) take(r *http.Request) bool {
+	c, changes := changing(r)
+	if !changes {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, c)
+	mine := !g.caught && g.holds(c)
+	g.caught = g.caught || mine
+	return mine
+}
+
+// wait holds a call until it may pass. Otherwise it ends it.
+func (g *Gate) wait(ctx context.Context) {
+	close(g.held)
+	select {
+	case <-g.passed:
+	case <-g.broken:
+		panic(http.ErrAbortHandler)
+	case <-ctx.Done():
+		panic(http.ErrAbortHandler)
+	}
+}
+
+var changeOf = regexp.MustCompile(`^(?:/v1\.\d+)?/containers/([^/]+)(?:/([a-z]+))?$`)
+
+// changing says what a request is to change.
+func changing(r *http.Request) (c Call, changes bool) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return Call{}, false
+	}
+	m := changeOf.FindStringSubmatch(r.URL.Path)
+	switch {
+	case m == nil:
+		return Call{Kind: r.Method + " " + r.URL.Path}, true
+	case r.Method == http.MethodDelete:
+		return Call{"remove", m[1]}, true
+	case m[1] == "create":
+		return Call{Kind: "create"}, true
+	}
+	return Call{m[2], m[1]}, true
+}

@@ -26,6 +26,7 @@ type actionLog struct {
 	terms    map[int]time.Time  // when each life was told to end, by SIGTERM
 	saved    map[int]time.Time  // when each life that was killed had last written its state file
 	owners   map[string]*role   // of every container that ever was, by id
+	names    map[string]*role   // by the names that they are made with
 	logs     []*harness.Journal // of each life of Defib
 	found    []string
 	heads    map[string]bool // first lines of these
@@ -41,7 +42,7 @@ type action struct {
 }
 
 func newActionLog() *actionLog {
-	return &actionLog{terms: map[int]time.Time{}, saved: map[int]time.Time{}, owners: map[string]*role{}, heads: map[string]bool{}}
+	return &actionLog{terms: map[int]time.Time{}, saved: map[int]time.Time{}, owners: map[string]*role{}, names: map[string]*role{}, heads: map[string]bool{}}
 }
 
 func (c *actionLog) did(d action) {
@@ -120,6 +121,13 @@ func (c *actionLog) owner(id string) *role {
 	return c.owners[id]
 }
 
+// named returns the role whose containers are made with a name.
+func (c *actionLog) named(name string) *role {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.names[name]
+}
+
 // clear reports whether Defib could see all the time in between.
 func (c *actionLog) clear(from, to time.Time) bool {
 	c.mu.Lock()
@@ -196,7 +204,7 @@ func (c *actionLog) timeline(id string, events []harness.Event, orders []harness
 	}
 	for _, o := range orders {
 		if o.ID == id {
-			add(o.Begun, "defib %d: %s, took %v, heard %v, answered %d", o.Life, o.Kind, o.Ended.Sub(o.Begun), o.Heard, o.Status)
+			add(o.Begun, "defib %d: %s %s, took %v, heard %v, answered %d", o.Life, o.Kind, o.Name, o.Ended.Sub(o.Begun), o.Heard, o.Status)
 		}
 	}
 	c.mu.Lock()

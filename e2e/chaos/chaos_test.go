@@ -56,6 +56,7 @@ type phase struct {
 	length        time.Duration
 	faults        bool
 	full          bool           // the disk of the state file is
+	families      bool           // are re-created: a time of quiet lies between, so that this takes long
 	engine, defib syscall.Signal // that ends it in the middle; 0: none
 }
 
@@ -67,6 +68,7 @@ var phases = []phase{
 	{name: "with faults and a Defib that is stopped", length: 6 * time.Second, faults: true, defib: syscall.SIGTERM},
 	{name: "with a disk that is full", length: 6 * time.Second, full: true},
 	{name: "with a Defib that is killed", length: 12 * time.Second, defib: syscall.SIGKILL},
+	{name: "with families that are re-created, faults, and a Defib that is killed", length: 70 * time.Second, families: true, faults: true, defib: syscall.SIGKILL},
 }
 
 // chaos is one run of the test.
@@ -113,7 +115,9 @@ func TestLawsHoldInChaos(t *testing.T) {
 		}
 		if n/uint64(len(phases))%4 != 0 && !*chaosLives {
 			r.defib = 0 // some lives are long, so that leaks show
-			r.length *= 2
+			if !r.families {
+				r.length *= 2
+			}
 		}
 		c.storm(r, c.seed+n)
 		c.quiet()
@@ -194,6 +198,7 @@ func (c *chaos) storm(r phase, seed uint64) {
 		harness.Watch(c, blindAfter, "what a fault of before left behind is found by then")
 	}
 	before := c.scraped()
+	c.following = r.families
 	c.proxy.SlowestLately()
 	stop := make(chan struct{})
 	var all sync.WaitGroup
@@ -202,6 +207,9 @@ func (c *chaos) storm(r phase, seed uint64) {
 	}
 	all.Go(func() { c.callers.post(c.fleet, seed, stop, c.current) })
 	all.Go(func() { c.scrapeOn(stop) })
+	if r.families {
+		all.Go(func() { c.recreateParents(rand.New(rand.NewPCG(seed, 20)), stop) })
+	}
 	if r.faults {
 		all.Go(func() { injectFaults(c.proxy.Faults, seed, stop, c.book.blind) })
 	}

@@ -20,14 +20,15 @@ import (
 // role is a place in a fleet: a container that is created anew again and again,
 // and what is to become of it.
 type role struct {
-	suffix string
-	alias  string // that it bears after being renamed
-	spec   harness.Spec
-	listed bool   // Defib is to bring it back
-	stray  bool   // not listed while it bears its alias
-	unborn bool   // never started by the test
-	dir    string // without which it cannot start
-	parent *role  // whose network it shares
+	suffix  string
+	alias   string // that it bears after being renamed
+	spec    harness.Spec
+	listed  bool   // Defib is to bring it back
+	stray   bool   // not listed while it bears its alias
+	unborn  bool   // never started by the test
+	dir     string // without which it cannot start
+	parent  *role  // whose network it shares
+	follows bool   // Defib is to create it anew when its parent was
 
 	id       string
 	renamed  bool
@@ -36,11 +37,12 @@ type role struct {
 	parentID string
 }
 
-// fleet is 30 containers on one engine and what happens to them.
+// fleet is some 40 containers on one engine and what happens to them.
 type fleet struct {
 	*harness.Env
-	book  *actionLog
-	roles []*role // parents before their children
+	book      *actionLog
+	roles     []*role // parents before their children
+	following bool    // parents of families are re-created, and nothing else happens to these
 }
 
 // newFleet lays out the roles; createAll creates the containers.
@@ -75,6 +77,7 @@ func newFleet(s *harness.Env, book *actionLog) *fleet {
 	f.add(1, "stranger-always", role{spec: harness.Spec{Args: crash, Restart: container.RestartPolicyAlways}})
 	f.add(1, "app-outcast", role{spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "true"}}})
 	f.add(1, "app-refuser", role{spec: harness.Spec{Args: crash, Labels: map[string]string{"defib.enable": "false"}}})
+	f.addFamilies()
 	return f
 }
 
@@ -91,6 +94,7 @@ func (f *fleet) add(n int, suffix string, like role) {
 			r.alias = "stray"
 		}
 		f.roles = append(f.roles, &r)
+		f.book.names[f.name(&r)] = &r
 	}
 }
 
@@ -120,6 +124,20 @@ func (f *fleet) createAll(tb testing.TB) {
 
 // create creates the container of a role and starts it.
 func (f *fleet) create(ctx context.Context, r *role) error {
+	r.renamed = false
+	id, err := f.createAs(ctx, r, f.name(r))
+	if err != nil {
+		return err
+	}
+	r.id = id
+	if r.unborn {
+		return nil
+	}
+	return f.Engine.ContainerStart(ctx, id, container.StartOptions{})
+}
+
+// createAs creates a container for a role, under a name.
+func (f *fleet) createAs(ctx context.Context, r *role, name string) (id string, err error) {
 	s := r.spec
 	s.Network = "none" // as most have one of their own
 	if r.looping {
@@ -131,28 +149,33 @@ func (f *fleet) create(ctx context.Context, r *role) error {
 	}
 	if r.dir != "" {
 		if err := os.MkdirAll(r.dir, 0o755); err != nil {
-			return err
+			return "", err
 		}
 	}
-	r.renamed = false
-	id, err := f.Engine.CreateTestapp(ctx, f.name(r), s)
-	if err != nil {
-		return err
+	if id, err = f.Engine.CreateTestapp(ctx, name, s); err == nil {
+		f.book.owns(id, r)
 	}
-	r.id = id
-	f.book.owns(id, r)
-	if r.unborn {
-		return nil
-	}
-	return f.Engine.ContainerStart(ctx, id, container.StartOptions{})
+	return id, err
 }
 
 // shares divides the fleet among two that do things to it at once. Children are
-// in the share of their parent, and those with rarer operations come up more often.
+// in the share of their parent, and those with rarer operations come up more often. Those
+// that are none of a family come first.
 func (f *fleet) shares() [2][]*role {
-	half := len(f.roles) / 2
-	shares := [2][]*role{slices.Clone(f.roles[:half]), slices.Clone(f.roles[half:])}
-	for _, x := range f.roles[half:] {
+	var others, families []*role
+	for _, x := range f.roles {
+		if f.kin(x) {
+			families = append(families, x)
+		} else {
+			others = append(others, x)
+		}
+	}
+	half := len(others) / 2
+	shares := [2][]*role{others[:half:half], slices.Clone(others[half:])}
+	if !f.following {
+		shares[0] = append(shares[0], families...)
+	}
+	for _, x := range others[half:] {
 		if isParent(x) || isChecked(x) {
 			shares[1] = append(shares[1], x, x)
 		}

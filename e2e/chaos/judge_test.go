@@ -32,7 +32,7 @@ type judge struct {
 	slowest time.Duration
 
 	seen map[string][]harness.Event    // by container
-	told map[string][]harness.Mutation // by container, in the order of their begin
+	told map[string][]harness.Mutation // starts and restarts by container, in the order of their begin
 }
 
 // newJudge looks at what happened; slowest is how slow the engine has been.
@@ -42,8 +42,11 @@ func newJudge(l limits, book *actionLog, events []harness.Event, orders []harnes
 		j.seen[e.ID] = append(j.seen[e.ID], e)
 	}
 	for _, o := range j.orders {
-		j.told[o.ID] = append(j.told[o.ID], o)
+		if !recreates(o) {
+			j.told[o.ID] = append(j.told[o.ID], o)
+		}
 	}
+	j.adopt()
 	return j
 }
 
@@ -75,6 +78,8 @@ func (j *judge) violation(id, format string, args ...any) {
 // check judges everything.
 func (j *judge) check() {
 	j.nothingUnlistedTouched()
+	j.recreatesFollowers()
+	j.noneDoubled()
 	j.oneActionAtATime()
 	j.hostLimitsHeld()
 	j.backOffHeld()
@@ -90,6 +95,7 @@ func (j *judge) nothingUnlistedTouched() {
 	for _, o := range j.orders {
 		r := j.book.owner(o.ID)
 		switch {
+		case o.Kind == "create": // of nobody, before it comes about
 		case o.Kind == "":
 			j.book.violation("violation of law 1: %s %s at %s", o.Method, o.Path, o.Begun.Format("15:04:05.000"))
 		case r == nil:
@@ -319,7 +325,11 @@ func (j *judge) nothingAfterTerm() {
 	terms := j.book.terms
 	j.book.mu.Unlock()
 	for _, o := range j.orders {
-		if term, told := terms[o.Life]; told && o.Begun.Sub(term) > 2*time.Second+j.slowest {
+		bound := 2 * time.Second
+		if r := j.book.owner(o.ID); recreates(o) || r != nil && r.follows {
+			bound = 9 * time.Second // what was begun is undone, or goes on
+		}
+		if term, told := terms[o.Life]; told && o.Begun.Sub(term) > bound+j.slowest {
 			j.violation(o.ID, "law 9: a %s begun %v after SIGTERM", o.Kind, o.Begun.Sub(term))
 		}
 	}

@@ -39,7 +39,7 @@ var operations = []operation{
 	{name: "restart", do: restart},
 	{name: "restart a parent", fits: isParent, do: restart},
 	{name: "restart a parent", fits: isParent, do: restart},
-	{name: "rename", do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
+	{name: "rename", fits: func(x *role) bool { return !x.follows }, do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
 	{name: "rename a mover", fits: func(x *role) bool { return x.stray }, do: func(ctx context.Context, f *fleet, x *role) error { return f.rename(ctx, x) }},
 	{name: "pause", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerPause(ctx, x.id) }},
 	{name: "unpause", do: func(ctx context.Context, f *fleet, x *role) error { return f.Engine.ContainerUnpause(ctx, x.id) }},

@@ -48,7 +48,8 @@ func (c *chaos) settle() {
 				amiss, why = append(amiss, x), append(why, x.suffix+" "+what)
 			}
 		}
-		if len(amiss) == 0 {
+		left := c.leftovers()
+		if len(amiss) == 0 && len(left) == 0 {
 			return
 		}
 		if c.wedged {
@@ -62,6 +63,9 @@ func (c *chaos) settle() {
 			for i, x := range amiss {
 				j.violation(x.id, "after %v of quiet: %s", bound, why[i])
 			}
+			for _, one := range left {
+				j.book.violation("violation: after %v of quiet: %s", bound, one)
+			}
 			return
 		}
 		time.Sleep(time.Second / 2)
@@ -73,10 +77,21 @@ func (c *chaos) settle() {
 func (c *chaos) repair(x *role, held string) (wrong string) {
 	ctx, cancel := context.WithTimeout(c.Context(), harness.Limit)
 	defer cancel()
+	if x.follows {
+		c.meet(ctx, x)
+	}
 	s, err := c.Engine.ContainerInspect(ctx, x.id)
 	switch {
 	case x.lost:
 		return ""
+	case c.following && x.follows && (errdefs.IsNotFound(err) || err == nil && s.Name != "/"+c.name(x)):
+		if !c.passing(ctx, x) {
+			c.book.violation("violation: %s is lost", x.suffix)
+			return said("lost", c.do(x, "create", func(ctx context.Context) error { return c.create(ctx, x) }))
+		}
+		return "is being created anew"
+	case c.following && x.follows && x.parentID != x.parent.id && err == nil:
+		return fmt.Sprintf("is %s in the network of what is gone, held as %q", s.State.Status, held)
 	case errdefs.IsNotFound(err):
 		x.looping = false
 		// A creation that was not answered may have come about all the same.
@@ -107,6 +122,9 @@ func (c *chaos) repair(x *role, held string) (wrong string) {
 	switch {
 	case s.State.Status != container.StateRunning:
 		wrong = fmt.Sprintf("is %s, held as %q", s.State.Status, held)
+		if c.following && x.follows { // nobody else has done anything to it
+			return wrong
+		}
 		if !x.listed && s.State.Status != container.StateRestarting || slices.Contains([]string{"stopped", "finished", "created"}, held) {
 			err := c.do(x, "start in the quiet", func(ctx context.Context) error { return start(ctx, c.fleet, x) })
 			if err != nil { // the engine has spoilt it

@@ -6,6 +6,27 @@
 # their own, and nobody asked for a Prometheus on this machine.
 set -euo pipefail
 
+# docker-compose-v2 is Debian 13's, one program, for Debian 12, which has 1.29 only. It comes
+# from the mirrors that this machine has, and is known by its hash.
+compose=pool/main/d/docker-compose/docker-compose_2.26.1-4
+fetch_compose() {
+	local arch sum mirror dir
+	arch=$(dpkg --print-architecture)
+	case $arch in
+	amd64) sum=47681197cb2b1ab88206b42a1a92fc75f50d9530a6322d03494a473eed0408ea ;;
+	arm64) sum=bbafaa666f3e7fa00ad36f2a8bab889f1c791ca8743d674e7267a3d07203869c ;;
+	*) return ;;
+	esac
+	dir=$(mktemp -d)
+	for mirror in $(apt-get indextargets --format '$(REPO_URI)' | sort -u); do
+		/usr/lib/apt/apt-helper download-file "${mirror%/}/${compose}_$arch.deb" "$dir/deb" "SHA256:$sum" || continue
+		dpkg-deb --fsys-tarfile "$dir/deb" | tar -xO ./usr/libexec/docker/cli-plugins/docker-compose >"$dir/program"
+		install -D "$dir/program" /usr/local/bin/docker-compose-v2
+		break
+	done
+	rm -rf "$dir"
+}
+
 # The Debian packages that bring a program.
 packages() {
 	case $1 in
@@ -17,6 +38,7 @@ packages() {
 	prometheus-alertmanager | amtool) echo prometheus-alertmanager ;;
 	chromium) echo chromium fonts-dejavu-core ;; # without a font it shows nothing
 	docker-compose) echo docker-compose ;;
+	docker-compose-v2) ;; # see fetch_compose
 	systemd-analyze) echo systemd ;;
 	ip) echo iproute2 ;;
 	fuse-overlayfs) echo fuse-overlayfs ;;
@@ -24,9 +46,11 @@ packages() {
 	esac
 }
 
-# A gcc without the C library's headers cannot build what -race needs.
+# A gcc without the C library's headers cannot build what -race needs. Where Docker's own
+# packages are, compose v2 is a plugin.
 present() {
 	[[ $1 != prometheus-alertmanager ]] || ! command -v alertmanager >/dev/null || return 0 # its own name
+	[[ $1 != docker-compose-v2 ]] || ! docker compose version >/dev/null 2>&1 || return 0
 	command -v "$1" >/dev/null || return 1
 	[[ $1 != gcc ]] || echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1
 }
@@ -85,7 +109,8 @@ apt=(apt-get -q -y -o DPkg::Lock::Timeout=300)
 "${apt[@]}" update >"$log" 2>&1 || true
 choose
 echo "installing ${wanted[*]} (for ${missing[*]})"
-if ! "${apt[@]}" install --no-install-recommends "${wanted[@]}" >>"$log" 2>&1; then
+if [[ " ${missing[*]} " == *' docker-compose-v2 '* ]]; then fetch_compose >>"$log" 2>&1; fi
+if ((${#wanted[@]})) && ! "${apt[@]}" install --no-install-recommends "${wanted[@]}" >>"$log" 2>&1; then
 	tail -n 30 "$log" >&2
 	echo "installing failed; the whole output is in $log" >&2
 	exit 1

@@ -31,6 +31,8 @@ type service struct {
 	GroupAdd    []string `yaml:"group_add"`
 	Ports       []any
 	Volumes     []any
+	Labels      map[string]string
+	NetworkMode string `yaml:"network_mode"`
 }
 
 // resourceMounts are what Defib in a container reads resources from.

@@ -163,6 +163,28 @@ func TestResourcesPageHasComposeFilesThatWork(t *testing.T) {
 	}
 }
 
+func TestVPNPageHasAComposeFileThatWorks(t *testing.T) {
+	t.Parallel()
+	found := slices.DeleteFunc(blocks(t, "../docs/vpn.md"), func(b block) bool { return !b.compose() })
+	if len(found) != 1 {
+		t.Fatalf("%d compose files, want the one that e2e runs", len(found))
+	}
+	checkCompose(t, found[0])
+	children := 0
+	for name, s := range composed(t, found[0].file(t, "compose.yaml")).Services {
+		if s.NetworkMode == "" {
+			continue
+		}
+		children++
+		if s.NetworkMode != "service:vpn" || s.Labels["defib.enable"] != "true" || s.Labels["defib.recreate"] != "true" {
+			t.Errorf("%s has the network of %s and labels %v", name, s.NetworkMode, s.Labels)
+		}
+	}
+	if children != 3 {
+		t.Errorf("%d children, want 3", children)
+	}
+}
+
 func TestReadmeHasAComposeFileThatWorks(t *testing.T) {
 	t.Parallel()
 	const page = "../README.md"

@@ -20,7 +20,7 @@ var strangers = map[string][]string{
 	"Alertmanager":                     {"--cluster.listen-address", "--cluster.peer-timeout", "--config.file"},
 	"Prometheus":                       {"--rules.alert.resend-delay"},
 	"docker buildx":                    {"--load", "--platform"},
-	"docker compose":                   {"--detach", "--force-recreate", "--no-start"},
+	"docker compose":                   {"--detach", "--force-recreate", "--no-deps", "--no-start"},
 	"docker inspect":                   {"--format"},
 	"docker logs":                      {"--tail"},
 	"docker ps":                        {"--filter"},

@@ -53,14 +53,11 @@ var passingName = regexp.MustCompile(`\.defib-[0-9a-f]{12}$`)
 // be under way.
 func BaseName(name string) string { return passingName.ReplaceAllString(name, "") }
 
-// Doubles says when two containers of one name ran at a time: the one that has the name,
-// and one whose passing name is made of it. All runs end when the engine does.
+// Doubles says when two containers of one name ran at a time: one that has the name, and
+// one whose passing name is made of it. All runs end when the engine does.
 func Doubles(all []Event, name string, ends ...time.Time) (found []string) {
-	running := map[string]bool{}
+	running := map[string]string{} // base names by ID
 	for _, e := range all {
-		if BaseName(e.Name) != name {
-			continue
-		}
 		ends = slices.DeleteFunc(ends, func(end time.Time) bool {
 			over := end.Before(e.At)
 			if over {
@@ -68,14 +65,24 @@ func Doubles(all []Event, name string, ends ...time.Time) (found []string) {
 			}
 			return over
 		})
-		switch e.Action {
-		case "start":
-			running[e.ID] = true
-		case "die", "destroy":
+		_, runs := running[e.ID]
+		switch {
+		case e.Action == "start", e.Action == "rename" && runs:
+			running[e.ID] = BaseName(e.Name)
+		case e.Action == "die", e.Action == "destroy":
 			delete(running, e.ID)
+			continue
+		default:
+			continue
 		}
-		if len(running) > 1 {
-			found = append(found, fmt.Sprintf("%s %s: %d run", e.At.Format("15:04:05.000"), name, len(running)))
+		n := 0
+		for _, base := range running {
+			if base == name {
+				n++
+			}
+		}
+		if n > 1 && running[e.ID] == name {
+			found = append(found, fmt.Sprintf("%s %s: %d run", e.At.Format("15:04:05.000"), name, n))
 		}
 	}
 	return found

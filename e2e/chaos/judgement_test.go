@@ -22,6 +22,14 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 	happens := func(id, action string, when float64) harness.Event {
 		return harness.Event{ID: id, Action: action, At: at(when)}
 	}
+	bears := func(id, action string, when float64, name string) harness.Event {
+		return harness.Event{ID: id, Action: action, At: at(when), Name: name}
+	}
+	makes := func(id string, when float64) harness.Mutation {
+		o := act(id, "create", when, when)
+		o.Name = "follower.defib-0123456789ab"
+		return o
+	}
 	series := func(n int, every float64, kind string) (all []harness.Mutation) {
 		for i := range n {
 			all = append(all, act(fmt.Sprint("mine", i), kind, every*float64(i), every*float64(i)+0.1))
@@ -100,7 +108,20 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 		"it begins at once, since what was done last was not saved": {
 			orders: []harness.Mutation{{Life: 4, ID: "mine", Kind: "start", Begun: at(10.6), Ended: at(11)}, {Life: 5, ID: "mine", Kind: "start", Begun: at(11.01), Ended: at(12)}},
 		},
-		"restarts of two lives in a minute": {orders: append(series(12, 1, "restart"), harness.Mutation{Life: 3, ID: "mine", Kind: "restart", Begun: at(20), Ended: at(21)}), want: "law 2: 13 restarts"},
+		"a re-creation of one that follows its parent": {
+			orders: []harness.Mutation{makes("fresh", 10), act("fresh", "rename", 11, 11.1), act("heir", "stop", 12, 12.1), act("fresh", "start", 13, 13.1), act("heir", "remove", 43, 43.1)},
+			events: []harness.Event{bears("heir", "start", 1, "follower"), bears("fresh", "create", 10, "follower.defib-0123456789ab"), bears("heir", "die", 12, "follower.defib-0123456789ab"), bears("fresh", "start", 13, "follower")},
+		},
+		"a re-creation in which both run": {
+			orders: []harness.Mutation{makes("fresh", 10), act("fresh", "start", 13, 13.1)},
+			events: []harness.Event{bears("heir", "start", 1, "follower"), bears("heir", "rename", 11, "follower.defib-0123456789ab"), bears("fresh", "start", 13, "follower")},
+			want:   "doubled",
+		},
+		"a creation of one that follows nobody": {orders: []harness.Mutation{{Life: 1, Kind: "create", Name: "mine.defib-0123456789ab", Begun: at(1), Ended: at(2)}}, want: "law 1"},
+		"a removal of one that follows nobody":  {orders: []harness.Mutation{act("mine", "remove", 10, 11)}, want: "law 1"},
+		"a re-creation undone after SIGTERM":    {orders: []harness.Mutation{{Life: 2, ID: "heir", Kind: "rename", Begun: at(12), Ended: at(12.1)}}},
+		"a re-creation long after SIGTERM":      {orders: []harness.Mutation{{Life: 2, ID: "heir", Kind: "rename", Begun: at(16), Ended: at(16.1)}}, want: "law 9"},
+		"restarts of two lives in a minute":     {orders: append(series(12, 1, "restart"), harness.Mutation{Life: 3, ID: "mine", Kind: "restart", Begun: at(20), Ended: at(21)}), want: "law 2: 13 restarts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			book := newActionLog()
@@ -115,6 +136,9 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 			dad := &role{listed: true}
 			book.owns("dad", dad)
 			book.owns("kid", &role{listed: true, parent: dad})
+			book.names["follower"] = &role{listed: true, follows: true, parent: dad}
+			book.names["mine"] = book.owner("mine")
+			book.owns("heir", book.names["follower"])
 			for i := range 13 {
 				book.owns(fmt.Sprint("mine", i), &role{listed: true})
 			}

@@ -22,7 +22,8 @@
 //
 // Between Defib and the engine may stand a [Proxy], which cuts and times; a
 // [FaultProxy], which understands the calls, spoils them and records those that change
-// something; or a [DenyProxy], which refuses. [Replay] is an engine that only talks,
+// something; a [DenyProxy], which refuses; or a [Gate], which holds one call while
+// something else happens. [Replay] is an engine that only talks,
 // for more containers than a machine can run. [Contained] is Defib in a container.
 // [Server] is Prometheus or Alertmanager, and [Relay] records what passes from the
 // latter to the webhook.

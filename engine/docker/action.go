@@ -64,23 +64,39 @@ func (e *Engine) act(ctx context.Context, name string, c *engine.Container, pati
 		return refusal.Revealed(act(c.ID), act)
 	})
 
-	fresh := make(chan *engine.Container, 1)
-	e.inbox.post(func(time.Time) { e.store.Refresh(c.ID, fresh) })
-	var now *engine.Container
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case now = <-fresh:
+	now, ended := e.fresh(ctx, c.ID)
+	if ended != nil {
+		return nil, ended
 	}
 	switch {
 	case now == nil:
 		return nil, engine.ErrGone
 	case !now.Started.Equal(c.Started): // its clock may have been set back
 		return now, nil
-	case refusal.Refused(err):
-		return now, fmt.Errorf("%w: %w", engine.ErrRefused, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), client.IsErrConnectionFailed(err):
-		return now, fmt.Errorf("%w: %w", engine.ErrNoAnswer, err)
 	}
-	return now, err
+	return now, failed(err)
+}
+
+// fresh has a container inspected anew, waits until that has been published, and returns
+// what it is now: nil if it is gone.
+func (e *Engine) fresh(ctx context.Context, id string) (*engine.Container, error) {
+	fresh := make(chan *engine.Container, 1)
+	e.inbox.post(func(now time.Time) { e.store.Refresh(now, id, fresh) })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case now := <-fresh:
+		return now, nil
+	}
+}
+
+// failed says of an error what callers tell apart.
+func failed(err error) error {
+	switch {
+	case refusal.Refused(err):
+		return fmt.Errorf("%w: %w", engine.ErrRefused, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), client.IsErrConnectionFailed(err):
+		return fmt.Errorf("%w: %w", engine.ErrNoAnswer, err)
+	}
+	return err
 }

@@ -16,9 +16,43 @@ type nameCounters struct {
 
 // projectChanged notes that something happened in a compose project.
 func (b *Store) projectChanged(project string, at time.Time) {
-	if project != "" && at.After(b.projects[project]) {
+	if project != "" && at.After(b.projects[project]) && !b.ownChange(project, at) {
 		b.projects[project], b.changed = at, true
 	}
+}
+
+// ownTail is how long after our own doing its events may come.
+const ownTail = time.Second
+
+// own is something that we do to a container and others of its compose project, of which
+// the engine tells as of what anybody does.
+type own struct {
+	project string
+	until   time.Time // on our clock; zero: it is under way
+}
+
+// Changing begins an action that creates, renames, stops or removes containers of a
+// project: until it is over, no change in the project is taken for somebody else's. One
+// container is what it is done for, and is acted upon.
+func (b *Store) Changing(id, project string) {
+	b.own[id] = own{project: project}
+	b.Acting(id, true)
+}
+
+// HasChanged ends that.
+func (b *Store) HasChanged(now time.Time, id string) {
+	b.own[id] = own{project: b.own[id].project, until: now.Add(ownTail)}
+	b.Acting(id, false)
+}
+
+// ownChange reports whether a change in a project comes of what we do there.
+func (b *Store) ownChange(project string, at time.Time) bool {
+	for _, o := range b.own {
+		if o.project == project && (o.until.IsZero() || at.Before(o.until)) {
+			return true
+		}
+	}
+	return false
 }
 
 // changedByOthers notes the same of what happens to a container, unless it is our own
@@ -77,4 +111,5 @@ func (b *Store) tidy(now time.Time) {
 	for _, times := range []map[string]time.Time{b.projects, b.stops} {
 		maps.DeleteFunc(times, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
 	}
+	maps.DeleteFunc(b.own, func(_ string, o own) bool { return !o.until.IsZero() && now.After(o.until) })
 }

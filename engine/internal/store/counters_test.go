@@ -102,7 +102,7 @@ func TestLaw10BookForgets(t *testing.T) {
 		l.look()
 		l.happens("a", "kill", "15")
 		l.look()
-		l.Refresh("a", make(chan *engine.Container, 1))
+		l.Refresh(l.now, "a", make(chan *engine.Container, 1))
 		l.happens("b", "create", "")
 		l.silently("b", "destroy", "") // an inspect will miss it
 		l.look()
@@ -180,6 +180,30 @@ func TestProjectIsTouched(t *testing.T) {
 			l.look()
 			l.Acting("a", false)
 		}, false},
+		{"our own re-creation", func(l *harness) {
+			l.Changing("a", "shop")
+			l.put("b").Labels = l.truth["a"].Labels
+			l.happens("b", "create", "")
+			l.happens("a", "rename", "c")
+			for _, action := range []string{"kill", "die", "stop"} {
+				l.happens("a", action, "15")
+			}
+			l.happens("b", "start", "")
+			l.look()
+			l.HasChanged(l.now, "a")
+			l.happens("a", "destroy", "") // which is told late
+		}, false},
+		{"a creation while something of another project is created anew", func(l *harness) {
+			l.Changing("other", "bakery")
+			l.put("b").Labels = l.truth["a"].Labels
+			l.happens("b", "create", "")
+		}, true},
+		{"a death after our own re-creation", func(l *harness) {
+			l.Changing("a", "shop")
+			l.HasChanged(l.now, "a")
+			l.pass(2 * ownTail)
+			l.happens("a", "die", "1")
+		}, true},
 		{"a death after our own action", func(l *harness) {
 			l.Acting("a", true)
 			l.Acting("a", false)

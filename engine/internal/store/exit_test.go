@@ -43,7 +43,7 @@ func (l *harness) play(script string) {
 		case verb == "list":
 			l.list()
 		case verb == "look":
-			l.Refresh("c", make(chan *engine.Container, 1))
+			l.Refresh(l.now, "c", make(chan *engine.Container, 1))
 		case verb == "ours":
 			l.Acting("c", true)
 		case verb == "done":

@@ -146,12 +146,17 @@ func unhealthySince(now time.Time, before, c *engine.Container) time.Time {
 }
 
 // Refresh has the container inspected anew and passes what comes of it to w,
-// which must not block: nil if it is gone.
-func (b *Store) Refresh(id string, w chan<- *engine.Container) {
+// which must not block: nil if it is gone. One that was created just now may not have been
+// heard of.
+func (b *Store) Refresh(now time.Time, id string, w chan<- *engine.Container) {
 	e := b.entries[id]
-	if e == nil {
+	if _, dead := b.tombstones[id]; e == nil && dead {
 		b.replies = append(b.replies, func() { w <- nil })
 		return
+	}
+	if e == nil {
+		e = b.add(id, now)
+		e.lastEvent = now // a list that was asked for before need not hold it
 	}
 	b.invalidate(e)
 	e.waiters = append(e.waiters, w)

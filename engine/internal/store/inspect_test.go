@@ -236,7 +236,7 @@ func TestFreshLookIsRepliedToOnceItIsInTheSnapshot(t *testing.T) {
 	l.happens("a", "pause", "")
 	mark, stale := l.ask()["a"], l.inspect("a")
 	fresh := make(chan *engine.Container, 1)
-	l.Refresh("a", fresh)
+	l.Refresh(l.now, "a", fresh)
 	l.Inspected(l.now, "a", mark, stale, true)
 	if len(l.replies) > 0 {
 		t.Fatal("an answer asked for before was taken for a fresh one")
@@ -247,17 +247,31 @@ func TestFreshLookIsRepliedToOnceItIsInTheSnapshot(t *testing.T) {
 		t.Errorf("replied %+v, the snapshot shows %+v", c, l.get("a"))
 	}
 
-	l.Refresh("a", fresh)
+	l.Refresh(l.now, "a", fresh)
 	l.silently("a", "destroy", "")
 	l.look()
 	l.deliver()
 	if c := <-fresh; c != nil {
 		t.Errorf("replied %+v for what is gone", c)
 	}
-	l.Refresh("a", fresh)
+	l.Refresh(l.now, "a", fresh)
+	l.look()
 	l.deliver()
 	if c := <-fresh; c != nil {
 		t.Errorf("replied %+v for what nobody knows", c)
+	}
+}
+
+// One that we created ourselves may be asked about before the event of it comes.
+func TestFreshLookFindsWhatNoEventHasTold(t *testing.T) {
+	l := watching(t, "a")
+	l.put("b")
+	fresh := make(chan *engine.Container, 1)
+	l.Refresh(l.now, "b", fresh)
+	l.look()
+	l.deliver()
+	if c := <-fresh; c == nil || c != l.get("b") {
+		t.Errorf("replied %+v, the snapshot shows %+v", c, l.get("b"))
 	}
 }
 

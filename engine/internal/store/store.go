@@ -61,6 +61,7 @@ type Store struct {
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
 	stops           map[string]time.Time
+	own             map[string]own       // by ID of the container that it is done for
 	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
 	notFound        map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
 	driftCandidates map[string]*driftCandidate
@@ -93,6 +94,7 @@ func New() *Store {
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
 		stops:           map[string]time.Time{},
+		own:             map[string]own{},
 		tombstones:      map[string]time.Time{},
 		notFound:        map[string]time.Time{},
 		driftCandidates: map[string]*driftCandidate{},

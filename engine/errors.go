@@ -2,7 +2,7 @@ package engine
 
 import "errors"
 
-// What a start or a restart may fail with.
+// What a start, a restart or a re-creation may fail with.
 var (
 	// ErrGone says that the container does not exist any more.
 	ErrGone = errors.New("the container no longer exists")
@@ -13,6 +13,8 @@ var (
 	// ErrChanged says that somebody has changed the containers of a re-creation in the
 	// middle of it.
 	ErrChanged = errors.New("changed by somebody else")
+	// ErrUnsupported says that the engine cannot do it at all.
+	ErrUnsupported = errors.New("not with this engine")
 )
 
 // ErrNoLog says, as what the log of a container is asked for fails with, that the engine

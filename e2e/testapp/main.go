@@ -75,7 +75,7 @@ func main() {
 		}
 		leave(nil)
 	}
-	if err := os.Remove(sickness); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(sickness); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.EROFS) {
 		leave(err)
 	}
 	os.Exit(p.live())

@@ -37,6 +37,10 @@ type Options struct {
 	ReadsLogs      bool          // logs will be asked for: Probe tries that too
 	Logger         *slog.Logger
 
+	// Recreates reports whether a container may be created anew, as far as a list tells:
+	// Probe tries that too if there is one. Nil: none may.
+	Recreates func(*engine.Container) bool
+
 	// Of the engine's host, which boot this is and when it began; zero: not known.
 	BootID   string
 	BootedAt time.Time
@@ -52,6 +56,7 @@ type Engine struct {
 	snapshot atomic.Pointer[engine.Snapshot]
 	cause    atomic.Pointer[string] // why there is no connection
 	changed  chan struct{}
+	podman   atomic.Bool // as of the newest connection
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 

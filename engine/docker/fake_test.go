@@ -232,6 +232,11 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/restart$`), "restart"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/logs$`), "logs"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/images/json$`), "images"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/create$`), "create"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/rename$`), "rename"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/update$`), "update"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/stop$`), "stop"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)$`), "remove"},
 }
 
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -300,6 +305,8 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 			f.start(id)
 			w.WriteHeader(http.StatusNoContent)
 		}
+	case "create", "rename", "update", "stop", "remove":
+		f.alter(w, r, call, id)
 	default:
 		answers(http.StatusNotFound, "page not found")(w, r)
 	}

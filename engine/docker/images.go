@@ -6,24 +6,9 @@ import (
 
 	"github.com/docker/docker/api/types/image"
 
-	"defib/engine/internal/notation"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/refusal"
 )
-
-// imageNames turns a list of images into IDs by canonical name.
-func imageNames(list []image.Summary) map[string]string {
-	names := map[string]string{}
-	for _, s := range list {
-		for _, tag := range s.RepoTags {
-			names[notation.Image(tag)] = s.ID
-		}
-		for _, digest := range s.RepoDigests {
-			names[notation.Image(digest)] = s.ID
-		}
-	}
-	delete(names, "") // <none>:<none>
-	return names
-}
 
 // listImages asks for all images.
 func (c *connection) listImages(ctx context.Context) {
@@ -39,7 +24,7 @@ func (c *connection) listImages(ctx context.Context) {
 				return nil
 			}
 			if err == nil {
-				names = imageNames(list)
+				names = answer.ImageNames(list)
 			}
 			return err
 		})

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/store"
 )
@@ -24,7 +25,7 @@ var (
 
 func TestFreshnessByTheSpellingsOfAName(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("d", 64)
-	known := imageNames([]image.Summary{
+	known := answer.ImageNames([]image.Summary{
 		{ID: oldImage, RepoTags: []string{"<none>:<none>"}, RepoDigests: []string{"<none>@<none>"}},
 		{ID: newImage, RepoTags: []string{"nginx:latest", "nginx:1.25", "localhost/web:latest", "quay.io/org/app:v1", "registry:5000/app:latest"}, RepoDigests: []string{"nginx@" + digest}},
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"defib/engine/docker/recreation"
 	"defib/engine/internal/refusal"
 )
 
@@ -20,6 +21,12 @@ const (
 	callStart   = "start"
 	callRestart = "restart"
 	callLogs    = "logs"
+
+	callCreate = recreation.CallCreate
+	callRename = recreation.CallRename
+	callUpdate = recreation.CallUpdate
+	callStop   = recreation.CallStop
+	callRemove = recreation.CallRemove
 )
 
 // metrics is what the watch tells about itself.
@@ -53,7 +60,10 @@ func newMetrics() *metrics {
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 120},
 		}, []string{"call"}),
 	}
-	for _, call := range []string{callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs} {
+	for _, call := range []string{
+		callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs,
+		callCreate, callRename, callUpdate, callStop, callRemove,
+	} {
 		m.failures.WithLabelValues(call)
 		m.durations.WithLabelValues(call)
 	}

@@ -31,11 +31,13 @@ type CallResult struct {
 type Probe struct {
 	Host, Version, APIVersion, OS, Arch string
 	Calls                               []CallResult // only of ping if that fails
+
+	recreates bool // a container may be created anew
 }
 
 // Probe makes each call that Defib will ever make, once, and changes nothing:
-// containers are inspected, started and restarted by an ID that none has. It
-// needs no Run. The error says that there cannot be a connection.
+// containers are inspected, started and so on by an ID that none has, and one is
+// created from an image that does not exist. It needs no Run. The error says that there cannot be a connection.
 func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	api, err := e.client()
 	if err != nil {
@@ -43,8 +45,8 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	}
 	defer api.Close()
 	s := Probe{}
-	for _, q := range s.calls(api) {
-		if q.call == callLogs && !e.ReadsLogs {
+	for _, q := range s.calls(api, e.Recreates) {
+		if q.call == callLogs && !e.ReadsLogs || recreates[q.call] && !s.recreates {
 			continue
 		}
 		err := e.within(ctx, q.ask)
@@ -66,9 +68,9 @@ type probeCall struct {
 }
 
 // calls are all calls, of which some note what the engine says of itself.
-func (s *Probe) calls(api *client.Client) []probeCall {
+func (s *Probe) calls(api *client.Client, recreates func(*engine.Container) bool) []probeCall {
 	nobody := refusal.StrangeID()
-	return []probeCall{
+	return append([]probeCall{
 		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
 		{callVersion, func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
@@ -81,7 +83,10 @@ func (s *Probe) calls(api *client.Client) []probeCall {
 			return err
 		}},
 		{callList, func(ctx context.Context) error {
-			_, err := api.ContainerList(ctx, container.ListOptions{All: true})
+			list, err := api.ContainerList(ctx, container.ListOptions{All: true})
+			for _, c := range list {
+				s.recreates = s.recreates || recreates != nil && recreates(answer.ListItem(c).Container())
+			}
 			return err
 		}},
 		{callInspect, func(ctx context.Context) error {
@@ -106,6 +111,25 @@ func (s *Probe) calls(api *client.Client) []probeCall {
 			}
 			return known(err)
 		}},
+	}, recreationCalls(api, nobody)...)
+}
+
+// recreationCalls are those that only a re-creation needs.
+func recreationCalls(api *client.Client, nobody string) []probeCall {
+	return []probeCall{
+		{callCreate, func(ctx context.Context) error {
+			_, err := api.ContainerCreate(ctx, &container.Config{Image: "sha256:" + nobody}, nil, nil, nil, "")
+			return known(err)
+		}},
+		{callRename, func(ctx context.Context) error { return known(api.ContainerRename(ctx, nobody, nobody)) }},
+		{callUpdate, func(ctx context.Context) error {
+			_, err := api.ContainerUpdate(ctx, nobody, container.UpdateConfig{})
+			return known(err)
+		}},
+		{callStop, func(ctx context.Context) error { return known(api.ContainerStop(ctx, nobody, container.StopOptions{})) }},
+		{callRemove, func(ctx context.Context) error {
+			return known(api.ContainerRemove(ctx, nobody, container.RemoveOptions{}))
+		}},
 	}
 }
 
@@ -120,12 +144,12 @@ func (e *Engine) within(ctx context.Context, ask func(context.Context) error) er
 	return err
 }
 
-// known reads the answer to a call for a container that does not exist.
+// known reads the answer to a call for a container or an image that does not exist.
 func known(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("the server answered for a container that does not exist")
-	case refusal.Absent(err):
+	case refusal.Absent(err), refusal.NoImage(err):
 		return nil
 	}
 	return err

@@ -10,10 +10,14 @@ import (
 	"defib/engine"
 )
 
+func named(name string) func(*engine.Container) bool {
+	return func(c *engine.Container) bool { return c.Name == name }
+}
+
 // surveyed asks a fake engine, by call: "" what works, else the error.
 func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Probe, map[string]string) {
 	t.Helper()
-	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, ReadsLogs: true, Logger: slog.New(slog.DiscardHandler)})
+	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, ReadsLogs: true, Recreates: named("web"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +47,7 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	if s.Host != "testhost" || s.Version != "27.5" || s.APIVersion != "1.47" || s.OS != "linux" || s.Arch != "amd64" {
 		t.Errorf("%+v", s)
 	}
-	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart, callLogs} {
+	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart, callLogs, callCreate, callRename, callUpdate, callStop, callRemove} {
 		if why, asked := found[call]; !asked || why != "" || f.asked(call) == 0 {
 			t.Errorf("%s: asked %v, %s", call, asked, why)
 		}
@@ -56,6 +60,18 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	defer f.mu.Unlock()
 	if len(f.known) != 1 || len(f.log) != 0 {
 		t.Error("something was changed")
+	}
+}
+
+func TestSurveyTriesARecreationOnlyIfThereMayBeOne(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	f.put("other")
+	_, found := surveyed(t, f, time.Minute)
+	for call := range recreates {
+		if _, asked := found[call]; asked || f.asked(call) > 0 {
+			t.Errorf("%s is asked", call)
+		}
 	}
 }
 

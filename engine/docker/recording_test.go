@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/gap"
 	"defib/engine/internal/store"
 )
@@ -122,7 +123,7 @@ func newPlayed(podman bool) *played {
 
 // event has the store hear one event, and answers the inspects that it asks for.
 func (p *played) event(m events.Message) {
-	h := toEvent(m)
+	h := answer.Event(m)
 	now := h.At.Add(-skew)
 	c := p.truth[h.ID]
 	switch h.Action {

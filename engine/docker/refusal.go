@@ -26,7 +26,15 @@ var requests = map[string]string{
 	callStart:   "POST /containers/*/start",
 	callRestart: "POST /containers/*/restart",
 	callLogs:    "GET /containers/*/logs",
+	callCreate:  "POST /containers/create",
+	callRename:  "POST /containers/*/rename",
+	callUpdate:  "POST /containers/*/update",
+	callStop:    "POST /containers/*/stop",
+	callRemove:  "DELETE /containers/*",
 }
+
+// recreates are the calls that only a re-creation needs.
+var recreates = map[string]bool{callCreate: true, callRename: true, callUpdate: true, callStop: true, callRemove: true}
 
 // withHint adds to the error of a refused call what would have to be allowed.
 func withHint(call string, err error) error {
@@ -39,7 +47,10 @@ func withHint(call string, err error) error {
 // dispensable are the calls without which Defib carries on, but with less than it
 // is there for. A refusal of any other ends the connection, which is said; images
 // are not listed at all where somebody wants it so.
-var dispensable = map[string]bool{callInfo: true, callInspect: true, callStart: true, callRestart: true, callLogs: true}
+var dispensable = map[string]bool{
+	callInfo: true, callInspect: true, callStart: true, callRestart: true, callLogs: true,
+	callCreate: true, callRename: true, callUpdate: true, callStop: true, callRemove: true,
+}
 
 // answered explains the error of a refused call. It says so when a dispensable
 // call begins to be refused, and when it is allowed again. An error that came of

@@ -13,7 +13,6 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
-	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
@@ -61,7 +60,7 @@ func (c *connection) read(since time.Time, stream <-chan events.Message, ended <
 	for {
 		select {
 		case m := <-stream:
-			h := toEvent(m)
+			h := answer.Event(m)
 			if !c.repeats(h, since) {
 				c.inbox.post(func(now time.Time) { c.event(now, h) })
 			}
@@ -115,7 +114,7 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []store.
 		for {
 			select {
 			case m := <-stream:
-				if h := toEvent(m); !c.repeats(h, since) {
+				if h := answer.Event(m); !c.repeats(h, since) {
 					past = append(past, h)
 				}
 			case err := <-ended:
@@ -216,18 +215,6 @@ func eventFilters() filters.Args {
 		f.Add("event", action)
 	}
 	return f
-}
-
-func toEvent(m events.Message) store.Event {
-	return store.Event{
-		Kind:    string(m.Type),
-		Action:  string(m.Action),
-		ID:      m.Actor.ID,
-		Project: m.Actor.Attributes[engine.LabelProject],
-		Signal:  notation.Signal(m.Actor.Attributes["signal"]),
-		Exit:    m.Actor.Attributes["exitCode"],
-		At:      time.Unix(0, m.TimeNano),
-	}
 }
 
 // stamp writes a moment as the engine reads it.

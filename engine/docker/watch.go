@@ -99,6 +99,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	e.api.Store(api)
+	e.podman.Store(about.podman)
 	e.info = about
 	if e.store.Known() {
 		e.metrics.reconnect.Inc()

@@ -1,4 +1,4 @@
-// Package answer reads the answers of an engine: what inspects and lists say of containers.
+// Package answer reads the answers of an engine: inspects, lists and events.
 package answer
 
 import (
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/image"
 
 	"defib/engine"
 	"defib/engine/internal/notation"
@@ -134,4 +136,32 @@ func lastLine(log []*container.HealthcheckResult) string {
 	text := strings.TrimSpace(log[len(log)-1].Output)
 	text = strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 	return strings.ToValidUTF8(text[:min(len(text), maxOutput)], "")
+}
+
+// ImageNames turns a list of images into IDs by canonical name.
+func ImageNames(list []image.Summary) map[string]string {
+	names := map[string]string{}
+	for _, s := range list {
+		for _, tag := range s.RepoTags {
+			names[notation.Image(tag)] = s.ID
+		}
+		for _, digest := range s.RepoDigests {
+			names[notation.Image(digest)] = s.ID
+		}
+	}
+	delete(names, "") // <none>:<none>
+	return names
+}
+
+// Event reads one event.
+func Event(m events.Message) store.Event {
+	return store.Event{
+		Kind:    string(m.Type),
+		Action:  string(m.Action),
+		ID:      m.Actor.ID,
+		Project: m.Actor.Attributes[engine.LabelProject],
+		Signal:  notation.Signal(m.Actor.Attributes["signal"]),
+		Exit:    m.Actor.Attributes["exitCode"],
+		At:      time.Unix(0, m.TimeNano),
+	}
 }

@@ -18,7 +18,7 @@ import (
 // client library tells nothing but the text, or by a 404 that hides the path.
 // Source: https://github.com/wollomatic/socket-proxy
 func Refused(err error) bool {
-	return errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) || errdefs.IsNotFound(err) && !Absent(err) ||
+	return errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) || errdefs.IsNotFound(err) && !Absent(err) && !NoImage(err) ||
 		err != nil && strings.Contains(err.Error(), http.StatusText(http.StatusMethodNotAllowed))
 }
 
@@ -26,6 +26,11 @@ func Refused(err error) bool {
 // that hides a path has other words for its 404.
 func Absent(err error) bool {
 	return errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such container")
+}
+
+// NoImage reports whether the engine says that an image does not exist.
+func NoImage(err error) bool {
+	return errdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such image")
 }
 
 // noNetwork matches what an engine says of a network that a container needs.

@@ -21,6 +21,7 @@ func TestRefusalIsToldFromAnAnswer(t *testing.T) {
 		"405, known by its text alone":     {err: errors.New("request returned Method Not Allowed"), refused: true},
 		"404 of a path":                    {err: status(errdefs.ErrNotFound, "page not found"), refused: true},
 		"404 of a container":               {err: status(errdefs.ErrNotFound, "No such container: 4f"), absent: true},
+		"404 of an image":                  {err: status(errdefs.ErrNotFound, "No such image: sha256:4f")},
 		"500, though it speaks of the one": {err: status(errdefs.ErrInternal, "No such container: 4f")},
 	} {
 		if got := refusal.Refused(row.err); got != row.refused {

@@ -1,0 +1,79 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"defib/engine"
+	"defib/engine/docker/recreation"
+)
+
+// Recreate creates a container anew, or goes on with that if r has the new one already, and
+// returns what the new one is once a fresh inspect of it and of the old one has been
+// published. Until the old one has been stopped, everything is undone after an error, and
+// when leaving is closed; from then on it only goes forward, and another call goes on from
+// where this one ended. An error may be ErrGone, ErrRefused, ErrNoAnswer, ErrChanged or
+// ErrUnsupported. If the context ends first, its error is returned and nothing is known.
+func (e *Engine) Recreate(ctx context.Context, leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+	if e.podman.Load() {
+		return nil, fmt.Errorf("%w: podman keeps a container as long as another one shares its network", engine.ErrUnsupported)
+	}
+	defer e.changes(r.Old)()
+	s := e.steps()
+	var newID string
+	var err error
+	if r.New == nil {
+		newID, err = s.Begin(ctx, leaving, r)
+	} else {
+		newID, err = r.New.ID, s.Resume(ctx, r)
+	}
+	if _, ended := e.fresh(ctx, r.Old.ID); ended != nil {
+		return nil, errors.Join(err, ended)
+	}
+	if newID == "" { // what was done is undone
+		return nil, failed(err)
+	}
+	now, ended := e.fresh(ctx, newID)
+	switch {
+	case ended != nil:
+		return nil, errors.Join(err, ended)
+	case now == nil:
+		return nil, errors.Join(engine.ErrGone, err)
+	case now.Up():
+		return now, nil // whoever started it
+	case err == nil && now.Started.IsZero():
+		return now, errors.New("the engine accepted the requests, but the new container did not start")
+	}
+	return now, failed(err)
+}
+
+// Discard removes a container that is down, without its volumes: one that another has
+// replaced, or was to replace it. It returns once the snapshot shows that it is gone; errors
+// are as those of Recreate.
+func (e *Engine) Discard(ctx context.Context, c *engine.Container) error {
+	defer e.changes(c)()
+	err := e.steps().Remove(ctx, c.ID)
+	now, ended := e.fresh(ctx, c.ID)
+	switch {
+	case ended != nil:
+		return errors.Join(err, ended)
+	case now == nil:
+		return nil // whoever removed it
+	case err == nil:
+		return errors.New("the engine accepted the request, but the container was not removed")
+	}
+	return failed(err)
+}
+
+// changes begins what is our own doing with a container and in its compose project, and
+// returns what ends it.
+func (e *Engine) changes(c *engine.Container) (end func()) {
+	e.inbox.post(func(time.Time) { e.store.Changing(c.ID, c.Project()) })
+	return func() { e.inbox.post(func(now time.Time) { e.store.HasChanged(now, c.ID) }) }
+}
+
+func (e *Engine) steps() *recreation.Steps {
+	return &recreation.Steps{API: e.api.Load(), Call: e.call, Timeout: e.Timeout, Patience: actionTimeout, Logger: e.Logger}
+}

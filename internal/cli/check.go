@@ -96,7 +96,10 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 
 // checkEngine asks the engine, and for its containers if the settings are right.
 func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error {
-	e, err := docker.New(docker.Options{Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, ReadsLogs: f.logLines > 0, Logger: slog.New(slog.DiscardHandler)})
+	e, err := docker.New(docker.Options{
+		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, ReadsLogs: f.logLines > 0, Logger: slog.New(slog.DiscardHandler),
+		Recreates: func(c *engine.Container) bool { r := f.policy.For(c); return r.Whitelisted && r.Recreate },
+	})
 	if err != nil {
 		return err
 	}
@@ -184,6 +187,9 @@ func (f *flags) preview(now time.Time, snapshot *engine.Snapshot) []restarter.Pl
 	return prospects
 }
 
+// notAnew says what does not work without one of the calls of a re-creation.
+const notAnew = "containers that lost the one whose network they share are not created anew"
+
 // without says what does not work if a call does not; need is for what.
 var without = map[string]struct {
 	need  int
@@ -199,6 +205,11 @@ var without = map[string]struct {
 	"logs":    {forMore, "what containers wrote before they died is not shown"},
 	"start":   {toAct, "containers that are down are not started"},
 	"restart": {toAct, "unhealthy containers are not restarted, nor those that an alert asks for"},
+	"create":  {toAct, notAnew},
+	"rename":  {toAct, notAnew},
+	"update":  {toAct, notAnew},
+	"stop":    {toAct, notAnew},
+	"remove":  {toAct, "containers that were created anew leave the old ones behind"},
 }
 
 // What a call is needed for.

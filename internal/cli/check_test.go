@@ -158,6 +158,32 @@ func TestCheckAsksForLogsOnlyIfTheyAreWanted(t *testing.T) {
 		"Without it what containers wrote before they died is not shown.")
 }
 
+func TestCheckTriesARecreationOnlyIfALabelAsksForOne(t *testing.T) {
+	s := newStub(t)
+	forbids := regexp.MustCompile("/create$")
+	labelled := engineOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/containers/json"):
+			w.Header().Set("Api-Version", "1.52")
+			fmt.Fprintf(w, `[{"Id": %q, "Names": ["/token"], "State": "exited", "Labels": {"defib.recreate": "true"}}]`, strings.Repeat("4f", 32))
+		case forbids.MatchString(r.URL.Path):
+			http.Error(w, "no", http.StatusForbidden)
+		default:
+			s.handler().ServeHTTP(w, r)
+		}
+	}))
+	if out := checked(t, exitOK, "--docker.host="+s.host, "--restart.whitelist=token"); strings.Contains(out, "create") {
+		t.Error(out)
+	}
+	says(t, checked(t, exitFailure, "--docker.host="+labelled, "--restart.whitelist=token"),
+		"FAIL create POST /containers/create refused by a socket proxy in front of the engine: Error response from daemon: no",
+		"Without it containers that lost the one whose network they share are not created anew.",
+		"ok rename POST /containers/*/rename", "ok update POST /containers/*/update", "ok stop POST /containers/*/stop", "ok remove DELETE /containers/*")
+	if out := checked(t, exitOK, "--docker.host="+labelled); strings.Contains(out, "create") {
+		t.Error(out) // it is not whitelisted
+	}
+}
+
 func TestCheckFailsWhereDefibWouldSeeNothing(t *testing.T) {
 	s := newStub(t)
 	for _, call := range []string{"version", "containers/json", "events"} {

@@ -33,14 +33,13 @@ type fake struct {
 	images     map[string]string // ID by name
 	created    int
 	calls      []string                // those that change something, and which container they are about
-	runs       map[string]bool         // by ID: it was seen running
 	two        bool                    // two of one name have run at a time
 	before     func(step string) error // what happens before a call: its error is the answer
 	after      func(step string) error // the same after it was carried out
 }
 
 func newFake(t *testing.T) *fake {
-	f := &fake{t: t, containers: map[string]*container.InspectResponse{}, images: map[string]string{"app": "sha256:app"}, runs: map[string]bool{}}
+	f := &fake{t: t, containers: map[string]*container.InspectResponse{}, images: map[string]string{"app": "sha256:app"}}
 	f.put(parentID, "vpn", container.StateRunning).HostConfig.NetworkMode = "none"
 	old := f.put(oldID, "web", container.StateRunning)
 	old.HostConfig.NetworkMode = container.NetworkMode("container:" + strings.Repeat("c", 64))
@@ -211,7 +210,7 @@ func (f *fake) steps() *Steps {
 	}
 }
 
-// snapshot is what is decided upon.
+// recreation is what is decided upon.
 func (f *fake) recreation() engine.Recreation {
 	return engine.Recreation{Name: "web", Old: f.describe(oldID), Parent: f.describe(parentID)}
 }

@@ -347,6 +347,16 @@ func TestResumeLeavesAloneWhatHasItsOwnName(t *testing.T) {
 	}
 }
 
+// One that is left under a passing name, since somebody removed the new one, is created
+// anew like any other.
+func TestOneUnderAPassingNameIsCreatedAnew(t *testing.T) {
+	f := newFake(t)
+	f.containers[oldID].Name = "/" + engine.PassingName("web", strings.Repeat("e", 64))
+	if _, err := f.steps().Begin(t.Context(), nil, f.recreation()); err != nil || f.String() != done {
+		t.Errorf("%v: %s", err, f)
+	}
+}
+
 // An old one that runs, and that cannot be stopped, keeps the new one from being started.
 func TestNeverTwoRun(t *testing.T) {
 	f := newFake(t)

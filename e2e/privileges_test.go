@@ -62,16 +62,16 @@ func requestsBut(table []privilege, calls ...string) []string {
 	return requests
 }
 
-// recreations are what TestEachCallIsNeededForWhatTheDocsSay leaves to the tests of package
+// byRecreations are what TestEachCallIsNeededForWhatTheDocsSay leaves to the tests of package
 // docker: none of these containers is created anew.
-const recreations = "re-creations"
+const byRecreations = "re-creations"
 
 // TestEachCallIsNeededForWhatTheDocsSay refuses one call after the other, and none.
 func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 	t.Parallel()
 	table, goods := privileges(t)
 	for _, refused := range append(table, privilege{call: "none"}) {
-		if slices.Equal(refused.lost, []string{recreations}) {
+		if slices.Equal(refused.lost, []string{byRecreations}) {
 			continue
 		}
 		t.Run(refused.call, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 			}
 			works := probe(d, down, sick)
 			for _, good := range goods {
-				if good == recreations {
+				if good == byRecreations {
 					continue
 				}
 				probe, ok := works[good]

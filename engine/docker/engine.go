@@ -37,7 +37,7 @@ type Options struct {
 	ReadsLogs      bool          // logs will be asked for: Probe tries that too
 	Logger         *slog.Logger
 
-	// Recreates reports whether a container may be created anew, as far as a list tells:
+	// Recreates reports whether a container may be re-created, as far as a list tells:
 	// Probe tries that too if there is one. Nil: none may.
 	Recreates func(*engine.Container) bool
 

@@ -32,7 +32,7 @@ type Probe struct {
 	Host, Version, APIVersion, OS, Arch string
 	Calls                               []CallResult // only of ping if that fails
 
-	recreates bool // a container may be created anew
+	recreates bool // a container may be re-created
 }
 
 // Probe makes each call that Defib will ever make, once, and changes nothing:

@@ -10,7 +10,7 @@ import (
 	"defib/engine/docker/recreation"
 )
 
-// Recreate creates a container anew, or goes on with that if r has the new one already, and
+// Recreate re-creates a container, or goes on with that if r has the new one already, and
 // returns what the new one is once a fresh inspect of it and of the old one has been
 // published. Until the old one has been stopped, everything is undone after an error, and
 // when leaving is closed; from then on it only goes forward, and another call goes on from
@@ -54,7 +54,7 @@ func (e *Engine) Recreate(ctx context.Context, leaving <-chan struct{}, r engine
 // are as those of Recreate.
 func (e *Engine) Discard(ctx context.Context, c *engine.Container) error {
 	defer e.changes(c)()
-	err := e.steps().Remove(ctx, c.ID)
+	err := e.steps().Discard(ctx, c)
 	now, ended := e.fresh(ctx, c.ID)
 	switch {
 	case ended != nil:

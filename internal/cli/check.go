@@ -188,7 +188,7 @@ func (f *flags) preview(now time.Time, snapshot *engine.Snapshot) []restarter.Pl
 }
 
 // notAnew says what does not work without one of the calls of a re-creation.
-const notAnew = "containers that lost the one whose network they share are not created anew"
+const notAnew = "containers that lost the one whose network they share are not re-created"
 
 // without says what does not work if a call does not; need is for what.
 var without = map[string]struct {
@@ -209,7 +209,7 @@ var without = map[string]struct {
 	"rename":  {toAct, notAnew},
 	"update":  {toAct, notAnew},
 	"stop":    {toAct, notAnew},
-	"remove":  {toAct, "containers that were created anew leave the old ones behind"},
+	"remove":  {toAct, "containers that were re-created leave the old ones behind"},
 }
 
 // What a call is needed for.

@@ -177,7 +177,7 @@ func TestCheckTriesARecreationOnlyIfALabelAsksForOne(t *testing.T) {
 	}
 	says(t, checked(t, exitFailure, "--docker.host="+labelled, "--restart.whitelist=token"),
 		"FAIL create POST /containers/create refused by a socket proxy in front of the engine: Error response from daemon: no",
-		"Without it containers that lost the one whose network they share are not created anew.",
+		"Without it containers that lost the one whose network they share are not re-created.",
 		"ok rename POST /containers/*/rename", "ok update POST /containers/*/update", "ok stop POST /containers/*/stop", "ok remove DELETE /containers/*")
 	if out := checked(t, exitOK, "--docker.host="+labelled); strings.Contains(out, "create") {
 		t.Error(out) // it is not whitelisted

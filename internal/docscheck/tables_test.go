@@ -152,7 +152,7 @@ func fullExposition(t *testing.T) exposition.All {
 	p := &engine.Snapshot{
 		Connected: true, Listed: now, First: now,
 		Containers: []*engine.Container{{
-			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core"},
+			ID: "4f", Name: "token", Inspected: true, State: engine.Exited, HealthCheck: true, Labels: map[string]string{"team": "core", policy.LabelRecreate: "true"},
 			Created: now.Add(-time.Hour), Started: now.Add(-time.Minute), Finished: now, Exit: engine.Exit{Known: true, Code: 3},
 			ExitCause: engine.CauseStopped, ExitSeenAt: now, Parents: []engine.Parent{{Namespace: engine.Network, Container: "gone"}},
 			ImageStatus: engine.ImageOutdated,

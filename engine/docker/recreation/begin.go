@@ -132,7 +132,7 @@ func (a *attempt) create(ctx context.Context) error {
 		a.newID = ""
 	}
 	if byName != a.old.Image {
-		a.Logger.Info("created anew by the ID of its image, since the name no longer means it or is not known to", "container", a.Name, "image", byName)
+		a.Logger.Info("re-created by the ID of its image, since the name no longer means it or is not known to", "container", a.Name, "image", byName)
 	}
 	same, err := a.createFrom(ctx, a.old.Image)
 	if err == nil && !same {

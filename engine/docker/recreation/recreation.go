@@ -1,4 +1,4 @@
-// Package recreation creates a container anew, in the network of another parent, in steps
+// Package recreation re-creates a container, in the network of another parent, in steps
 // of which all that can fail come before the old one is stopped.
 package recreation
 
@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/refusal"
 )
 
@@ -42,7 +43,7 @@ const (
 	CallRemove  = "remove"
 )
 
-// Steps are those by which containers are created anew.
+// Steps are those by which containers are re-created.
 type Steps struct {
 	API API
 	// Call makes one call, counts it, and explains why it is refused.
@@ -97,6 +98,20 @@ func (s *Steps) start(ctx context.Context, id string) error {
 		}
 		return err
 	})
+}
+
+// Discard removes a container that is still what it was when that was decided, and down.
+func (s *Steps) Discard(ctx context.Context, c *engine.Container) error {
+	in, err := s.inspect(ctx, c.ID)
+	switch now := answer.Container(in); {
+	case errors.Is(err, engine.ErrGone):
+		return nil
+	case err != nil:
+		return err
+	case now.Name != c.Name || !now.Started.Equal(c.Started) || now.Alive():
+		return changed("it was renamed or started")
+	}
+	return s.Remove(ctx, c.ID)
 }
 
 // Remove removes a container that is down. Its volumes stay, also those without a name:

@@ -45,7 +45,7 @@ func specOf(old container.InspectResponse, image, parentID string) (spec, error)
 	return s, nil
 }
 
-// possible says what cannot be created anew.
+// possible says what cannot be re-created.
 func possible(h *container.HostConfig) error {
 	switch {
 	case !h.NetworkMode.IsContainer():

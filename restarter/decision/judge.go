@@ -163,25 +163,10 @@ func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 // held names the first of all reasons to leave the container alone now, and when
 // to look again; "" if there is none.
 func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
+	if r, until := e.forbidden(c, rule, t); r != "" {
+		return r, until
+	}
 	past := e.history.At(c.ID)
-	if past.Acting {
-		return outcome.InProgress, time.Time{}
-	}
-	if e.policy.HoldAll {
-		return outcome.OnHold, time.Time{}
-	}
-	if rule.HeldUntil.After(e.now) {
-		return outcome.OnHold, rule.HeldUntil
-	}
-	switch r := Veto(e.snapshot, c); r {
-	case "":
-	case outcome.Created:
-		if t != policy.TriggerDependsOn {
-			return e.neverStarted(c)
-		}
-	default:
-		return r, time.Time{}
-	}
 	if c.Up() {
 		if r, until := e.restartBlocked(c, past, rule, t); r != "" {
 			return r, until
@@ -213,6 +198,23 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 		return outcome.DryRun, time.Time{}
 	}
 	return "", time.Time{}
+}
+
+// forbidden names what forbids to act whatever is wrong with the container, and until when.
+func (e *evaluator) forbidden(c *engine.Container, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
+	switch r := Veto(e.snapshot, c); {
+	case e.history.Acting(c.ID):
+		return outcome.InProgress, time.Time{}
+	case e.policy.HoldAll:
+		return outcome.OnHold, time.Time{}
+	case rule.HeldUntil.After(e.now):
+		return outcome.OnHold, rule.HeldUntil
+	case r != outcome.Created:
+		return r, time.Time{}
+	case t == policy.TriggerDependsOn:
+		return "", time.Time{} // it is ready to be started
+	}
+	return e.neverStarted(c)
 }
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is

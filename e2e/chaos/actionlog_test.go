@@ -95,6 +95,22 @@ func (c *actionLog) triggers() map[string]int {
 	return n
 }
 
+// recreations counts what became of re-creations, as Defib says.
+func (c *actionLog) recreations() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := map[string]int{}
+	for _, j := range c.logs {
+		for what, msg := range map[string]string{
+			"done": "container re-created", "failed": "re-creation failed", "cut short by SIGTERM": "re-creation left to the next start of Defib",
+			"undone for a change": "container not re-created, since somebody changed it or its parent", "over": "container removed: another one has its place",
+		} {
+			n[what] += len(j.Find(msg))
+		}
+	}
+	return n
+}
+
 // terminated notes when a Defib was told to end.
 func (c *actionLog) terminated(life int) {
 	c.mu.Lock()

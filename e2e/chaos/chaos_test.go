@@ -293,6 +293,7 @@ func (c *chaos) summarize(took time.Duration) {
 		faults[string(kind)] = n
 	}
 	writeCounts(&out, "what for, as it says", c.book.triggers())
+	writeCounts(&out, "what became of re-creations", c.book.recreations())
 	writeCounts(&out, "faults", faults)
 	writeCounts(&out, "alerts", c.callers.outcomes())
 	if lasted := c.judgeNow().deathsHealed(time.Now()); len(lasted) > 0 {

@@ -55,8 +55,11 @@ func (f *fleet) recreateParents(r *rand.Rand, stop <-chan struct{}) {
 		}
 	}
 	by := []string{"updater", "person", "compose"}
+	r.Shuffle(len(by), func(i, k int) { by[i], by[k] = by[k], by[i] })
+	deeds := 0
 	deed := func(x *role) {
-		how := by[r.IntN(len(by))]
+		how := by[deeds%len(by)]
+		deeds++
 		// What goes wrong is noted with the action, and put right in the quiet.
 		_ = f.do(x, "re-creation by "+how, func(ctx context.Context) error {
 			name := f.name(x)

@@ -81,11 +81,11 @@ func terminated(t *testing.T, o *ordeal) {
 }
 
 // TestRecreationOutlivesTheEngine ends the engine while each of them is at its step. The
-// same Defib goes on.
+// same Defib goes on; when it was the host that lost its power, another one.
 func TestRecreationOutlivesTheEngine(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"by SIGKILL": syscall.SIGKILL, "by SIGTERM": syscall.SIGTERM} {
+	for name, signal := range map[string]syscall.Signal{"by SIGKILL": syscall.SIGKILL, "by SIGTERM": syscall.SIGTERM, "with its host": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := harness.NewEnv(t, harness.PrivateEngine(t))
@@ -107,7 +107,14 @@ func TestRecreationOutlivesTheEngine(t *testing.T) {
 				}
 				return o.gate.Held()
 			})
-			s.EndEngine(signal)
+			if signal == 0 {
+				for _, o := range all {
+					o.d.Kill()
+				}
+				s.EndHost()
+			} else {
+				s.EndEngine(signal)
+			}
 			ended := time.Now()
 			for _, o := range all {
 				o.gate.Break()
@@ -115,6 +122,9 @@ func TestRecreationOutlivesTheEngine(t *testing.T) {
 			s.Boot()
 			for _, o := range all {
 				o.found = o.describe()
+				if signal == 0 {
+					o.d = harness.StartDefib(t, o.Engine.Host, o.args...)
+				}
 			}
 			each(t, all, 2*recreationLimit, "brought to its end", (*ordeal).ended)
 			for _, o := range all {

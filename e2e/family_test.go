@@ -16,7 +16,7 @@ import (
 
 // recreationLimit bounds the wait for what Defib does after 30 seconds of quiet, or removes
 // after another 30.
-const recreationLimit = 2*time.Minute + harness.Limit/2
+const recreationLimit = 4 * harness.Limit
 
 // family is a container, and others in its network that are to be created anew when it is.
 type family struct {

@@ -51,13 +51,13 @@ func terminated(t *testing.T, o *ordeal) {
 	if err := o.d.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
-	harness.Pause(t.Context().Done(), time.Second/4) // for it to hear of that first
+	harness.Pause(t.Context().Done(), time.Second) // for it to hear of that first
 	o.gate.Pass()
 	told := time.Now()
 	if code := o.d.ExitCode(); code != 0 {
 		t.Errorf("%v: exit code %d on SIGTERM", o, code)
 	}
-	if took := time.Since(told); took > 15*time.Second { // 8, and what a busy machine adds
+	if took := time.Since(told); took > harness.Limit/2 { // 8 seconds, and what a busy machine adds
 		t.Errorf("%v: Defib took %v to end", o, took)
 	}
 	o.found = o.describe()

@@ -92,7 +92,7 @@ func TestDashboardShowsAScene(t *testing.T) {
 	limited := func(h *container.HostConfig) { h.Memory, h.CPUPeriod, h.CPUQuota = 256<<20, 100_000, 50_000 }
 	sick := s.Run("sick", harness.Spec{Health: check, Host: limited, Network: s.Network("net")}) // its checks use CPU
 	crashes, healed := s.Run("crashes", harness.Spec{Args: []string{"-code=3"}}), s.Run("healed", harness.Spec{})
-	stopped, stranger, well := s.Run("stopped", harness.Spec{}), s.Run("stranger", harness.Spec{}), s.Run("well", harness.Spec{})
+	stopped, stranger, well := s.Run("stopped", harness.Spec{}), s.Run("stranger", harness.Spec{}), s.Run("well", harness.Spec{Labels: map[string]string{"defib.recreate": "true"}})
 	looping := s.Create("looping", harness.Spec{Args: []string{"-after=1ms", "-code=1"}})
 	d := s.Defib(harness.Whitelist(sick, crashes, healed, stopped, well, looping),
 		"--restart.policy=unless-stopped", "--restart.backoff-initial=100ms", hasty, harness.Resources)

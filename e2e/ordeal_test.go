@@ -75,7 +75,8 @@ func newOrdeals(t *testing.T, e *harness.Engine) (all []*ordeal) {
 			Labels: memberOf(project, "web", recreateLabel, "true", "com.docker.compose.depends_on", "vpn:service_started:true"),
 		}))
 		o.adopt(o.old)
-		o.args = []string{harness.Whitelist(o.old), "--restart.stopped-delay=1s"}
+		// The first to be held waits for the last.
+		o.args = []string{harness.Whitelist(o.old), "--restart.stopped-delay=1s", fmt.Sprint("--docker.timeout=", harness.Limit)}
 		if project == "" {
 			o.args = append(o.args, "--state.file="+filepath.Join(t.TempDir(), "state.json"))
 		}

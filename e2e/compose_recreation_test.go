@@ -201,7 +201,7 @@ func TestRecreationBesideCompose(t *testing.T) {
 	d := v.Defib(v.flags...)
 	v.Run("up", "--detach", "--force-recreate", "--no-deps", "vpn")
 	for service := range stackChildren {
-		d.AwaitValue(harness.Series("defib_recreations_total", "name", v.Project+"-"+service+"-1"), 1)
+		d.AwaitLine(1, "container re-created", "container", v.Project+"-"+service+"-1")
 	}
 	harness.Eventually(t, "those that were replaced to be removed", func() bool { return len(v.ids()) == len(before) })
 	v.check(volumes)

@@ -41,10 +41,10 @@ func (s *Env) Compose(name string, files ...string) *Compose {
 	s.Cleanup(func() { // its containers are the Env's
 		ctx := context.WithoutCancel(s.Context())
 		if s.Failed() {
-			out, err := c.try(ctx, "ps", "--all")
+			out, err := c.Try(ctx, "ps", "--all")
 			s.Log(out, err)
 		}
-		_, _ = c.try(ctx, "down", "--volumes", "--timeout=1")
+		_, _ = c.Try(ctx, "down", "--volumes", "--timeout=1")
 	})
 	s.Logf("docker compose %s", strings.TrimSpace(c.Run("version", "--short")))
 	return c
@@ -64,8 +64,8 @@ func (s *Env) composeProgram() []string {
 	return []string{"docker", "compose"}
 }
 
-// try runs docker compose, and returns what it wrote to standard output.
-func (c *Compose) try(ctx context.Context, args ...string) (string, error) {
+// Try runs docker compose, and returns what it wrote to standard output.
+func (c *Compose) Try(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, composeLimit)
 	defer cancel()
 	args = append(slices.Clone(c.program), args...)
@@ -80,10 +80,10 @@ func (c *Compose) try(ctx context.Context, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// Run runs docker compose, and returns what it wrote to standard output.
+// Run is Try of what must not fail.
 func (c *Compose) Run(args ...string) string {
 	c.Helper()
-	out, err := c.try(c.Context(), args...)
+	out, err := c.Try(c.Context(), args...)
 	if err != nil {
 		c.Fatal(err)
 	}

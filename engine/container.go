@@ -211,7 +211,7 @@ type Snapshot struct {
 	Containers []*Container         // sorted by ID
 	Departed   []Departed           // sorted by name
 	Projects   map[string]time.Time // by compose project: when it last changed, on our clock
-	Stops      map[string]time.Time // by compose project: when others last told one of it to stop, on our clock
+	Stops      map[string]time.Time // by compose project: when others last told one of it to stop, on our clock; nil: the engine does not say
 
 	// For Memory.
 	EngineID   string                // "": it has none that lasts, or does not tell

@@ -19,7 +19,13 @@ type metrics struct {
 	recovery                    *prometheus.HistogramVec
 	dryRun, onHold              prometheus.Gauge
 	holdFileBroken              prometheus.Gauge
-	names                       map[string][]policy.Trigger // that have counters, and for what
+	names                       map[string]expected // that have counters
+}
+
+// expected is for what a name has counters.
+type expected struct {
+	Triggers []policy.Trigger
+	Recreate bool
 }
 
 // counter counts by name and trigger, and notes in changes that it has changed.
@@ -51,7 +57,7 @@ func newMetrics(p policy.Policy) *metrics {
 		holdFileBroken: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or is invalid.",
 		}),
-		names: map[string][]policy.Trigger{}, dry: p.DryRun,
+		names: map[string]expected{}, dry: p.DryRun,
 	}
 	counts := func(name, help string) counter {
 		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
@@ -87,10 +93,11 @@ func (m *metrics) recreated(name string, n float64) {
 // expect creates the counters of a name at 0, without which an increase from
 // nothing would be missed.
 func (m *metrics) expect(name string, rule policy.Rule) {
-	if slices.Equal(m.names[name], rule.Triggers) {
+	known, ok := m.names[name]
+	if ok && known.Recreate == rule.Recreate && slices.Equal(known.Triggers, rule.Triggers) {
 		return
 	}
-	m.names[name] = rule.Triggers
+	m.names[name] = expected{rule.Triggers, rule.Recreate}
 	if rule.Recreate {
 		m.recreated(name, 0)
 	}

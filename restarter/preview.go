@@ -28,7 +28,7 @@ type Planned struct {
 // containers' names. It does nothing. The policy's holds must have been read.
 func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planned {
 	found := verdicts{}
-	for _, v := range decision.Decide(now, p, snapshot, history.History{}, nil).Verdicts {
+	for _, v := range decision.Decide(now, p, snapshot, history.History{Began: now, Since: now}, nil).Verdicts {
 		found[v.Container.ID] = &v
 	}
 	planned := make([]Planned, 0, len(snapshot.Containers))

@@ -13,6 +13,7 @@ import (
 // Order is the order in which depends_on has the containers of a snapshot restarted and
 // started, one after the other.
 type Order struct {
+	now      time.Time
 	snapshot *engine.Snapshot
 	history  history.History
 	backoff  policy.Backoff
@@ -31,8 +32,8 @@ const anywhere = "*"
 
 // NewOrder returns the order of a snapshot. Replaced reports whether another container has
 // taken the place of one that is down: nobody waits for that one.
-func NewOrder(p *engine.Snapshot, past history.History, b policy.Backoff, replaced func(*engine.Container) bool) *Order {
-	return &Order{snapshot: p, history: past, backoff: b, replaced: replaced}
+func NewOrder(now time.Time, p *engine.Snapshot, past history.History, b policy.Backoff, replaced func(*engine.Container) bool) *Order {
+	return &Order{now: now, snapshot: p, history: past, backoff: b, replaced: replaced}
 }
 
 // Precede returns those after whose restart the container is to be restarted.
@@ -47,15 +48,32 @@ func (o *Order) Precede(c *engine.Container) []*engine.Container {
 // Outdated reports whether one after whose restart the container is to be restarted was
 // started after it, by whomever, and since when on our clock. Nothing is to be done for
 // what was started while that ran, even if nobody waited for its health: somebody has
-// seen to it.
+// seen to it. Nor for a start that this life of Defib has not seen: whoever has gone on
+// since then without a restart needs none.
 func (o *Order) Outdated(c *engine.Container) (since time.Time, is bool) {
-	past := o.history.At(c.ID)
-	for _, d := range o.Precede(c) {
-		if d.Started.After(c.Started) && !past.Joins(d) {
-			since, is = engine.Later(since, engine.Later(d.StartSeenAt, d.ExitSeenAt)), true
+	for _, d := range Dependencies(c) {
+		replicas := o.restartsAfter(c, d)
+		for _, r := range replicas {
+			if o.startedAfter(r, c) && !added(r, replicas, c) {
+				since, is = engine.Later(since, engine.Later(r.StartSeenAt, r.ExitSeenAt)), true
+			}
 		}
 	}
 	return since, is
+}
+
+// startedAfter reports whether this life of Defib has seen one start after the other. The
+// engine's clock may have been set back in between.
+func (o *Order) startedAfter(r, c *engine.Container) bool {
+	seen := engine.Later(r.StartSeenAt, r.ExitSeenAt)
+	return r.Started.After(c.Started) && seen.After(o.history.Began) && !c.StartSeenAt.After(seen) && !o.history.At(c.ID).Joins(r)
+}
+
+// added reports whether a replica was added to others that run on: nothing was restarted.
+func added(r *engine.Container, replicas []*engine.Container, c *engine.Container) bool {
+	return r.Created.After(c.Started) && slices.ContainsFunc(replicas, func(o *engine.Container) bool {
+		return o.Alive() && !o.Started.After(c.Started)
+	})
 }
 
 // RestartReady reports whether all after whose restart the container is to be restarted
@@ -75,11 +93,13 @@ func (o *Order) RestartReady(c *engine.Container) (since time.Time, is bool) {
 // StartReady reports whether a container that was created and never started waits for the
 // health or the success of another one, all that it depends on satisfies its condition,
 // and since when on our clock. Nobody wants it to run if one of its project was stopped
-// since: a deploy was given up.
+// since: a deploy was given up. So that is to be known: this life of Defib has seen it
+// being created, not too long ago, and the engine tells of stops.
 func (o *Order) StartReady(c *engine.Container) (since time.Time, is bool) {
 	ds := Dependencies(c)
 	waits := func(d Dependency) bool { return d.Condition == Healthy || d.Condition == Completed }
-	if !slices.ContainsFunc(ds, waits) || o.stopped(c.Project()).After(c.CreatedSeenAt) {
+	watched := o.snapshot.Stops != nil && c.CreatedSeenAt.After(o.history.Began) && c.CreatedSeenAt.After(o.now.Add(-engine.ProjectWindow))
+	if !watched || !slices.ContainsFunc(ds, waits) || o.stopped(c.Project()).After(c.CreatedSeenAt) {
 		return time.Time{}, false
 	}
 	for _, d := range ds {

@@ -55,7 +55,7 @@ func (e *evaluator) restartAfter(c *engine.Container, rule policy.Rule) (since, 
 // startAfter is since when a container that a deploy has left behind may be started, as
 // restartAfter has it.
 func (e *evaluator) startAfter(c *engine.Container, rule policy.Rule) (since, until time.Time) {
-	if c.FailedStart() || !e.leftBehind(c) {
+	if c.FailedStart() || !e.leftBehind(c) || len(e.twins(c)) > 0 { // compose may have meant it to take a twin's place
 		return time.Time{}, time.Time{}
 	}
 	ready, satisfied := e.order.StartReady(c)

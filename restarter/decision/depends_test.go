@@ -37,6 +37,14 @@ func ready(d time.Duration, ids ...string) map[string]*history.Record {
 	return records
 }
 
+// beganAgo is so long before Noon; the zero time for 0.
+func beganAgo(d time.Duration) time.Time {
+	if d == 0 {
+		return time.Time{}
+	}
+	return Ago(d)
+}
+
 func TestDependsOnRestarts(t *testing.T) {
 	const db = "db:service_started:true"
 	const healthy = "db:service_healthy:true"
@@ -60,8 +68,13 @@ func TestDependsOnRestarts(t *testing.T) {
 		snapshot []func(*engine.Snapshot)
 		want     string
 		next     time.Duration // when to look again; 0: not because of it
+		began    time.Duration // how long ago this life of Defib did; 0: long before
 	}{
 		"one that was started later has it restarted":          {c: dependent(db), others: []*engine.Container{member("db")}, want: "restart depends_on"},
+		"Defib has not seen that":                              {c: dependent(db), others: []*engine.Container{member("db")}, began: time.Second},
+		"another replica was added":                            {c: dependent(db), others: []*engine.Container{member("db", BegunAgo(2*time.Hour)), member("db", Named("d2", "shop-db-2"), Existing(time.Minute))}},
+		"all replicas were re-created":                         {c: dependent(db), others: []*engine.Container{member("db", Existing(time.Minute)), member("db", Named("d2", "shop-db-2"), Existing(time.Minute))}, want: "restart depends_on"},
+		"it was seen to start since, by a clock that was set":  {c: dependent(db, func(c *engine.Container) { c.StartSeenAt = Ago(30 * time.Second) }), others: []*engine.Container{member("db")}},
 		"the trigger is off":                                   {policy: []func(*policy.Policy){off}, c: dependent(db), others: []*engine.Container{member("db")}},
 		"its own label has the trigger off":                    {c: dependent(db, Labelled(policy.LabelTriggers, "exited")), others: []*engine.Container{member("db")}},
 		"its own label has the trigger on":                     {policy: []func(*policy.Policy){off}, c: dependent(db, Labelled(policy.LabelTriggers, "depends_on")), others: []*engine.Container{member("db")}, want: "restart depends_on"},
@@ -135,7 +148,7 @@ func TestDependsOnRestarts(t *testing.T) {
 			for _, edit := range row.snapshot {
 				edit(p)
 			}
-			plan := Decide(Noon, Usual(row.policy...), p, history.History{Records: row.records}, nil)
+			plan := Decide(Noon, Usual(row.policy...), p, history.History{Records: row.records, Began: beganAgo(row.began)}, nil)
 			if got := said(plan, "a1"); got != row.want {
 				t.Errorf("%q, want %q", got, row.want)
 			}
@@ -187,7 +200,12 @@ func TestDependsOnStartsWhatADeployHasLeftBehind(t *testing.T) {
 		records  map[string]*history.Record
 		snapshot []func(*engine.Snapshot)
 		want     string
+		began    time.Duration // how long ago this life of Defib did; 0: long before
 	}{
+		"this life of Defib has not seen it come":      {c: left(healthy), others: []*engine.Container{db()}, records: well, began: time.Minute, want: "created"},
+		"after more than a day":                        {c: left(healthy, CreatedAgo(25*time.Hour)), others: []*engine.Container{db()}, records: well, want: "not_started"},
+		"the engine tells of no stops":                 {c: left(healthy), others: []*engine.Container{db()}, records: well, snapshot: []func(*engine.Snapshot){func(p *engine.Snapshot) { p.Stops = nil }}, want: "created"},
+		"one that it was to replace is down":           {c: left(healthy, Labelled(compose.LabelNumber, "1")), others: []*engine.Container{db(), member("web", Named("w1", "old"), Labelled(compose.LabelNumber, "1"), State(engine.Exited))}, records: well, want: "created"},
 		"what it waited for is healthy":                {c: left(healthy), others: []*engine.Container{db()}, records: well, want: "start depends_on"},
 		"no other trigger is on":                       {policy: []func(*policy.Policy){Triggers(policy.TriggerDependsOn)}, c: left(healthy), others: []*engine.Container{db()}, records: well, want: "start depends_on"},
 		"after more than 10 minutes":                   {c: left(healthy, CreatedAgo(time.Hour)), others: []*engine.Container{db()}, records: well, want: "start depends_on"},
@@ -223,7 +241,7 @@ func TestDependsOnStartsWhatADeployHasLeftBehind(t *testing.T) {
 			for _, edit := range row.snapshot {
 				edit(p)
 			}
-			plan := Decide(Noon, Usual(row.policy...), p, history.History{Records: row.records}, nil)
+			plan := Decide(Noon, Usual(row.policy...), p, history.History{Records: row.records, Began: beganAgo(row.began)}, nil)
 			if got := said(plan, "a1"); got != row.want {
 				t.Errorf("%q, want %q", got, row.want)
 			}

@@ -51,7 +51,7 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{},
 		restarting: map[string]bool{},
 	}
-	e.order = compose.NewOrder(snapshot, past, pol.Backoff, func(c *engine.Container) bool { is, _ := e.superseded(c); return is })
+	e.order = compose.NewOrder(now, snapshot, past, pol.Backoff, func(c *engine.Container) bool { is, _ := e.superseded(c); return is })
 	for _, c := range snapshot.Containers {
 		project := c.Project()
 		if project == "" {

@@ -94,6 +94,10 @@ func parseLabel(text, label string) (Pattern, error) {
 		return p, errors.New("a label must be valid UTF-8")
 	case strings.ContainsFunc(label, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '#' }):
 		return p, errors.New("cannot contain spaces, commas or #: in the value, write ? for one")
+	case strings.ContainsAny(label, "\"'|"):
+		return p, errors.New("no quotes and no |: the value is all that follows the =; in it, write ? for one")
+	case !ok && strings.Contains(key, ":"):
+		return p, errors.New("a value follows an =: label:KEY=VALUE")
 	}
 	return p, checkValue(value)
 }

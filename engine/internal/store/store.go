@@ -174,7 +174,10 @@ func (b *Store) Snapshot() *engine.Snapshot {
 	p.Connected = !b.syncing && b.lost.IsZero()
 	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
 	p.LastEvent, p.ClockAhead, p.Heard = b.Last(), b.engineThen.Sub(b.ourThen.Round(0)), b.heard()
-	p.Projects, p.Stops = maps.Clone(b.projects), maps.Clone(b.stops)
+	p.Projects = maps.Clone(b.projects)
+	if b.announcesStops {
+		p.Stops = maps.Clone(b.stops)
+	}
 	for name, t := range b.counters {
 		if !t.removedAt.IsZero() && name != "" {
 			p.Departed = append(p.Departed, engine.Departed{Name: name, Events: t.counts})

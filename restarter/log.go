@@ -40,7 +40,7 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 	case errors.Is(res.Err, engine.ErrChanged):
 		r.logger.Info("container not re-created, since somebody changed it or its parent", append(attrs, "err", res.Err)...)
 	case left && res.Recreation != nil:
-		r.logger.Info("re-creation left to the next start of Defib", attrs...)
+		r.logger.Info("re-creation not finished before the end: the next start of Defib goes on from what there is", attrs...)
 	case left && res.Restarts():
 		r.logger.Info("restart left to the engine", attrs...)
 	case left:
@@ -152,7 +152,7 @@ func (r *Restarter) logRemoved(id string) {
 // logChanges logs what began or ended for each whitelisted container.
 func (r *Restarter) logChanges(now time.Time, p *engine.Snapshot, found verdicts) {
 	for _, c := range p.Containers {
-		if !r.history.Rule(r.policy, c).Whitelisted {
+		if !r.history.Rule(r.policy, c).Whitelisted && found[c.ID] == nil { // one of a re-creation goes by another name
 			continue
 		}
 		last, v := r.logged[c.ID], found.of(c.ID)

@@ -28,9 +28,15 @@ func adopted(t *testing.T, recreate func(w *world.World, r engine.Recreation) (*
 // adoptedUntil is adopted with re-creations that hear of Defib's end.
 func adoptedUntil(t *testing.T, recreate func(*world.World, <-chan struct{}, engine.Recreation) (*engine.Container, error)) *world.World {
 	t.Helper()
+	return adoptedAfter(t, time.Minute, nil, recreate)
+}
+
+// adoptedAfter is adoptedUntil after so long, with a child that has these labels too.
+func adoptedAfter(t *testing.T, after time.Duration, labels []string, recreate func(*world.World, <-chan struct{}, engine.Recreation) (*engine.Container, error)) *world.World {
+	t.Helper()
 	child, parent := Up(childID, "web"), Up(parentID, "vpn")
 	ChildOf(parentID)(child)
-	Labelled(policy.LabelRecreate, "true")(child)
+	Labelled(append(labels, policy.LabelRecreate, "true")...)(child)
 	for _, c := range []*engine.Container{child, parent} {
 		c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
 	}
@@ -53,6 +59,16 @@ func without(w *world.World, id string) (cs []*engine.Container) {
 		}
 	}
 	return cs
+}
+
+// halfRecreated does what an engine does that cannot start the new one.
+func halfRecreated(w *world.World, r engine.Recreation, why string) *engine.Container {
+	fresh := *recreated(w, r)
+	w.Edit(fresh.ID, func(c *engine.Container) {
+		c.State, c.Error, c.Started, c.StartSeenAt, c.ExitCause, c.ExitSeenAt = engine.Created, why, time.Time{}, time.Time{}, engine.CauseSelf, time.Now()
+		fresh = *c
+	})
+	return &fresh
 }
 
 // recreated does what an engine does.
@@ -193,5 +209,62 @@ func TestParentIsKnownInTheNextLife(t *testing.T) {
 			t.Errorf("asked for %+v", asked)
 		}
 		second.End()
+	})
+}
+
+// In a dead namespace a container without a health check seems well, and would be forgiven
+// each attempt at once.
+func TestLaw2ReCreationOfOneThatHasRunForLongIsSlowedDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		adoptedAfter(t, time.Hour, nil, func(_ *world.World, _ <-chan struct{}, _ engine.Recreation) (*engine.Container, error) {
+			attempts++
+			return nil, engine.ErrUnsupported
+		})
+		world.Pass(48 * time.Second)
+		if attempts != 5 {
+			t.Errorf("%d attempts", attempts)
+		}
+	})
+}
+
+// From the stop on the only way is forward, whatever the trigger was.
+func TestStartOfOneThatWasReCreatedIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := adoptedAfter(t, time.Minute, []string{policy.LabelTriggers, "dependency"}, func(w *world.World, _ <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+			return halfRecreated(w, r, "device busy"), errors.New("device busy")
+		})
+		world.Pass(time.Minute)
+		if c := w.Snapshot().Find("web"); c.ID != "c3c3c3c3c3c3" || !c.Up() {
+			t.Errorf("it is %s", c.State)
+		}
+	})
+}
+
+// A parent may be re-created again while its child is.
+func TestParentThatIsReCreatedTwiceIsFollowedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var parents []string
+		w := adopted(t, func(w *world.World, r engine.Recreation) (*engine.Container, error) {
+			parents = append(parents, r.Parent.ID)
+			if len(parents) > 1 {
+				fresh := *r.Old
+				fresh.ID, fresh.State, fresh.Error, fresh.Started, fresh.StartSeenAt = "d4d4d4d4d4d4", engine.Running, "", time.Now(), time.Now()
+				fresh.Parents = []engine.Parent{{Namespace: engine.Network, Container: r.Parent.ID}}
+				w.Set(append(without(w, r.Old.ID), &fresh)...)
+				return &fresh, nil
+			}
+			fresh := halfRecreated(w, r, "")
+			time.Sleep(5 * time.Second) // while the old one stops
+			third := Up("e5", "vpn")
+			third.Created, third.Started, third.StartSeenAt = time.Now(), time.Now(), time.Now()
+			w.Set(append(without(w, newParentID), third)...)
+			w.Edit(fresh.ID, func(c *engine.Container) { c.Error = "No such container: " + newParentID; fresh = c })
+			return fresh, errors.New(fresh.Error)
+		})
+		world.Pass(5 * time.Minute)
+		if len(parents) != 2 || parents[1] != "e5" {
+			t.Errorf("re-created in the networks of %v; %+v", parents, w.Standing("web").Detail)
+		}
 	})
 }

@@ -178,9 +178,15 @@ func (f *fakeEngine) destroy(id string) {
 
 // emit announces an event.
 func (f *fakeEngine) emit(id string, action events.Action) {
+	f.mu.Lock()
+	name := ""
+	if c := f.known[id]; c != nil {
+		name = strings.TrimPrefix(c.Name, "/")
+	}
+	f.mu.Unlock()
 	f.announce(events.Message{
 		Type: events.ContainerEventType, Action: action, TimeNano: f.now().UnixNano(),
-		Actor: events.Actor{ID: id, Attributes: map[string]string{"exitCode": "1", "signal": "15"}},
+		Actor: events.Actor{ID: id, Attributes: map[string]string{"exitCode": "1", "signal": "15", "name": name}},
 	})
 }
 

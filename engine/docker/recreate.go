@@ -20,8 +20,12 @@ func (e *Engine) Recreate(ctx context.Context, leaving <-chan struct{}, r engine
 	if e.podman.Load() {
 		return nil, fmt.Errorf("%w: podman keeps a container as long as another one shares its network", engine.ErrUnsupported)
 	}
-	defer e.changes(r.Old)()
-	s := e.steps()
+	var others []string
+	if r.New != nil {
+		others = []string{r.New.ID}
+	}
+	defer e.changes(r.Old.ID, others...)()
+	s := e.steps(r.Old.ID)
 	var newID string
 	var err error
 	if r.New == nil {
@@ -53,8 +57,8 @@ func (e *Engine) Recreate(ctx context.Context, leaving <-chan struct{}, r engine
 // replaced, or was to replace it. It returns once the snapshot shows that it is gone; errors
 // are as those of Recreate.
 func (e *Engine) Discard(ctx context.Context, c *engine.Container) error {
-	defer e.changes(c)()
-	err := e.steps().Discard(ctx, c)
+	defer e.changes(c.ID)()
+	err := e.steps(c.ID).Discard(ctx, c)
 	now, ended := e.fresh(ctx, c.ID)
 	switch {
 	case ended != nil:
@@ -67,13 +71,26 @@ func (e *Engine) Discard(ctx context.Context, c *engine.Container) error {
 	return failed(err)
 }
 
-// changes begins what is our own doing with a container and in its compose project, and
+// changes begins what is our own doing with a container, and with others that take part, and
 // returns what ends it.
-func (e *Engine) changes(c *engine.Container) (end func()) {
-	e.inbox.post(func(time.Time) { e.store.Changing(c.ID, c.Project()) })
-	return func() { e.inbox.post(func(now time.Time) { e.store.HasChanged(now, c.ID) }) }
+func (e *Engine) changes(id string, others ...string) (end func()) {
+	e.inbox.post(func(time.Time) { e.store.Changing(id, others...) })
+	return func() {
+		e.inbox.post(func(now time.Time) {
+			e.store.HasChanged(now, id)
+			e.store.Acting(id, false)
+		})
+	}
 }
 
-func (e *Engine) steps() *recreation.Steps {
-	return &recreation.Steps{API: e.api.Load(), Call: e.call, Timeout: e.Timeout, Patience: actionTimeout, Logger: e.Logger}
+// steps are those by which a container is re-created. It is acted upon from the moment at
+// which it is stopped: a stop before that is somebody else's.
+func (e *Engine) steps(id string) *recreation.Steps {
+	call := func(ctx context.Context, name string, f func(context.Context) error) error {
+		if name == recreation.CallStop {
+			e.inbox.post(func(time.Time) { e.store.Acting(id, true) })
+		}
+		return e.call(ctx, name, f)
+	}
+	return &recreation.Steps{API: e.api.Load(), Call: call, Timeout: e.Timeout, Patience: actionTimeout, Logger: e.Logger}
 }

@@ -6,9 +6,10 @@ import (
 	"defib/engine"
 )
 
-// Conditions of depends_on. Any other means that the container runs.
+// Conditions of depends_on.
 // Source: https://github.com/compose-spec/compose-go/blob/main/types/types.go
 const (
+	Started   = "service_started"
 	Healthy   = "service_healthy"
 	Completed = "service_completed_successfully"
 )

@@ -139,7 +139,7 @@ func (e *evaluator) causes(c *engine.Container, rule policy.Rule) []cause {
 		if !rule.Heals(policy.TriggerExited) && !asked.IsZero() {
 			return []cause{{policy.TriggerAlert, asked}}
 		}
-		if rule.Heals(policy.TriggerDependency) && e.killedWithParent(c) {
+		if rule.Heals(policy.TriggerDependency) && (e.killedWithParent(c) || e.halfRecreated(c, rule)) {
 			return []cause{{policy.TriggerDependency, c.ExitSeenAt}}
 		}
 		return []cause{{policy.TriggerExited, c.ExitSeenAt}}

@@ -22,6 +22,8 @@ func (e *evaluator) recreation(c *engine.Container, rule policy.Rule, t policy.T
 		return nil, time.Time{}, ""
 	case t != policy.TriggerDependency && t != policy.TriggerExited:
 		return nil, time.Time{}, "only the triggers dependency and exited may have it re-created"
+	case e.successions[c.ID] != nil && e.successions[c.ID].Stray:
+		return nil, time.Time{}, e.successions[c.ID].Successor.Name + ", which was to take its place, was started by somebody: remove one of them"
 	case e.successions[c.ID] != nil:
 		return nil, time.Time{}, "an earlier re-creation of it is not over yet"
 	}

@@ -91,6 +91,8 @@ func TestContainerIsCreatedAnewInTheNetworkOfItsNewParentAlone(t *testing.T) {
 		{name: "of a service, the one that bears its name", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"), Named(hex("b"), "shop-vpn-2"))}, record: &history.Record{Parent: history.NetworkParent{ID: hex("d"), Names: []string{"shop-vpn-1"}, Project: "shop", Service: "vpn"}}, project: time.Hour, want: "recreate in shop-vpn-2"},
 		{name: "of two of a service, none", c: child(shop("db")), others: []*engine.Container{vpn(shop("vpn"), Named(hex("b"), "shop-vpn-2")), vpn(shop("vpn"), Named(hex("c"), "shop-vpn-3"))}, record: &history.Record{Parent: history.NetworkParent{ID: hex("d"), Names: []string{"shop-vpn-1"}, Project: "shop", Service: "vpn"}}, project: time.Hour, want: "parent_gone"},
 		{name: "compose has noted whose network it is", c: child(depends("vpn:service_started:true,cache:service_started:false")), others: []*engine.Container{vpn(shop("vpn"))}, project: time.Hour, want: "recreate in vpn"},
+		{name: "but not what somebody has written", c: child(depends("vpn:service_healthy:true")), others: []*engine.Container{vpn(shop("vpn"))}, project: time.Hour, want: "parent_gone"},
+		{name: "a service of its own project is not that of another one", c: child(shop("db")), others: []*engine.Container{vpn(shop("app"), Named(hex("b"), "shop-app-1"))}, record: &history.Record{Parent: history.NetworkParent{ID: hex("d"), Names: []string{"gluetun"}, Project: "vpn", Service: "app"}}, project: time.Hour, want: "parent_gone"},
 		{name: "but not if two might be meant", c: child(depends("vpn:service_started:true,cache:service_started:true")), others: []*engine.Container{vpn(shop("vpn"))}, project: time.Hour, want: "parent_gone"},
 		{name: "one with links is not", c: child(func(c *engine.Container) { c.Links = []string{"/db:/web/db"} }), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
 		{name: "nor one that others are linked to", c: child(), others: []*engine.Container{vpn(), vpn(Named(hex("c"), "front"), func(c *engine.Container) { c.Links = []string{"/web:/front/w"} })}, record: known("vpn"), want: "parent_gone"},
@@ -178,6 +180,7 @@ func TestReCreationThatHasBegunIsFoundByNames(t *testing.T) {
 		{name: "created, and on hold: nothing", old: oldOne("web"), new: newOne(byOld, untouched), edit: HoldFor("web", time.Hour), wantA: "on_hold 1h0m0s", wantC: "on_hold 1h0m0s"},
 		{name: "created, in a dry run: nothing", old: oldOne("web"), new: newOne(byOld, untouched), edit: func(p *policy.Policy) { p.DryRun = true }, wantA: "parent_gone", wantC: "dry_run"},
 		{name: "created, and not whitelisted any more: nothing", old: oldOne("web"), new: newOne(byOld, untouched), edit: func(p *policy.Policy) { p.Whitelist = Patterns("other") }},
+		{name: "created, and started by somebody: both are left alone", old: oldOne("web"), new: newOne(byOld), wantA: "parent_gone", wantC: "superseded"},
 		{name: "the first is renamed: forward", old: oldOne(byNew), new: newOne(byOld, untouched), wantA: "finish", wantC: "created"},
 		{name: "both are renamed: forward", old: oldOne(byNew), new: newOne("web", untouched), wantA: "finish", wantC: "created"},
 		{name: "the old one is stopped, by whomever: forward", old: oldOne(byNew, down), new: newOne("web", untouched), wantA: "finish", wantC: "created"},
@@ -192,6 +195,7 @@ func TestReCreationThatHasBegunIsFoundByNames(t *testing.T) {
 		{name: "the new one is gone, and somebody has the name: the old one is removed", old: oldOne(byNew, down), theNameIsTaken: true, wantA: "remove"},
 		{name: "while an action is under way nothing else is done", old: oldOne(byNew), new: newOne("web", untouched), acting: hex("a"), wantA: "in_progress", wantC: "in_progress"},
 		{name: "also after the new one was started", old: oldOne(byNew, down), new: newOne("web"), acting: hex("a"), wantA: "in_progress", wantC: "in_progress"},
+		{name: "the new one is not started while nobody knows what the old one does", old: oldOne(byNew, func(c *engine.Container) { c.Inspected = false }), new: newOne("web", untouched), wantA: "not_inspected", wantC: "not_inspected"},
 		{name: "which is which is not known without an inspect", old: oldOne("web"), new: newOne(byOld, untouched), uninspected: true, wantA: "parent_gone", wantC: "not_inspected"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -16,7 +16,14 @@ const provenAfter = 30 * time.Second
 // ordinary reports whether a container of a succession is judged like any other: the old
 // one as long as it has the name, the new one once it was started.
 func (e *evaluator) ordinary(c *engine.Container, s *succession.Succession) bool {
-	return !e.acting(s) && c.Name == s.Name && (c == s.Old || s.Finished() || s.Unsure)
+	return !e.acting(s) && c.Name == s.Name && (c == s.Old || s.Finished()) && !(s.Unsure && c.State == engine.Created)
+}
+
+// halfRecreated reports whether the first start of one that was re-created has failed: it goes
+// on for the trigger that the old one was stopped for.
+func (e *evaluator) halfRecreated(c *engine.Container, rule policy.Rule) bool {
+	s := e.successions[c.ID]
+	return s != nil && c == s.Successor && c.FailedStart() && !rule.Heals(policy.TriggerExited)
 }
 
 // acting reports whether an action on either is under way.
@@ -69,6 +76,8 @@ func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession
 		return outcome.Removing, time.Time{}
 	case c.State == engine.Dead:
 		return outcome.Dead, time.Time{}
+	case s.Stray:
+		return outcome.Superseded, time.Time{}
 	case c == s.Successor && !s.Prepared:
 		return outcome.Created, time.Time{} // what is done about the old one includes it
 	case c == s.Old && s.Finished():

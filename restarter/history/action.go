@@ -103,11 +103,11 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	if res.New != nil {
 		h.succeed(res.Container, res.New, res.Err == nil)
 	}
-	if res.Restarts() {
+	if res.Restarts() || res.Recreation != nil {
 		rec.notHealthy(now) // also if it goes on as it was: it was not well
-		if res.Err != nil {
-			rec.restartFailed(res, pol.Backoff)
-		}
+	}
+	if res.Restarts() && res.Err != nil {
+		rec.restartFailed(res, pol.Backoff)
 	}
 }
 

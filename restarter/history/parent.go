@@ -56,7 +56,7 @@ func (r *Record) noteParent(p *engine.Snapshot, c *engine.Container, rule policy
 func (h *History) succeed(old, successor *engine.Container, whole bool) {
 	rec := h.Records[old.ID]
 	next := *rec
-	next.Acting, next.Parent, next.Joined = false, NetworkParent{}, nil
+	next.Acting, next.Parent, next.Joined = false, h.At(successor.ID).Parent, nil
 	next.ruled, next.last = nil, successor
 	h.Records[successor.ID] = &next
 	if whole {

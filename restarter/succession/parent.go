@@ -11,11 +11,12 @@ import (
 )
 
 // Noted is what compose has noted of the container whose network this one shared, in a
-// label: nothing, if it might mean another one.
+// label: nothing, if it might mean another one. It writes of whose namespace is shared that
+// it is to be restarted after that, as soon as that has started.
 func Noted(c *engine.Container) history.NetworkParent {
 	var services []string
 	for _, d := range compose.Dependencies(c) {
-		if d.Restart { // which compose writes for whose namespace is shared
+		if d.Restart && d.Condition == compose.Started {
 			services = append(services, d.Service)
 		}
 	}
@@ -39,7 +40,7 @@ func NewParent(p *engine.Snapshot, c *engine.Container, known history.NetworkPar
 		case o == c || passing || compose.OneOff(o) || o.Project() != c.Project() || !compose.SameDirectory(o, c):
 		case slices.Contains(known.Names, o.Name):
 			byName = append(byName, o)
-		case known.Service != "" && o.Service() == known.Service:
+		case known.Service != "" && known.Project == o.Project() && known.Service == o.Service():
 			byService = append(byService, o)
 		}
 	}

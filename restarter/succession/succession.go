@@ -11,6 +11,7 @@ type Succession struct {
 	Old       *engine.Container // nil: it is gone
 	Successor *engine.Container // nil: it is gone
 	Prepared  bool              // the successor still has its passing name: nothing has happened to the old one
+	Stray     bool              // somebody has started the successor before it had the name: it is left to him
 	Unsure    bool              // which of them is which is not known: the engine does not answer when they are inspected
 }
 
@@ -35,6 +36,9 @@ func Find(p *engine.Snapshot) map[string]*Succession {
 		s := &Succession{Name: name, Old: c, Successor: other}
 		if untouched(c) {
 			s.Old, s.Successor, s.Prepared = other, c, other == nil || other.Name == name
+		}
+		if other != nil && other.Name == name && !untouched(other) && c.Created.After(other.Created) {
+			s.Old, s.Successor, s.Stray = other, c, !s.Prepared
 		}
 		s.Unsure = !c.Inspected || other != nil && !other.Inspected
 		found[c.ID] = s

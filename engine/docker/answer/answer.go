@@ -159,6 +159,7 @@ func Event(m events.Message) store.Event {
 		Kind:    string(m.Type),
 		Action:  string(m.Action),
 		ID:      m.Actor.ID,
+		Name:    m.Actor.Attributes["name"],
 		Project: m.Actor.Attributes[engine.LabelProject],
 		Signal:  notation.Signal(m.Actor.Attributes["signal"]),
 		Exit:    m.Actor.Attributes["exitCode"],

@@ -270,7 +270,8 @@ func (a *attempt) made(ctx context.Context) (*container.InspectResponse, error) 
 	return &in, nil
 }
 
-// restoreNames gives both their names back, and the old one its restart policy.
+// restoreNames gives the old one its restart policy, and both their names back: last, since
+// nobody knows the policy of one that has its name but its own inspect.
 func (a *attempt) restoreNames(ctx context.Context, made *container.InspectResponse) error {
 	old, err := a.inspect(ctx, a.Old.ID)
 	if errors.Is(err, engine.ErrGone) {
@@ -278,6 +279,11 @@ func (a *attempt) restoreNames(ctx context.Context, made *container.InspectRespo
 	}
 	if err != nil {
 		return err
+	}
+	if a.forbade && restartless(old) {
+		if err := a.restartBy(ctx, a.Old.ID, a.old.HostConfig.RestartPolicy); err != nil {
+			return err
+		}
 	}
 	if made != nil && name(*made) == a.Name && name(old) != a.Name {
 		if err := a.rename(ctx, made.ID, a.passing); err != nil {
@@ -288,9 +294,6 @@ func (a *attempt) restoreNames(ctx context.Context, made *container.InspectRespo
 		if err := a.rename(ctx, a.Old.ID, a.Old.Name); err != nil {
 			return err
 		}
-	}
-	if a.forbade && restartless(old) {
-		return a.restartBy(ctx, a.Old.ID, a.old.HostConfig.RestartPolicy)
 	}
 	return nil
 }

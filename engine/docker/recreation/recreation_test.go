@@ -374,3 +374,34 @@ func TestNeverTwoRun(t *testing.T) {
 		t.Errorf("%v: %s", err, f)
 	}
 }
+
+// TestUndoThatIsCutShortLosesNoRestartPolicy: whatever has its own name again has its own
+// policy, too.
+func TestUndoThatIsCutShortLosesNoRestartPolicy(t *testing.T) {
+	for _, cut := range []string{"update old", "rename new", "rename old"} {
+		t.Run(cut, func(t *testing.T) {
+			f := newFake(t)
+			undoing, dead := false, false
+			f.before = func(step string) error {
+				if dead || undoing && step == cut {
+					dead = true
+					return errBroken
+				}
+				return nil
+			}
+			f.after = func(step string) error {
+				if step == "update old" && !undoing {
+					undoing = true
+					f.containers[parentID].State.StartedAt = "2026-03-01T12:30:00Z" // somebody restarted it
+				}
+				return nil
+			}
+			if _, err := f.steps().Begin(t.Context(), nil, f.recreation()); err == nil || !dead {
+				t.Fatalf("undone all the same: %v", err)
+			}
+			if old := f.containers[oldID]; name(*old) == f.recreation().Name && restartless(*old) {
+				t.Errorf("the old one has its name and no restart policy: %s", f)
+			}
+		})
+	}
+}

@@ -14,9 +14,9 @@ type nameCounters struct {
 	removedAt  time.Time // when the last of them left it; zero: there are some
 }
 
-// projectChanged notes that something happened in a compose project.
-func (b *Store) projectChanged(project string, at time.Time) {
-	if project != "" && at.After(b.projects[project]) && !b.ownChange(project, at) {
+// projectChanged notes that something happened to a container of a compose project.
+func (b *Store) projectChanged(id, project string, at time.Time) {
+	if project != "" && at.After(b.projects[project]) && !b.ownChange(id, at) {
 		b.projects[project], b.changed = at, true
 	}
 }
@@ -24,46 +24,43 @@ func (b *Store) projectChanged(project string, at time.Time) {
 // ownTail is how long after our own doing its events may come.
 const ownTail = time.Second
 
-// own is something that we do to a container and others of its compose project, of which
-// the engine tells as of what anybody does.
-type own struct {
-	project string
-	until   time.Time // on our clock; zero: it is under way
-}
-
-// Changing begins an action that creates, renames, stops or removes containers of a
-// project: until it is over, no change in the project is taken for somebody else's. One
-// container is what it is done for, and is acted upon.
-func (b *Store) Changing(id, project string) {
-	b.own[id] = own{project: project}
-	b.Acting(id, true)
+// Changing begins an action that renames, stops or removes a container, and may create
+// another one in its place, or go on with others that were. Until it is over, what happens
+// to these is no change of their project.
+func (b *Store) Changing(id string, others ...string) {
+	until := new(time.Time)
+	for _, key := range append(others, id) {
+		b.own[key] = until
+	}
 }
 
 // HasChanged ends that.
-func (b *Store) HasChanged(now time.Time, id string) {
-	b.own[id] = own{project: b.own[id].project, until: now.Add(ownTail)}
-	b.Acting(id, false)
-}
+func (b *Store) HasChanged(now time.Time, id string) { *b.own[id] = now.Add(ownTail) }
 
-// ownChange reports whether a change in a project comes of what we do there.
-func (b *Store) ownChange(project string, at time.Time) bool {
-	for _, o := range b.own {
-		if o.project == project && (o.until.IsZero() || at.Before(o.until)) {
-			return true
+// takesName notes the name of a container, which is ours if it is that of such another one.
+func (b *Store) takesName(id, name string) {
+	_, otherID, _ := engine.ParsePassingName(name)
+	for key, until := range b.own {
+		if b.own[id] == nil && until.IsZero() && otherID == engine.ShortID(key) {
+			b.own[id] = until
 		}
 	}
-	return false
 }
 
-// changedByOthers notes the same of what happens to a container, unless it is our own
-// doing.
-func (b *Store) changedByOthers(e *entry, project string, at time.Time) {
+// ownChange reports whether what happens to a container at that moment comes of what we do.
+func (b *Store) ownChange(id string, at time.Time) bool {
+	until := b.own[id]
+	return until != nil && (until.IsZero() || at.Before(*until))
+}
+
+// changedByOthers notes the same, unless an action of our own is under way.
+func (b *Store) changedByOthers(e *entry, id, project string, at time.Time) {
 	if !e.life.acting {
-		b.projectChanged(project, at)
+		b.projectChanged(id, project, at)
 	}
 }
 
-// stoppedByOthers notes that a container was told to stop, unless it is our own doing.
+// stoppedByOthers notes that a container was told to stop.
 func (b *Store) stoppedByOthers(e *entry, project string, at time.Time) {
 	if project != "" && !e.life.acting && at.After(b.stops[project]) {
 		b.stops[project], b.changed = at, true
@@ -111,5 +108,5 @@ func (b *Store) tidy(now time.Time) {
 	for _, times := range []map[string]time.Time{b.projects, b.stops} {
 		maps.DeleteFunc(times, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
 	}
-	maps.DeleteFunc(b.own, func(_ string, o own) bool { return !o.until.IsZero() && now.After(o.until) })
+	maps.DeleteFunc(b.own, func(_ string, until *time.Time) bool { return !until.IsZero() && now.After(*until) })
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -181,34 +182,37 @@ func TestProjectIsTouched(t *testing.T) {
 			l.Acting("a", false)
 		}, false},
 		{"our own re-creation", func(l *harness) {
-			l.Changing("a", "shop")
+			l.Changing("a", "b")
 			l.put("b").Labels = l.truth["a"].Labels
 			l.happens("b", "create", "")
 			l.happens("a", "rename", "c")
+			l.Acting("a", true)
 			for _, action := range []string{"kill", "die", "stop"} {
 				l.happens("a", action, "15")
 			}
 			l.happens("b", "start", "")
 			l.look()
+			l.Acting("a", false)
 			l.HasChanged(l.now, "a")
 			l.happens("a", "destroy", "") // which is told late
 		}, false},
-		{"a creation while something of another project is created anew", func(l *harness) {
-			l.Changing("other", "bakery")
+		{"a creation while something else of the project is re-created", func(l *harness) {
+			l.Changing("a")
 			l.put("b").Labels = l.truth["a"].Labels
 			l.happens("b", "create", "")
 		}, true},
-		{"a death after our own re-creation", func(l *harness) {
-			l.Changing("a", "shop")
+		{"a rename after our own re-creation", func(l *harness) {
+			l.Changing("a")
 			l.HasChanged(l.now, "a")
 			l.pass(2 * ownTail)
-			l.happens("a", "die", "1")
+			l.happens("a", "rename", "c")
 		}, true},
-		{"a death after our own action", func(l *harness) {
+		{"a stop after our own action", func(l *harness) {
 			l.Acting("a", true)
 			l.Acting("a", false)
-			l.happens("a", "die", "1")
+			l.happens("a", "kill", "15")
 		}, true},
+		{"a crash", func(l *harness) { l.happens("a", "die", "1") }, false},
 		{"a pause", func(l *harness) { l.happens("a", "pause", "") }, false},
 		{"its health", func(l *harness) { l.happens("a", "health_status: unhealthy", "") }, false},
 		{"a list", func(l *harness) { l.sync() }, false},
@@ -294,5 +298,24 @@ func TestProjectIsTouchedWhenItHappenedBeforeTheFirstPicture(t *testing.T) {
 	l.sync()
 	if got := l.Snapshot().Projects["shop"]; !got.Equal(died) {
 		t.Errorf("touched %v ago, want 7s", l.now.Sub(got))
+	}
+}
+
+// TestWhatIsCreatedInAnothersPlaceIsKnownByItsName: its ID is not known before.
+func TestWhatIsCreatedInAnothersPlaceIsKnownByItsName(t *testing.T) {
+	b, old, now := New(), strings.Repeat("a", 64), time.Now()
+	b.Changing(old)
+	b.takesName("new", engine.PassingName("web", old))
+	b.takesName("other", engine.PassingName("web", strings.Repeat("b", 64)))
+	b.takesName("third", "web")
+	b.HasChanged(now, old)
+	b.takesName("late", engine.PassingName("web", old))
+	for id, want := range map[string]bool{old: true, "new": true, "other": false, "third": false, "late": false} {
+		if got := b.ownChange(id, now); got != want {
+			t.Errorf("%s counts as our own: %t", id, got)
+		}
+		if b.ownChange(id, now.Add(2*ownTail)) {
+			t.Errorf("%s counts as our own long after that", id)
+		}
 	}
 }

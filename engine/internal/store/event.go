@@ -18,6 +18,7 @@ type Event struct {
 	Kind    string // container or image; of others only their being is known
 	Action  string // create, start, die, …; health_status with its suffix
 	ID      string
+	Name    string    // of the container
 	Project string    // compose project, "" if none
 	Signal  int       // of a kill; 0: not named
 	Exit    string    // exit code of a die
@@ -67,7 +68,8 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		b.handleDestroy(h.ID, project, at, now)
 		return true
 	case "create", "rename":
-		b.projectChanged(project, at)
+		b.takesName(h.ID, h.Name)
+		b.projectChanged(h.ID, project, at)
 	case "start":
 		b.count(e, engine.EventStart)
 		e.life.observeStart(at)
@@ -76,7 +78,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		if b.announcesStops { // else it is no evidence, and names no signal
 			stopping := e.stoppedBy(h.Signal)
 			e.life.observeKill(h.At, at, stopping)
-			b.changedByOthers(e, project, at)
+			b.changedByOthers(e, h.ID, project, at)
 			if stopping {
 				b.stoppedByOthers(e, project, at)
 			}
@@ -87,7 +89,9 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		b.count(e, engine.EventDie)
 		e.life.observeDie(h.At, at, b.announcesStops)
 		e.exit = e.exitOf(h.Exit)
-		b.changedByOthers(e, project, at)
+		if e.life.cause != engine.CauseSelf || h.Exit == "0" { // a crash is no change
+			b.changedByOthers(e, h.ID, project, at)
+		}
 	case "oom":
 		b.count(e, engine.EventOOM)
 		e.life.evidence.oom = true

@@ -65,7 +65,7 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 		}
 	}
 	if e.life.startedByOthers() && c.RestartCount == 0 {
-		b.projectChanged(c.Project(), e.life.since) // through the API, not by a restart policy
+		b.projectChanged(id, c.Project(), e.life.since) // through the API, not by a restart policy
 	}
 	b.unsettled[id] = e
 	e.known = e.asked

@@ -61,9 +61,9 @@ type Store struct {
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
 	stops           map[string]time.Time
-	own             map[string]own       // by ID of the container that it is done for
-	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
-	notFound        map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
+	own             map[string]*time.Time // by ID: until when what happens to it is our own doing; zero: it is under way
+	tombstones      map[string]time.Time  // destroyed lately: a list may still hold them
+	notFound        map[string]time.Time  // not found lately by an inspect: a list asked before may still hold them
 	driftCandidates map[string]*driftCandidate
 	images          images
 	earlier         *earlier // nil: there was no earlier life
@@ -94,7 +94,7 @@ func New() *Store {
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
 		stops:           map[string]time.Time{},
-		own:             map[string]own{},
+		own:             map[string]*time.Time{},
 		tombstones:      map[string]time.Time{},
 		notFound:        map[string]time.Time{},
 		driftCandidates: map[string]*driftCandidate{},
@@ -238,14 +238,14 @@ func (b *Store) remove(id string, now time.Time) {
 func (b *Store) handleDestroy(id, project string, at, now time.Time) {
 	b.remove(id, now)
 	b.tombstones[id] = now // a list asked for before still holds it
-	b.projectChanged(project, at)
+	b.projectChanged(id, project, at)
 }
 
 // handleNotFound removes what an inspect does not find: it may be gone, or about to come,
 // since Docker 20.10 lists a container a moment before it can be inspected. So
 // its events and later lists count.
 func (b *Store) handleNotFound(now time.Time, id string, e *entry) {
-	b.projectChanged(e.project(), now)
+	b.projectChanged(id, e.project(), now)
 	b.remove(id, now)
 	b.notFound[id] = now
 }

@@ -44,7 +44,7 @@ func adoptedAfter(t *testing.T, after time.Duration, labels []string, recreate f
 	w.OnRecreate = func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
 		return recreate(w, leaving, r)
 	}
-	world.Pass(time.Minute)
+	world.Pass(after)
 	replaced := Up(newParentID, "vpn")
 	replaced.Created, replaced.Started, replaced.StartSeenAt = time.Now(), time.Now(), time.Now()
 	w.Set(append(without(w, parentID), replaced)...)
@@ -219,6 +219,7 @@ func TestLaw2ReCreationOfOneThatHasRunForLongIsSlowedDown(t *testing.T) {
 		attempts := 0
 		adoptedAfter(t, time.Hour, nil, func(_ *world.World, _ <-chan struct{}, _ engine.Recreation) (*engine.Container, error) {
 			attempts++
+			time.Sleep(time.Millisecond)
 			return nil, engine.ErrUnsupported
 		})
 		world.Pass(48 * time.Second)

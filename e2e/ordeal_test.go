@@ -53,7 +53,7 @@ func (o *ordeal) String() string {
 	if o.late {
 		when = "after "
 	}
-	return fmt.Sprintf("%s %-18s", when, o.step.name)
+	return fmt.Sprintf("%s %-18s", when, o.name)
 }
 
 // newOrdeals lays out one for each step, and each side of it. Each has a Defib of its own,

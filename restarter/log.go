@@ -15,24 +15,7 @@ import (
 
 // logResult logs what came of an action.
 func (r *Restarter) logResult(now time.Time, res history.Result) {
-	c := res.Container
-	attrs := []any{
-		"container", res.Name(), "id", engine.ShortID(c.ID), "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
-		"attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt),
-	}
-	if res.Trigger == policy.TriggerDependency {
-		attrs = append(attrs, "namespace", res.Namespace)
-	}
-	if res.Trigger == policy.TriggerDependsOn && len(res.After) > 0 {
-		last := slices.MaxFunc(res.After, func(a, b *engine.Container) int { return a.Started.Compare(b.Started) })
-		attrs = append(attrs, "depends_on", last.Name)
-	}
-	if c.HealthOutput != "" {
-		attrs = append(attrs, "health_output", c.HealthOutput)
-	}
-	if res.New != nil {
-		attrs = append(attrs, "new_id", engine.ShortID(res.New.ID))
-	}
+	attrs := r.attributes(now, res)
 	left := errors.Is(res.Err, context.Canceled) // nothing is known of what came of it
 	switch {
 	case errors.Is(res.Err, engine.ErrGone):
@@ -54,6 +37,29 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 	default:
 		r.logger.Info("container started", attrs...)
 	}
+}
+
+// attributes are those of the log line of an action.
+func (r *Restarter) attributes(now time.Time, res history.Result) []any {
+	c := res.Container
+	attrs := []any{
+		"container", res.Name(), "id", engine.ShortID(c.ID), "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
+		"attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt),
+	}
+	if res.Trigger == policy.TriggerDependency {
+		attrs = append(attrs, "namespace", res.Namespace)
+	}
+	if res.Trigger == policy.TriggerDependsOn && len(res.After) > 0 {
+		last := slices.MaxFunc(res.After, func(a, b *engine.Container) int { return a.Started.Compare(b.Started) })
+		attrs = append(attrs, "depends_on", last.Name)
+	}
+	if c.HealthOutput != "" {
+		attrs = append(attrs, "health_output", c.HealthOutput)
+	}
+	if res.New != nil {
+		attrs = append(attrs, "new_id", engine.ShortID(res.New.ID))
+	}
+	return attrs
 }
 
 func (r *Restarter) failed(res history.Result, attrs []any) {

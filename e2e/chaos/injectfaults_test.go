@@ -10,8 +10,19 @@ import (
 
 // faultyCalls are those of an engine that a fault may be confined to, beside all of them.
 var faultyCalls = [][]string{
-	nil, nil, {"events"}, {"inspect"}, {"list"}, {"start"}, {"restart"}, {"start", "restart"}, {"ping"}, {"inspect", "list"},
-	{"create"}, {"rename"}, {"update", "stop", "remove"}, {"create", "rename", "update", "stop", "start", "remove"},
+	nil, nil,
+	{"events"},
+	{"inspect"},
+	{"list"},
+	{"start"},
+	{"restart"},
+	{"start", "restart"},
+	{"ping"},
+	{"inspect", "list"},
+	{"create"},
+	{"rename"},
+	{"update", "stop", "remove"},
+	{"create", "rename", "update", "stop", "start", "remove"},
 }
 
 // injectFaults lets one fault after the other loose until stop is closed. blind is told

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -112,9 +113,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
 		g.engine.ServeHTTP(answer, r.Clone(context.WithoutCancel(r.Context())))
 		g.wait(r.Context())
-		for key, values := range answer.Header() {
-			w.Header()[key] = values
-		}
+		maps.Copy(w.Header(), answer.Header())
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
 	default:

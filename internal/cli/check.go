@@ -302,6 +302,32 @@ var wants = map[policy.Trigger]string{
 	policy.TriggerDependsOn:  "another container that it depends on was restarted, or is ready at last",
 }
 
+// fate says what would become of a container, after a mark.
+func fate(p restarter.Planned) (mark, then string) {
+	switch {
+	case !p.Whitelisted:
+		return other, "not whitelisted"
+	case p.Removes:
+		return other, "would be removed: it was re-created, and another one has its place"
+	case p.Acts && p.Recreates:
+		return other, "would be re-created: the container whose network it shares was"
+	case p.Acts && p.Container.Up():
+		return other, "would be restarted: " + wants[p.Trigger]
+	case p.Acts:
+		return other, "would be started: " + wants[p.Trigger]
+	case p.Reason == "":
+		return works, "nothing to do"
+	}
+	then = fmt.Sprintf("left alone (%s): %s", p.Reason, outcome.Reasons[p.Reason])
+	if p.Reason == outcome.TriggerDisabled {
+		then += ": " + string(p.Trigger)
+	}
+	if p.Detail != "" {
+		then += "; not re-created: " + p.Detail
+	}
+	return other, then
+}
+
 // container tells what would become of one.
 func (s *report) container(now time.Time, p restarter.Planned) {
 	c := p.Container
@@ -312,29 +338,7 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 	case c.Health != engine.NoHealth:
 		state += ", " + string(c.Health)
 	}
-	mark, then := other, ""
-	switch {
-	case !p.Whitelisted:
-		then = "not whitelisted"
-	case p.Removes:
-		then = "would be removed: it was re-created, and another one has its place"
-	case p.Acts && p.Recreates:
-		then = "would be re-created: the container whose network it shares was"
-	case p.Acts && c.Up():
-		then = "would be restarted: " + wants[p.Trigger]
-	case p.Acts:
-		then = "would be started: " + wants[p.Trigger]
-	case p.Reason != "":
-		then = fmt.Sprintf("left alone (%s): %s", p.Reason, outcome.Reasons[p.Reason])
-		if p.Reason == outcome.TriggerDisabled {
-			then += ": " + string(p.Trigger)
-		}
-		if p.Detail != "" {
-			then += "; not re-created: " + p.Detail
-		}
-	default:
-		mark, then = works, "nothing to do"
-	}
+	mark, then := fate(p)
 	if p.Until.After(now) {
 		then += fmt.Sprintf("; next check in %s", p.Until.Sub(now).Round(time.Second))
 	}

@@ -416,8 +416,10 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 			Labelled(policy.LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
 		}
 		for _, one := range [][]string{
-			{policy.LabelStoppedDelay, "0s", "5m", "24h", "25h", "soon"}, {policy.LabelUnhealthyFor, "0s", "45s", "-1s"},
-			{policy.LabelMaxAttempts, "1", "3", "0"}, {policy.LabelCooldown, "1s", "240h", "0s"},
+			{policy.LabelStoppedDelay, "0s", "5m", "24h", "25h", "soon"},
+			{policy.LabelUnhealthyFor, "0s", "45s", "-1s"},
+			{policy.LabelMaxAttempts, "1", "3", "0"},
+			{policy.LabelCooldown, "1s", "240h", "0s"},
 		} {
 			if n := pick(3 * len(one)); 0 < n && n < len(one) {
 				Labelled(one[0], one[n])(c)

@@ -112,9 +112,7 @@ func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
 		}
 	}
 	v.again = again
-	if rule.Recreate && matters && e.worstTie(c).Reason == outcome.ParentGone {
-		e.recreate(&v, rule)
-	}
+	e.recreate(&v, c, rule)
 	return v, matters
 }
 
@@ -188,13 +186,18 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 	default:
 		return r, until
 	}
-	if until := past.RetryAt(c, e.policy.Backoff); until.After(e.now) {
-		if past.Refused {
-			return outcome.Refused, until
-		}
+	return e.putOff(c)
+}
+
+// putOff names what keeps an action from being tried now that nothing else does.
+func (e *evaluator) putOff(c *engine.Container) (outcome.Reason, time.Time) {
+	past := e.history.At(c.ID)
+	switch until := past.RetryAt(c, e.policy.Backoff); {
+	case until.After(e.now) && past.Refused:
+		return outcome.Refused, until
+	case until.After(e.now):
 		return outcome.BackOff, until
-	}
-	if e.policy.DryRun {
+	case e.policy.DryRun:
 		return outcome.DryRun, time.Time{}
 	}
 	return "", time.Time{}

@@ -45,10 +45,13 @@ func (e *evaluator) recreation(c *engine.Container, rule policy.Rule, t policy.T
 	return &engine.Recreation{Name: c.Name, Old: c, Parent: parent}, time.Time{}, ""
 }
 
-// recreate has a verdict on a container whose parent is gone say that it is to be
-// re-created, or why it cannot be.
-func (e *evaluator) recreate(v *Verdict, rule policy.Rule) {
-	r, _, why := e.recreation(v.Container, rule, v.Trigger)
+// recreate has the verdict on a container say that it is to be re-created, or why it cannot
+// be, if its parent is gone.
+func (e *evaluator) recreate(v *Verdict, c *engine.Container, rule policy.Rule) {
+	if !rule.Recreate || e.worstTie(c).Reason != outcome.ParentGone {
+		return
+	}
+	r, _, why := e.recreation(c, rule, v.Trigger)
 	if v.Recreation = r; r == nil {
 		if v.Reason == outcome.ParentGone {
 			v.Detail = why

@@ -60,7 +60,24 @@ func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Successio
 // successionHeld names the first of all reasons to leave one of the two containers of a
 // re-creation alone now, and when to look again; "" if there is none.
 func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession, rule policy.Rule) (outcome.Reason, time.Time) {
-	past := e.history.At(c.ID)
+	if r, until := e.successionForbidden(c, s, rule); r != "" {
+		return r, until
+	}
+	switch {
+	case s.Stray:
+		return outcome.Superseded, time.Time{}
+	case c == s.Successor && !s.Prepared:
+		return outcome.Created, time.Time{} // what is done about the old one includes it
+	case c == s.Old && s.Finished():
+		if proven, until := e.proven(s); !proven || c.Alive() {
+			return outcome.Superseded, until // what somebody has started is left to him
+		}
+	}
+	return e.putOff(c)
+}
+
+// successionForbidden names what forbids to act on either of the two containers.
+func (e *evaluator) successionForbidden(c *engine.Container, s *succession.Succession, rule policy.Rule) (outcome.Reason, time.Time) {
 	switch {
 	case e.acting(s):
 		return outcome.InProgress, time.Time{}
@@ -76,22 +93,6 @@ func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession
 		return outcome.Removing, time.Time{}
 	case c.State == engine.Dead:
 		return outcome.Dead, time.Time{}
-	case s.Stray:
-		return outcome.Superseded, time.Time{}
-	case c == s.Successor && !s.Prepared:
-		return outcome.Created, time.Time{} // what is done about the old one includes it
-	case c == s.Old && s.Finished():
-		if proven, until := e.proven(s); !proven || c.Alive() {
-			return outcome.Superseded, until // what somebody has started is left to him
-		}
-	}
-	switch until := past.RetryAt(c, e.policy.Backoff); {
-	case until.After(e.now) && past.Refused:
-		return outcome.Refused, until
-	case until.After(e.now):
-		return outcome.BackOff, until
-	case e.policy.DryRun:
-		return outcome.DryRun, time.Time{}
 	}
 	return "", time.Time{}
 }

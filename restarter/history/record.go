@@ -91,23 +91,28 @@ func (r *Record) observe(now time.Time, c *engine.Container, reset time.Duration
 	case r.HealthySince.IsZero() || !c.Started.Equal(last.Started):
 		r.HealthySince = now
 	}
-	switch {
-	case !c.Ready():
-		r.ReadySince = time.Time{}
-	case !c.HealthCheck:
-		r.ReadySince = c.StartSeenAt
-	case r.ReadySince.IsZero() || !c.Started.Equal(last.Started):
-		r.ReadySince = now
-	}
-	if !c.Started.Equal(last.Started) {
-		r.Failed = false
-	}
-	if !c.Started.Equal(last.Started) && !r.Acting && c.RestartCount == 0 {
+	again := !c.Started.Equal(last.Started)
+	r.observeReady(now, c, again)
+	r.Failed = r.Failed && !again
+	if again && !r.Acting && c.RestartCount == 0 {
 		r.startedByOthers()
 	}
 	// The run that an action is about to end is no stay after it.
 	if at := r.BackoffResetAt(reset); !r.Acting && !at.IsZero() && !at.After(now) {
 		r.Attempts, r.Restarts, r.Streak, r.Refused, r.Failed = 0, 0, 0, false, false
+	}
+}
+
+// observeReady takes note of since when the container is ready. Again says that it was
+// started since the last look.
+func (r *Record) observeReady(now time.Time, c *engine.Container, again bool) {
+	switch {
+	case !c.Ready():
+		r.ReadySince = time.Time{}
+	case !c.HealthCheck:
+		r.ReadySince = c.StartSeenAt
+	case r.ReadySince.IsZero() || again:
+		r.ReadySince = now
 	}
 }
 

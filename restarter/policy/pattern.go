@@ -154,7 +154,7 @@ func plainForm(text string) string {
 			forms = append(forms, form)
 			continue
 		}
-		for _, name := range strings.Fields(foreignForms.Replace(form)) {
+		for name := range strings.FieldsSeq(foreignForms.Replace(form)) {
 			if project, service, ok := strings.Cut(name, "/"); ok {
 				name = strings.ToLower(project) + "/" + service
 			} else if strings.IndexAny(name, "-._") == 0 {

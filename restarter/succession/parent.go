@@ -33,21 +33,7 @@ func NewParent(p *engine.Snapshot, c *engine.Container, known history.NetworkPar
 	if known.ID == "" {
 		return nil, "the name of the container whose network it shared is not known: it was gone before Defib first saw it"
 	}
-	var byName, byService []*engine.Container
-	for _, o := range p.Named() {
-		_, _, passing := engine.ParsePassingName(o.Name)
-		switch {
-		case o == c || passing || compose.OneOff(o) || o.Project() != c.Project() || !compose.SameDirectory(o, c):
-		case slices.Contains(known.Names, o.Name):
-			byName = append(byName, o)
-		case known.Service != "" && known.Project == o.Project() && known.Service == o.Service():
-			byService = append(byService, o)
-		}
-	}
-	candidates := byName
-	if len(candidates) == 0 {
-		candidates = byService
-	}
+	candidates := heirs(p, c, known)
 	switch {
 	case len(candidates) == 0:
 		return nil, fmt.Sprintf("there is no container %s of the same compose project, or of none, to take its place", called(known))
@@ -61,6 +47,26 @@ func NewParent(p *engine.Snapshot, c *engine.Container, known history.NetworkPar
 		return nil, candidates[0].Name + " is not healthy"
 	}
 	return candidates[0], ""
+}
+
+// heirs are those that may have taken the place of the parent of a container: by its name,
+// or else as containers of its service.
+func heirs(p *engine.Snapshot, c *engine.Container, known history.NetworkParent) []*engine.Container {
+	var byName, byService []*engine.Container
+	for _, o := range p.Named() {
+		_, _, passing := engine.ParsePassingName(o.Name)
+		switch {
+		case o == c || passing || compose.OneOff(o) || o.Project() != c.Project() || !compose.SameDirectory(o, c):
+		case slices.Contains(known.Names, o.Name):
+			byName = append(byName, o)
+		case known.Service != "" && known.Project == o.Project() && known.Service == o.Service():
+			byService = append(byService, o)
+		}
+	}
+	if len(byName) > 0 {
+		return byName
+	}
+	return byService
 }
 
 // called names the parent for people.

@@ -76,12 +76,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "kill":
 		b.count(e, engine.EventKill)
 		if b.announcesStops { // else it is no evidence, and names no signal
-			stopping := e.stoppedBy(h.Signal)
-			e.life.observeKill(h.At, at, stopping)
-			b.changedByOthers(e, h.ID, project, at)
-			if stopping {
-				b.stoppedByOthers(e, project, at)
-			}
+			b.killed(e, h, project, at)
 		}
 	case "stop":
 		e.life.observeStop(h.At, at)
@@ -102,6 +97,15 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	}
 	b.queue.Add(&e.item)
 	return true
+}
+
+func (b *Store) killed(e *entry, h Event, project string, at time.Time) {
+	stopping := e.stoppedBy(h.Signal)
+	e.life.observeKill(h.At, at, stopping)
+	b.changedByOthers(e, h.ID, project, at)
+	if stopping {
+		b.stoppedByOthers(e, project, at)
+	}
 }
 
 // project is its compose project, as far as it is known.

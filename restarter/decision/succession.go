@@ -16,7 +16,8 @@ const provenAfter = 30 * time.Second
 // ordinary reports whether a container of a succession is judged like any other: the old
 // one as long as it has the name, the new one once it was started.
 func (e *evaluator) ordinary(c *engine.Container, s *succession.Succession) bool {
-	return !e.acting(s) && c.Name == s.Name && (c == s.Old || s.Finished()) && !(s.Unsure && c.State == engine.Created)
+	sure := !s.Unsure || c.State != engine.Created
+	return sure && !e.acting(s) && c.Name == s.Name && (c == s.Old || s.Finished())
 }
 
 // halfRecreated reports whether the first start of one that was re-created has failed: it goes

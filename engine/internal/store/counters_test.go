@@ -303,7 +303,7 @@ func TestProjectIsTouchedWhenItHappenedBeforeTheFirstPicture(t *testing.T) {
 
 // TestWhatIsCreatedInAnothersPlaceIsKnownByItsName: its ID is not known before.
 func TestWhatIsCreatedInAnothersPlaceIsKnownByItsName(t *testing.T) {
-	b, old, now := New(), strings.Repeat("a", 64), time.Now()
+	b, old, now := New(), strings.Repeat("a", 64), time.Unix(0, 0)
 	b.Changing(old)
 	b.takesName("new", engine.PassingName("web", old))
 	b.takesName("other", engine.PassingName("web", strings.Repeat("b", 64)))

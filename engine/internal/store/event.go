@@ -82,11 +82,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		e.life.observeStop(h.At, at)
 	case "die":
 		b.count(e, engine.EventDie)
-		e.life.observeDie(h.At, at, b.announcesStops)
-		e.exit = e.exitOf(h.Exit)
-		if e.life.cause != engine.CauseSelf || h.Exit == "0" { // a crash is no change
-			b.changedByOthers(e, h.ID, project, at)
-		}
+		b.died(e, h, project, at)
 	case "oom":
 		b.count(e, engine.EventOOM)
 		e.life.evidence.oom = true
@@ -97,6 +93,14 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	}
 	b.queue.Add(&e.item)
 	return true
+}
+
+func (b *Store) died(e *entry, h Event, project string, at time.Time) {
+	e.life.observeDie(h.At, at, b.announcesStops)
+	e.exit = e.exitOf(h.Exit)
+	if e.life.cause != engine.CauseSelf || h.Exit == "0" { // a crash is no change
+		b.changedByOthers(e, h.ID, project, at)
+	}
 }
 
 func (b *Store) killed(e *entry, h Event, project string, at time.Time) {

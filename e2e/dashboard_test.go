@@ -50,15 +50,15 @@ func (a answer) numbers() []string {
 	return all
 }
 
-// draw asks a query of the dashboard as Grafana would, for all hosts and
-// containers, from a moment on.
-func draw(s *harness.Server, q grafana.Query, from time.Time) answer {
+// draw asks a query of the dashboard as Grafana would, for all hosts and for containers
+// whose names begin so, from a moment on.
+func draw(s *harness.Server, q grafana.Query, prefix string, from time.Time) answer {
 	s.Helper()
 	text := func(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 	now := time.Now()
 	expr := strings.NewReplacer(
 		"$__rate_interval", "1m", "$__range", fmt.Sprintf("%ds", int(now.Sub(from).Seconds())+1), "$__interval", "1s",
-		"$__from", strconv.FormatInt(from.UnixMilli(), 10), "$instance", ".+", "$name", ".+",
+		"$__from", strconv.FormatInt(from.UnixMilli(), 10), "$instance", ".+", "$name", prefix+".+",
 	).Replace(q.Expr)
 	params := url.Values{"query": {expr}, "start": {text(from)}, "end": {text(now)}, "step": {"1s"}}
 	path := "/api/v1/query_range?"
@@ -109,13 +109,13 @@ func TestDashboardShowsAScene(t *testing.T) {
 	queries := map[string]grafana.Query{}
 	for _, q := range board.Queries() {
 		queries[q.Where] = q
-		harness.Eventually(t, "data for "+q.Where, func() bool { return len(draw(p, q, begun).numbers()) > 0 })
+		harness.Eventually(t, "data for "+q.Where, func() bool { return len(draw(p, q, s.Prefix, begun).numbers()) > 0 })
 	}
 	for where, want := range map[string]string{
 		"Hosts blind, A": "0", "Down, A": "1", "Unhealthy, A": "1", "Looping, A": "1", "Given up, A": "0", "On hold, A": "0",
 	} {
 		harness.Eventually(t, where+" to show "+want, func() bool {
-			got := draw(p, queries[where], begun).numbers()
+			got := draw(p, queries[where], s.Prefix, begun).numbers()
 			return len(got) == 1 && got[0] == want
 		})
 	}
@@ -124,13 +124,13 @@ func TestDashboardShowsAScene(t *testing.T) {
 	defer func() { t.Logf("the table's reasons: %v", reasons) }()
 	harness.Eventually(t, "the table to say why each is left alone", func() bool {
 		clear(reasons)
-		for _, row := range draw(p, queries["Containers that need a look, A"], begun).Data.Result {
+		for _, row := range draw(p, queries["Containers that need a look, A"], s.Prefix, begun).Data.Result {
 			reasons[row.Metric["name"]] = row.Metric["reason"]
 		}
 		return maps.Equal(reasons, why)
 	})
 	seen := map[string]bool{}
-	for _, row := range draw(p, queries["States of those that were sick, A"], begun).Data.Result {
+	for _, row := range draw(p, queries["States of those that were sick, A"], s.Prefix, begun).Data.Result {
 		seen[row.Metric["name"]] = true
 		for _, v := range row.Values {
 			seen[row.Metric["name"]+" "+v.number()] = true

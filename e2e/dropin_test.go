@@ -189,7 +189,7 @@ func TestDashboardsForCadvisorGoOnWorking(t *testing.T) {
 		}()
 		harness.Eventually(t, e.expr+" to return what it should", func() bool {
 			last = map[string]float64{}
-			for _, series := range draw(prometheus, grafana.Query{Where: "a dashboard", Expr: e.expr, Instant: true}, begun).Data.Result {
+			for _, series := range draw(prometheus, grafana.Query{Where: "a dashboard", Expr: e.expr, Instant: true}, "", begun).Data.Result {
 				v, err := strconv.ParseFloat(series.Value.number(), 64)
 				if err != nil {
 					t.Fatal(err)

@@ -15,8 +15,7 @@ func TestRecreationOutlivesDefib(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *ordeal){"by SIGKILL": killed, "by SIGTERM": terminated} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // one after the other: each has sixteen Defibs
 			all := newOrdeals(t, harness.SharedEngine(t))
 			defer table(t, "Defib died "+name, all)
 			for _, o := range all {
@@ -51,16 +50,25 @@ func terminated(t *testing.T, o *ordeal) {
 	if err := o.d.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
-	harness.Pause(t.Context().Done(), time.Second) // for it to hear of that first
+	nobody := harness.Alert{Status: "firing", Labels: map[string]string{"alertname": "Sick", "heal": "restart", "container": o.Prefix + "nobody"}}
+	harness.Eventually(t, "Defib to have heard of its end", func() bool {
+		r := o.d.Post(nobody)
+		return r.Err != nil || r.Outcome() == "shutting_down"
+	})
 	o.gate.Pass()
 	told := time.Now()
 	if code := o.d.ExitCode(); code != 0 {
 		t.Errorf("%v: exit code %d on SIGTERM", o, code)
 	}
-	if took := time.Since(told); took > harness.Limit/2 { // 8 seconds, and what a busy machine adds
+	took := time.Since(told)
+	if took > harness.Limit/2 { // 8 seconds, and what a busy machine adds
 		t.Errorf("%v: Defib took %v to end", o, took)
 	}
 	o.found = o.describe()
+	if took > 5*time.Second { // undoing may take 6, and the next life does the rest
+		t.Logf("%v: Defib had no time to do more than this: %s", o, o.found)
+		return
+	}
 	const (
 		undone  = "web is the old one, running, policy always"
 		forward = "web is the new one, running, policy always"
@@ -86,8 +94,7 @@ func TestRecreationOutlivesTheEngine(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"by SIGKILL": syscall.SIGKILL, "by SIGTERM": syscall.SIGTERM, "with its host": 0} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // one after the other, as above
 			s := harness.NewEnv(t, harness.PrivateEngine(t))
 			all := newOrdeals(t, s.Engine)
 			defer table(t, "the engine died "+name, all)

@@ -41,9 +41,9 @@ func adoptedAfter(t *testing.T, after time.Duration, labels []string, recreate f
 		c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
 	}
 	w := world.NewWorld(t, Usual(), child, parent)
-	w.OnRecreate = func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
+	w.OnRecreate(func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
 		return recreate(w, leaving, r)
-	}
+	})
 	world.Pass(after)
 	replaced := Up(newParentID, "vpn")
 	replaced.Created, replaced.Started, replaced.StartSeenAt = time.Now(), time.Now(), time.Now()
@@ -83,19 +83,15 @@ func recreated(w *world.World, r engine.Recreation) *engine.Container {
 
 func TestChildOfAParentThatWasCreatedAnewIsToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked []engine.Recreation
-		w := adopted(t, func(w *world.World, r engine.Recreation) (*engine.Container, error) {
-			asked = append(asked, r)
-			return recreated(w, r), nil
-		})
+		w := adopted(t, func(w *world.World, r engine.Recreation) (*engine.Container, error) { return recreated(w, r), nil })
 		w.WantHeld("web", outcome.ParentGone)
 		world.Pass(29 * time.Second)
 		w.WantHeld("web", outcome.ParentGone)
-		if len(asked) != 0 {
+		if len(w.Recreations()) != 0 {
 			t.Fatal("it was re-created before its parent had run for half a minute")
 		}
 		world.Pass(2 * time.Second)
-		if len(asked) != 1 || asked[0].Name != "web" || asked[0].Old.ID != childID || asked[0].Parent.ID != newParentID || asked[0].New != nil {
+		if asked := w.Recreations(); len(asked) != 1 || asked[0].Name != "web" || asked[0].Old.ID != childID || asked[0].Parent.ID != newParentID || asked[0].New != nil {
 			t.Fatalf("asked for %+v", asked)
 		}
 		w.WantHeld("web", "")
@@ -198,14 +194,12 @@ func TestParentIsKnownInTheNextLife(t *testing.T) {
 		first.End()
 		replaced := Up(newParentID, "vpn")
 		replaced.Created, replaced.Started, replaced.StartSeenAt = time.Now(), time.Now(), time.Now()
-		var asked []engine.Recreation
 		second := d.life(Usual(), child, replaced)
-		second.OnRecreate = func(_ <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
-			asked = append(asked, r)
+		second.OnRecreate(func(_ <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
 			return recreated(second, r), nil
-		}
+		})
 		world.Pass(time.Minute)
-		if len(asked) != 1 || asked[0].Parent.ID != newParentID {
+		if asked := second.Recreations(); len(asked) != 1 || asked[0].Parent.ID != newParentID {
 			t.Errorf("asked for %+v", asked)
 		}
 		second.End()

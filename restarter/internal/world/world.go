@@ -32,8 +32,6 @@ type World struct {
 	Stop    context.CancelFunc
 	Stopped chan error // what Run returned
 
-	OnRecreate func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error)
-
 	t       *testing.T
 	news    chan struct{}
 	editing sync.Mutex
@@ -41,9 +39,12 @@ type World struct {
 	mu       sync.Mutex // of all below
 	snapshot *engine.Snapshot
 	start    func(ctx context.Context, c *engine.Container) error
+	recreate func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error)
 	starts   []string // "after name", in order
-	underway int
-	most     int // starts at a time
+
+	recreations []engine.Recreation
+	underway    int
+	most        int // starts at a time
 }
 
 // NewWorld runs a Restarter over these containers until the test ends. A start
@@ -118,7 +119,25 @@ func (w *World) Restart(ctx context.Context, c *engine.Container) error { return
 
 // Recreate does what OnRecreate does.
 func (w *World) Recreate(_ context.Context, leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
-	return w.OnRecreate(leaving, r)
+	w.mu.Lock()
+	w.recreations = append(w.recreations, r)
+	recreate := w.recreate
+	w.mu.Unlock()
+	return recreate(leaving, r)
+}
+
+// Recreations returns those that were asked for so far.
+func (w *World) Recreations() []engine.Recreation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.recreations)
+}
+
+// OnRecreate says what a re-creation does from now on.
+func (w *World) OnRecreate(f func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.recreate = f
 }
 
 // Discard has the container be gone, whatever it does.

@@ -60,11 +60,19 @@ func TestANewRunThatFloodsItsLogHidesNoLastWords(t *testing.T) {
 	if diff := cmp.Diff(want, d.AwaitDeaths(b, 1)[0].Lines()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	// A restart has its log read after the new run has begun.
-	b.AwaitEvents("start", 2)
+}
+
+// TestANewRunThatFloodsItsLogHidesNoLastWordsOfARestart: its log is read after the new run
+// has begun.
+func TestANewRunThatFloodsItsLogHidesNoLastWordsOfARestart(t *testing.T) {
+	harness.DockerOnly(t, harness.StampsSeconds)
+	t.Parallel()
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	b := s.Run("flood", harness.Spec{Args: []string{"-flood=2000"}})
+	d := s.Defib(harness.Whitelist(b), hasty, harness.Never, "--postmortem.log-lines=3")
 	b.AwaitAlive()
 	d.Heals(b.Alert())
-	if restart := d.AwaitDeaths(b, 2)[0]; !restart.Restarted || restart.Trigger != "alert" || len(restart.Log) != 3 || restart.Log[2].Text != "testapp: got terminated" {
+	if restart := d.AwaitDeaths(b, 1)[0]; !restart.Restarted || restart.Trigger != "alert" || len(restart.Log) != 3 || restart.Log[2].Text != "testapp: got terminated" {
 		t.Errorf("%+v", restart)
 	}
 }

@@ -88,6 +88,7 @@ const (
 	LimitsSwap    = "it limits swap to as much as memory where none is said, or any"
 	NoUpdates     = "it has no docker update"
 	BuildsByOther = "it builds images by a program of its own"
+	StampsSeconds = "it stamps lines of logs by the second: of runs that end and begin in the same one, nobody can tell whose a line is"
 	MixesParts    = "where it counts lines from the end of a log, it puts the parts of a long line to another"
 	ChecksDevices = "it does not create a container with a device that does not exist"
 )

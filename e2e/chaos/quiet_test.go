@@ -231,7 +231,13 @@ func (c *chaos) compare() {
 		}
 		want := map[string]string{}
 		for _, one := range all {
-			want[strings.TrimPrefix(one.Names[0], "/")] = one.ID + " " + one.State
+			state := one.State
+			if state == container.StateRemoving { // which Docker's list goes on saying of a removal that has failed
+				if now, err := c.Engine.ContainerInspect(ctx, one.ID); err == nil {
+					state = now.State.Status
+				}
+			}
+			want[strings.TrimPrefix(one.Names[0], "/")] = one.ID + " " + state
 		}
 		if diff = cmp.Diff(want, d.Shown(c.Prefix)); diff == "" && len(want) == len(c.roles) {
 			c.meter.matched(time.Since(begun))

@@ -176,6 +176,9 @@ func (c *Container) Ready() bool { return c.Up() && (!c.HealthCheck || c.Health 
 // start failed. The engine announces that by no event.
 func (c *Container) FailedStart() bool { return c.State == Created && c.Error != "" }
 
+// Untouched reports whether nobody has ever tried to start the container.
+func (c *Container) Untouched() bool { return c.State == Created && c.Error == "" }
+
 // Labels that compose sets on its containers.
 // Source: https://github.com/docker/compose/blob/main/pkg/api/labels.go
 const (

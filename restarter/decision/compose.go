@@ -58,7 +58,7 @@ func (e *evaluator) replaced(c *engine.Container, rule policy.Rule) time.Time {
 	var until time.Time
 	for _, t := range e.twins(c) {
 		switch {
-		case t.State == engine.Created && !t.FailedStart():
+		case t.Untouched():
 			until = engine.Later(until, t.CreatedSeenAt.Add(startWithin))
 		case t.State == engine.Exited:
 			if cause, seen := e.resolveUnknown(t); cause == engine.CauseStopped || !seen {

@@ -275,7 +275,7 @@ func Veto(p *engine.Snapshot, c *engine.Container) outcome.Reason {
 		return outcome.NotInspected
 	case c.AutoRemove:
 		return outcome.AutoRemove
-	case c.State == engine.Created && !c.FailedStart():
+	case c.Untouched():
 		return outcome.Created
 	}
 	return ""

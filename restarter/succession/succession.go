@@ -16,10 +16,7 @@ type Succession struct {
 }
 
 // Finished reports whether the old one needs nothing more but to be removed.
-func (s *Succession) Finished() bool { return s.Successor == nil || !untouched(s.Successor) }
-
-// untouched reports whether nobody has ever tried to start the container.
-func untouched(c *engine.Container) bool { return c.State == engine.Created && c.Error == "" }
+func (s *Succession) Finished() bool { return s.Successor == nil || !s.Successor.Untouched() }
 
 // Find finds the re-creations that have begun, by the IDs of both containers.
 func Find(p *engine.Snapshot) map[string]*Succession {
@@ -34,10 +31,10 @@ func Find(p *engine.Snapshot) map[string]*Succession {
 			other = nil // somebody has changed it
 		}
 		s := &Succession{Name: name, Old: c, Successor: other}
-		if untouched(c) {
+		if c.Untouched() {
 			s.Old, s.Successor, s.Prepared = other, c, other == nil || other.Name == name
 		}
-		if other != nil && other.Name == name && !untouched(other) && c.Created.After(other.Created) {
+		if other != nil && other.Name == name && !other.Untouched() && c.Created.After(other.Created) {
 			s.Old, s.Successor, s.Stray = other, c, !s.Prepared
 		}
 		s.Unsure = !c.Inspected || other != nil && !other.Inspected

@@ -1,17 +1,10 @@
 package harness
 
 import (
-	"context"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -33,44 +26,19 @@ func NewDenyProxy(tb testing.TB, e *Engine, allowed ...string) *DenyProxy {
 // NewDenyProxyWith is NewDenyProxy with another status for what it refuses.
 func NewDenyProxyWith(tb testing.TB, e *Engine, status int, allowed ...string) *DenyProxy {
 	tb.Helper()
-	dir, err := os.MkdirTemp(workdir, "deny-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	config := net.ListenConfig{}
-	listener, err := config.Listen(tb.Context(), "unix", filepath.Join(dir, "s"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p := &DenyProxy{Host: "unix://" + listener.Addr().String(), status: status, allowed: allowed}
-	server := &http.Server{ReadHeaderTimeout: Limit, Handler: p.before(e)}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = server.Serve(listener) // until it is closed
-	}()
-	tb.Cleanup(func() {
-		server.Close()
-		<-ended
-	})
+	p := &DenyProxy{status: status, allowed: allowed}
+	p.Host = "unix://" + serveSocket(tb, p.before(e))
 	return p
 }
 
 func (p *DenyProxy) before(e *Engine) http.Handler {
-	onward := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(e.Host, "unix://"))
-		}},
-		FlushInterval: -1, // the event stream's
-		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}
+	engine := onward(e, func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !p.allows(r) {
 			http.Error(w, http.StatusText(p.status), p.status)
 			return
 		}
-		onward.ServeHTTP(w, r)
+		engine.ServeHTTP(w, r)
 	})
 }
 

@@ -4,13 +4,10 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -37,11 +34,7 @@ type FaultProxy struct {
 func NewFaultProxy(tb testing.TB, e *Engine, seed uint64) *FaultProxy {
 	tb.Helper()
 	backend := strings.TrimPrefix(e.Host, "unix://")
-	dir, err := os.MkdirTemp(workdir, "fault-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p := &FaultProxy{Faults: newFaults(seed), socket: filepath.Join(dir, "s")}
+	p := &FaultProxy{Faults: newFaults(seed)}
 	dialer := net.Dialer{}
 	p.engine = &http.Transport{
 		DisableKeepAlives:  true, // the engine comes and goes
@@ -50,18 +43,7 @@ func NewFaultProxy(tb testing.TB, e *Engine, seed uint64) *FaultProxy {
 			return dialer.DialContext(ctx, "unix", backend)
 		},
 	}
-	config := net.ListenConfig{}
-	listener, err := config.Listen(tb.Context(), "unix", p.socket)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	server := &http.Server{Handler: p, ReadHeaderTimeout: Limit, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) }) // until it is closed, below
-	tb.Cleanup(func() {
-		server.Close()
-		serving.Wait()
-	})
+	p.socket = serveSocket(tb, p)
 	return p
 }
 

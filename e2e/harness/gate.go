@@ -2,18 +2,11 @@ package harness
 
 import (
 	"context"
-	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -46,38 +39,11 @@ type verdict struct {
 // is meant; late says when.
 func NewGate(tb testing.TB, e *Engine, late bool, holds func(Call) bool) *Gate {
 	tb.Helper()
-	dir, err := os.MkdirTemp(workdir, "gate-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	config := net.ListenConfig{}
-	listener, err := config.Listen(tb.Context(), "unix", filepath.Join(dir, "s"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	g := &Gate{Host: "unix://" + listener.Addr().String(), holds: holds, late: late, held: make(chan struct{}), engine: onward(e)}
+	g := &Gate{holds: holds, late: late, held: make(chan struct{})}
 	g.passed, g.broken = make(chan struct{}), make(chan struct{})
-	server := &http.Server{ReadHeaderTimeout: Limit, Handler: g}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) }) // until it is closed, below
-	tb.Cleanup(func() {
-		server.Close()
-		serving.Wait()
-	})
+	g.engine = onward(e, func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) })
+	g.Host = "unix://" + serveSocket(tb, g)
 	return g
-}
-
-// onward passes calls on to an engine. What it does not answer is answered 502.
-func onward(e *Engine) http.Handler {
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", strings.TrimPrefix(e.Host, "unix://"))
-		}},
-		FlushInterval: -1, // the event stream's
-		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
 }
 
 // Held reports whether the call has come.

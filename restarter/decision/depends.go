@@ -70,7 +70,7 @@ func (e *evaluator) startAfter(c *engine.Container, rule policy.Rule) (since, un
 // ready. Last is when that was.
 func (e *evaluator) deployEnd(c *engine.Container, rule policy.Rule, last time.Time) time.Time {
 	until := engine.Later(last, e.snapshot.Projects[c.Project()]).Add(max(rule.StoppedDelay, transientTimeout))
-	return engine.Later(until, e.stopping[c.Project()])
+	return engine.Later(until, e.stopped[c.Project()].Add(engine.StopWindow))
 }
 
 // toBeRestarted reports whether a container is being acted upon, or is to be restarted after

@@ -35,8 +35,8 @@ type evaluator struct {
 
 	successions map[string]*succession.Succession // by the IDs of both containers
 
-	stopping map[string]time.Time // compose projects with a container told to stop: until when that counts
-	awaited  map[string]bool      // project/service whose completion another container waits for
+	stopped map[string]time.Time // by compose project: when one of its containers that runs was last told to stop, on our clock
+	awaited map[string]bool      // project/service whose completion another container waits for
 
 	instances map[compose.Instance][]*engine.Container
 
@@ -48,7 +48,7 @@ type evaluator struct {
 func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past history.History) *evaluator {
 	e := &evaluator{
 		now: now, policy: pol, snapshot: snapshot, history: past, asked: map[string]asked{}, successions: succession.Find(snapshot),
-		stopping: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{},
+		stopped: map[string]time.Time{}, awaited: map[string]bool{}, instances: map[compose.Instance][]*engine.Container{},
 		restarting: map[string]bool{},
 	}
 	e.order = compose.NewOrder(now, snapshot, past, pol.Backoff, func(c *engine.Container) bool { is, _ := e.superseded(c); return is })
@@ -60,9 +60,7 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		if i, ok := compose.InstanceOf(c); ok {
 			e.instances[i] = append(e.instances[i], c)
 		}
-		if until := c.StopSeenAt.Add(engine.StopWindow); !c.StopSeenAt.IsZero() && until.After(e.stopping[project]) {
-			e.stopping[project] = until
-		}
+		e.stopped[project] = engine.Later(e.stopped[project], c.StopSeenAt)
 		for _, d := range compose.Dependencies(c) {
 			if d.Condition == compose.Completed {
 				e.awaited[project+"/"+d.Service] = true
@@ -332,7 +330,7 @@ func (e *evaluator) stopDelayEnd(c *engine.Container, rule policy.Rule) time.Tim
 	until := c.ExitSeenAt.Add(rule.StoppedDelay)
 	if project := c.Project(); project != "" {
 		until = engine.Later(until, e.snapshot.Projects[project].Add(rule.StoppedDelay))
-		until = engine.Later(until, e.stopping[project])
+		until = engine.Later(until, e.stopped[project].Add(engine.StopWindow))
 	}
 	return until
 }

@@ -68,13 +68,5 @@ func (e *evaluator) recreate(v *Verdict, c *engine.Container, rule policy.Rule) 
 func (e *evaluator) quietSince(c, parent *engine.Container) time.Time {
 	since := engine.Later(e.history.At(parent.ID).ReadySince, parent.StopSeenAt)
 	since = engine.Later(since, engine.Later(parent.CreatedSeenAt, c.StopSeenAt))
-	if project := c.Project(); project != "" {
-		since = engine.Later(since, e.snapshot.Projects[project])
-		for _, one := range e.snapshot.Containers {
-			if one.Project() == project {
-				since = engine.Later(since, one.StopSeenAt)
-			}
-		}
-	}
-	return since
+	return engine.Later(since, engine.Later(e.snapshot.Projects[c.Project()], e.stopped[c.Project()]))
 }

@@ -203,19 +203,27 @@ func (e *evaluator) putOff(c *engine.Container) (outcome.Reason, time.Time) {
 
 // forbidden names what forbids to act whatever is wrong with the container, and until when.
 func (e *evaluator) forbidden(c *engine.Container, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
+	held, until := e.onHold(rule)
 	switch r := Veto(e.snapshot, c); {
 	case e.history.Acting(c.ID):
 		return outcome.InProgress, time.Time{}
-	case e.policy.HoldAll:
-		return outcome.OnHold, time.Time{}
-	case rule.HeldUntil.After(e.now):
-		return outcome.OnHold, rule.HeldUntil
+	case held:
+		return outcome.OnHold, until
 	case r != outcome.Created:
 		return r, time.Time{}
 	case t == policy.TriggerDependsOn:
 		return "", time.Time{} // it is ready to be started
 	}
 	return e.neverStarted(c)
+}
+
+// onHold reports whether a hold keeps everybody's hands off a container, and until when; zero:
+// until the hold file can be read.
+func (e *evaluator) onHold(rule policy.Rule) (is bool, until time.Time) {
+	if e.policy.HoldAll {
+		return true, time.Time{}
+	}
+	return rule.HeldUntil.After(e.now), rule.HeldUntil
 }
 
 // restartBlocked names what forbids to restart a container that runs: restarting it is

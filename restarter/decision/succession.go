@@ -79,13 +79,12 @@ func (e *evaluator) successionHeld(c *engine.Container, s *succession.Succession
 
 // successionForbidden names what forbids to act on either of the two containers.
 func (e *evaluator) successionForbidden(c *engine.Container, s *succession.Succession, rule policy.Rule) (outcome.Reason, time.Time) {
+	held, until := e.onHold(rule)
 	switch {
 	case e.acting(s):
 		return outcome.InProgress, time.Time{}
-	case e.policy.HoldAll:
-		return outcome.OnHold, time.Time{}
-	case rule.HeldUntil.After(e.now):
-		return outcome.OnHold, rule.HeldUntil
+	case held:
+		return outcome.OnHold, until
 	case len(rule.BadLabels) > 0:
 		return outcome.BadLabel, time.Time{}
 	case s.Unsure:

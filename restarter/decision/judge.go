@@ -60,7 +60,9 @@ func newEvaluator(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, p
 		if i, ok := compose.InstanceOf(c); ok {
 			e.instances[i] = append(e.instances[i], c)
 		}
-		e.stopped[project] = engine.Later(e.stopped[project], c.StopSeenAt)
+		if c.StopSeenAt.After(e.stopped[project]) {
+			e.stopped[project] = c.StopSeenAt
+		}
 		for _, d := range compose.Dependencies(c) {
 			if d.Condition == compose.Completed {
 				e.awaited[project+"/"+d.Service] = true

@@ -219,20 +219,27 @@ func TestProjectIsTouched(t *testing.T) {
 		{"another project", func(l *harness) { l.happens("other", "die", "1") }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newHarness(t)
-			l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
-			l.put("other").Labels = map[string]string{engine.LabelProject: "bakery"}
-			l.open()
-			l.sync()
-			l.pass(time.Minute)
-			tc.do(l)
-			l.look()
+			l := shopAfter(t, tc.do)
 			got := l.Snapshot().Projects["shop"]
 			if got.IsZero() == tc.want || tc.want && !got.Equal(l.now) {
 				t.Errorf("touched at %v, want %v", got, tc.want)
 			}
 		})
 	}
+}
+
+// shopAfter is a store that knows "a", of the project shop, and "other", of another one, after
+// something has happened.
+func shopAfter(t *testing.T, do func(l *harness)) *harness {
+	l := newHarness(t)
+	l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
+	l.put("other").Labels = map[string]string{engine.LabelProject: "bakery"}
+	l.open()
+	l.sync()
+	l.pass(time.Minute)
+	do(l)
+	l.look()
+	return l
 }
 
 // What a deploy has left behind is started only if nobody has stopped anything since.
@@ -263,14 +270,7 @@ func TestStopsOfAProjectAreKnown(t *testing.T) {
 		{"a stop in another project", func(l *harness) { l.happens("other", "kill", "15") }, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newHarness(t)
-			l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
-			l.put("other").Labels = map[string]string{engine.LabelProject: "bakery"}
-			l.open()
-			l.sync()
-			l.pass(time.Minute)
-			tc.do(l)
-			l.look()
+			l := shopAfter(t, tc.do)
 			got := l.Snapshot().Stops["shop"]
 			if got.IsZero() == tc.want || l.now.Sub(got) > time.Second && tc.want {
 				t.Errorf("stopped at %v, want %v", got, tc.want)

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v2"
 
 	"defib/alerts"
+	"defib/e2e/harness"
 	"defib/internal/query"
 )
 
@@ -67,14 +68,7 @@ func uncommented(t *testing.T) string {
 // at the left edge of a range: so no test may depend on one.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	program, err := exec.LookPath(cmp.Or(os.Getenv("PROMTOOL"), "promtool"))
-	if err != nil {
-		unavailable := t.Skip
-		if os.Getenv("CI") != "" {
-			unavailable = t.Fatal
-		}
-		unavailable("promtool, of Debian's package prometheus, is not on the PATH")
-	}
+	program := harness.Program(t, "prometheus", cmp.Or(os.Getenv("PROMTOOL"), "promtool"))
 	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -70,7 +70,7 @@ func TestWithoutATokenOnlyThisHostMayCall(t *testing.T) {
 }
 
 func TestWrongTokenOfAlertmanagerHealsNothing(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})

@@ -15,7 +15,7 @@ import (
 // Alerts delivered by a real Alertmanager, with its repeats and retries.
 
 func TestRestartThatDoesNotHelpIsRepeatedAndThenGivenUp(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	const repeat = 4 * time.Second
 	s := harness.NewEnv(t, harness.SharedEngine(t))
@@ -42,7 +42,7 @@ func TestRestartThatDoesNotHelpIsRepeatedAndThenGivenUp(t *testing.T) {
 }
 
 func TestOneThatFailsDoesNotHaveItsNeighbourRestartedAgain(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	well := s.Run("well", harness.Spec{})
@@ -115,7 +115,7 @@ func TestLaw7KilledDefibNeitherLosesNorRepeatsARestart(t *testing.T) {
 }
 
 func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})
@@ -140,7 +140,7 @@ func TestAlertThatComesWhileTheEngineIsAwayIsHealedByARetry(t *testing.T) {
 }
 
 func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	web, old := s.Run("web", harness.Spec{}), s.Run("recreated", harness.Spec{})
@@ -182,7 +182,7 @@ func TestAlertsThatAskForNothingTouchNothing(t *testing.T) {
 }
 
 func TestSilenceStopsTheHealing(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})

@@ -144,7 +144,7 @@ var expressions = []expression{
 // TestDashboardsForCadvisorGoOnWorking asks what public dashboards ask of cAdvisor, in as
 // many shapes, of a Prometheus that scrapes Defib.
 func TestDashboardsForCadvisorGoOnWorking(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t)) // with nobody else in the sums
 	begun := time.Now()

@@ -87,7 +87,7 @@ func TestSickContainerIsHealedByItsAlert(t *testing.T) {
 // TestPairOfAlertmanagersRestartsOnce has both deliver: each by itself, or the
 // second of a cluster because the first has not finished in time.
 func TestPairOfAlertmanagersRestartsOnce(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	for name, clustered := range map[string]bool{"in a cluster": true, "cut off from each other": false} {
 		t.Run(name, func(t *testing.T) {

@@ -59,6 +59,7 @@ func TestHoldByDockerExec(t *testing.T) {
 
 // The container has the file under a path of its own.
 func TestHoldSaysIfNoRunningDefibReadsItsFile(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t))
 	d := s.Contain(nil, "--docker.resync-interval=1s")
@@ -92,6 +93,7 @@ func TestHoldSaysIfNoRunningDefibReadsItsFile(t *testing.T) {
 }
 
 func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t))
 	held, free := s.Run("held", harness.Spec{Args: []string{"-code=1"}}), s.Run("free", harness.Spec{Args: []string{"-code=1"}})
@@ -150,6 +152,7 @@ func TestLaw11BrokenHoldFileReleasesNothingAndHoldsNothingForEver(t *testing.T) 
 
 // A FIFO that nobody writes is as silent as a network file system that hangs.
 func TestLaw12HoldFileThatHangsOpensNothingAndStopsNothing(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})

@@ -17,7 +17,7 @@ const healedByMemory = "heal.memory"
 // bundled rules, Prometheus and Alertmanager between it and Defib. Beside it another one
 // does the same without the label, which shows that the kernel would have killed it.
 func TestLeakIsHealedBeforeTheKernelKills(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
 	const (
 		pending = 4 * time.Second

@@ -139,6 +139,7 @@ func TestAnswerSaysInWordsWhatBecameOfAnAlert(t *testing.T) {
 }
 
 func TestDryRunRestartsNothing(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})

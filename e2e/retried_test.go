@@ -19,6 +19,7 @@ import (
 // What is answered by 503 is delivered again by Alertmanager.
 
 func TestEngineAwayIsToldAtOnce(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	d := harness.StartDefib(t, "unix:///nonexistent/docker.sock", "--restart.whitelist=web")
 	d.Post(harness.FiringAlert("container", "web")).Is(t, 503, "engine_unavailable", "engine is unavailable")
@@ -103,6 +104,7 @@ func TestLaw9CallersAreToldOfAShutdown(t *testing.T) {
 }
 
 func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	d := s.Defib()
@@ -145,6 +147,7 @@ func TestCallersBeyondTheBoundAreTurnedAway(t *testing.T) {
 }
 
 func TestRefusalOfASocketProxyIsToldAndNotRetried(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})

@@ -84,6 +84,7 @@ func TestLaw1WhitelistDecidesWhoIsTouched(t *testing.T) {
 }
 
 func TestWhitelistEntryThatMatchesNobodyIsShown(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	entry := harness.Series("defib_whitelist_matches", "entry", s.Prefix+"expected")
@@ -96,6 +97,7 @@ func TestWhitelistEntryThatMatchesNobodyIsShown(t *testing.T) {
 }
 
 func TestLaw1EmptyWhitelistTouchesNobody(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("free", harness.Spec{Args: []string{"-code=1"}})
@@ -121,6 +123,7 @@ func TestStateOfWhitelistedContainersIsLogged(t *testing.T) {
 }
 
 func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
@@ -144,6 +147,7 @@ func TestDryRunTouchesNothingAndSaysSoOnce(t *testing.T) {
 }
 
 func TestSettingsOfOneContainerReplaceThoseOfAll(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	labelled := func(name, delay string) *harness.Container {
@@ -163,6 +167,7 @@ func TestSettingsOfOneContainerReplaceThoseOfAll(t *testing.T) {
 }
 
 func TestLabelThatIsNotUnderstoodMeansHandsOff(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.PrivateEngine(t))
 	crash := func(name, key, value string) *harness.Container {

@@ -29,6 +29,7 @@ func TestEndpointsAnswer(t *testing.T) {
 }
 
 func TestLaw9TermEndsDefibAtOnce(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("loop", harness.Spec{Args: []string{"-code=1"}})
@@ -45,6 +46,7 @@ func TestLaw9TermEndsDefibAtOnce(t *testing.T) {
 }
 
 func TestTermEndsDefibWithoutAnEngine(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	d := harness.StartDefib(t, "unix:///nonexistent/docker.sock")
 	d.AwaitLine(1, "engine unavailable")
@@ -110,12 +112,9 @@ func TestEnvironmentIsAsGoodAsFlags(t *testing.T) {
 }
 
 func TestPromtoolFindsNothingToMend(t *testing.T) {
-	harness.EngineIndependent(t)
+	harness.ServersOnly(t)
 	t.Parallel()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		harness.Unavailable(t, "promtool, of Debian's package prometheus, is not on the PATH")
-	}
+	promtool := harness.Program(t, "prometheus", "promtool")
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("token", harness.Spec{Args: []string{"-code=1"}})
 	stopped := s.Run("stopped", harness.Spec{})

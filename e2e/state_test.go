@@ -19,6 +19,7 @@ const (
 func stateIn(dir string) string { return "--state.file=" + filepath.Join(dir, "state.json") }
 
 func TestLaw4CrashLoopOutlivesDefib(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	for name, end := range map[string]func(d *harness.Defib){
 		"killed":     (*harness.Defib).Kill,
@@ -50,6 +51,7 @@ func TestLaw4CrashLoopOutlivesDefib(t *testing.T) {
 }
 
 func TestThePageGoesBackOverRestartsOfDefib(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})
@@ -68,6 +70,7 @@ func TestThePageGoesBackOverRestartsOfDefib(t *testing.T) {
 }
 
 func TestSecondDefibGoesOnWithoutTheStateFile(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})
@@ -80,6 +83,7 @@ func TestSecondDefibGoesOnWithoutTheStateFile(t *testing.T) {
 }
 
 func TestLaw12DiskThatIsFullStopsNoHealing(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})
@@ -103,6 +107,7 @@ func TestLaw12DiskThatIsFullStopsNoHealing(t *testing.T) {
 }
 
 func TestLaw12DiskThatHangsStopsNoHealing(t *testing.T) {
+	harness.EngineIndependent(t)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	b := s.Run("web", harness.Spec{})

@@ -46,7 +46,7 @@ func (s *Env) Compose(name string, files ...string) *Compose {
 		}
 		_, _ = c.Try(ctx, "down", "--volumes", "--timeout=1")
 	})
-	s.Logf("docker compose %s", strings.TrimSpace(c.Run("version", "--short")))
+	s.Logf("uses docker-compose %s", strings.TrimSpace(c.Run("version", "--short")))
 	return c
 }
 

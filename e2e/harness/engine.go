@@ -56,6 +56,9 @@ func SharedEngine(tb testing.TB) *Engine {
 	if shared.err != nil {
 		tb.Fatal(shared.err)
 	}
+	if shared.e.Daemon != nil {
+		Uses(tb, engineProgram())
+	}
 	return shared.e
 }
 
@@ -95,6 +98,7 @@ func UnstartedEngine(tb testing.TB) *Engine {
 	if !canStartOwn() {
 		Unavailable(tb, "an engine of one's own takes root and dockerd")
 	}
+	Uses(tb, engineProgram())
 	d, err := newDaemon()
 	if err != nil {
 		tb.Fatal(err)
@@ -112,12 +116,15 @@ func UnstartedEngine(tb testing.TB) *Engine {
 	return e
 }
 
-func canStartOwn() bool {
-	program := "dockerd"
+func engineProgram() string {
 	if onPodman {
-		program = "podman"
+		return "podman"
 	}
-	_, err := exec.LookPath(program)
+	return "dockerd"
+}
+
+func canStartOwn() bool {
+	_, err := exec.LookPath(engineProgram())
 	return err == nil && os.Geteuid() == 0
 }
 

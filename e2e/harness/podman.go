@@ -102,16 +102,6 @@ func DockerOnly(tb testing.TB, why string) {
 	}
 }
 
-// EngineIndependent skips a test on Podman that tests nothing of the engine, such as
-// the webhook's callers, Alertmanager's retries, the page and the flags: it runs on
-// Docker.
-func EngineIndependent(tb testing.TB) {
-	tb.Helper()
-	if onPodman {
-		tb.Skip("does not depend on the engine: it runs on Docker")
-	}
-}
-
 // PodmanOnly skips a test of what is different on Podman where there is none.
 func PodmanOnly(tb testing.TB) {
 	tb.Helper()

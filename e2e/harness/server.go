@@ -115,6 +115,7 @@ func Program(tb testing.TB, pkg string, names ...string) string {
 	tb.Helper()
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
+			Uses(tb, path)
 			return path
 		}
 	}

@@ -1,9 +1,9 @@
 # Each target is a line or two; what takes more stands in scripts/.
 
-.PHONY: help build unit test lint vuln bench soak demo image release clean
+.PHONY: help build unit test test-engines lint vuln bench soak demo image release clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s  %s\n", $$1, $$2}' Makefile
 
 build: ## build the static binary ./defib
 	@scripts/build.sh
@@ -13,6 +13,9 @@ unit: ## run the tests that need no engine, no root and nothing but Go
 
 test: ## run every check; as root on Debian it installs what is missing
 	@scripts/test.sh
+
+test-engines: ## run what depends on engines and servers on those of SUITES="trixie sid" of Debian; as root
+	@scripts/test-engines.sh
 
 lint: ## run golangci-lint, with gofumpt and goimports, and actionlint
 	@scripts/lint.sh

@@ -35,21 +35,26 @@ func ServersOnly(tb testing.TB) {
 }
 
 var (
-	releases sync.Map // path of a program -> func() string
+	releases sync.Map // by program, as func() string
 	release  = regexp.MustCompile(`version (\d\S*\d)`)
 )
 
 // Uses logs which release of a program the test is about to use, for package matrix.
-func Uses(tb testing.TB, path string) {
+func Uses(tb testing.TB, program string) {
 	tb.Helper()
-	ask, _ := releases.LoadOrStore(path, sync.OnceValue(func() string {
+	tb.Logf("uses %s %s", filepath.Base(program), releaseOf(program))
+}
+
+// releaseOf asks a program, once.
+func releaseOf(program string) string {
+	ask, _ := releases.LoadOrStore(program, sync.OnceValue(func() string {
 		ctx, cancel := context.WithTimeout(context.Background(), Limit)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+		out, err := exec.CommandContext(ctx, program, "--version").CombinedOutput()
 		if found := release.FindSubmatch(out); err == nil && found != nil {
 			return string(found[1])
 		}
 		return "unknown"
 	}))
-	tb.Logf("uses %s %s", filepath.Base(path), ask.(func() string)())
+	return ask.(func() string)()
 }

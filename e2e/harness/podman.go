@@ -98,7 +98,7 @@ const (
 func DockerOnly(tb testing.TB, why string) {
 	tb.Helper()
 	if onPodman {
-		tb.Skip("not on Podman: ", why)
+		tb.Skip("not on Podman: " + why)
 	}
 }
 

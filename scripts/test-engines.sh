@@ -5,6 +5,7 @@
 #
 # SUITES="trixie sid": these. RUN=REGEXP: only the tests with such names.
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "$0")/.."
 
 if ((EUID)); then
@@ -19,12 +20,13 @@ read -ra suites <<<"${SUITES:-trixie sid}"
 packages=(docker.io docker-cli docker-compose iptables podman crun runc netavark aardvark-dns prometheus prometheus-alertmanager)
 cache=/var/cache/defib-test-engines
 mkdir -p "$cache"
-exec 9>"$cache/lock" # not for what is started in the background, which could outlive this
+exec 9>"$cache/lock"
 flock -n 9 || { echo 'waiting for another make test-engines' && flock 9; }
 
 work=$(mktemp -d -t defib-engines.XXXXXX)
 end() {
-	jobs -p | xargs -r kill 2>/dev/null || true
+	local job
+	for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done # see run
 	wait
 	rm -rf "$work"
 }
@@ -72,36 +74,42 @@ wrap() {
 }
 export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 
-# run ENGINE PACKAGE: tests on what $suite has. A file tells all about them, their end too.
+# run ENGINE PACKAGE, in the background: tests on what $suite has. A file tells all about
+# them, their end too. They are a group of processes, to be ended as one, and do not keep
+# the lock, which an engine that they leave would hold.
 run() {
 	echo "$suite, $1: go test ./$2"
-	(cd "$2" && DEFIB_E2E_SUITE=$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH exec go tool test2json -t -p "$2" \
-		"$work/$2.test" -test.v=test2json -test.timeout=30m ${RUN:+-test.run="$RUN"}) >"$work/$suite-$1.json" 2>&1 9>&- || true
+	cd "$2"
+	export DEFIB_E2E_SUITE=$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
+	exec setsid go tool test2json -t -p "$2" "$work/$2.test" -test.v=test2json -test.timeout=30m \
+		${RUN:+-test.run="$RUN"} >"$work/$suite-$1.json" 2>&1 9>&-
 }
 
 echo '== making the roots and the tests'
 declare -A making
 for suite in "${suites[@]}"; do
-	make_root "$suite" >"$work/$suite.log" 2>&1 9>&- &
+	make_root "$suite" >"$work/$suite.log" 2>&1 &
 	making[$suite]=$!
 done
 for package in e2e alerts; do go test -c -o "$work/$package.test" "./$package"; done
 
-unmade=() failed=()
+made=() unmade=() failed=()
 for suite in "${suites[@]}"; do
 	if ! wait "${making[$suite]}"; then
 		unmade+=("$suite")
 		continue
 	fi
+	made+=("$suite")
 	begin=$SECONDS
 	echo "== $suite"
 	wrap
-	run docker e2e &
-	tests=($!)
-	run podman e2e &
-	tests+=($!)
-	run alerts alerts
-	wait "${tests[@]}"
+	tests=()
+	for what in 'docker e2e' 'podman e2e' 'alerts alerts'; do
+		# shellcheck disable=SC2086 # two words
+		run $what &
+		tests+=($!)
+	done
+	wait "${tests[@]}" || true # the files say how they ended
 	echo "-- $((SECONDS - begin)) s"
 done
 
@@ -117,4 +125,4 @@ if ((${#failed[@]})); then
 	(IFS=, && echo "FAILED: ${failed[*]}") >&2
 	exit 1
 fi
-echo "all that depends on an engine or a server passed on ${suites[*]} in $SECONDS s"
+echo "all that depends on an engine or a server passed on ${made[*]:-no suite} in $SECONDS s"

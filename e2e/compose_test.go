@@ -38,7 +38,7 @@ func TestRecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	old := s.Run("db", ofCompose(s, "db", harness.Spec{Args: []string{"-code=1"}}))
-	d := s.Defib(wholeProject(s), "--restart.stopped-delay=3s")
+	d := s.Defib(wholeProject(s), "--restart.stopped-delay=10s") // longer than a start takes
 	fresh := recreate(s, old, ofCompose(s, "db", harness.Spec{Host: func(h *container.HostConfig) {
 		h.Devices = []container.DeviceMapping{{PathOnHost: "/dev/there-is-none", PathInContainer: "/dev/none", CgroupPermissions: "rwm"}}
 	}}))
@@ -59,7 +59,7 @@ func TestRecreationThatFailedNeverMakesTwoRun(t *testing.T) {
 	fresh.Start()
 	fresh.AwaitAlive()
 	d.AwaitHeld(old, "superseded")
-	time.Sleep(4 * time.Second) // longer than the delay
+	harness.Watch(t, time.Second, "a start that the delay has put off would come at once")
 	old.MustBe(container.StateExited)
 	old.StartedTimes(2)
 }

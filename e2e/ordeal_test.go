@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -56,16 +57,22 @@ func (o *ordeal) String() string {
 	return fmt.Sprintf("%s %-18s", when, o.name)
 }
 
-// newOrdeals lays out one for each step, and each side of it. Each has a Defib of its own,
-// that knows of no other container; every other one is of a compose project, and its Defib
-// keeps no state.
-func newOrdeals(t *testing.T, e *harness.Engine) (all []*ordeal) {
+var everyDeath = flag.Bool("deaths.all", false, "end Defib and the engine both before and after each step of a re-creation, and not before one and after the next")
+
+// newOrdeals lays out one for each step, before it or after it: the first before it if first
+// is even, the second after it, and so on; with -deaths.all, both. Each has a Defib of its
+// own, that knows of no other container; half of them are of a compose project,
+// and their Defibs keep no state.
+func newOrdeals(t *testing.T, e *harness.Engine, first int) (all []*ordeal) {
 	t.Helper()
 	for i := range 2 * len(steps) {
+		if !*everyDeath && (i+i/2+first)%2 == 1 {
+			continue
+		}
 		s := harness.NewEnv(t, e)
 		o := &ordeal{step: steps[i/2], nth: i / 2, late: i%2 == 1}
 		project := ""
-		if (i+i/2)%2 == 1 { // each step before and after, with and without
+		if (i/4+first)%2 == 1 {
 			project = s.Prefix + "stack"
 		}
 		o.family = &family{Env: s, spec: vpn(project, false), mounts: map[string][]string{}}

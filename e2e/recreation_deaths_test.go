@@ -10,14 +10,18 @@ import (
 )
 
 // TestRecreationOutlivesDefib ends Defib at each step of a re-creation, before the engine
-// hears of it and once it has answered. The next life brings each to its end.
+// hears of it or once it has answered. The next life brings each to its end.
 func TestRecreationOutlivesDefib(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
-	for name, end := range map[string]func(*testing.T, *ordeal){"by SIGKILL": killed, "by SIGTERM": terminated} {
-		t.Run(name, func(t *testing.T) { // one after the other: each has sixteen Defibs
-			all := newOrdeals(t, harness.SharedEngine(t))
-			defer table(t, "Defib died "+name, all)
+	for first, death := range []struct {
+		name string
+		end  func(*testing.T, *ordeal)
+	}{{"by SIGKILL", killed}, {"by SIGTERM", terminated}} {
+		t.Run(death.name, func(t *testing.T) {
+			t.Parallel()
+			all := newOrdeals(t, harness.SharedEngine(t), first)
+			defer table(t, "Defib died "+death.name, all)
 			for _, o := range all {
 				o.recreateParent()
 			}
@@ -26,7 +30,7 @@ func TestRecreationOutlivesDefib(t *testing.T) {
 					return false
 				}
 				o.held = time.Now()
-				end(t, o)
+				death.end(t, o)
 				o.d = harness.StartDefib(t, o.Engine.Host, o.args...)
 				return true
 			})
@@ -93,11 +97,15 @@ func terminated(t *testing.T, o *ordeal) {
 func TestRecreationOutlivesTheEngine(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"by SIGKILL": syscall.SIGKILL, "by SIGTERM": syscall.SIGTERM, "with its host": 0} {
-		t.Run(name, func(t *testing.T) { // one after the other, as above
+	for first, death := range []struct {
+		name   string
+		signal syscall.Signal
+	}{{"by SIGKILL", syscall.SIGKILL}, {"by SIGTERM", syscall.SIGTERM}, {"with its host", 0}} {
+		t.Run(death.name, func(t *testing.T) {
+			t.Parallel()
 			s := harness.NewEnv(t, harness.PrivateEngine(t))
-			all := newOrdeals(t, s.Engine)
-			defer table(t, "the engine died "+name, all)
+			all := newOrdeals(t, s.Engine, first)
+			defer table(t, "the engine died "+death.name, all)
 			for _, last := range []bool{true, false} { // removals come 30 seconds after the rest
 				for _, o := range all {
 					if (o.nth == len(steps)-1) == last {
@@ -114,13 +122,13 @@ func TestRecreationOutlivesTheEngine(t *testing.T) {
 				}
 				return o.gate.Held()
 			})
-			if signal == 0 {
+			if death.signal == 0 {
 				for _, o := range all {
 					o.d.Kill()
 				}
 				s.EndHost()
 			} else {
-				s.EndEngine(signal)
+				s.EndEngine(death.signal)
 			}
 			ended := time.Now()
 			for _, o := range all {
@@ -129,7 +137,7 @@ func TestRecreationOutlivesTheEngine(t *testing.T) {
 			s.Boot()
 			for _, o := range all {
 				o.found = o.describe()
-				if signal == 0 {
+				if death.signal == 0 {
 					o.d = harness.StartDefib(t, o.Engine.Host, o.args...)
 				}
 			}

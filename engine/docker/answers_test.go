@@ -15,7 +15,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
-	"defib/engine/internal/store"
+	"defib/engine/internal/listing"
 )
 
 var recordedEngines = []string{"docker-20.10", "docker-29", "podman-4.3"}
@@ -160,7 +160,7 @@ func TestListsOfEveryEngineAreRead(t *testing.T) {
 				if recording == "podman-4.3" && got.Name == "restarting" {
 					want.State = got.State
 				}
-				known := store.ListItem{
+				known := listing.Item{
 					ID: want.ID, Name: want.Name, Image: want.Image, ImageID: want.ImageID, Labels: want.Labels, State: want.State, Created: want.Created,
 					Status: s.Status,
 				}

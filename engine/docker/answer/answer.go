@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 
 	"defib/engine"
+	"defib/engine/internal/listing"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/store"
 )
@@ -109,16 +110,16 @@ func networkLinks(settings *container.NetworkSettings) []string {
 }
 
 // ListItem reads one line of a list.
-func ListItem(s container.Summary) store.ListItem {
-	return store.ListItem{
+func ListItem(s container.Summary) listing.Item {
+	return listing.Item{
 		ID: s.ID, Name: notation.Name(s.Names), Image: s.Image, ImageID: s.ImageID, Labels: s.Labels,
 		State: notation.State(s.State), Created: time.Unix(s.Created, 0).UTC(), Status: s.Status,
 	}
 }
 
 // ListItems reads a list.
-func ListItems(list []container.Summary) []store.ListItem {
-	items := make([]store.ListItem, len(list))
+func ListItems(list []container.Summary) []listing.Item {
+	items := make([]listing.Item, len(list))
 	for i, s := range list {
 		items[i] = ListItem(s)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"strconv"
 	"time"
 
 	"defib/engine"
@@ -139,6 +140,6 @@ func (e *entry) exitOf(code string) engine.Exit {
 	if _, masked := e.c.Labels["exitCode"]; masked {
 		return engine.Exit{}
 	}
-	n, ok := parseCode(code)
-	return engine.Exit{Known: ok, Code: n, OOMKilled: e.life.evidence.oom}
+	n, err := strconv.Atoi(code)
+	return engine.Exit{Known: err == nil, Code: n, OOMKilled: e.life.evidence.oom}
 }

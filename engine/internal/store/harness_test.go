@@ -12,6 +12,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/internal/gap"
+	"defib/engine/internal/listing"
 )
 
 // skew is how far the engine's clock is ahead of ours: comparing the two by
@@ -168,7 +169,7 @@ func (l *harness) list() {
 	l.ListAnswered(l.now, l.now, l.items())
 }
 
-func (l *harness) items() (list []ListItem) {
+func (l *harness) items() (list []listing.Item) {
 	for _, id := range slices.Sorted(maps.Keys(l.truth)) {
 		list = append(list, itemOf(l.truth[id], l.engineNow()))
 	}
@@ -176,8 +177,8 @@ func (l *harness) items() (list []ListItem) {
 }
 
 // itemOf is a container's line of a list, now being on the engine's clock.
-func itemOf(c *engine.Container, now time.Time) ListItem {
-	s := ListItem{ID: c.ID, Name: c.Name, Labels: c.Labels, State: c.State, Created: c.Created.Truncate(time.Second)}
+func itemOf(c *engine.Container, now time.Time) listing.Item {
+	s := listing.Item{ID: c.ID, Name: c.Name, Labels: c.Labels, State: c.State, Created: c.Created.Truncate(time.Second)}
 	switch c.State {
 	case engine.Exited:
 		s.Status = fmt.Sprintf("Exited (%d) %s ago", c.Exit.Code, units.HumanDuration(now.Sub(c.Finished)))

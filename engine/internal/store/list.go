@@ -5,6 +5,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/internal/gap"
+	"defib/engine/internal/listing"
 )
 
 // driftCandidate is a difference between snapshot and list that no event explains.
@@ -28,7 +29,7 @@ func (b *Store) ListFailed() { b.listing = false }
 
 // ListAnswered takes a list that was asked for at the given moment. A list
 // decides which containers exist; any other difference is left to an inspect.
-func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
+func (b *Store) ListAnswered(now, asked time.Time, list []listing.Item) {
 	b.listing, b.listed, b.changed = false, asked, true
 	present := make(map[string]bool, len(list))
 	for _, s := range list {
@@ -47,7 +48,7 @@ func (b *Store) ListAnswered(now, asked time.Time, list []ListItem) {
 }
 
 // takeListItem takes one line of a list.
-func (b *Store) takeListItem(now, asked time.Time, s ListItem) {
+func (b *Store) takeListItem(now, asked time.Time, s listing.Item) {
 	e := b.entries[s.ID]
 	switch {
 	case e == nil:
@@ -84,8 +85,8 @@ func (b *Store) removeUnlisted(now, asked time.Time, present map[string]bool) {
 // moments, proves that what is known of the newest start and end still is so. A
 // text that tells no time is taken for a proof: of days, since nothing new is so
 // old, and of states that are looked at again anyway, or never left.
-func (e *entry) confirmed(now, asked time.Time, s ListItem) bool {
-	if least, told := lasting(s.Status); told && least < now.Sub(e.known)+listLag {
+func (e *entry) confirmed(now, asked time.Time, s listing.Item) bool {
+	if least, told := s.Lasting(); told && least < now.Sub(e.known)+listLag {
 		return false
 	}
 	e.known = asked
@@ -94,7 +95,7 @@ func (e *entry) confirmed(now, asked time.Time, s ListItem) bool {
 
 // applyListItem takes from a line of a list what is not known better. After a gap even
 // what an inspect said may be stale.
-func (b *Store) applyListItem(now time.Time, e *entry, s ListItem) {
+func (b *Store) applyListItem(now time.Time, e *entry, s listing.Item) {
 	switch {
 	case e.c == nil:
 		c := s.Container()

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/engine/internal/listing"
 )
 
 // world plays an engine at random: things happen, events come late, lists and
@@ -126,7 +127,7 @@ func (w *world) askList() {
 	})
 }
 
-func (w *world) answerList(asked time.Time, list []ListItem) {
+func (w *world) answerList(asked time.Time, list []listing.Item) {
 	w.ListAnswered(w.now, asked, list)
 }
 

@@ -1,4 +1,4 @@
-package store
+package listing
 
 import (
 	"testing"
@@ -35,7 +35,7 @@ func TestDiffers(t *testing.T) {
 		{"Podman's word for exited", down, "exited", "", "web", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := ListItem{State: tc.state, Status: tc.status, Name: tc.listed}
+			s := Item{State: tc.state, Status: tc.status, Name: tc.listed}
 			if got := s.Differs(&tc.c); got != tc.want {
 				t.Errorf("differs: %v, want %v", got, tc.want)
 			}
@@ -59,13 +59,13 @@ func TestLasting(t *testing.T) {
 			exact = time.Minute
 		}
 		for _, status := range []string{"Up " + text, "Up " + text + " (health: starting)", "Exited (-1) " + text + " ago"} {
-			if least, told := lasting(status); !told || least > d || least <= d-exact {
+			if least, told := (Item{Status: status}).Lasting(); !told || least > d || least <= d-exact {
 				t.Fatalf("%q of %v: %v, %v", status, d, least, told)
 			}
 		}
 	}
 	for _, status := range []string{"", "Created", "Dead", "Removal In Progress", "Restarting (1) 3 seconds ago", "Up 3 days", "Up since noon", "Up for 3 hours"} {
-		if least, told := lasting(status); told {
+		if least, told := (Item{Status: status}).Lasting(); told {
 			t.Errorf("%q: %v, want that it tells nothing", status, least)
 		}
 	}

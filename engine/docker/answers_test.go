@@ -18,7 +18,7 @@ import (
 	"defib/engine/internal/listing"
 )
 
-var recordedEngines = []string{"docker-20.10", "docker-29", "podman-4.3"}
+var recordedEngines = []string{"docker-20.10", "docker-29", "podman-4.3", "podman-5.8"}
 
 // recorded reads a file of a recording of a live engine.
 func recorded[T any](t *testing.T, recording, file string) (v T) {
@@ -98,6 +98,19 @@ func TestInspectsOfEveryEngineAreRead(t *testing.T) {
 		{"podman-4.3", "up", engine.Container{ // whose health status is "" without a health check
 			Name: "up", Image: "docker.io/library/victim:latest", State: engine.Running, PID: 20565, RestartPolicy: "no", StopSignal: 15,
 			Created: stamped(t, "2026-11-23T04:56:22.665037136Z"), Started: stamped(t, "2026-11-23T04:56:22.738106252Z"),
+		}},
+		{"podman-5.8", "crash", engine.Container{
+			Name: "crash", Image: "docker.io/library/victim:latest", Labels: shop, State: engine.Exited, Exit: engine.Exit{Known: true, Code: 3}, RestartPolicy: "no", StopSignal: 15,
+			Created: stamped(t, "2026-11-28T21:31:33.959071565Z"), Started: stamped(t, "2026-11-28T21:31:34.410522206Z"), Finished: stamped(t, "2026-11-28T21:31:35.474112116Z"),
+		}},
+		{"podman-5.8", "sick", engine.Container{
+			Name: "sick", Image: "docker.io/library/victim:latest", State: engine.Running, HealthCheck: true, Health: engine.Unhealthy, PID: 8100, RestartPolicy: "no", StopSignal: 15,
+			Created: stamped(t, "2026-11-28T21:32:45.311615047Z"), Started: stamped(t, "2026-11-28T21:33:05.168389319Z"), Finished: stamped(t, "2026-11-28T21:32:51.618111259Z"),
+		}},
+		{"podman-5.8", "kid", engine.Container{
+			Name: "kid", Image: "docker.io/library/victim:latest", State: engine.Running, PID: 7918, RestartPolicy: "no", StopSignal: 15,
+			Parents: []engine.Parent{{Namespace: engine.Network, Container: "ca8a4927463e97a1648063765d40e5aec6fcb09682b224d07caf7018e99124f3"}},
+			Created: stamped(t, "2026-11-28T21:33:04.016463781Z"), Started: stamped(t, "2026-11-28T21:33:04.672676436Z"),
 		}},
 	} {
 		t.Run(tc.recording+"/"+tc.file, func(t *testing.T) {

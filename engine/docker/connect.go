@@ -6,19 +6,15 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 
+	"defib/engine/docker/libpod"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
 )
-
-// DefaultHost is where Docker listens unless told otherwise.
-const DefaultHost = client.DefaultDockerHost
 
 // An engine that cannot tell of itself is asked so often, and at this pace.
 const (
@@ -32,34 +28,8 @@ const minAPIVersion = "1.24"
 // engineInfo is what an engine says of itself.
 type engineInfo struct {
 	id, host, version, apiVersion, os, arch string
-	podman                                  bool
+	podman                                  libpod.Podman
 	now, then                               time.Time // its clock, and ours at that moment or a little before
-}
-
-// maxSocketPath is the kernel's limit, unix(7).
-const maxSocketPath = 107
-
-// CheckHost refuses an engine address that can never work.
-func CheckHost(host string) error {
-	u, err := client.ParseHostURL(host)
-	if err != nil {
-		return fmt.Errorf("engine address %q: must be unix:///path or tcp://host:port: %w", host, err)
-	}
-	switch u.Scheme {
-	case "unix":
-		if len(u.Host) > maxSocketPath {
-			return fmt.Errorf("engine address %q: the path of a socket can have at most %d characters", host, maxSocketPath)
-		}
-		return nil
-	case "tcp", "http", "https":
-		if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
-			return fmt.Errorf("engine address %q: must have a port, as in tcp://host:2376", host)
-		}
-		return nil
-	case "ssh":
-		return fmt.Errorf("engine address %q: ssh:// is not supported: forward the socket with `ssh -nNT -L /path/docker.sock:/var/run/docker.sock HOST` and use unix:///path/docker.sock", host)
-	}
-	return fmt.Errorf("engine address %q: %s:// is not supported: use unix:///path or tcp://host:port", host, u.Scheme)
 }
 
 // dial makes a client for one connection, agrees on an API version and asks the
@@ -80,15 +50,19 @@ func (e *Engine) dial(ctx context.Context) (*client.Client, engineInfo, error) {
 
 // client makes a client, which has not connected yet.
 func (e *Engine) client() (*client.Client, error) {
-	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
-	if e.transport != nil {
-		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
-	}
-	api, err := client.NewClientWithOpts(opts...)
+	api, err := client.NewClientWithOpts(e.clientOptions()...)
 	if err != nil {
 		return nil, fmt.Errorf("set up the connection to %s: %w (see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY)", e.Host, err)
 	}
 	return api, nil
+}
+
+func (e *Engine) clientOptions() []client.Opt {
+	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
+	if e.transport != nil {
+		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
+	}
+	return opts
 }
 
 func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo, error) {
@@ -104,10 +78,7 @@ func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo,
 	if versions.LessThan(v.APIVersion, minAPIVersion) {
 		return engineInfo{}, fmt.Errorf("the engine is too old: it supports API %s, Defib requires %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
-	a := engineInfo{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch}
-	for _, c := range v.Components {
-		a.podman = a.podman || strings.HasPrefix(c.Name, "Podman")
-	}
+	a := engineInfo{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch, podman: libpod.Read(v)}
 	e.ask(ctx, api, &a)
 	return a, nil
 }
@@ -122,7 +93,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
 		info, err := api.Info(ctx)
 		if err = e.answered(ctx, callInfo, err); err == nil {
 			a.host = info.Name
-			if !a.podman { // which makes up a new one each time
+			if !a.podman.Is { // which makes up a new one each time
 				a.id = info.ID
 			}
 			if t := notation.Time(info.SystemTime); !t.IsZero() {

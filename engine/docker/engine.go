@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/docker/address"
 	"defib/engine/internal/self"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
@@ -71,7 +72,7 @@ type Engine struct {
 // New returns an Engine that does nothing until Run. It fails on a host that
 // can never work.
 func New(o Options) (*Engine, error) {
-	if err := CheckHost(o.Host); err != nil {
+	if err := address.Check(o.Host); err != nil {
 		return nil, err
 	}
 	e := &Engine{

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+	"defib/engine/docker/address"
 	"defib/engine/docker/answer"
 	"defib/engine/internal/notation"
 )
@@ -82,7 +83,7 @@ func metric(t *testing.T, e *Engine, name string) float64 {
 
 func TestMetricsPassTheLint(t *testing.T) {
 	t.Parallel()
-	e, err := New(Options{Host: DefaultHost})
+	e, err := New(Options{Host: address.Default})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestLaw5RecordingsEndInTheirList(t *testing.T) {
 
 func TestWhatPodmanDoesNotTellIsSaidOnce(t *testing.T) {
 	t.Parallel()
-	for recording, want := range map[string]int{"docker-20.10": 0, "docker-29": 0, "podman-4.3": 1} {
+	for recording, want := range map[string]int{"docker-20.10": 0, "docker-29": 0, "podman-4.3": 1, "podman-5.8": 0} {
 		t.Run(recording, func(t *testing.T) {
 			t.Parallel()
 			f := serving(t)
@@ -161,7 +162,7 @@ func TestWhatPodmanDoesNotTellIsSaidOnce(t *testing.T) {
 			f.cut()
 			eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) == 2 })
 			w.until(t, "it shows so", func(p *engine.Snapshot) bool { return p.Connected })
-			if got := len(w.log.lines("level=WARN", "podman does not report whether a container was stopped or crashed")); got != want {
+			if got := len(w.log.lines("level=WARN", "podman before 4.7 does not report whether a container was stopped or crashed")); got != want {
 				t.Errorf("said %d times, want %d", got, want)
 			}
 		})

@@ -25,6 +25,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/libpod"
 )
 
 // fakeEngine plays an engine over HTTP: what happens to its containers is listed,
@@ -45,7 +46,9 @@ type fakeEngine struct {
 	news   chan struct{} // closed at each event
 	faults map[string]http.HandlerFunc
 	calls  map[string]int
-	images []image.Summary
+
+	stopped map[string]bool // by id: what Podman has noted
+	images  []image.Summary
 
 	coarse  bool     // it replays whole seconds
 	down    bool     // for callers within this process
@@ -55,7 +58,7 @@ type fakeEngine struct {
 func newFake(t testing.TB) *fakeEngine {
 	f := &fakeEngine{
 		t: t, apiVersion: "1.47", known: map[string]*container.InspectResponse{}, lines: map[string]container.Summary{},
-		news: make(chan struct{}), faults: map[string]http.HandlerFunc{}, calls: map[string]int{},
+		news: make(chan struct{}), faults: map[string]http.HandlerFunc{}, calls: map[string]int{}, stopped: map[string]bool{},
 	}
 	f.version, _ = json.Marshal(types.Version{Version: "27.5", APIVersion: f.apiVersion, Os: "linux", Arch: "amd64"})
 	return f
@@ -234,6 +237,7 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/events$`), "events"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/json$`), "list"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/json$`), "inspect"},
+	{regexp.MustCompile(`^/v[\d.]+/libpod/containers/(\w+)/json$`), libpod.CallInspect},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/start$`), "start"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/restart$`), "restart"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/logs$`), "logs"},
@@ -297,6 +301,17 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 			return
 		}
 		_, _ = w.Write(text)
+	case libpod.CallInspect:
+		f.mu.Lock()
+		c, stopped := f.known[id], f.stopped[id]
+		f.mu.Unlock()
+		if c == nil {
+			answers(http.StatusNotFound, "no such container")(w, r)
+			return
+		}
+		f.write(w, map[string]any{"State": map[string]any{
+			"Status": c.State.Status, "FinishedAt": c.State.FinishedAt, "StoppedByUser": stopped,
+		}})
 	case "start":
 		f.mu.Lock()
 		c := f.known[id]

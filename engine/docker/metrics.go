@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"defib/engine/docker/libpod"
 	"defib/engine/docker/recreation"
 	"defib/engine/internal/refusal"
 )
@@ -61,7 +62,7 @@ func newMetrics() *metrics {
 		}, []string{"call"}),
 	}
 	for _, call := range []string{
-		callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs,
+		callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs, libpod.CallInspect,
 		callCreate, callRename, callUpdate, callStop, callRemove,
 	} {
 		m.failures.WithLabelValues(call)

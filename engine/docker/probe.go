@@ -14,6 +14,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/libpod"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
@@ -33,6 +34,7 @@ type Probe struct {
 	Calls                               []CallResult // only of ping if that fails
 
 	recreates bool // a container may be re-created
+	podman    libpod.Podman
 }
 
 // Probe makes each call that Defib will ever make, once, and changes nothing:
@@ -45,8 +47,8 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	}
 	defer api.Close()
 	s := Probe{}
-	for _, q := range s.calls(api, e.Recreates) {
-		if q.call == callLogs && !e.ReadsLogs || recreates[q.call] && !s.recreates {
+	for _, q := range s.calls(api, e) {
+		if q.call == callLogs && !e.ReadsLogs || recreates[q.call] && !s.recreates || q.call == libpod.CallInspect && s.podman.StopsTold() != store.StopsRecorded {
 			continue
 		}
 		err := e.within(ctx, q.ask)
@@ -68,13 +70,14 @@ type probeCall struct {
 }
 
 // calls are all calls, of which some note what the engine says of itself.
-func (s *Probe) calls(api *client.Client, recreates func(*engine.Container) bool) []probeCall {
+func (s *Probe) calls(api *client.Client, e *Engine) []probeCall {
 	nobody := refusal.StrangeID()
 	return append([]probeCall{
 		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
 		{callVersion, func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
 			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch
+			s.podman = libpod.Read(v)
 			return err
 		}},
 		{callInfo, func(ctx context.Context) error {
@@ -85,13 +88,16 @@ func (s *Probe) calls(api *client.Client, recreates func(*engine.Container) bool
 		{callList, func(ctx context.Context) error {
 			list, err := api.ContainerList(ctx, container.ListOptions{All: true})
 			for _, c := range list {
-				s.recreates = s.recreates || recreates != nil && recreates(answer.ListItem(c).Container())
+				s.recreates = s.recreates || e.Recreates != nil && e.Recreates(answer.ListItem(c).Container())
 			}
 			return err
 		}},
 		{callInspect, func(ctx context.Context) error {
 			_, err := api.ContainerInspect(ctx, nobody)
 			return known(err)
+		}},
+		{libpod.CallInspect, func(ctx context.Context) error {
+			return known(s.podman.Probe(ctx, e.clientOptions(), nobody))
 		}},
 		{callEvents, func(ctx context.Context) error { return listens(ctx, api) }},
 		{callImages, func(ctx context.Context) error {

@@ -6,22 +6,24 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/events"
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/libpod"
 	"defib/engine/internal/gap"
 	"defib/engine/internal/store"
 )
 
 // step is one command of a recording and the events that it made.
 type step struct {
-	name   string
-	events []events.Message
+	name    string
+	events  []events.Message
+	stopped bool // what Podman itself says of how its container ended
 }
 
 // recordedSteps reads the events of a recording, without those that Defib does
@@ -36,14 +38,15 @@ func recordedSteps(t *testing.T, recording string) (steps []step) {
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		var line struct {
-			Step string
+			Step          string
+			StoppedByUser bool `json:"stopped_by_user"`
 			events.Message
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			t.Fatalf("%s: %v", lines.Text(), err)
 		}
 		if line.Step != "" {
-			steps = append(steps, step{name: line.Step})
+			steps = append(steps, step{name: line.Step, stopped: line.StoppedByUser})
 			continue
 		}
 		if s := &steps[len(steps)-1]; subscribed(line.Message) {
@@ -83,10 +86,11 @@ func jsonFile(t *testing.T, recording, file string) ([]byte, error) {
 func TestEndingsInTheRecordings(t *testing.T) {
 	for _, recording := range recordedEngines {
 		t.Run(recording, func(t *testing.T) {
-			podman := strings.HasPrefix(recording, "podman")
-			played := newPlayed(podman)
+			untold := recording == "podman-4.3"
+			played := newPlayed(libpod.Read(recorded[types.Version](t, recording, "version.json")).StopsTold())
 			for _, step := range recordedSteps(t, recording) {
 				name := ""
+				played.stopped = step.stopped
 				for _, m := range step.events {
 					played.event(m)
 					name = m.Actor.Attributes["name"]
@@ -95,7 +99,7 @@ func TestEndingsInTheRecordings(t *testing.T) {
 				if !ok {
 					continue
 				}
-				if podman && want != engine.CauseNone {
+				if untold && want != engine.CauseNone {
 					want = engine.CauseUnknown
 				}
 				if len(step.events) == 0 { // health checks, which that Podman has not
@@ -113,11 +117,14 @@ func TestEndingsInTheRecordings(t *testing.T) {
 type played struct {
 	store *store.Store
 	truth map[string]*engine.Container
+
+	recorded bool // stops are known by inspects
+	stopped  bool
 }
 
-func newPlayed(podman bool) *played {
-	p := &played{store.New(), map[string]*engine.Container{}}
-	p.store.Opened(time.Unix(1, 0), time.Unix(1, 0).Add(skew), gap.None, !podman)
+func newPlayed(told store.Stops) *played {
+	p := &played{store: store.New(), truth: map[string]*engine.Container{}, recorded: told == store.StopsRecorded}
+	p.store.Opened(time.Unix(1, 0), time.Unix(1, 0).Add(skew), gap.None, told)
 	return p
 }
 
@@ -144,6 +151,13 @@ func (p *played) event(m events.Message) {
 			var fresh *engine.Container
 			if c := p.truth[id]; c != nil {
 				fresh = new(*c)
+				switch {
+				case !p.recorded || c.State != engine.Exited:
+				case p.stopped:
+					fresh.ExitCause = engine.CauseStopped
+				default:
+					fresh.ExitCause = engine.CauseSelf
+				}
 			}
 			p.store.Inspected(now, id, mark, fresh, true)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"defib/engine/docker/libpod"
 	"defib/engine/internal/refusal"
 )
 
@@ -31,6 +32,8 @@ var requests = map[string]string{
 	callUpdate:  "POST /containers/*/update",
 	callStop:    "POST /containers/*/stop",
 	callRemove:  "DELETE /containers/*",
+
+	libpod.CallInspect: "GET /libpod/containers/*/json",
 }
 
 // recreates are the calls that only a re-creation needs.
@@ -48,7 +51,7 @@ func withHint(call string, err error) error {
 // is there for. A refusal of any other ends the connection, which is said; images
 // are not listed at all where somebody wants it so.
 var dispensable = map[string]bool{
-	callInfo: true, callInspect: true, callStart: true, callRestart: true, callLogs: true,
+	callInfo: true, callInspect: true, callStart: true, callRestart: true, callLogs: true, libpod.CallInspect: true,
 	callCreate: true, callRename: true, callUpdate: true, callStop: true, callRemove: true,
 }
 

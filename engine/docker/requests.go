@@ -13,6 +13,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/libpod"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
@@ -78,7 +79,7 @@ func (c *connection) read(since time.Time, stream <-chan events.Message, ended <
 // begins with the whole second.
 func (c *connection) repeats(h store.Event, since time.Time) bool {
 	early := since.Sub(h.At)
-	return c.podman && early > 0 && early < time.Second
+	return c.podman.Is && early > 0 && early < time.Second
 }
 
 // event enters one event into the store.
@@ -96,7 +97,7 @@ func (c *connection) event(now time.Time, h store.Event) {
 func (c *connection) replay(ctx context.Context, until time.Time) (past []store.Event, next time.Time, err error) {
 	since := c.store.Last().At
 	switch {
-	case c.podman && !c.store.Known(): // which keeps them for ever
+	case c.podman.Is && !c.store.Known(): // which keeps them for ever
 		since = engine.Later(since, until.Add(-firstReplayWindow))
 	case !since.IsZero():
 	default:
@@ -192,12 +193,17 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			in, err := c.api.ContainerInspect(ctx, id)
 			if err == nil {
 				fresh = answer.Container(in)
-				if c.podman && fresh.StopTimeout == 0 {
+				if c.podman.Is && fresh.StopTimeout == 0 {
 					fresh.StopTimeout = answer.DefaultStopTimeout // which it means by that
 				}
 			}
 			return err
 		})
+		if err == nil && c.libpod != nil && (fresh.State == engine.Exited || fresh.State == engine.Dead) {
+			if err = c.exitCause(callCtx, fresh); err != nil {
+				fresh = nil
+			}
+		}
 		answered := err == nil || refusal.Absent(err)
 		c.post(ctx, func(now time.Time) {
 			c.store.Inspected(now, id, mark, fresh, answered)
@@ -207,6 +213,19 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			}
 		})
 	})
+}
+
+// exitCause asks how the run of a container ended, as Podman tells it. Where a proxy
+// refuses that, nobody knows.
+func (c *connection) exitCause(ctx context.Context, fresh *engine.Container) error {
+	err := c.call(ctx, libpod.CallInspect, func(ctx context.Context) (err error) {
+		fresh.ExitCause, err = libpod.ExitCause(ctx, c.libpod, fresh)
+		return err
+	})
+	if refusal.Refused(err) {
+		return nil
+	}
+	return err
 }
 
 func eventFilters() filters.Args {

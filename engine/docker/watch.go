@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/docker/client"
 
+	"defib/engine/docker/libpod"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
 )
@@ -91,6 +92,12 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 
 	e.store.Meet(about.id, about.now)
 	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg}
+	if about.podman.StopsTold() == store.StopsRecorded {
+		if c.libpod, err = about.podman.Client(e.clientOptions()); err != nil {
+			return false, err
+		}
+		defer func() { _ = c.libpod.Close() }()
+	}
 	past, next, err := c.replay(ctx, about.now)
 	if err != nil {
 		return false, fmt.Errorf("get past events: %w", err)
@@ -99,7 +106,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	e.api.Store(api)
-	e.podman.Store(about.podman)
+	e.podman.Store(about.podman.Is)
 	e.info = about
 	if e.store.Known() {
 		e.metrics.reconnect.Inc()
@@ -108,7 +115,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	if e.store.Last().At.IsZero() { // nothing is known of this engine
 		evident = about.now.Add(-firstReplayWindow)
 	}
-	e.store.Opened(about.then, about.now, e.store.Gap(past), !about.podman)
+	e.store.Opened(about.then, about.now, e.store.Gap(past), c.podman.StopsTold())
 	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))
 	e.metrics.connected.Set(1)
 	c.list(ctx)
@@ -138,10 +145,10 @@ func (c *connection) show() {
 
 // warnOfPodman says once, and not at each connection, what cannot be known.
 func (c *connection) warnOfPodman() {
-	if !c.podman || !c.states.Changed("podman", "said") {
+	if c.podman.StopsTold() != store.StopsUntold || !c.states.Changed("podman", "said") {
 		return
 	}
-	c.Logger.Warn("podman does not report whether a container was stopped or crashed: unless its restart policy tells, every exit counts as a crash, "+
+	c.Logger.Warn("podman before "+libpod.RecordsSince+" does not report whether a container was stopped or crashed: unless its restart policy tells, every exit counts as a crash, "+
 		"and the container is started after --restart.stopped-delay under every --restart.policy; to keep a container down, use defib hold",
 		"version", c.info.version)
 }
@@ -149,8 +156,9 @@ func (c *connection) warnOfPodman() {
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
 type connection struct {
 	*Engine
-	podman  bool
+	podman  libpod.Podman
 	api     *client.Client
+	libpod  *client.Client // nil: there is nothing that only Podman's own API tells
 	cancel  context.CancelCauseFunc
 	wg      *sync.WaitGroup
 	current bool

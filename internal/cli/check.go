@@ -14,6 +14,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker"
+	"defib/engine/docker/address"
 	"defib/restarter"
 	"defib/restarter/hold"
 	"defib/restarter/outcome"
@@ -56,7 +57,7 @@ func (f *flags) runCheck(ctx context.Context, stdout io.Writer) error {
 	s := &report{Writer: tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)}
 	f.checkSettings(ctx, s)
 	settled := s.faults == 0
-	if docker.CheckHost(f.host) == nil && f.timeout > 0 && f.resync > 0 {
+	if address.Check(f.host) == nil && f.timeout > 0 && f.resync > 0 {
 		if err := f.checkEngine(ctx, s, settled); err != nil {
 			s.line(fails, err.Error())
 		}

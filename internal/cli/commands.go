@@ -15,6 +15,7 @@ import (
 	"defib/alerts"
 	"defib/engine"
 	"defib/engine/docker"
+	"defib/engine/docker/address"
 	"defib/restarter/hold"
 	"defib/restarter/policy"
 )
@@ -176,7 +177,7 @@ func (f *flags) tellUnread(ctx context.Context, stdout io.Writer) {
 }
 
 func (f *flags) list(ctx context.Context) ([]*engine.Container, error) {
-	if err := docker.CheckHost(f.host); err != nil {
+	if err := address.Check(f.host); err != nil {
 		return nil, err
 	}
 	e, err := docker.New(docker.Options{Host: f.host, Timeout: lookupTimeout, Logger: slog.New(slog.DiscardHandler)})

@@ -21,7 +21,7 @@ import (
 	toolkitflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"defib/collector"
-	"defib/engine/docker"
+	"defib/engine/docker/address"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 	"defib/stats"
@@ -67,7 +67,7 @@ func newApp(f *flags) *kingpin.Application {
 	app.DefaultEnvars()
 
 	app.Flag("docker.host", "Address of the engine: unix:///path or tcp://host:port. DOCKER_CERT_PATH and DOCKER_TLS_VERIFY configure TLS.").
-		Default(cmp.Or(os.Getenv("DOCKER_HOST"), docker.DefaultHost)).StringVar(&f.host)
+		Default(cmp.Or(os.Getenv("DOCKER_HOST"), address.Default)).StringVar(&f.host)
 	app.Flag("docker.timeout", "Timeout of a list or an inspect.").
 		Default("10s").DurationVar(&f.timeout)
 	app.Flag("docker.resync-interval", "Interval at which all containers are listed, in case an event was lost.").
@@ -225,7 +225,7 @@ func (m *flagErrors) positive(flag string, d time.Duration) {
 // check completes the flags and returns every mistake, joined.
 func (f *flags) check() error {
 	m := flagErrors(slices.Clone(f.unread))
-	m.of("--docker.host", docker.CheckHost(f.host))
+	m.of("--docker.host", address.Check(f.host))
 	m.positive("--docker.timeout", f.timeout)
 	m.positive("--docker.resync-interval", f.resync)
 

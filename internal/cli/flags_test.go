@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"defib/engine/docker"
+	"defib/engine/docker/address"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 )
@@ -117,7 +117,7 @@ func TestEngineIsThatOfDockerUnlessDefibIsToldOtherwise(t *testing.T) {
 			t.Errorf("engine %s, want %s", got, want)
 		}
 	}
-	host(docker.DefaultHost)
+	host(address.Default)
 	t.Setenv("DOCKER_HOST", "tcp://docker:2375")
 	host("tcp://docker:2375")
 	t.Setenv("DEFIB_DOCKER_HOST", "tcp://defib:2375")
@@ -145,7 +145,7 @@ func TestFileSystemsOfTheHostAreFoundWhereAContainerHasThem(t *testing.T) {
 }
 
 func TestOnlyAnEngineOnASocketIsOnThisHost(t *testing.T) {
-	for host, want := range map[string]bool{docker.DefaultHost: true, "tcp://127.0.0.1:2375": false} {
+	for host, want := range map[string]bool{address.Default: true, "tcp://127.0.0.1:2375": false} {
 		f, _, err := parse([]string{"--docker.host=" + host}, io.Discard)
 		if err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker"
+	"defib/engine/docker/address"
 	"defib/internal/cli"
 	"defib/internal/exposition"
 	"defib/restarter"
@@ -161,7 +162,7 @@ func fullExposition(t *testing.T) exposition.All {
 			Labels: map[string]string{"team": "core"},
 		}},
 	}
-	watch, err := docker.New(docker.Options{Host: docker.DefaultHost, Logger: slog.New(slog.DiscardHandler)})
+	watch, err := docker.New(docker.Options{Host: address.Default, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,11 +74,12 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	case "start":
 		b.count(e, engine.EventStart)
 		e.life.observeStart(at)
+		if b.stopsTold == StopsRecorded && h.At.Before(b.engineThen) { // its host may have been rebooted since
+			e.life.observeGap()
+		}
 	case "kill":
 		b.count(e, engine.EventKill)
-		if b.announcesStops { // else it is no evidence, and names no signal
-			b.killed(e, h, project, at)
-		}
+		b.killed(e, h, project, at)
 	case "stop":
 		e.life.observeStop(h.At, at)
 	case "die":
@@ -97,14 +98,28 @@ func (b *Store) Event(now time.Time, h Event) bool {
 }
 
 func (b *Store) died(e *entry, h Event, project string, at time.Time) {
-	e.life.observeDie(h.At, at, b.announcesStops)
+	e.life.observeDie(h.At, at, b.stopsTold == StopsAnnounced)
 	e.exit = e.exitOf(h.Exit)
-	if e.life.cause != engine.CauseSelf || h.Exit == "0" { // a crash is no change
-		b.changedByOthers(e, h.ID, project, at)
+	if b.stopsTold != StopsRecorded { // else an inspect tells
+		b.ended(e, h.ID, project, h.Exit == "0", at)
+	}
+}
+
+// ended notes what the end of a container means to its project.
+func (b *Store) ended(e *entry, id, project string, well bool, at time.Time) {
+	if e.life.cause != engine.CauseSelf || well { // a crash is no change
+		b.changedByOthers(e, id, project, at)
 	}
 }
 
 func (b *Store) killed(e *entry, h Event, project string, at time.Time) {
+	switch b.stopsTold {
+	case StopsUntold:
+		return // it names no signal
+	case StopsRecorded: // nor does this one, which tells whether it ended the container
+		e.life.observeKill(h.At, at, false)
+		return
+	}
 	stopping := e.stoppedBy(h.Signal)
 	e.life.observeKill(h.At, at, stopping)
 	b.changedByOthers(e, h.ID, project, at)

@@ -108,6 +108,21 @@ func (l *lifecycle) end(how phase, at, now time.Time, cause engine.ExitCause) {
 	l.phase, l.cause, l.endedAt, l.since = how, cause, at, now
 }
 
+// observeRecord takes what the engine itself says of the end of a run, as Podman does
+// (StopsRecorded). A reboot makes it forget who was stopped, so nobody was only if the run
+// was watched. It does not say by which signal: one that was sent long before, such as to
+// reload, leaves open whether somebody stopped it since.
+func (l *lifecycle) observeRecord(c *engine.Container) {
+	signalled := l.evidence.otherSignalAt
+	switch {
+	case l.cause != engine.CauseUnknown, c.Finished.Before(c.Started): // it never saw that end
+	case c.ExitCause == engine.CauseSelf && l.evidence.complete:
+		l.cause = engine.CauseSelf
+	case c.ExitCause == engine.CauseStopped && (signalled.IsZero() || c.Finished.Sub(signalled) <= engine.StopWindow):
+		l.cause, l.evidence.stopAt = engine.CauseStopped, c.Finished
+	}
+}
+
 // observeGap notes that events may have been missed.
 func (l *lifecycle) observeGap() { l.evidence.complete = false }
 
@@ -120,6 +135,7 @@ func (l *lifecycle) observeInspect(c, before *engine.Container, now time.Time) {
 		l.observeUp(c, before, now)
 	case c.State == engine.Exited || c.State == engine.Dead:
 		l.observeDown(c, before, now)
+		l.observeRecord(c)
 	case c.FailedStart() && !l.over():
 		*l = lifecycle{phase: down, cause: engine.CauseSelf, since: now, acting: l.acting}
 	}

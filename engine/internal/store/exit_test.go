@@ -65,7 +65,7 @@ func TestEndings(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		script     string
-		podman     bool
+		podman     string // its version; Docker if there is none
 		stopSignal int
 		labels     map[string]string
 		want       engine.ExitCause
@@ -160,16 +160,35 @@ func TestEndings(t *testing.T) {
 		{name: "it dies of USR1, is restarted unheard, and crashes at once", script: seen + "kill 10, +100ms, die 138, (start), look, +100ms, die 1", want: engine.CauseSelf},
 		{name: "it is restarted unheard twice after a TERM, and crashes twice", script: seen + "kill 15, +1s, (die 0), (start), +1m, die 1, +1s, (start), +1s, die 1", want: engine.CauseSelf},
 
-		{name: "Podman: it exits by itself", podman: true, script: seen + "die 3", want: engine.CauseUnknown},
-		{name: "Podman: docker kill, whose signal is not named", podman: true, script: seen + "kill, die 137", want: engine.CauseUnknown},
-		{name: "Podman: its start was seen", podman: true, script: "open, create, start, +1m, die 1", want: engine.CauseUnknown},
-		{name: "Podman: our own restart cannot start it, which is told late", podman: true, script: seen + "ours, hold, die 0, (fail), look, done, hear", want: engine.CauseSelf},
-		{name: "Podman: our own restart cannot start it, and its start before is told late", podman: true, script: seen + "die 0, hold, start, look, ours, hear, die 0, (fail), look, done", want: engine.CauseSelf},
-		{name: "Podman: our own start dies", podman: true, script: seen + "die 1, ours, start, die 1, done", want: engine.CauseUnknown},
+		{name: "Podman: it exits by itself", podman: "4.3", script: seen + "die 3", want: engine.CauseUnknown},
+		{name: "Podman: docker kill, whose signal is not named", podman: "4.3", script: seen + "kill, die 137", want: engine.CauseUnknown},
+		{name: "Podman: its start was seen", podman: "4.3", script: "open, create, start, +1m, die 1", want: engine.CauseUnknown},
+		{name: "Podman: our own restart cannot start it, which is told late", podman: "4.3", script: seen + "ours, hold, die 0, (fail), look, done, hear", want: engine.CauseSelf},
+		{name: "Podman: our own restart cannot start it, and its start before is told late", podman: "4.3", script: seen + "die 0, hold, start, look, ours, hear, die 0, (fail), look, done", want: engine.CauseSelf},
+		{name: "Podman: our own start dies", podman: "4.3", script: seen + "die 1, ours, start, die 1, done", want: engine.CauseUnknown},
+
+		{name: "Podman 5: it exits by itself", podman: "5.8", script: seen + "die 3", want: engine.CauseSelf},
+		{name: "Podman 5: it is stopped, which no event tells", podman: "5.8", script: seen + "(stop), die 0", want: engine.CauseStopped},
+		{name: "Podman 5: it is stopped, which an event tells", podman: "5.8", script: seen + "stop, die 0", want: engine.CauseStopped},
+		{name: "Podman 5: it is killed", podman: "5.8", script: seen + "kill, +20ms, die 137", want: engine.CauseStopped},
+		{name: "Podman 5: it takes its time to end", podman: "5.8", script: seen + "kill, +30s, die 0", want: engine.CauseStopped},
+		{name: "Podman 5: it is stopped, started and crashes", podman: "5.8", script: seen + "(stop), die 0, +1m, start, +1m, die 1", want: engine.CauseSelf},
+		{name: "Podman 5: it crashes long after a signal, or is stopped", podman: "5.8", script: seen + "kill, +1h, die 1", want: engine.CauseUnknown},
+		{name: "Podman 5: it is stopped long after a signal, which an event tells", podman: "5.8", script: seen + "kill, +1h, stop, die 0", want: engine.CauseStopped},
+		{name: "Podman 5: an inspect tells of its stop before the event does", podman: "5.8", script: seen + "hold, (stop), die 0, look, hear", want: engine.CauseStopped},
+		{name: "Podman 5: an inspect tells of its death before the event does", podman: "5.8", script: seen + "hold, die 3, look, hear", want: engine.CauseSelf},
+		{name: "Podman 5: its death is found by a list", podman: "5.8", script: seen + "(die 3), +20s, list", want: engine.CauseSelf},
+		{name: "Podman 5: it was stopped before Defib started", podman: "5.8", script: "(create), (start), (stop), (die 0), +1h, open", want: engine.CauseStopped},
+		{name: "Podman 5: it was stopped before Defib started, and its host rebooted since", podman: "5.8", script: "create, start, +1m, (stop), die 0, (forget), +1m, open", want: engine.CauseUnknown},
+		{name: "Podman 5: it ends while its service is away", podman: "5.8", script: seen + "die 1, start, cut, die 1, +3s, open", want: engine.CauseUnknown},
+		{name: "Podman 5: it is stopped while its service is away", podman: "5.8", script: seen + "die 1, start, cut, (stop), die 0, +3s, open", want: engine.CauseStopped},
+		{name: "Podman 5: our own restart cannot start it", podman: "5.8", script: seen + "ours, stop, die 0, (fail), look, done", want: engine.CauseSelf},
+		{name: "Podman 5: our own start dies", podman: "5.8", script: seen + "die 1, ours, start, die 1, done", want: engine.CauseSelf},
+		{name: "Podman 5: it is stopped as soon as our own start has started it", podman: "5.8", script: seen + "die 1, +1m, ours, start, (stop), die 0, done", want: engine.CauseStopped},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newHarness(t)
-			l.podman = tc.podman
+			l.told = toldBy[tc.podman]
 			c := l.put("c")
 			c.StopSignal, c.Labels = tc.stopSignal, tc.labels
 			if strings.HasPrefix(tc.script, "open, create") || strings.HasPrefix(tc.script, "create") {

@@ -29,18 +29,23 @@ type harness struct {
 	now   time.Time                    // on our clock
 	truth map[string]*engine.Container // by id: what an inspect would answer
 
-	podman bool
-	log    []Event // what the engine remembers
-	heard  int     // how many of those the store was told
-	on     bool    // the stream is open
-	held   bool    // events are on their way
+	stopped map[string]bool // by id: what Podman has noted of its newest run
+
+	told  Stops
+	log   []Event // what the engine remembers
+	heard int     // how many of those the store was told
+	on    bool    // the stream is open
+	held  bool    // events are on their way
 
 	engineID string
 }
 
 func newHarness(t testing.TB) *harness {
-	return &harness{Store: New(), t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), truth: map[string]*engine.Container{}}
+	return &harness{Store: New(), told: StopsAnnounced, t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), truth: map[string]*engine.Container{}, stopped: map[string]bool{}}
 }
+
+// toldBy is how engines tell of stops, by the version of Podman.
+var toldBy = map[string]Stops{"": StopsAnnounced, "4.3": StopsUntold, "5.8": StopsRecorded}
 
 // watching returns a ledger whose first snapshot shows these containers running.
 func watching(t testing.TB, ids ...string) *harness {
@@ -103,6 +108,11 @@ func (l *harness) silently(id, action, detail string) {
 	switch action {
 	case "start":
 		c.State, c.Started, c.Exit, c.Error = engine.Running, l.engineNow(), engine.Exit{}, ""
+		delete(l.stopped, id)
+	case "kill", "stop":
+		l.stopped[id] = true
+	case "forget": // as Podman does after a reboot
+		delete(l.stopped, id)
 	case "die":
 		code, _ := strconv.Atoi(detail)
 		c.State, c.Finished, c.Exit = engine.Exited, l.engineNow(), engine.Exit{Known: true, Code: code}
@@ -130,7 +140,7 @@ func (l *harness) hear() {
 func (l *harness) open() {
 	l.Meet(l.engineID, l.engineNow())
 	since, before := l.since()
-	l.Opened(l.now, l.engineNow(), before, !l.podman)
+	l.Opened(l.now, l.engineNow(), before, l.told)
 	l.on = true
 	for l.heard = 0; l.heard < len(l.log) && l.log[l.heard].At.Before(since); l.heard++ {
 	}
@@ -223,6 +233,12 @@ func (l *harness) inspect(id string) *engine.Container {
 		return nil
 	}
 	c := *l.truth[id]
+	if l.told == StopsRecorded && c.State == engine.Exited {
+		c.ExitCause = engine.CauseSelf
+		if l.stopped[id] {
+			c.ExitCause = engine.CauseStopped
+		}
+	}
 	return &c
 }
 

@@ -69,6 +69,7 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	}
 	b.unsettled[id] = e
 	e.known = e.asked
+	wasDown := e.life.phase == down
 	e.life.observeInspect(c, e.before(), seen)
 	if b.earlier != nil && b.endedBetween(e, c) {
 		e.life.cause = engine.CauseEngine
@@ -76,6 +77,12 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	e.life.evidence.expire(now, b.engineTime(now))
 	if c.Exit.Known {
 		e.exit = c.Exit
+	}
+	if b.stopsTold == StopsRecorded && e.life.phase == down && !wasDown {
+		b.ended(e, id, c.Project(), c.Exit.Known && c.Exit.Code == 0, seen)
+		if e.life.cause == engine.CauseStopped {
+			b.stoppedByOthers(e, c.Project(), seen)
+		}
 	}
 	b.update(now, e, c)
 	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {

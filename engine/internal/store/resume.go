@@ -76,7 +76,7 @@ func (b *Store) recall(e *entry, id string, now time.Time) {
 	if r, ok := b.earlier.memory.Containers[id]; ok {
 		b.unsettled[id] = e
 		e.remembered = &r
-		e.life = recalled(r, b.gap == gap.None, b.ourTime(r.StartedAt, now), now)
+		e.life = recalled(r, b.gap == gap.None && b.stopsTold != StopsRecorded, b.ourTime(r.StartedAt, now), now)
 	}
 }
 
@@ -123,7 +123,7 @@ func (e *entry) before() *engine.Container {
 // betweenLives returns what tells which containers the engine ended between two lives.
 func (b *Store) betweenLives() func(e *entry) bool {
 	was := b.earlier
-	g := gap.New(was.memory, b.gap, b.announcesStops, was.bootID, was.bootedAt)
+	g := gap.New(was.memory, b.gap, b.stopsTold == StopsAnnounced, was.bootID, was.bootedAt)
 	was.gap, was.memory = g, engine.Memory{}
 	for _, e := range b.entries {
 		switch {

@@ -114,7 +114,7 @@ func TestEndingsAcrossTwoLives(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		script string
-		podman bool
+		podman string // its version; Docker if there is none
 		want   engine.ExitCause
 	}{
 		// The engine still knows the last event.
@@ -197,15 +197,22 @@ func TestEndingsAcrossTwoLives(t *testing.T) {
 		{name: "its first start had failed before the reboot", script: "open, create, (fail), +1s, look, update, end, +48h, reboot, open", want: engine.CauseSelf},
 		{name: "the boot ID is that of another host", script: seen + "end, +1h, another boot, die 1, +1m, open", want: engine.CauseSelf},
 
-		{name: "Podman: it ends while Defib is gone", podman: true, script: seen + "end, die 1, +1m, open", want: engine.CauseUnknown},
-		{name: "Podman: its service is restarted, and forgets", podman: true, script: seen + "end, (die 1), +1m, replaced, open", want: engine.CauseUnknown},
-		{name: "Podman: the host loses its power, and no end is noted", podman: true, script: seen + "end, +1h, reboot, lost, open", want: engine.CauseEngine},
-		{name: "Podman: the host is shut down", podman: true, script: seen + "end, (die 0), +1h, reboot, open", want: engine.CauseEngine},
-		{name: "Podman: it ended long before the reboot", podman: true, script: seen + "end, +1h, (die 0), +1h, reboot, open", want: engine.CauseUnknown},
+		{name: "Podman: it ends while Defib is gone", podman: "4.3", script: seen + "end, die 1, +1m, open", want: engine.CauseUnknown},
+		{name: "Podman: its service is restarted, and forgets", podman: "4.3", script: seen + "end, (die 1), +1m, replaced, open", want: engine.CauseUnknown},
+		{name: "Podman: the host loses its power, and no end is noted", podman: "4.3", script: seen + "end, +1h, reboot, lost, open", want: engine.CauseEngine},
+		{name: "Podman: the host is shut down", podman: "4.3", script: seen + "end, (die 0), +1h, reboot, open", want: engine.CauseEngine},
+		{name: "Podman: it ended long before the reboot", podman: "4.3", script: seen + "end, +1h, (die 0), +1h, reboot, open", want: engine.CauseUnknown},
+		{name: "Podman 5: it is stopped while Defib is gone", podman: "5.8", script: seen + "end, (stop), die 0, +1m, open", want: engine.CauseStopped},
+		{name: "Podman 5: it crashes while Defib is gone", podman: "5.8", script: seen + "end, die 1, +1m, open", want: engine.CauseUnknown},
+		{name: "Podman 5: it is stopped while Defib is gone, and its host rebooted", podman: "5.8", script: seen + "end, +1h, (stop), die 0, +1h, reboot, (forget), open", want: engine.CauseUnknown},
+		{name: "Podman 5: it had been stopped before the reboot", podman: "5.8", script: seen + "(stop), die 0, +1h, update, end, +1h, reboot, (forget), open", want: engine.CauseStopped},
+		{name: "Podman 5: it had crashed before the reboot", podman: "5.8", script: seen + "die 1, +1h, update, end, +1h, reboot, (forget), open", want: engine.CauseSelf},
+		{name: "Podman 5: the host is shut down, and stops it", podman: "5.8", script: seen + "end, (stop), (die 0), +1h, reboot, open", want: engine.CauseEngine},
+		{name: "Podman 5: the host loses its power after a signal", podman: "5.8", script: seen + "kill, end, +1h, reboot, lost, open", want: engine.CauseEngine},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newLives(t)
-			l.podman = tc.podman
+			l.told = toldBy[tc.podman]
 			l.put("c")
 			if tc.script[0] == 'o' {
 				delete(l.truth, "c")

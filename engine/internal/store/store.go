@@ -33,6 +33,15 @@ const (
 	firstStartWindow = 10 * time.Minute
 )
 
+// Stops is how an engine tells that somebody stopped a container.
+type Stops uint8
+
+const (
+	StopsUntold    Stops = iota // not at all: Podman before 4.7
+	StopsAnnounced              // by events, before the death: Docker
+	StopsRecorded               // by the ExitCause of an inspect, afterwards: Podman
+)
+
 // entry is what the store knows of one container.
 type entry struct {
 	c         *engine.Container // nil until the engine described it
@@ -68,21 +77,21 @@ type Store struct {
 	images          images
 	earlier         *earlier // nil: there was no earlier life
 
-	announcesStops bool      // false for Podman
-	engineThen     time.Time // the engine's clock at ourThen
-	ourThen        time.Time
-	first          time.Time // on the engine's clock
-	last           engine.LastEvent
-	versions       int       // given to entries: one that was removed and came back has another
-	syncing        bool      // since the stream opened, until the snapshot is whole
-	syncBy         time.Time // zero until the list has come
-	gap            gap.Kind  // before the stream, until the snapshot is whole
-	lost           time.Time // when the stream ended; zero while it is open
-	listed         time.Time
-	listing        bool
-	changed        bool
-	Drifts         int      // found, until somebody takes note
-	replies        []func() // to be called once the next snapshot is out
+	stopsTold  Stops
+	engineThen time.Time // the engine's clock at ourThen
+	ourThen    time.Time
+	first      time.Time // on the engine's clock
+	last       engine.LastEvent
+	versions   int       // given to entries: one that was removed and came back has another
+	syncing    bool      // since the stream opened, until the snapshot is whole
+	syncBy     time.Time // zero until the list has come
+	gap        gap.Kind  // before the stream, until the snapshot is whole
+	lost       time.Time // when the stream ended; zero while it is open
+	listed     time.Time
+	listing    bool
+	changed    bool
+	Drifts     int      // found, until somebody takes note
+	replies    []func() // to be called once the next snapshot is out
 }
 
 // New returns a Store that knows nothing yet.
@@ -103,13 +112,13 @@ func New() *Store {
 
 // Opened begins an unbroken stretch of stream. Then and engineThen are one
 // moment on our clock and on the engine's. Before is the gap since the last stretch.
-func (b *Store) Opened(then, engineThen time.Time, before gap.Kind, announcesStops bool) {
+func (b *Store) Opened(then, engineThen time.Time, before gap.Kind, told Stops) {
 	b.engineThen, b.ourThen = engineThen, then
-	b.announcesStops = announcesStops
+	b.stopsTold = told
 	b.syncing, b.syncBy, b.gap, b.listing = true, time.Time{}, max(b.gap, before), false
 	b.images.asking, b.images.due = false, time.Time{}
 	b.queue.Reset() // the list asks for all
-	if before != gap.None {
+	if before != gap.None || told == StopsRecorded {
 		for _, e := range b.entries {
 			e.life.observeGap()
 		}
@@ -175,7 +184,7 @@ func (b *Store) Snapshot() *engine.Snapshot {
 	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
 	p.LastEvent, p.ClockAhead, p.Heard = b.Last(), b.engineThen.Sub(b.ourThen.Round(0)), b.heard()
 	p.Projects = maps.Clone(b.projects)
-	if b.announcesStops {
+	if b.stopsTold != StopsUntold {
 		p.Stops = maps.Clone(b.stops)
 	}
 	for name, t := range b.counters {

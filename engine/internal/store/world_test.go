@@ -73,7 +73,7 @@ func (w *world) connect() {
 	clear(w.flying)
 	w.on, w.arrived = true, w.now
 	since, before := w.since()
-	w.Opened(w.now, w.engineNow(), before, true)
+	w.Opened(w.now, w.engineNow(), before, StopsAnnounced)
 	for _, h := range w.log {
 		if !h.At.Before(since) {
 			w.send(h)

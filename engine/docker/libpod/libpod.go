@@ -1,0 +1,95 @@
+// Package libpod asks Podman for what it tells by its own API only.
+package libpod
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
+
+	"defib/engine"
+	"defib/engine/internal/notation"
+	"defib/engine/internal/store"
+)
+
+// CallInspect is the one call of that API.
+const CallInspect = "inspect_libpod"
+
+// RecordsSince is the version from which Podman tells by an inspect whether somebody
+// stopped a container. Source: https://github.com/containers/podman/commit/589867d716
+const RecordsSince = "4.7"
+
+// Podman is what an engine says of itself; the zero value: it is Docker.
+type Podman struct {
+	Is         bool
+	Version    string
+	apiVersion string // of its own API
+}
+
+// Read reads the answer of an engine that was asked for its version.
+func Read(v types.Version) (p Podman) {
+	for _, c := range v.Components {
+		if strings.HasPrefix(c.Name, "Podman") {
+			p = Podman{Is: true, Version: c.Version, apiVersion: cmp.Or(c.Details["APIVersion"], c.Version)}
+		}
+	}
+	return p
+}
+
+// StopsTold is how it tells that somebody stopped a container.
+func (p Podman) StopsTold() store.Stops {
+	switch {
+	case !p.Is:
+		return store.StopsAnnounced
+	case versions.LessThan(p.Version, RecordsSince):
+		return store.StopsUntold
+	}
+	return store.StopsRecorded
+}
+
+// Client makes a client of its own API, by Docker's, which takes the first part of every
+// path for its version.
+func (p Podman) Client(opts []client.Opt) (*client.Client, error) {
+	return client.NewClientWithOpts(append(opts, client.WithVersion(p.apiVersion+"/libpod"))...)
+}
+
+// Probe makes the call once, for a container that does not exist.
+func (p Podman) Probe(ctx context.Context, opts []client.Opt, id string) error {
+	api, err := p.Client(opts)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	_, err = api.ContainerInspect(ctx, id)
+	return err
+}
+
+// ExitCause asks how the run of a container ended, which is down. It is
+// CauseNone if the answer is of another one: then an event is on its way.
+func ExitCause(ctx context.Context, api *client.Client, c *engine.Container) (engine.ExitCause, error) {
+	_, raw, err := api.ContainerInspectWithRaw(ctx, c.ID, false)
+	if raw == nil { // else it is not of Docker's form, which does not matter
+		return engine.CauseNone, err
+	}
+	var in struct {
+		State struct {
+			Status, FinishedAt string
+			StoppedByUser      bool
+		}
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return engine.CauseNone, fmt.Errorf("read the answer of libpod: %w", err)
+	}
+	switch {
+	case notation.State(in.State.Status) != c.State, !notation.Time(in.State.FinishedAt).Equal(c.Finished):
+		return engine.CauseNone, nil
+	case in.State.StoppedByUser:
+		return engine.CauseStopped, nil
+	}
+	return engine.CauseSelf, nil
+}

@@ -17,7 +17,7 @@ unset TMPDIR # a root shares /tmp, and no other
 scripts/install.sh debootstrap docker-compose-v2
 
 read -ra suites <<<"${SUITES:-trixie sid}"
-packages=(docker.io docker-cli docker-compose iptables podman crun runc netavark aardvark-dns prometheus prometheus-alertmanager)
+packages=(docker.io docker-cli docker-compose iptables podman crun runc netavark aardvark-dns nftables prometheus prometheus-alertmanager)
 cache=/var/cache/defib-test-engines
 mkdir -p "$cache"
 exec 9>"$cache/lock"

@@ -87,12 +87,9 @@ func (b *Container) EngineUsage() Usage {
 	})
 	all := translated(said)
 	if onPodman { // which has the rest otherwise, or not at all: devices by swapped numbers, all interfaces as one
-		usage := "memory_usage_bytes"
-		if releaseOf("podman") >= "5" { // it leaves out what is cached
-			usage, all["memory_rss"] = "memory_rss", all[usage]
-		}
+		whole := releaseOf("podman") < "5" // 5.4 says what is anonymous as the memory in use, 5.8 the working set
 		maps.DeleteFunc(all, func(key string, _ float64) bool {
-			return key != "cpu_usage_seconds_total" && key != usage
+			return key != "cpu_usage_seconds_total" && (key != "memory_usage_bytes" || !whole)
 		})
 	}
 	return Usage{Values: all}

@@ -199,8 +199,8 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			}
 			return err
 		})
-		if err == nil && c.libpod != nil && (fresh.State == engine.Exited || fresh.State == engine.Dead) {
-			if err = c.exitCause(callCtx, fresh); err != nil {
+		if err == nil && c.libpod != nil && fresh.State == engine.Exited {
+			if err = c.ended(callCtx, fresh); err != nil {
 				fresh = nil
 			}
 		}
@@ -215,12 +215,11 @@ func (c *connection) inspect(ctx context.Context, id string) {
 	})
 }
 
-// exitCause asks how the run of a container ended, as Podman tells it. Where a proxy
-// refuses that, nobody knows.
-func (c *connection) exitCause(ctx context.Context, fresh *engine.Container) error {
-	err := c.call(ctx, libpod.CallInspect, func(ctx context.Context) (err error) {
-		fresh.ExitCause, err = libpod.ExitCause(ctx, c.libpod, fresh)
-		return err
+// ended asks Podman how the run of a container ended. Where a proxy refuses that, nobody
+// knows.
+func (c *connection) ended(ctx context.Context, fresh *engine.Container) error {
+	err := c.call(ctx, libpod.CallInspect, func(ctx context.Context) error {
+		return libpod.Ended(ctx, c.libpod, fresh, time.Now().Add(c.clockAhead))
 	})
 	if refusal.Refused(err) {
 		return nil

@@ -91,7 +91,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	}()
 
 	e.store.Meet(about.id, about.now)
-	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg}
+	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg, clockAhead: about.now.Sub(about.then)}
 	if about.podman.StopsTold() == store.StopsRecorded {
 		if c.libpod, err = about.podman.Client(e.clientOptions()); err != nil {
 			return false, err
@@ -156,12 +156,14 @@ func (c *connection) warnOfPodman() {
 // connection is one stretch of unbroken stream. Its goroutines end with ctx.
 type connection struct {
 	*Engine
-	podman  libpod.Podman
-	api     *client.Client
-	libpod  *client.Client // nil: there is nothing that only Podman's own API tells
-	cancel  context.CancelCauseFunc
-	wg      *sync.WaitGroup
-	current bool
+	podman libpod.Podman
+	api    *client.Client
+	libpod *client.Client // nil: there is nothing that only Podman's own API tells
+
+	clockAhead time.Duration // of the engine
+	cancel     context.CancelCauseFunc
+	wg         *sync.WaitGroup
+	current    bool
 }
 
 // post hands an answer to the loop. It is void once the connection has ended.

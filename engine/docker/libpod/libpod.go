@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/versions"
@@ -69,27 +70,40 @@ func (p Podman) Probe(ctx context.Context, opts []client.Opt, id string) error {
 	return err
 }
 
-// ExitCause asks how the run of a container ended, which is down. It is
-// CauseNone if the answer is of another one: then an event is on its way.
-func ExitCause(ctx context.Context, api *client.Client, c *engine.Container) (engine.ExitCause, error) {
+// restartWindow is how long Podman may take to start a container by its restart policy. It
+// has no back-off.
+const restartWindow = 10 * time.Second
+
+// Ended asks how the run of a container ended, which is down, and sets its ExitCause. One
+// that Podman is about to start by its restart policy is Restarting, as Docker calls it: to
+// Podman it is exited. If the answer is of another run, an event is on its way, and nothing
+// is set. Now is on the engine's clock.
+func Ended(ctx context.Context, api *client.Client, c *engine.Container, now time.Time) error {
 	_, raw, err := api.ContainerInspectWithRaw(ctx, c.ID, false)
 	if raw == nil { // else it is not of Docker's form, which does not matter
-		return engine.CauseNone, err
+		return err
 	}
 	var in struct {
 		State struct {
 			Status, FinishedAt string
 			StoppedByUser      bool
 		}
+		HostConfig struct {
+			RestartPolicy struct{ MaximumRetryCount int }
+		}
 	}
 	if err := json.Unmarshal(raw, &in); err != nil {
-		return engine.CauseNone, fmt.Errorf("read the answer of libpod: %w", err)
+		return fmt.Errorf("read the answer of libpod: %w", err)
 	}
+	retries := in.HostConfig.RestartPolicy.MaximumRetryCount
 	switch {
 	case notation.State(in.State.Status) != c.State, !notation.Time(in.State.FinishedAt).Equal(c.Finished):
-		return engine.CauseNone, nil
 	case in.State.StoppedByUser:
-		return engine.CauseStopped, nil
+		c.ExitCause = engine.CauseStopped
+	case now.Sub(c.Finished) < restartWindow && (c.AlwaysRestarts() || c.RestartPolicy == "on-failure" && c.Exit.Code != 0 && (retries == 0 || c.RestartCount < retries)):
+		c.State = engine.Restarting
+	default:
+		c.ExitCause = engine.CauseSelf
 	}
-	return engine.CauseSelf, nil
+	return nil
 }

@@ -2,11 +2,13 @@ package libpod
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
@@ -47,6 +49,45 @@ func TestVersionsThatTellOfStops(t *testing.T) {
 	}
 }
 
+// Podman calls exited what it is about to start by its restart policy.
+func TestWhatPodmanIsAboutToRestartIsRestarting(t *testing.T) {
+	finished := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name    string
+		c       engine.Container
+		retries int
+		stopped bool
+		ago     time.Duration
+		want    engine.State
+	}{
+		{"always", engine.Container{RestartPolicy: "always"}, 0, false, time.Second, engine.Restarting},
+		{"unless-stopped", engine.Container{RestartPolicy: "unless-stopped"}, 0, false, time.Second, engine.Restarting},
+		{"on-failure", engine.Container{RestartPolicy: "on-failure", Exit: engine.Exit{Known: true, Code: 1}}, 0, false, time.Second, engine.Restarting},
+		{"on-failure, which was none", engine.Container{RestartPolicy: "on-failure", Exit: engine.Exit{Known: true}}, 0, false, time.Second, engine.Exited},
+		{"on-failure, once more", engine.Container{RestartPolicy: "on-failure", Exit: engine.Exit{Known: true, Code: 1}, RestartCount: 2}, 3, false, time.Second, engine.Restarting},
+		{"on-failure, and no more", engine.Container{RestartPolicy: "on-failure", Exit: engine.Exit{Known: true, Code: 1}, RestartCount: 3}, 3, false, time.Second, engine.Exited},
+		{"no", engine.Container{RestartPolicy: "no"}, 0, false, time.Second, engine.Exited},
+		{"stopped", engine.Container{RestartPolicy: "always"}, 0, true, time.Second, engine.Exited},
+		{"Podman failed to", engine.Container{RestartPolicy: "always"}, 0, false, time.Minute, engine.Exited},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"State":{"Status":"exited","FinishedAt":%q,"StoppedByUser":%t},"HostConfig":{"RestartPolicy":{"MaximumRetryCount":%d}}}`,
+				finished.Format(time.RFC3339Nano), tc.stopped, tc.retries)
+		}))
+		defer server.Close()
+		api, err := (Podman{Is: true, apiVersion: "5.8.6"}).Client([]client.Opt{client.WithHost("tcp://" + server.Listener.Addr().String())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer api.Close()
+		c := tc.c
+		c.ID, c.State, c.Finished = "a", engine.Exited, finished
+		if err := Ended(t.Context(), api, &c, finished.Add(tc.ago)); err != nil || c.State != tc.want {
+			t.Errorf("%s: %s, %v; want %s", tc.name, c.State, err, tc.want)
+		}
+	}
+}
+
 // What a real one answered is read, though it is not of Docker's form.
 func TestExitCauses(t *testing.T) {
 	podman := Read(read[types.Version](t, "podman-5.8/version.json"))
@@ -63,13 +104,13 @@ func TestExitCauses(t *testing.T) {
 		}
 		defer api.Close()
 		c := answer.Container(read[container.InspectResponse](t, "podman-5.8/"+file))
-		got, err := ExitCause(t.Context(), api, c)
-		if got != want || err != nil || path != "/v5.8.6/libpod/containers/"+c.ID+"/json" {
+		err = Ended(t.Context(), api, c, c.Finished)
+		if got := c.ExitCause; got != want || err != nil || path != "/v5.8.6/libpod/containers/"+c.ID+"/json" {
 			t.Errorf("%s: %q, %v, by %s; want %q", file, got, err, path, want)
 		}
-		c.Finished = c.Finished.Add(1)
-		if got, err := ExitCause(t.Context(), api, c); got != engine.CauseNone || err != nil {
-			t.Errorf("%s, of another run: %q, %v", file, got, err)
+		c.ExitCause, c.Finished = engine.CauseNone, c.Finished.Add(1)
+		if err := Ended(t.Context(), api, c, c.Finished); c.ExitCause != engine.CauseNone || err != nil {
+			t.Errorf("%s, of another run: %q, %v", file, c.ExitCause, err)
 		}
 	}
 }

@@ -110,15 +110,15 @@ func (l *lifecycle) end(how phase, at, now time.Time, cause engine.ExitCause) {
 
 // observeRecord takes what the engine itself says of the end of a run, as Podman does
 // (StopsRecorded). A reboot makes it forget who was stopped, so nobody was only if the run
-// was watched. It does not say by which signal: one that was sent long before, such as to
-// reload, leaves open whether somebody stopped it since.
+// was watched. It does not say by which signal: one that was sent before, such as to
+// reload, leaves open whether somebody has stopped it, too.
 func (l *lifecycle) observeRecord(c *engine.Container) {
 	signalled := l.evidence.otherSignalAt
 	switch {
 	case l.cause != engine.CauseUnknown, c.Finished.Before(c.Started): // it never saw that end
 	case c.ExitCause == engine.CauseSelf && l.evidence.complete:
 		l.cause = engine.CauseSelf
-	case c.ExitCause == engine.CauseStopped && (signalled.IsZero() || c.Finished.Sub(signalled) <= engine.StopWindow):
+	case c.ExitCause == engine.CauseStopped && (signalled.IsZero() || c.Finished.Sub(signalled) <= otherSignalWindow):
 		l.cause, l.evidence.stopAt = engine.CauseStopped, c.Finished
 	}
 }

@@ -100,7 +100,7 @@ func (r *Reader) cgroupFault() (kind string, f Fault) {
 	case none && !r.o.Local:
 		return noContainers, faultf("no container of this engine has its cgroup below %s: it seems to run on another host, and resources are read on the host of the containers only; run a Defib there", r.o.CgroupFS)
 	case none:
-		return noContainers, faultf("no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs", r.o.CgroupFS)
+		return noContainers, faultf("no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs; those of a rootless engine have none unless systemd delegates them to its user", r.o.CgroupFS)
 	}
 	return someContainers, faultf("the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)
 }

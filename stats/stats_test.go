@@ -190,7 +190,7 @@ func TestCgroupThatBearsAnotherIDIsNeverTaken(t *testing.T) {
 	h := newHost(t)
 	h.v2("cgroup/docker/" + id("b"))
 	h.process(7, "0::/docker/"+id("b")+"\n") // which has the process ID that another engine told
-	for local, want := range map[bool]string{true: "mount /proc and /sys/fs/cgroup of the host", false: "another host"} {
+	for local, want := range map[bool]string{true: "mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs; those of a rootless engine have none unless systemd delegates them to its user", false: "another host"} {
 		r := h.readerOf(stats.Options{Local: local}).Read(began, snapshot(up(web, "web", 7)))
 		if len(r.Containers) > 0 || r.Unreadable != 1 {
 			t.Errorf("read: %d, unreadable: %d", len(r.Containers), r.Unreadable)

@@ -11,7 +11,11 @@ import (
 
 func TestCrashIsStartedAtOnce(t *testing.T) {
 	t.Parallel()
-	s := harness.NewEnv(t, harness.SharedEngine(t))
+	crashIsStartedAtOnce(t, harness.SharedEngine(t))
+}
+
+func crashIsStartedAtOnce(t *testing.T, e *harness.Engine) {
+	s := harness.NewEnv(t, e)
 	b := s.Run("token", harness.Spec{Args: []string{"-code=3"}})
 	d := s.Defib(harness.Whitelist(b), harness.Never)
 	d.Shows(harness.Restarts(b), 0)
@@ -45,7 +49,11 @@ func TestCrashIsStartedAtOnce(t *testing.T) {
 
 func TestOutOfMemoryIsADeathLikeAnyOtherAndShown(t *testing.T) {
 	t.Parallel()
-	s := harness.NewEnv(t, harness.SharedEngine(t))
+	outOfMemoryIsADeathLikeAnyOther(t, harness.SharedEngine(t))
+}
+
+func outOfMemoryIsADeathLikeAnyOther(t *testing.T, e *harness.Engine) {
+	s := harness.NewEnv(t, e)
 	b := s.Create("hungry", harness.Spec{Args: []string{"-oom"}, Host: func(h *container.HostConfig) {
 		h.Memory, h.MemorySwap = 16<<20, 16<<20
 	}})

@@ -347,8 +347,15 @@ func uptime(t *testing.T) (seconds float64) {
 	return seconds
 }
 
+// seesHost is the two mounts that the documentation has for resources.
+func seesHost(h *container.HostConfig) {
+	for _, dir := range []string{"/proc", "/sys/fs/cgroup"} {
+		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: dir, Target: "/host" + dir, ReadOnly: true})
+	}
+}
+
 // TestContainedDefibReadsWithoutRights has a Defib that is nobody, without a capability,
-// read by the two mounts that the documentation has, whatever cgroups it sees itself.
+// read by those mounts, whatever cgroups it sees itself.
 func TestContainedDefibReadsWithoutRights(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []container.CgroupnsMode{container.CgroupnsModeHost, container.CgroupnsModePrivate} {
@@ -358,9 +365,7 @@ func TestContainedDefibReadsWithoutRights(t *testing.T) {
 			b := s.Run("web", harness.Spec{Args: []string{"-hold=30"}, Network: s.Network("net")})
 			d := s.Contain(func(h *container.HostConfig) {
 				h.CgroupnsMode = mode
-				for _, dir := range []string{"/proc", "/sys/fs/cgroup"} {
-					h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: dir, Target: "/host" + dir, ReadOnly: true})
-				}
+				seesHost(h)
 			}, harness.Resources)
 			u := awaitUsage(d.Defib, b, "at all", isRead)
 			if _, there := u.Values["network_receive_bytes_total eth0"]; !there || u.Values["memory_rss"] < 30*mib || !strings.HasSuffix(u.ID, b.ID) {

@@ -15,7 +15,11 @@ const unhealthy = "--restart.triggers=exited,unhealthy"
 func TestUnhealthyContainerIsRestarted(t *testing.T) {
 	harness.DockerOnly(t, harness.NoHealthTimer)
 	t.Parallel()
-	s := harness.NewEnv(t, harness.SharedEngine(t))
+	unhealthyContainerIsRestarted(t, harness.SharedEngine(t))
+}
+
+func unhealthyContainerIsRestarted(t *testing.T, e *harness.Engine) {
+	s := harness.NewEnv(t, e)
 	b, stranger := s.Run("web", harness.Checked()), s.Run("stranger", harness.Checked())
 	d := s.Defib(harness.Whitelist(b), unhealthy)
 	b.AwaitEvents("health_status: healthy", 1)

@@ -17,7 +17,7 @@ unset TMPDIR # a root shares /tmp, and no other
 scripts/install.sh debootstrap docker-compose-v2
 
 read -ra suites <<<"${SUITES:-trixie sid}"
-packages=(docker.io docker-cli docker-compose iptables podman crun runc netavark aardvark-dns nftables prometheus prometheus-alertmanager)
+packages=(docker.io docker-cli docker-compose iptables nftables podman crun runc netavark aardvark-dns uidmap rootlesskit slirp4netns prometheus prometheus-alertmanager)
 cache=/var/cache/defib-test-engines
 mkdir -p "$cache"
 exec 9>"$cache/lock"
@@ -66,8 +66,6 @@ wrap() {
 	mkdir "$work/$suite"
 	for program in dockerd docker docker-compose-v2 podman prometheus promtool prometheus-alertmanager amtool; do
 		to=${program%-v2}
-		# crun refuses machines that have version 1 of cgroups beside version 2.
-		[[ $to != podman || -e /sys/fs/cgroup/cgroup.controllers ]] || to+=' --runtime=/usr/bin/runc'
 		printf '#!/bin/sh\nexec "%s" "%s" %s "$@"\n' "$PWD/scripts/in-root.sh" "$cache/$suite" "$to" >"$work/$suite/$program"
 		chmod +x "$work/$suite/$program"
 	done
@@ -80,7 +78,7 @@ export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 run() {
 	echo "$suite, $1: go test ./$2"
 	cd "$2"
-	export DEFIB_E2E_SUITE=$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
+	export DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
 	exec setsid go tool test2json -t -p "$2" "$work/$2.test" -test.v=test2json -test.timeout=30m \
 		${RUN:+-test.run="$RUN"} >"$work/$suite-$1.json" 2>&1 9>&-
 }

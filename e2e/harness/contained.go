@@ -45,10 +45,14 @@ func (s *Env) ContainFrom(image, user string, change func(*container.HostConfig)
 	s.Helper()
 	// The socket in a directory that others may enter: the image's user is nobody.
 	socket := strings.TrimPrefix(s.Engine.Host, "unix://")
-	holds := filepath.Join(s.TempDir(), "holds")
+	holds, owner, group := filepath.Join(s.TempDir(), "holds"), 0, socketGroup
+	kind := s.Engine.kind()
+	if kind.Rootless { // who may reach nothing of ours, and is root in containers
+		holds, owner, group, user = filepath.Join(filepath.Dir(socket), s.Prefix+"holds"), nobody, nobody, "0:0"
+	}
 	for _, err := range []error{
 		os.Chmod(filepath.Dir(socket), 0o711),
-		os.Chown(socket, 0, socketGroup),
+		os.Chown(socket, owner, group),
 		os.Chmod(socket, 0o660),
 		os.MkdirAll(holds, 0o700),
 		os.Chown(holds, nobody, nobody),
@@ -76,6 +80,9 @@ func (s *Env) ContainFrom(image, user string, change func(*container.HostConfig)
 			{Type: mount.TypeBind, Source: filepath.Dir(socket), Target: "/engine", ReadOnly: true, BindOptions: &mount.BindOptions{NonRecursive: true}},
 			{Type: mount.TypeBind, Source: holds, Target: "/holds"},
 		},
+	}
+	if kind.Remapped { // root's group outside is none that a container could have
+		host.UsernsMode = "host"
 	}
 	if change != nil {
 		change(host)

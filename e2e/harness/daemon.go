@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,19 +24,19 @@ type Daemon struct {
 	Cmd  *exec.Cmd
 	gone chan struct{} // closed once cmd has been waited for; nil before the first start
 
-	measures bool // see MeasuringEngine
+	kind Kind
 }
 
-func newDaemon() (*Daemon, error) {
+func newDaemon(k Kind) (*Daemon, error) {
 	dir, err := os.MkdirTemp(workdir, "engine-")
 	if err != nil {
 		return nil, err
 	}
 	config := "{}" // empty, else the machine's own would apply
 	if onPodman {
-		config = podmanConfig
+		config = podmanConfig()
 	}
-	return &Daemon{Dir: dir}, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600)
+	return &Daemon{Dir: dir, kind: k}, os.WriteFile(filepath.Join(dir, "config"), []byte(cmp.Or(k.Config, config)), 0o600)
 }
 
 func (d *Daemon) host() string { return "unix://" + filepath.Join(d.Dir, "docker.sock") }
@@ -68,31 +69,36 @@ func (d *Daemon) start(ctx context.Context) error {
 
 // program is what serves the API.
 func (d *Daemon) program(ctx context.Context) *exec.Cmd {
+	engine := d.dockerd
 	if onPodman {
-		return d.podman(ctx)
+		engine = d.podman
 	}
-	command := []string{
-		"dockerd",
-		"--config-file=" + filepath.Join(d.Dir, "config"),
-		"--host=" + d.host(),
-		"--data-root=" + filepath.Join(d.Dir, "data"),
-		"--exec-root=" + filepath.Join(d.Dir, "exec"),
-		"--pidfile=" + filepath.Join(d.Dir, "pid"),
-		"--bridge=none", "--iptables=false", "--ip6tables=false",
-	}
-	if d.measures {
-		command = append([]string{"unshare", "--mount", "--propagation=private", "sh", "-c", mountCgroups, "sh"}, command...)
-	}
-	return exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd := d.kind.prepared(ctx, engine(ctx))
+	cmd.Env = append(cmd.Environ(), "DIR="+d.Dir)
+	return cmd
 }
 
-// mountCgroups mounts what lacks of version 1 of cgroups, and becomes the program that its
-// arguments are.
+func (d *Daemon) dockerd(ctx context.Context) *exec.Cmd {
+	program := "dockerd"
+	if d.kind.Rootless {
+		program = "dockerd-rootless.sh"
+	}
+	return exec.CommandContext(ctx, program,
+		"--config-file="+filepath.Join(d.Dir, "config"),
+		"--host="+d.host(),
+		"--data-root="+filepath.Join(d.Dir, "data"),
+		"--exec-root="+filepath.Join(d.Dir, "exec"),
+		"--pidfile="+filepath.Join(d.Dir, "pid"),
+		"--bridge=none", "--iptables=false", "--ip6tables=false",
+	)
+}
+
+// mountCgroups mounts what lacks of version 1 of cgroups.
 const mountCgroups = `while read -r name id count on; do
 	dir=/sys/fs/cgroup/$name
 	[ "$on" != 1 ] || [ ! -d "$dir" ] || mountpoint -q "$dir" || mount -t cgroup -o "$name" cgroup "$dir"
 done </proc/cgroups
-exec "$@"`
+`
 
 // await polls until answers holds or the daemon ended.
 func (d *Daemon) await(ctx context.Context, answers func() bool) error {

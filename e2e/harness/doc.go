@@ -9,7 +9,8 @@
 //
 // Engines. [SharedEngine] is for tests that leave theirs running, [PrivateEngine] for
 // those that stop or freeze it; both start a dockerd or Podman of their own, as root,
-// or else use the Docker Engine that runs. DEFIB_E2E_ENGINE=podman chooses Podman, and
+// or else use the Docker Engine that runs; [EngineOfKind] starts one that is set up in
+// another way, such as rootless. DEFIB_E2E_ENGINE=podman chooses Podman, and
 // DEFIB_E2E_SUITE says that those on the PATH are of another suite of Debian, as for make
 // test-engines: [DockerOnly], [PodmanOnly], [ServersOnly] and [EngineIndependent] say at the
 // top of a test why it does not run everywhere. What a machine lacks skips a test, and

@@ -72,11 +72,7 @@ func closeShared() error {
 // PrivateEngine is for tests that stop, kill or hang theirs.
 func PrivateEngine(tb testing.TB) *Engine {
 	tb.Helper()
-	e := UnstartedEngine(tb)
-	if err := e.boot(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-	return e
+	return EngineOfKind(tb, Kind{})
 }
 
 // MeasuringEngine is for tests that ask the engine what containers use: where a controller
@@ -84,22 +80,22 @@ func PrivateEngine(tb testing.TB) *Engine {
 // containerd 1.6 says nothing. This one has such mounts for itself.
 func MeasuringEngine(tb testing.TB) *Engine {
 	tb.Helper()
-	e := UnstartedEngine(tb)
-	e.Daemon.measures = true
-	if err := e.boot(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-	return e
+	return EngineOfKind(tb, Kind{Prepare: mountCgroups})
 }
 
 // UnstartedEngine has a socket path and nobody behind it until boot.
 func UnstartedEngine(tb testing.TB) *Engine {
 	tb.Helper()
+	return unstarted(tb, Kind{})
+}
+
+func unstarted(tb testing.TB, k Kind) *Engine {
+	tb.Helper()
 	if !canStartOwn() {
 		Unavailable(tb, "an engine of one's own takes root and dockerd")
 	}
 	Uses(tb, engineProgram())
-	d, err := newDaemon()
+	d, err := newDaemon(k)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -129,7 +125,7 @@ func canStartOwn() bool {
 }
 
 func newEngine(ctx context.Context) (*Engine, error) {
-	d, err := newDaemon()
+	d, err := newDaemon(Kind{})
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +153,14 @@ func runningEngine(ctx context.Context) (*Engine, error) {
 		return nil, fmt.Errorf("%w: %w", errNoEngine, err)
 	}
 	return e, e.settle(ctx)
+}
+
+// kind is how the engine was set up, as far as it is ours.
+func (e *Engine) kind() Kind {
+	if e.Daemon == nil {
+		return Kind{}
+	}
+	return e.Daemon.kind
 }
 
 // Connect is a client of an engine that may not be there yet.

@@ -44,14 +44,21 @@ func allowance() []string {
 
 // podmanConfig is for a machine without systemd: its own cgroups, a file for the
 // events. Locks in shared memory would be every Podman's on the machine, and the
-// default limits are more than a container in a container may have.
-const podmanConfig = `[containers]
+// default limits are more than a container in a container may have. Podman's usual runtime,
+// crun, refuses cgroups of version 1 beside those of version 2.
+func podmanConfig() string {
+	config := `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
 `
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
+		config += "runtime = \"runc\"\n"
+	}
+	return config
+}
 
 // podman serves the API of a Podman of our own: the directories hold all that it
 // knows. Its containers are children of nobody, and live on when it ends.
@@ -109,3 +116,6 @@ func PodmanOnly(tb testing.TB) {
 		tb.Skip("about Podman: set " + EngineVariable + "=podman")
 	}
 }
+
+// OnPodman is for a test that is about how engines are set up.
+func OnPodman() bool { return onPodman }

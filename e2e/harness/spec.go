@@ -60,7 +60,7 @@ func (e *Engine) CreateTestapp(ctx context.Context, name string, p Spec) (string
 		config.StopTimeout = &p.StopTimeout
 	}
 	host := &container.HostConfig{
-		NetworkMode:   cmp.Or(p.Network, "host"),
+		NetworkMode:   cmp.Or(p.Network, e.kind().Network, "host"),
 		RestartPolicy: container.RestartPolicy{Name: p.Restart},
 	}
 	if p.Host != nil {

@@ -3,9 +3,11 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -25,13 +27,21 @@ func (r *Relay) Pair(clustered bool, edits ...string) []*Alertmanager {
 	if !clustered {
 		return []*Alertmanager{r.Alertmanager(edits...), r.Alertmanager(edits...)}
 	}
-	first := loopback() + ":9094"
+	return Cluster(r, func(peer ...string) *Alertmanager {
+		return r.alertmanagerWith(append(peer, "--cluster.peer-timeout=1s"), edits...)
+	})
+}
+
+// Cluster starts two Alertmanagers with the arguments that make peers of them.
+func Cluster(tb testing.TB, start func(peer ...string) *Alertmanager) []*Alertmanager {
+	tb.Helper()
+	first := Loopback() + ":9094"
 	pair := []*Alertmanager{
-		r.alertmanagerWith([]string{"--cluster.listen-address=" + first, "--cluster.peer-timeout=1s"}, edits...),
-		r.alertmanagerWith([]string{"--cluster.listen-address=" + loopback() + ":9094", "--cluster.peer=" + first, "--cluster.peer-timeout=1s"}, edits...),
+		start("--cluster.listen-address=" + first),
+		start("--cluster.listen-address="+Loopback()+":9094", "--cluster.peer="+first),
 	}
 	for _, a := range pair {
-		Eventually(r, a.name+" to know its peer", func() bool {
+		Eventually(tb, a.name+" to know its peer", func() bool {
 			var status struct {
 				Cluster struct {
 					Status string
@@ -48,8 +58,7 @@ func (r *Relay) Pair(clustered bool, edits ...string) []*Alertmanager {
 
 func (r *Relay) alertmanagerWith(args []string, edits ...string) *Alertmanager {
 	r.Helper()
-	path := Program(r, "prometheus-alertmanager", "prometheus-alertmanager", "alertmanager")
-	address := loopback() + ":9093"
+	address := Loopback() + ":9093"
 	haste := []string{
 		"http://127.0.0.1:10911/webhook", r.server.URL + "/webhook?from=" + address,
 		"credentials_file: defib.token", "credentials_file: " + r.TokenFile,
@@ -57,11 +66,35 @@ func (r *Relay) alertmanagerWith(args []string, edits ...string) *Alertmanager {
 		"group_interval: 30s", "group_interval: 1s",
 	}
 	config := File(r, "alertmanager.yml", Edited(r, "deploy/alertmanager/alertmanager.yml", append(haste, edits...)...))
+	return ServeAlertmanager(r, address, config, args...)
+}
+
+// ServeAlertmanager starts one with this configuration file.
+func ServeAlertmanager(tb testing.TB, address, config string, args ...string) *Alertmanager {
+	tb.Helper()
 	args = append([]string{
-		"--config.file=" + config, "--storage.path=" + r.TempDir(), "--web.listen-address=" + address, "--log.level=debug",
+		"--config.file=" + config, "--storage.path=" + tb.TempDir(), "--web.listen-address=" + address, "--log.level=debug",
 	}, args...)
-	cmd := exec.CommandContext(context.WithoutCancel(r.Context()), path, args...)
-	return &Alertmanager{Server: Serve(r, "alertmanager", address, cmd)}
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), alertmanagerProgram(tb), args...)
+	return &Alertmanager{Server: Serve(tb, "alertmanager", address, cmd)}
+}
+
+func alertmanagerProgram(tb testing.TB) string {
+	tb.Helper()
+	return Program(tb, "prometheus-alertmanager", "prometheus-alertmanager", "alertmanager")
+}
+
+// AlertmanagerVersion is that of the program, 33 for 0.33.1.
+func AlertmanagerVersion(tb testing.TB) (minor int) {
+	tb.Helper()
+	out, err := exec.CommandContext(tb.Context(), alertmanagerProgram(tb), "--version").CombinedOutput()
+	if err == nil {
+		_, err = fmt.Sscanf(string(out), "alertmanager, version 0.%d.", &minor)
+	}
+	if err != nil {
+		tb.Fatalf("the version of Alertmanager: %v\n%s", err, out)
+	}
+	return minor
 }
 
 // Fire posts alerts that fire from now on, all at once, as Prometheus would.

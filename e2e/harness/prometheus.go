@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -19,7 +20,6 @@ const ScrapeInterval = 2 * time.Second
 // haste, that scrapes Defib and tells these Alertmanagers. More rules are files.
 func (d *Defib) Prometheus(healing string, alertmanagers ...*Alertmanager) *Server {
 	d.Helper()
-	path := Program(d, "prometheus", "prometheus")
 	var targets []string
 	for _, a := range alertmanagers {
 		targets = append(targets, strconv.Quote(a.Address()))
@@ -32,15 +32,22 @@ func (d *Defib) Prometheus(healing string, alertmanagers ...*Alertmanager) *Serv
 		`["localhost:9093"]`, "["+strings.Join(targets, ", ")+"]",
 		"localhost:10911", d.URL[len("http://"):],
 	))
-	address := loopback() + ":9090"
-	cmd := exec.CommandContext(context.WithoutCancel(d.Context()), path,
-		"--config.file="+config, "--storage.tsdb.path="+d.TempDir(), "--web.listen-address="+address,
+	return ServePrometheus(d, config, 1, len(alertmanagers))
+}
+
+// ServePrometheus starts one with this configuration file, and waits until it has scraped
+// so many Defibs and found so many Alertmanagers.
+func ServePrometheus(tb testing.TB, config string, defibs, alertmanagers int) *Server {
+	tb.Helper()
+	address := Loopback() + ":9090"
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), Program(tb, "prometheus", "prometheus"),
+		"--config.file="+config, "--storage.tsdb.path="+tb.TempDir(), "--web.listen-address="+address,
 		"--rules.alert.resend-delay=5s") // what fires before it has found the Alertmanagers is lost
-	p := Serve(d, "prometheus", address, cmd)
-	Eventually(d, "prometheus to find everybody, which takes it 5s", func() bool {
+	p := Serve(tb, "prometheus", address, cmd)
+	Eventually(tb, "prometheus to find everybody, which takes it 5s", func() bool {
 		peers, err := p.Ask(http.MethodGet, "/api/v1/alertmanagers", nil)
 		scraped, serr := p.Ask(http.MethodGet, "/api/v1/query?query=docker_up", nil)
-		return err == nil && serr == nil && strings.Count(peers, `"url"`) == len(alertmanagers) && strings.Contains(scraped, `"value"`)
+		return err == nil && serr == nil && strings.Count(peers, `"url"`) == alertmanagers && strings.Count(scraped, `"value"`) == defibs
 	})
 	return p
 }

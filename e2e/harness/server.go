@@ -31,33 +31,62 @@ type Server struct {
 // Serve starts a server and waits until it is ready.
 func Serve(tb testing.TB, name, address string, cmd *exec.Cmd) *Server {
 	tb.Helper()
-	s := &Server{TB: tb, name: name, URL: "http://" + address, log: filepath.Join(tb.TempDir(), "log"), cmd: cmd, gone: make(chan struct{})}
-	log, err := os.Create(s.log)
+	s := &Server{TB: tb, name: name, URL: "http://" + address, log: filepath.Join(tb.TempDir(), "log"), cmd: cmd}
+	s.launch()
+	tb.Cleanup(s.close)
+	s.awaitReady()
+	return s
+}
+
+func (s *Server) launch() {
+	s.Helper()
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		tb.Fatal(err)
+		s.Fatal(err)
 	}
 	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.Fatal(err)
 	}
+	cmd, gone := s.cmd, make(chan struct{})
+	s.gone = gone
 	go func() {
 		// How it ended is in its log.
 		_ = cmd.Wait()
-		close(s.gone)
+		close(gone)
 	}()
-	tb.Cleanup(s.close)
-	Eventually(tb, name+" to be ready", func() bool {
+}
+
+func (s *Server) awaitReady() {
+	s.Helper()
+	Eventually(s, s.name+" to be ready", func() bool {
 		select {
 		case <-s.gone:
-			tb.Fatalf("%s ended while starting", name)
+			s.Fatalf("%s ended while starting", s.name)
 		default:
 		}
 		_, err := s.Ask(http.MethodGet, "/-/ready", nil)
 		return err == nil
 	})
-	return s
+}
+
+// Kill ends it with no chance to clean up.
+func (s *Server) Kill() {
+	s.Helper()
+	if err := s.cmd.Process.Kill(); err != nil {
+		s.Fatal(err)
+	}
+	<-s.gone
+}
+
+// Again starts one that has ended, as it was started before, and waits until it is ready.
+func (s *Server) Again() {
+	s.Helper()
+	s.cmd = exec.CommandContext(context.WithoutCancel(s.Context()), s.cmd.Path, s.cmd.Args[1:]...)
+	s.launch()
+	s.awaitReady()
 }
 
 // Address is its host and port.
@@ -125,10 +154,10 @@ func Program(tb testing.TB, pkg string, names ...string) string {
 
 var addresses atomic.Int64
 
-// loopback is an IP address that only this server of only this run listens on,
+// Loopback is an IP address that only this server of only this run listens on,
 // so that its port can be told to others before it listens. All of 127/8 is
 // loopback.
-func loopback() string {
+func Loopback() string {
 	pid := os.Getpid()
 	return fmt.Sprintf("127.%d.%d.%d", pid>>8&0xff, pid&0xff, addresses.Add(1)%254+1)
 }

@@ -19,9 +19,10 @@ import (
 	"defib/e2e/harness"
 )
 
-// pending is for how long the rule waits: for longer than from scrape to scrape, so that no
-// Prometheus that was killed fires for what it had seen before.
-const pending = 2 * harness.ScrapeInterval
+// pending is for how long the rule waits: for longer than a Prometheus that is started again
+// takes to its first scrape, which is 5 s and a scrape_interval. Until then it sees what it saw
+// before.
+const pending = 15 * time.Second
 
 // variant is one of the ways in which Alertmanager finds the host of an alert.
 type variant struct {

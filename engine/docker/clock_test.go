@@ -117,6 +117,23 @@ func TestLaw8WedgedContainerIsWaitedForInVain(t *testing.T) {
 	})
 }
 
+// Until the first snapshot nothing is waited for that another call could have been under
+// way beside: a ping; version and information; the event stream; the list and what was
+// before; the inspects.
+func TestFirstSnapshotTakesAsFewRoundTripsAsItCan(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		for range 3 * store.Inspectors {
+			f.put("web")
+		}
+		f.takes = 100 * time.Millisecond // three turns of inspects are not longer than the first snapshot waits
+		began := time.Now()
+		connectedInProcess(t, f)
+		if d := time.Since(began); d != (1+1+1+1+3)*f.takes {
+			t.Errorf("it took the time of %v calls in turn", d/f.takes)
+		}
+	})
+}
+
 func TestFewInspectsAreInFlight(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		for range 3 * store.Inspectors {

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 
 	"defib/engine/docker/libpod"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
+	"defib/engine/internal/store"
 )
 
 // An engine that cannot tell of itself is asked so often, and at this pace.
@@ -58,65 +61,96 @@ func (e *Engine) client() (*client.Client, error) {
 }
 
 func (e *Engine) clientOptions() []client.Opt {
-	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation()}
+	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(e.Host), client.WithVersionFromEnv(), client.WithAPIVersionNegotiation(), keepConnections}
 	if e.transport != nil {
 		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: e.transport}))
 	}
 	return opts
 }
 
+// keepConnections keeps one for each inspect that may be under way. By itself the client
+// closes all but two of them, and opens others.
+func keepConnections(api *client.Client) error {
+	if t, ok := api.HTTPClient().Transport.(*http.Transport); ok {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, store.Inspectors
+	}
+	return nil
+}
+
+// handshake asks for version and information at once: Docker runs programs to answer
+// either, such as runc --version.
 func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	if err := e.call(ctx, callPing, func(ctx context.Context) error { return ping(ctx, api) }); err != nil {
+	err := e.call(ctx, callPing, func(ctx context.Context) error {
+		p, err := ping(ctx, api)
+		if err == nil {
+			api.NegotiateAPIVersionPing(p) // else the client would ask once more, while all others wait
+		}
+		return err
+	})
+	if err != nil {
 		return engineInfo{}, err
 	}
+	var a engineInfo
+	var wg sync.WaitGroup
+	wg.Go(func() { a = e.ask(ctx, api) })
 	v, err := api.ServerVersion(ctx)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("get the version: %w", e.answered(ctx, callVersion, err))
+	case versions.LessThan(v.APIVersion, minAPIVersion):
+		err = fmt.Errorf("the engine is too old: it supports API %s, Defib requires %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
+	}
 	if err != nil {
-		return engineInfo{}, fmt.Errorf("get the version: %w", e.answered(ctx, callVersion, err))
+		cancel()
 	}
-	if versions.LessThan(v.APIVersion, minAPIVersion) {
-		return engineInfo{}, fmt.Errorf("the engine is too old: it supports API %s, Defib requires %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
+	wg.Wait()
+	a.version, a.apiVersion, a.os, a.arch = v.Version, v.APIVersion, v.Os, v.Arch
+	if a.podman = libpod.Read(v); a.podman.Is {
+		a.id = "" // it makes up a new one each time
 	}
-	a := engineInfo{version: v.Version, apiVersion: v.APIVersion, os: v.Os, arch: v.Arch, podman: libpod.Read(v)}
-	e.ask(ctx, api, &a)
-	return a, nil
+	return a, err
 }
 
-// ask completes what is known of the engine. A proxy may refuse it: then the host
-// has no name, and its clock is taken to be ours. Podman fails as long as one of
-// its containers is being removed.
-func (e *Engine) ask(ctx context.Context, api *client.Client, a *engineInfo) {
+// ask returns what an engine says of itself, but for its version. A proxy may refuse it:
+// then the host has no name, and its clock is taken to be ours. Podman fails as long as
+// one of its containers is being removed.
+func (e *Engine) ask(ctx context.Context, api *client.Client) (a engineInfo) {
 	for range infoTries {
 		a.then = time.Now()
 		a.now = a.then
 		info, err := api.Info(ctx)
 		if err = e.answered(ctx, callInfo, err); err == nil {
-			a.host = info.Name
-			if !a.podman.Is { // which makes up a new one each time
-				a.id = info.ID
-			}
+			a.id, a.host = info.ID, info.Name
 			if t := notation.Time(info.SystemTime); !t.IsZero() {
 				a.now = t
 			}
 		}
 		if err == nil || refusal.Refused(err) {
-			return
+			return a
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return a
 		case <-time.After(infoPause):
 		}
 	}
+	return a
 }
 
 // ping asks for a sign of life. The client takes redirects for one.
-func ping(ctx context.Context, api *client.Client) error {
+func ping(ctx context.Context, api *client.Client) (types.Ping, error) {
 	p, err := api.Ping(ctx)
 	if err == nil && p.APIVersion == "" {
 		err = errors.New("the server at this address does not speak the Docker API")
 	}
+	return p, err
+}
+
+// pingOnly is ping for those who only want to know whether there is an answer.
+func pingOnly(ctx context.Context, api *client.Client) error {
+	_, err := ping(ctx, api)
 	return err
 }
 

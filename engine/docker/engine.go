@@ -61,7 +61,7 @@ type Engine struct {
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
-	self   self.Self
+	self   func() self.Self  // read once
 	states transition.States // of what is logged when it begins and when it ends
 
 	inbox inbox
@@ -78,7 +78,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		Options: o,
 		metrics: newMetrics(),
-		self:    self.Detect(),
+		self:    sync.OnceValue(self.Detect),
 		changed: make(chan struct{}, 1),
 		inbox:   inbox{wake: make(chan struct{}, 1)},
 		store:   store.New(),
@@ -114,7 +114,7 @@ func (e *Engine) Up(ctx context.Context) (*engine.Snapshot, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	if err := e.call(ctx, callPing, func(ctx context.Context) error { return ping(ctx, e.api.Load()) }); err != nil {
+	if err := e.call(ctx, callPing, func(ctx context.Context) error { return pingOnly(ctx, e.api.Load()) }); err != nil {
 		return nil, fmt.Errorf("the engine does not answer: %w", err)
 	}
 	return p, nil
@@ -135,7 +135,7 @@ func (e *Engine) publish() {
 	if !e.store.Known() || !e.store.Synced() { // it is of no moment, or of two
 		p.Earlier = new(e.Snapshot().Memory(time.Now()))
 	}
-	p.Self = e.self.Find(p.Containers)
+	p.Self = e.self().Find(p.Containers)
 	e.snapshot.Store(p)
 	select {
 	case e.changed <- struct{}{}:

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"defib/engine/docker/address"
 	"defib/engine/docker/answer"
 	"defib/engine/internal/notation"
+	"defib/engine/internal/store"
 )
 
 func TestFirstSnapshot(t *testing.T) {
@@ -42,6 +44,18 @@ func TestFirstSnapshot(t *testing.T) {
 	}
 	if lines := w.log.lines("level=INFO", "engine connected", "containers=2", "version=27.5"); len(lines) != 1 {
 		t.Errorf("said %d times that it is connected", len(lines))
+	}
+}
+
+func TestInspectsShareConnections(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	for i := range 100 {
+		f.put(fmt.Sprint("web", i))
+	}
+	connected(t, Options{Host: f.host()})
+	if n := f.dialled.Load(); n > store.Inspectors+4 { // the stream, the past, and those who ask meanwhile
+		t.Errorf("%d connections", n)
 	}
 }
 

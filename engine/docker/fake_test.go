@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,9 @@ type fakeEngine struct {
 	stopped map[string]bool // by id: what Podman has noted
 	images  []image.Summary
 
+	dialled atomic.Int64  // connections to its socket
+	takes   time.Duration // each of its answers
+
 	coarse  bool     // it replays whole seconds
 	down    bool     // for callers within this process
 	hangUps []func() // of their connections
@@ -85,8 +89,19 @@ func (f *fakeEngine) serve() {
 	}
 	f.server = httptest.NewUnstartedServer(f)
 	f.server.Listener.Close()
-	f.server.Listener = listener
+	f.server.Listener = counted{listener, &f.dialled}
 	f.server.Start()
+}
+
+// counted counts the connections to a listener.
+type counted struct {
+	net.Listener
+	n *atomic.Int64
+}
+
+func (c counted) Accept() (net.Conn, error) {
+	c.n.Add(1)
+	return c.Listener.Accept()
 }
 
 // stop ends the engine: its socket is gone, and what it remembered.
@@ -256,6 +271,10 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.calls[route.call]++
 			fault := f.faults[route.call]
 			f.mu.Unlock()
+			select {
+			case <-time.After(f.takes):
+			case <-r.Context().Done():
+			}
 			if fault != nil {
 				fault(w, r)
 				return

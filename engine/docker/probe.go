@@ -73,7 +73,7 @@ type probeCall struct {
 func (s *Probe) calls(api *client.Client, e *Engine) []probeCall {
 	nobody := refusal.StrangeID()
 	return append([]probeCall{
-		{callPing, func(ctx context.Context) error { return ping(ctx, api) }},
+		{callPing, func(ctx context.Context) error { return pingOnly(ctx, api) }},
 		{callVersion, func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
 			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch

@@ -82,19 +82,19 @@ func (c *connection) repeats(h store.Event, since time.Time) bool {
 	return c.podman.Is && early > 0 && early < time.Second
 }
 
-// event enters one event into the store.
+// event enters one event of the stream into the store.
 func (c *connection) event(now time.Time, h store.Event) {
-	if c.store.Event(now, h) {
+	if !c.past[h] && c.store.Event(now, h) {
 		c.metrics.events.Inc()
 	}
 }
 
 // replay returns the events of all kinds that the engine still holds, from our
-// last one until the given moment on its clock, and from when the stream must go
-// on. They are taken before the first list, which they explain: the stream's own
-// replay would come at its leisure. The first time it asks for all, so that the
-// engine is known again later by the last of them, however long ago it was.
-func (c *connection) replay(ctx context.Context, until time.Time) (past []store.Event, next time.Time, err error) {
+// last one until the given moment on its clock, when the stream begins. They are
+// taken before the first list, which they explain: the stream's own replay would
+// come at its leisure. The first time it asks for all, so that the engine is known
+// again later by the last of them, however long ago it was.
+func (c *connection) replay(ctx context.Context, until time.Time) (past []store.Event, err error) {
 	since := c.store.Last().At
 	switch {
 	case c.podman.Is && !c.store.Known(): // which keeps them for ever
@@ -104,7 +104,7 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []store.
 		since = time.Unix(1, 0)
 	}
 	if since.After(until) {
-		return nil, until, nil // its clock was set back: what it holds is not ours
+		return nil, nil // its clock was set back: what it holds is not ours
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -126,18 +126,16 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []store.
 			}
 		}
 	})
-	switch {
-	case err == nil:
-		return past, until, nil
-	case opened && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		// An engine that would not tell its time, and whose clock is behind ours,
-		// holds the end back until that moment. The stream goes on from here.
-		if len(past) > 0 {
-			since = past[len(past)-1].At
-		}
-		return past, since, nil
+	if opened && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// An engine that would not tell its time, and whose clock is behind ours, holds
+		// the end back until that moment. It tells of the same on the stream.
+		err = nil
 	}
-	return nil, until, err
+	c.past = make(map[store.Event]bool, len(past))
+	for _, h := range past {
+		c.past[h] = true
+	}
+	return past, err
 }
 
 // list asks for all containers, one list at a time.

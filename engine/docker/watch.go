@@ -98,12 +98,14 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		}
 		defer func() { _ = c.libpod.Close() }()
 	}
-	past, next, err := c.replay(ctx, about.now)
+	if err := c.open(ctx, about.now); err != nil {
+		return false, fmt.Errorf("open the event stream: %w", err)
+	}
+	c.list(ctx) // the engine works on it while the rest is done
+	e.self()
+	past, err := c.replay(ctx, about.now)
 	if err != nil {
 		return false, fmt.Errorf("get past events: %w", err)
-	}
-	if err := c.open(ctx, next); err != nil {
-		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	e.api.Store(api)
 	e.podman.Store(about.podman.Is)
@@ -118,7 +120,6 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	e.store.Opened(about.then, about.now, e.store.Gap(past), c.podman.StopsTold())
 	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))
 	e.metrics.connected.Set(1)
-	c.list(ctx)
 	return c.loop(ctx)
 }
 
@@ -163,6 +164,7 @@ type connection struct {
 	clockAhead time.Duration // of the engine
 	cancel     context.CancelCauseFunc
 	wg         *sync.WaitGroup
+	past       map[store.Event]bool // before the stream: it may tell of the newest again
 	current    bool
 }
 

@@ -113,9 +113,8 @@ func New() *Store {
 // Opened begins an unbroken stretch of stream. Then and engineThen are one
 // moment on our clock and on the engine's. Before is the gap since the last stretch.
 func (b *Store) Opened(then, engineThen time.Time, before gap.Kind, told Stops) {
-	b.engineThen, b.ourThen = engineThen, then
-	b.stopsTold = told
-	b.syncing, b.syncBy, b.gap, b.listing = true, time.Time{}, max(b.gap, before), false
+	b.engineThen, b.ourThen, b.stopsTold = engineThen, then, told
+	b.syncing, b.syncBy, b.gap = true, time.Time{}, max(b.gap, before)
 	b.images.asking, b.images.due = false, time.Time{}
 	b.queue.Reset() // the list asks for all
 	if before != gap.None || told == StopsRecorded {
@@ -133,6 +132,7 @@ func (b *Store) Closed(now time.Time) {
 	if b.lost.IsZero() {
 		b.lost, b.changed = now, true
 	}
+	b.listing = false // its answer is void
 	clear(b.driftCandidates)
 }
 

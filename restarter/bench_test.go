@@ -216,6 +216,6 @@ func everythingHappens(r *Restarter) {
 		r.finish(Noon, history.Result{Action: a, Took: time.Second})
 		id := history.AlertID{byte(i), byte(i >> 8)}
 		r.history.Firings.Hear(Noon, Noon, id, Noon, c.Name).Acted = Noon
-		r.alerts.add(AlertRecord{AlertSource: AlertSource{"HealContainerUnhealthy", "10.0.0.1:40000"}, ReceivedAt: Noon, Container: c.Name, Outcome: outcome.Restarted, Message: "the container was restarted"})
+		r.alerts.Add(AlertRecord{AlertSource: AlertSource{"HealContainerUnhealthy", "10.0.0.1:40000"}, ReceivedAt: Noon, Container: c.Name, Outcome: outcome.Restarted, Message: "the container was restarted"})
 	}
 }

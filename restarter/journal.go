@@ -2,7 +2,6 @@ package restarter
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"defib/restarter/decision"
@@ -10,9 +9,6 @@ import (
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
-
-// journalSize is how many of the newest entries are kept.
-const journalSize = 100
 
 // maxSources is how many alerts are kept of those that waited for one action.
 const maxSources = 20
@@ -46,48 +42,8 @@ type AlertRecord struct {
 	Message    string          `json:"message"` // the sentence of the answer
 }
 
-// journal keeps the newest entries. It may be written and read from anywhere.
-type journal[T any] struct {
-	mu      sync.Mutex
-	entries []T
-	added   int // counts the entries, also those that are no longer kept
-}
-
 // Record puts an alert that was answered into the report. It may be called from anywhere.
-func (r *Restarter) Record(a AlertRecord) { r.alerts.add(a) }
-
-// add appends an entry. What was handed out before does not change.
-func (j *journal[T]) add(e T) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.added++
-	j.entries = append(j.entries, e)
-	if extra := len(j.entries) - journalSize; extra > 0 {
-		j.entries = slices.Clone(j.entries[extra:])
-	}
-}
-
-// recall puts the entries of an earlier life before those of this one.
-func (j *journal[T]) recall(earlier []T) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.entries = append(slices.Clone(earlier), j.entries...)
-	j.entries = j.entries[max(0, len(j.entries)-journalSize):]
-}
-
-// count is how many entries were ever added.
-func (j *journal[T]) count() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.added
-}
-
-// all returns the entries, the newest last. The slice must not be changed.
-func (j *journal[T]) all() []T {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return slices.Clip(j.entries)
-}
+func (r *Restarter) Record(a AlertRecord) { r.alerts.Add(a) }
 
 // recordAction puts an action that has ended into the journal.
 func (r *Restarter) recordAction(now time.Time, res history.Result) {
@@ -106,5 +62,5 @@ func (r *Restarter) recordAction(now time.Time, res history.Result) {
 			a.Sources = append(a.Sources, source)
 		}
 	}
-	r.actions.add(a)
+	r.actions.Add(a)
 }

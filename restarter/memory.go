@@ -81,8 +81,8 @@ func (r *Restarter) recall(now time.Time, p *engine.Snapshot) {
 		}
 	}
 	r.history.Recall(now, until, m.History)
-	r.actions.recall(m.Actions)
-	r.alerts.recall(m.Alerts)
+	r.actions.Recall(m.Actions)
+	r.alerts.Recall(m.Alerts)
 	r.strips = heartbeat.New(m.Heartbeat)
 	r.logger.Info("state recalled", "saved", m.Saved, "containers", len(m.Engine.Containers))
 }
@@ -95,7 +95,7 @@ func (r *Restarter) keep(now time.Time, p *engine.Snapshot) time.Time {
 		return time.Time{}
 	}
 	since := now.Sub(m.at)
-	changed := m.snapshot == nil || r.history.Changes != m.changes || r.alerts.count() != m.alerts || runsDiffer(m.snapshot, p)
+	changed := m.snapshot == nil || r.history.Changes != m.changes || r.alerts.Count() != m.alerts || runsDiffer(m.snapshot, p)
 	switch {
 	case since < 0 || since >= saveLatest, changed && since >= saveSoonest:
 		r.save(now, p, false)
@@ -109,12 +109,12 @@ func (r *Restarter) keep(now time.Time, p *engine.Snapshot) time.Time {
 // save hands over what has been learnt. Ended says that nothing follows.
 func (r *Restarter) save(now time.Time, p *engine.Snapshot, ended bool) {
 	m := &r.memory
-	m.at, m.snapshot, m.changes, m.alerts = now, p, r.history.Changes, r.alerts.count()
+	m.at, m.snapshot, m.changes, m.alerts = now, p, r.history.Changes, r.alerts.Count()
 	known := p.Memory(now)
 	known.Ended = known.Ended || ended
 	m.keeper.Put(&Memory{
 		Version: state.Version, Saved: now.UTC(), Ended: ended,
-		Engine: known, History: r.history.Memory(), Actions: r.actions.all(), Alerts: r.alerts.all(), Heartbeat: r.strips.Saved(now),
+		Engine: known, History: r.history.Memory(), Actions: r.actions.All(), Alerts: r.alerts.All(), Heartbeat: r.strips.Saved(now),
 	})
 }
 

@@ -56,7 +56,7 @@ type ContainerStatus struct {
 // Report returns the newest report. It may be called from anywhere.
 func (r *Restarter) Report() Report {
 	report := *r.status.Load()
-	report.Actions, report.Alerts = r.actions.all(), r.alerts.all()
+	report.Actions, report.Alerts = r.actions.All(), r.alerts.All()
 	if r.evidence != nil {
 		report.Deaths, report.DeathsVersion = r.evidence.All()
 	}

@@ -17,6 +17,7 @@ import (
 	"defib/restarter/heartbeat"
 	"defib/restarter/history"
 	"defib/restarter/hold"
+	"defib/restarter/internal/journal"
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/postmortem"
@@ -69,8 +70,8 @@ type Restarter struct {
 	leaving  <-chan struct{}        // closed when Run is to end
 	closed   chan struct{}          // once Run has ended
 	status   atomic.Pointer[Report] // the newest
-	actions  journal[ActionRecord]
-	alerts   journal[AlertRecord]
+	actions  journal.Journal[ActionRecord]
+	alerts   journal.Journal[AlertRecord]
 
 	// Owned by Run:
 	history history.History

@@ -2,7 +2,7 @@ package engine
 
 import "errors"
 
-// What a start, a restart or a re-creation may fail with.
+// What a start, a restart, a re-creation or the end of a task may fail with.
 var (
 	// ErrGone says that the container does not exist any more.
 	ErrGone = errors.New("the container no longer exists")
@@ -13,6 +13,13 @@ var (
 	// ErrChanged says that somebody has changed the containers of a re-creation in the
 	// middle of it.
 	ErrChanged = errors.New("changed by somebody else")
+	// ErrNotReplaced says that Swarm would not replace the task.
+	ErrNotReplaced = errors.New("Swarm would not replace it")
+	// ErrServiceUpdating says that Swarm replaces the task anyway, or may replace it by
+	// another version of it.
+	ErrServiceUpdating = errors.New("Swarm is changing its service")
+	// ErrServiceShort says that other tasks of the service do not run.
+	ErrServiceShort = errors.New("its service is short of tasks")
 	// ErrUnsupported says that the engine cannot do it at all.
 	ErrUnsupported = errors.New("not with this engine")
 )

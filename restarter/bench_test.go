@@ -28,6 +28,7 @@ func (s *still) Snapshot() *engine.Snapshot                       { return s.sna
 func (s *still) Changed() <-chan struct{}                         { return nil }
 func (s *still) Start(context.Context, *engine.Container) error   { return nil }
 func (s *still) Restart(context.Context, *engine.Container) error { return nil }
+func (s *still) EndTask(context.Context, *engine.Container) error { return nil }
 
 func (s *still) Recreate(context.Context, <-chan struct{}, engine.Recreation) (*engine.Container, error) {
 	return nil, nil

@@ -24,6 +24,10 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 		r.logger.Info("container not re-created, since somebody changed it or its parent", append(attrs, "err", res.Err)...)
 	case left && res.Recreation != nil:
 		r.logger.Info("re-creation not finished before the end: the next start of Defib goes on from what there is", attrs...)
+	case declinedBySwarm(res):
+		r.logger.Info("task not ended", append(attrs, "reason", outcome.Declined(res.Err), "err", res.Err)...)
+	case left && res.Ends():
+		r.logger.Info("end of the task left to the engine", attrs...)
 	case left && res.Restarts():
 		r.logger.Info("restart left to the engine", attrs...)
 	case left:
@@ -32,11 +36,19 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 		r.failed(res, append(attrs, "err", res.Err))
 	case res.Recreation != nil:
 		r.logger.Info("container re-created", attrs...)
+	case res.Ends():
+		r.logger.Info("task ended", attrs...)
 	case res.Restarts():
 		r.logger.Info("container restarted", attrs...)
 	default:
 		r.logger.Info("container started", attrs...)
 	}
+}
+
+// declinedBySwarm reports whether a task was not ended for what its service says.
+func declinedBySwarm(res history.Result) bool {
+	reason := outcome.Declined(res.Err)
+	return reason != "" && reason != outcome.Refused
 }
 
 // attributes are those of the log line of an action.
@@ -70,6 +82,8 @@ func (r *Restarter) failed(res history.Result, attrs []any) {
 	switch {
 	case res.Recreation != nil:
 		r.logger.Warn("re-creation failed", attrs...)
+	case res.Ends():
+		r.logger.Warn("end of the task failed", attrs...)
 	case res.Restarts():
 		r.logger.Warn("restart failed", attrs...)
 	default:
@@ -140,6 +154,8 @@ func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
 		r.logger.Info("would remove container: another one has its place", "container", c.Name, "id", engine.ShortID(c.ID))
 	case v.Recreation != nil:
 		r.logger.Info("would re-create container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
+	case v.Action().Ends():
+		r.logger.Info("would end task", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
 	case v.Restarts():
 		r.logger.Info("would restart container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
 	default:

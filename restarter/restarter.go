@@ -38,6 +38,9 @@ type Engine interface {
 	Start(ctx context.Context, c *engine.Container) error
 	// Restart restarts a container that runs. It returns as Start does.
 	Restart(ctx context.Context, c *engine.Container) error
+	// EndTask has a task of Swarm stop, unless Swarm would not replace it. It returns as
+	// Start does.
+	EndTask(ctx context.Context, c *engine.Container) error
 	// Recreate brings a re-creation to where the new container has been started, and
 	// returns that; nil if the old one has been left as it was. Once leaving is closed,
 	// it undoes what it has begun, unless the old one has been stopped.
@@ -309,6 +312,8 @@ func (r *Restarter) act(ctx context.Context, a history.Action) (created *engine.
 		return r.engine.Recreate(ctx, r.leaving, *a.Recreation)
 	case a.Removes:
 		return nil, r.engine.Discard(ctx, a.Container)
+	case a.Ends():
+		return nil, r.engine.EndTask(ctx, a.Container)
 	case a.Restarts():
 		return nil, r.engine.Restart(ctx, a.Container)
 	}
@@ -327,7 +332,7 @@ func (r *Restarter) finish(now time.Time, res history.Result) {
 	if r.evidence != nil {
 		r.evidence.End(now, res.Container, r.engine.Snapshot().Get(res.Container.ID), res.Trigger)
 	}
-	if res.Err != nil && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
+	if res.Err != nil && !declinedBySwarm(res) && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
 		r.metrics.failures.add(1, res.Name(), res.Trigger)
 	}
 	r.logResult(now, res)

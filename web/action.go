@@ -34,6 +34,8 @@ func (p view) actionText() Sentence {
 		switch {
 		case p.Recreates:
 			return say("Defib is re-creating it now, in the network of its new parent.")
+		case p.ends():
+			return say("Defib is ending the task now. Swarm replaces it.")
 		case p.Container.Up():
 			return say("Defib is restarting it now.")
 		}
@@ -58,12 +60,17 @@ func (p view) actionText() Sentence {
 	return p.alone(p.Reason)
 }
 
+// ends reports whether to act upon it is to end it, which is a task of Swarm.
+func (p view) ends() bool { return p.Veto == outcome.SwarmTask && p.Container.Up() }
+
 // waits says for what the action upon it waits; nil if it waits for nothing.
 func (p view) waits() Sentence {
 	verb := "starts"
 	switch {
 	case p.Recreates:
 		verb = "re-creates"
+	case p.ends():
+		verb = "ends"
 	case p.Container.Up():
 		verb = "restarts"
 	}
@@ -153,7 +160,7 @@ func (p view) whyStopped() string {
 func (p view) unasked() Sentence {
 	c := p.Container
 	switch {
-	case p.Veto == outcome.SwarmTask:
+	case p.Veto == outcome.SwarmTask && !p.GaveUp:
 		return say("Swarm takes care of it.")
 	case !p.Rule.Whitelisted:
 		return p.unlisted()

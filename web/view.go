@@ -79,7 +79,7 @@ var kindOfReason = map[outcome.Reason]Kind{
 	outcome.EngineRestarting: Healing, outcome.InProgress: Healing, outcome.ParentDown: Healing,
 	outcome.OnHold: OnHold, outcome.Stopped: Stopped, outcome.Paused: Paused, outcome.Created: Created,
 	outcome.Finished: Finished, outcome.Removing: Itself, outcome.AutoRemove: Itself, outcome.OneOff: Itself,
-	outcome.Superseded: Itself, outcome.Old: Old, outcome.SwarmTask: Swarm,
+	outcome.Superseded: Itself, outcome.Old: Old, outcome.SwarmTask: Swarm, outcome.ServiceUpdating: Swarm,
 }
 
 func kind(r outcome.Reason) Kind {
@@ -114,7 +114,7 @@ func (p view) adrift() bool {
 func (p view) kind() Kind {
 	c := p.Container
 	k := p.stateKind()
-	if p.Veto == outcome.SwarmTask {
+	if p.Veto == outcome.SwarmTask && !p.GaveUp {
 		return k // what to do about it is Swarm's to know
 	}
 	if left := p.Veto == outcome.OneOff || p.Veto == outcome.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {

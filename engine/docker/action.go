@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/docker/swarm"
 	"defib/engine/internal/refusal"
 )
 
@@ -46,6 +48,35 @@ func (e *Engine) Restart(ctx context.Context, c *engine.Container) error {
 	})
 	if err == nil && now.Started.Equal(c.Started) {
 		return errors.New("the engine accepted the request, but the container was not restarted")
+	}
+	return err
+}
+
+// EndTask has a task of Swarm stop, unless its service can be read and that says that it is not
+// to be ended. It returns nil once a fresh inspect that shows it down, or gone, has been
+// published; otherwise as Start does. An error may also be ErrNotReplaced,
+// ErrServiceUpdating or ErrServiceShort. The engine carries on with a stop whose caller
+// leaves.
+func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
+	reader := swarm.Reader{API: e.api.Load(), Call: e.call, Timeout: e.Timeout}
+	grace, err := reader.MayEnd(ctx, c)
+	if err != nil {
+		return failed(err)
+	}
+	options, patience := container.StopOptions{}, max(0, c.StopTimeout)
+	if grace != nil {
+		options.Timeout, patience = new(int(math.Ceil(grace.Seconds()))), *grace
+	}
+	var said error
+	now, err := e.act(ctx, callStop, c, patience+actionTimeout, func(ctx context.Context, id string) error {
+		said = e.api.Load().ContainerStop(ctx, id, options)
+		return said
+	})
+	switch {
+	case errors.Is(err, engine.ErrGone) && said == nil, now != nil && !now.Up():
+		return nil
+	case err == nil:
+		return errors.New("the engine accepted the request, but the task was not ended")
 	}
 	return err
 }

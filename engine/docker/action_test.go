@@ -39,8 +39,8 @@ func TestStartReturnsAfterTheSnapshotShowsIt(t *testing.T) {
 			t.Fatalf("the snapshot shows %+v", now)
 		}
 	}
-	if n := testutil.CollectAndCount(w.metrics.durations, "defib_engine_request_duration_seconds"); n != 14 {
-		t.Errorf("%d calls are timed, want 14", n)
+	if n := testutil.CollectAndCount(w.metrics.durations, "defib_engine_request_duration_seconds"); n != 16 {
+		t.Errorf("%d calls are timed, want 16", n)
 	}
 }
 

@@ -41,6 +41,8 @@ type Options struct {
 	// Recreates reports whether a container may be re-created, as far as a list tells:
 	// Probe tries that too if there is one. Nil: none may.
 	Recreates func(*engine.Container) bool
+	// Ends reports the same of a task of Swarm that may be ended.
+	Ends func(*engine.Container) bool
 
 	// Of the engine's host, which boot this is and when it began; zero: not known.
 	BootID   string

@@ -262,6 +262,8 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/update$`), "update"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/stop$`), "stop"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)$`), "remove"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/services/(\w+)$`), "services"},
+	{regexp.MustCompile(`^(/v[\d.]+)?/tasks$`), "tasks"},
 }
 
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -345,6 +347,8 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 			f.start(id)
 			w.WriteHeader(http.StatusNoContent)
 		}
+	case "services", "tasks":
+		answers(http.StatusServiceUnavailable, "This node is not a swarm manager.")(w, r)
 	case "create", "rename", "update", "stop", "remove":
 		f.alter(w, r, call, id)
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"defib/engine/docker/libpod"
 	"defib/engine/docker/recreation"
+	"defib/engine/docker/swarm"
 	"defib/engine/internal/refusal"
 )
 
@@ -28,6 +29,9 @@ const (
 	callUpdate = recreation.CallUpdate
 	callStop   = recreation.CallStop
 	callRemove = recreation.CallRemove
+
+	callServices = swarm.CallServices
+	callTasks    = swarm.CallTasks
 )
 
 // metrics is what the watch tells about itself.
@@ -63,7 +67,7 @@ func newMetrics() *metrics {
 	}
 	for _, call := range []string{
 		callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs, libpod.CallInspect,
-		callCreate, callRename, callUpdate, callStop, callRemove,
+		callCreate, callRename, callUpdate, callStop, callRemove, callServices, callTasks,
 	} {
 		m.failures.WithLabelValues(call)
 		m.durations.WithLabelValues(call)

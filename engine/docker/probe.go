@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -15,6 +15,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker/answer"
 	"defib/engine/docker/libpod"
+	"defib/engine/docker/probe"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 )
@@ -33,8 +34,8 @@ type Probe struct {
 	Host, Version, APIVersion, OS, Arch string
 	Calls                               []CallResult // only of ping if that fails
 
-	recreates bool // a container may be re-created
-	podman    libpod.Podman
+	recreates, ends bool // a container may be re-created; a task may be ended
+	podman          libpod.Podman
 }
 
 // Probe makes each call that Defib will ever make, once, and changes nothing:
@@ -48,95 +49,91 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	defer api.Close()
 	s := Probe{}
 	for _, q := range s.calls(api, e) {
-		if q.call == callLogs && !e.ReadsLogs || recreates[q.call] && !s.recreates || q.call == libpod.CallInspect && s.podman.StopsTold() != store.StopsRecorded {
+		if q.Name == callLogs && !e.ReadsLogs || !s.needs(q.Name) {
 			continue
 		}
-		err := e.within(ctx, q.ask)
-		if q.call == callPing && err != nil {
+		err := e.within(ctx, q.Ask)
+		if q.Name == callPing && err != nil {
 			err = e.explain(ctx, err)
 		}
-		s.Calls = append(s.Calls, CallResult{Call: q.call, Request: requests[q.call], Err: err, Refused: refusal.Refused(err)})
-		if q.call == callPing && err != nil {
+		s.Calls = append(s.Calls, CallResult{Call: q.Name, Request: requests[q.Name], Err: err, Refused: refusal.Refused(err)})
+		if q.Name == callPing && err != nil {
 			break
 		}
 	}
 	return s, nil
 }
 
-// probeCall is one call of a survey.
-type probeCall struct {
-	call string
-	ask  func(context.Context) error
+// needs reports whether there is something that the call is for.
+func (s *Probe) needs(call string) bool {
+	switch call {
+	case callStop:
+		return s.recreates || s.ends
+	case callCreate, callRename, callUpdate, callRemove:
+		return s.recreates
+	case callServices, callTasks:
+		return s.ends
+	case libpod.CallInspect:
+		return s.podman.StopsTold() == store.StopsRecorded
+	}
+	return true
 }
 
 // calls are all calls, of which some note what the engine says of itself.
-func (s *Probe) calls(api *client.Client, e *Engine) []probeCall {
+func (s *Probe) calls(api *client.Client, e *Engine) []probe.Call {
 	nobody := refusal.StrangeID()
-	return append([]probeCall{
-		{callPing, func(ctx context.Context) error { return pingOnly(ctx, api) }},
-		{callVersion, func(ctx context.Context) error {
+	return slices.Concat([]probe.Call{
+		{Name: callPing, Ask: func(ctx context.Context) error { return pingOnly(ctx, api) }},
+		{Name: callVersion, Ask: func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
 			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch
 			s.podman = libpod.Read(v)
 			return err
 		}},
-		{callInfo, func(ctx context.Context) error {
+		{Name: callInfo, Ask: func(ctx context.Context) error {
 			info, err := api.Info(ctx)
 			s.Host = info.Name
 			return err
 		}},
-		{callList, func(ctx context.Context) error {
+		{Name: callList, Ask: func(ctx context.Context) error {
 			list, err := api.ContainerList(ctx, container.ListOptions{All: true})
 			for _, c := range list {
-				s.recreates = s.recreates || e.Recreates != nil && e.Recreates(answer.ListItem(c).Container())
+				one := answer.ListItem(c).Container()
+				s.recreates = s.recreates || e.Recreates != nil && e.Recreates(one)
+				s.ends = s.ends || e.Ends != nil && e.Ends(one)
 			}
 			return err
 		}},
-		{callInspect, func(ctx context.Context) error {
+		{Name: callInspect, Ask: func(ctx context.Context) error {
 			_, err := api.ContainerInspect(ctx, nobody)
-			return known(err)
+			return probe.Known(err)
 		}},
-		{libpod.CallInspect, func(ctx context.Context) error {
-			return known(s.podman.Probe(ctx, e.clientOptions(), nobody))
+		{Name: libpod.CallInspect, Ask: func(ctx context.Context) error {
+			return probe.Known(s.podman.Probe(ctx, e.clientOptions(), nobody))
 		}},
-		{callEvents, func(ctx context.Context) error { return listens(ctx, api) }},
-		{callImages, func(ctx context.Context) error {
+		{Name: callEvents, Ask: func(ctx context.Context) error {
+			long := stamp(time.Unix(1, 0)) // of a stream that goes on, the client does not say at once that it has been refused
+			return probe.Listens(ctx, api, events.ListOptions{Since: long, Until: long, Filters: eventFilters()})
+		}},
+		{Name: callImages, Ask: func(ctx context.Context) error {
 			_, err := api.ImageList(ctx, image.ListOptions{})
 			return err
 		}},
-		{callStart, func(ctx context.Context) error {
-			return known(api.ContainerStart(ctx, nobody, container.StartOptions{}))
+		{Name: callStart, Ask: func(ctx context.Context) error {
+			return probe.Known(api.ContainerStart(ctx, nobody, container.StartOptions{}))
 		}},
-		{callRestart, func(ctx context.Context) error {
-			return known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
+		{Name: callRestart, Ask: func(ctx context.Context) error {
+			return probe.Known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
 		}},
-		{callLogs, func(ctx context.Context) error {
+		{Name: callLogs, Ask: func(ctx context.Context) error {
 			body, err := api.ContainerLogs(ctx, nobody, container.LogsOptions{ShowStdout: true, Tail: "0"})
 			if err == nil {
 				_ = body.Close()
 			}
-			return known(err)
+			return probe.Known(err)
 		}},
-	}, recreationCalls(api, nobody)...)
-}
-
-// recreationCalls are those that only a re-creation needs.
-func recreationCalls(api *client.Client, nobody string) []probeCall {
-	return []probeCall{
-		{callCreate, func(ctx context.Context) error {
-			_, err := api.ContainerCreate(ctx, &container.Config{Image: "sha256:" + nobody}, nil, nil, nil, "")
-			return known(err)
-		}},
-		{callRename, func(ctx context.Context) error { return known(api.ContainerRename(ctx, nobody, nobody)) }},
-		{callUpdate, func(ctx context.Context) error {
-			_, err := api.ContainerUpdate(ctx, nobody, container.UpdateConfig{})
-			return known(err)
-		}},
-		{callStop, func(ctx context.Context) error { return known(api.ContainerStop(ctx, nobody, container.StopOptions{})) }},
-		{callRemove, func(ctx context.Context) error {
-			return known(api.ContainerRemove(ctx, nobody, container.RemoveOptions{}))
-		}},
-	}
+		probe.Stop(api, nobody),
+	}, probe.Recreation(api, nobody), probe.Swarm(api, nobody))
 }
 
 // within gives one call the time that a list may take.
@@ -148,34 +145,6 @@ func (e *Engine) within(ctx context.Context, ask func(context.Context) error) er
 		return fmt.Errorf("no answer within %s", e.Timeout)
 	}
 	return err
-}
-
-// known reads the answer to a call for a container or an image that does not exist.
-func known(err error) error {
-	switch {
-	case err == nil:
-		return errors.New("the server answered for a container that does not exist")
-	case refusal.Absent(err), refusal.NoImage(err):
-		return nil
-	}
-	return err
-}
-
-// listens asks for the events of a moment long past, which ends by itself. Of a
-// stream that goes on, the client does not say at once that it has been refused.
-func listens(ctx context.Context, api *client.Client) error {
-	long := stamp(time.Unix(1, 0))
-	past, ended := api.Events(ctx, events.ListOptions{Since: long, Until: long, Filters: eventFilters()})
-	for {
-		select {
-		case <-past:
-		case err := <-ended:
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-	}
 }
 
 // List asks once for all containers. Of each only what a list says is known: it has

@@ -3,6 +3,8 @@ package docker
 import (
 	"log/slog"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +19,7 @@ func named(name string) func(*engine.Container) bool {
 // surveyed asks a fake engine, by call: "" what works, else the error.
 func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Probe, map[string]string) {
 	t.Helper()
-	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, ReadsLogs: true, Recreates: named("web"), Logger: slog.New(slog.DiscardHandler)})
+	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, ReadsLogs: true, Recreates: named("web"), Ends: named("task"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,11 +45,12 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	f.put("web")
+	f.put("task")
 	s, found := surveyed(t, f, time.Minute)
 	if s.Host != "testhost" || s.Version != "27.5" || s.APIVersion != "1.47" || s.OS != "linux" || s.Arch != "amd64" {
 		t.Errorf("%+v", s)
 	}
-	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart, callLogs, callCreate, callRename, callUpdate, callStop, callRemove} {
+	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart, callLogs, callCreate, callRename, callUpdate, callStop, callRemove, callServices, callTasks} {
 		if why, asked := found[call]; !asked || why != "" || f.asked(call) == 0 {
 			t.Errorf("%s: asked %v, %s", call, asked, why)
 		}
@@ -58,20 +61,38 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.known) != 1 || len(f.log) != 0 {
+	if len(f.known) != 2 || len(f.log) != 0 {
 		t.Error("something was changed")
 	}
 }
 
-func TestSurveyTriesARecreationOnlyIfThereMayBeOne(t *testing.T) {
+func TestSurveyTriesOnlyWhatAContainerMayNeed(t *testing.T) {
+	recreates, ends := []string{callCreate, callRename, callUpdate, callStop, callRemove}, []string{callServices, callTasks, callStop}
+	for name, needed := range map[string][]string{"other": nil, "web": recreates, "task": ends} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := serving(t)
+			f.put(name)
+			_, found := surveyed(t, f, time.Minute)
+			for _, call := range slices.Concat(recreates, ends) {
+				if _, asked := found[call]; asked != slices.Contains(needed, call) || asked != (f.asked(call) > 0) {
+					t.Errorf("%s: asked %t", call, asked)
+				}
+			}
+		})
+	}
+}
+
+func TestSurveyOfAManagerFindsTheCallsForTasks(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
-	f.put("other")
-	_, found := surveyed(t, f, time.Minute)
-	for call := range recreates {
-		if _, asked := found[call]; asked || f.asked(call) > 0 {
-			t.Errorf("%s is asked", call)
-		}
+	f.put("task")
+	f.on("services", func(w http.ResponseWriter, r *http.Request) {
+		answers(http.StatusNotFound, "service "+path.Base(r.URL.Path)+" not found")(w, r)
+	})
+	f.on("tasks", answers(http.StatusForbidden, "no way"))
+	if _, found := surveyed(t, f, time.Minute); found[callServices] != "" || !strings.Contains(found[callTasks], "no way") {
+		t.Errorf("%q", found)
 	}
 }
 

@@ -33,11 +33,11 @@ var requests = map[string]string{
 	callStop:    "POST /containers/*/stop",
 	callRemove:  "DELETE /containers/*",
 
+	callServices: "GET /services/*",
+	callTasks:    "GET /tasks",
+
 	libpod.CallInspect: "GET /libpod/containers/*/json",
 }
-
-// recreates are the calls that only a re-creation needs.
-var recreates = map[string]bool{callCreate: true, callRename: true, callUpdate: true, callStop: true, callRemove: true}
 
 // withHint adds to the error of a refused call what would have to be allowed.
 func withHint(call string, err error) error {
@@ -53,6 +53,7 @@ func withHint(call string, err error) error {
 var dispensable = map[string]bool{
 	callInfo: true, callInspect: true, callStart: true, callRestart: true, callLogs: true, libpod.CallInspect: true,
 	callCreate: true, callRename: true, callUpdate: true, callStop: true, callRemove: true,
+	callServices: true, callTasks: true,
 }
 
 // answered explains the error of a refused call. It says so when a dispensable

@@ -100,6 +100,7 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 	e, err := docker.New(docker.Options{
 		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, ReadsLogs: f.logLines > 0, Logger: slog.New(slog.DiscardHandler),
 		Recreates: func(c *engine.Container) bool { r := f.policy.For(c); return r.Whitelisted && r.Recreate },
+		Ends:      func(c *engine.Container) bool { r := f.policy.For(c); return r.Whitelisted && r.Ends && c.Task() != "" },
 	})
 	if err != nil {
 		return err
@@ -191,6 +192,9 @@ func (f *flags) preview(now time.Time, snapshot *engine.Snapshot) []restarter.Pl
 // notAnew says what does not work without one of the calls of a re-creation.
 const notAnew = "containers that lost the one whose network they share are not re-created"
 
+// notEnded says what does not work without one of the calls for a task of Swarm.
+const notEnded = "tasks of Swarm are not ended for alerts"
+
 // without says what does not work if a call does not; need is for what.
 var without = map[string]struct {
 	need  int
@@ -209,8 +213,11 @@ var without = map[string]struct {
 	"create":  {toAct, notAnew},
 	"rename":  {toAct, notAnew},
 	"update":  {toAct, notAnew},
-	"stop":    {toAct, notAnew},
+	"stop":    {toAct, notAnew + ", " + notEnded},
 	"remove":  {toAct, "containers that were re-created leave the old ones behind"},
+
+	"services": {toAct, notEnded},
+	"tasks":    {toAct, notEnded},
 }
 
 // What a call is needed for.

@@ -34,7 +34,7 @@ type Verdict struct {
 	after []*engine.Container // those that it is restarted after
 }
 
-// Restarts reports whether acting means to restart what runs.
+// Restarts reports whether acting means to restart what runs, or to end it.
 func (v Verdict) Restarts() bool { return v.Action().Restarts() }
 
 // Action is what acting means.
@@ -87,6 +87,7 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 	p.limit(e)
 	p.answer(past, requests, settled, true)
 	p.look(e.next)
+	p.look(past.Awaited)
 	for _, v := range p.Verdicts {
 		p.look(v.Until)
 		p.look(v.again)

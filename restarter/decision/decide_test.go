@@ -196,7 +196,7 @@ func TestDecide(t *testing.T) {
 		{name: "the fourth waits four seconds", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 3, LastEnd: Ago(time.Minute)}, want: "back_off 3s"},
 		{name: "the hundredth waits the most", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 99, LastEnd: Ago(time.Minute)}, want: "back_off 4m59s"},
 		{name: "starts are never given up", policy: Usual(), c: Ended(engine.CauseSelf, EndedAgo(5*time.Minute)), record: &history.Record{Attempts: 100000, LastEnd: Ago(6 * time.Minute)}, want: "start"},
-		{name: "a refusal is told from a failure", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 2, LastEnd: Ago(time.Second), Refused: true}, want: "refused 1s"},
+		{name: "a refusal is told from a failure", policy: Usual(), c: Ended(engine.CauseSelf), record: &history.Record{Attempts: 2, LastEnd: Ago(time.Second), Declined: outcome.Refused}, want: "refused 1s"},
 
 		// Triggers.
 		{name: "deaths are left to alerts", policy: Usual(Triggers(policy.TriggerAlert)), c: Ended(engine.CauseSelf), want: "trigger_disabled"},
@@ -415,6 +415,9 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 		if pick(4) == 0 {
 			Labelled(policy.LabelEnable, []string{"true", "false", "x"}[pick(3)])(c)
 		}
+		if pick(4) == 0 {
+			Labelled("com.docker.swarm.task.id", c.ID, policy.LabelSwarm, []string{"restart", "restart", "x"}[pick(3)])(c)
+		}
 		for _, one := range [][]string{
 			{policy.LabelStoppedDelay, "0s", "5m", "24h", "25h", "soon"},
 			{policy.LabelUnhealthyFor, "0s", "45s", "-1s"},
@@ -488,6 +491,9 @@ func checkLaws(t *testing.T, seed uint64) {
 		}
 		if v.Act && c.ID == p.Self {
 			t.Errorf("seed %d: Defib acts on its own container", seed)
+		}
+		if v.Act && c.Task() != "" && (!c.Up() || asked[c.ID].IsZero() || v.Trigger != policy.TriggerAlert || c.Labels[policy.LabelSwarm] != "restart") {
+			t.Errorf("seed %d, law 1: an action on %s, which is Swarm's, for %s", seed, c.ID, v.Trigger)
 		}
 		if v.Act {
 			if records.At(c.ID).Acting {

@@ -137,7 +137,7 @@ func TestDependsOnRestarts(t *testing.T) {
 		"it is unhealthy too, of which it is not healed": {policy: []func(*policy.Policy){Triggers(policy.TriggerDependsOn)}, c: dependent(db, SickFor(time.Minute)), others: []*engine.Container{member("db")}, want: "restart depends_on"},
 		"it is down":                             {c: dependent(db, State(engine.Exited), EndedAgo(time.Minute)), others: []*engine.Container{member("db")}, want: "start exited"},
 		"it is paused":                           {c: dependent(db, State(engine.Paused)), others: []*engine.Container{member("db")}, want: "paused"},
-		"it is a Swarm task":                     {c: dependent(db, Labelled(labelSwarmTask, "x")), others: []*engine.Container{member("db")}, want: "swarm_task"},
+		"it is a Swarm task":                     {c: dependent(db, Labelled("com.docker.swarm.task.id", "x")), others: []*engine.Container{member("db")}, want: "swarm_task"},
 		"it is on hold":                          {policy: []func(*policy.Policy){HoldFor("web", time.Hour)}, c: dependent(db), others: []*engine.Container{member("db")}, want: "on_hold"},
 		"it was given up":                        {c: dependent(db), others: []*engine.Container{member("db")}, records: map[string]*history.Record{"a1": {Restarts: 5}}, want: "gave_up"},
 		"it was restarted a moment ago, in vain": {c: dependent(db), others: []*engine.Container{member("db")}, records: map[string]*history.Record{"a1": {Attempts: 3, LastEnd: Noon}}, want: "back_off"},

@@ -21,10 +21,6 @@ const (
 	oldWindow = 24 * time.Hour
 )
 
-// labelSwarmTask marks Swarm's containers.
-// Source: https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
-const labelSwarmTask = "com.docker.swarm.task.id"
-
 // evaluator is what one decision rests on.
 type evaluator struct {
 	now      time.Time
@@ -193,8 +189,8 @@ func (e *evaluator) held(c *engine.Container, rule policy.Rule, t policy.Trigger
 func (e *evaluator) putOff(c *engine.Container) (outcome.Reason, time.Time) {
 	past := e.history.At(c.ID)
 	switch until := past.RetryAt(c, e.policy.Backoff); {
-	case until.After(e.now) && past.Refused:
-		return outcome.Refused, until
+	case until.After(e.now) && past.Declined != "":
+		return past.Declined, until
 	case until.After(e.now):
 		return outcome.BackOff, until
 	case e.policy.DryRun:
@@ -206,7 +202,11 @@ func (e *evaluator) putOff(c *engine.Container) (outcome.Reason, time.Time) {
 // forbidden names what forbids to act whatever is wrong with the container, and until when.
 func (e *evaluator) forbidden(c *engine.Container, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
 	held, until := e.onHold(rule)
-	switch r := Veto(e.snapshot, c); {
+	r := Veto(e.snapshot, c)
+	if r == outcome.SwarmTask && rule.Ends && t == policy.TriggerAlert && c.Up() {
+		r = unfit(c) // its owner says so
+	}
+	switch {
 	case e.history.Acting(c.ID):
 		return outcome.InProgress, time.Time{}
 	case held:
@@ -263,11 +263,16 @@ func Veto(p *engine.Snapshot, c *engine.Container) outcome.Reason {
 	switch {
 	case c.ID == p.Self:
 		return outcome.Self
-	case c.Labels[labelSwarmTask] != "":
+	case c.Task() != "":
 		return outcome.SwarmTask
 	case compose.OneOff(c):
 		return outcome.OneOff
 	}
+	return unfit(c)
+}
+
+// unfit names what of a container's state forbids to act.
+func unfit(c *engine.Container) outcome.Reason {
 	switch c.State {
 	case engine.Paused:
 		return outcome.Paused

@@ -102,7 +102,7 @@ func TestContainerIsCreatedAnewInTheNetworkOfItsNewParentAlone(t *testing.T) {
 		{name: "one that lost its processes alone is not", c: Running(Named(hex("a"), "web"), Sharing(engine.PID, hex("d")), Labelled(policy.LabelRecreate, "true"), Existing(3*time.Hour)), others: []*engine.Container{vpn()}, record: known("vpn"), want: "parent_gone"},
 		{name: "docker run --rm", c: child(func(c *engine.Container) { c.AutoRemove = true }), others: []*engine.Container{vpn()}, record: known("vpn"), want: "auto_remove"},
 		{name: "a one-off command", c: child(shop("db"), Labelled(compose.LabelOneOff, "True")), others: []*engine.Container{vpn(shop("vpn"))}, record: known("vpn"), want: "one_off"},
-		{name: "a task of Swarm", c: child(Labelled(labelSwarmTask, "x")), others: []*engine.Container{vpn()}, record: known("vpn"), want: "swarm_task"},
+		{name: "a task of Swarm", c: child(Labelled("com.docker.swarm.task.id", "x")), others: []*engine.Container{vpn()}, record: known("vpn"), want: "swarm_task"},
 		{name: "one on hold", c: child(), others: []*engine.Container{vpn()}, record: known("vpn"), edit: HoldFor("web", time.Hour), want: "on_hold 1h0m0s"},
 		{name: "with --dry-run", c: child(), others: []*engine.Container{vpn()}, record: known("vpn"), edit: func(p *policy.Policy) { p.DryRun = true }, want: "dry_run"},
 		{name: "without the trigger dependency", c: child(), others: []*engine.Container{vpn()}, record: known("vpn"), edit: Triggers(policy.TriggerExited), want: "trigger_disabled"},

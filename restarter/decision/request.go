@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type Alert struct {
 type Request struct {
 	Container string // ID
 	Name      string // of the container
-	Replica   bool   // the alert names a service, of which this is one of several containers
+	Replica   bool   // the alert names a service, of which this may be one of several containers
 	Alert
 
 	Answered  bool // by an answer of a plan
@@ -62,8 +63,8 @@ func Receive(now time.Time, h *history.History, p *engine.Snapshot, a Alert, lim
 	requests = make([]*Request, len(cs))
 	for i, c := range cs {
 		requests[i] = &Request{
-			Container: c.ID, Name: c.Name, Replica: len(cs) > 1, Alert: a,
-			firing: h.Firings.Hear(now, a.Asked, a.ID, a.Since, c.Name),
+			Container: c.ID, Name: c.Name, Replica: len(cs) > 1 || a.Target.SwarmService != "", Alert: a,
+			firing: h.Firings.Hear(now, a.Asked, a.ID, a.Since, cmp.Or(c.Slot(), c.Name)),
 		}
 	}
 	return requests, container, outcome.Answer{}
@@ -134,7 +135,7 @@ func (e *evaluator) settle(q *Request) outcome.Outcome {
 func (e *evaluator) alreadyHandled(q *Request, c *engine.Container, rule policy.Rule) bool {
 	f := q.firing
 	switch {
-	case !c.Up():
+	case !c.Up() && c.Task() == "":
 		return false // whatever was done for it, it has ended since
 	case !f.Acted.IsZero() && e.now.Sub(f.Acted) < rule.Cooldown:
 		return true
@@ -224,12 +225,14 @@ func AnswerTo(res history.Result) outcome.Answer {
 	switch {
 	case errors.Is(res.Err, engine.ErrGone):
 		return outcome.Answer{Outcome: outcome.Gone}
-	case errors.Is(res.Err, engine.ErrRefused):
-		return outcome.Answer{Outcome: outcome.Outcome(outcome.Refused), Detail: res.Err.Error()} // trying again at once would change nothing
+	case outcome.Declined(res.Err) != "":
+		return outcome.Answer{Outcome: outcome.Outcome(outcome.Declined(res.Err)), Detail: res.Err.Error()} // trying again at once would change nothing
 	case res.Err != nil:
 		return outcome.Answer{Outcome: outcome.Failed, Detail: res.Err.Error()}
 	case res.Recreation != nil:
 		return outcome.Answer{Outcome: outcome.Recreated}
+	case res.Ends():
+		return outcome.Answer{Outcome: outcome.Ended}
 	case res.Restarts():
 		return outcome.Answer{Outcome: outcome.Restarted}
 	}

@@ -116,7 +116,7 @@ func TestLaw10WhatIsTooMuchIsNotRemembered(t *testing.T) {
 
 func TestTasksOfASwarmServiceAreCalledByItsName(t *testing.T) {
 	task := func(id string) *engine.Container {
-		return Running(Named(id, "shop_web."+id), Labelled(labelSwarmTask, id, "com.docker.swarm.service.name", "shop_web"))
+		return Running(Named(id, "shop_web."+id), Labelled("com.docker.swarm.task.id", id, "com.docker.swarm.service.name", "shop_web"))
 	}
 	h := history.New(Noon)
 	a := Alert{Since: Ago(time.Minute), Target: target.Target{SwarmService: "shop_web"}, Asked: Noon, Deadline: Noon.Add(time.Second)}

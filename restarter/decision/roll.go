@@ -8,13 +8,14 @@ import (
 	"defib/restarter/compose"
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
+	"defib/restarter/target"
 )
 
 // roll has replicas that alerts ask for as parts of their service restarted one after
 // the other: the next only when no other is being acted upon, and the last one has come
 // up, healthy if it has a health check. One that has not may be tried again itself. It
 // does not matter who has started or restarted one that is on its way up: none is taken
-// down beside it.
+// down beside it. Of a task of Swarm, what comes up is the one that replaces it.
 // Those come first that the alert has not had restarted yet, so that none starves.
 func (p *Plan) roll(e *evaluator) {
 	waiting := e.waiting(p.Verdicts)
@@ -44,10 +45,10 @@ type rollingService struct {
 func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[string]*rollingService {
 	services := map[string]*rollingService{}
 	for key := range waiting {
-		services[key] = &rollingService{own: map[string]int{}}
+		services[key] = &rollingService{unsettled: e.history.Awaits(key), own: map[string]int{}}
 	}
 	for _, c := range e.snapshot.Containers {
-		s := services[compose.ServiceName(c)]
+		s := services[target.ServiceName(c)]
 		if s == nil || compose.OneOff(c) {
 			continue
 		}
@@ -59,7 +60,7 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 		s.unsettled += s.own[c.ID]
 	}
 	for _, v := range p.Verdicts {
-		if s := services[compose.ServiceName(v.Container)]; s != nil {
+		if s := services[target.ServiceName(v.Container)]; s != nil {
 			s.unsettled += count(v.comesUp())
 		}
 	}
@@ -73,7 +74,7 @@ func (e *evaluator) waiting(verdicts []Verdict) map[string][]*Verdict {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Act && v.Restarts() && v.Trigger == policy.TriggerAlert && e.asked[v.Container.ID].replica() {
-			key := compose.ServiceName(v.Container)
+			key := target.ServiceName(v.Container)
 			waiting[key] = append(waiting[key], v)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -12,7 +13,7 @@ import (
 // beyond its stop timeout. No engine needs so long.
 const slotTimeout = 2 * time.Minute
 
-// Action is a start, a restart, or a step of a re-creation.
+// Action is a start, a restart, the end of a task, or a step of a re-creation.
 type Action struct {
 	Container *engine.Container
 	Trigger   policy.Trigger
@@ -28,8 +29,11 @@ type Action struct {
 	parents map[string]time.Time // by the IDs of its parents and of these: their StartedAt when the action began
 }
 
-// Restarts reports whether the action restarts what runs.
+// Restarts reports whether the action restarts what runs, or ends it.
 func (a Action) Restarts() bool { return a.Container.Up() && a.Recreation == nil && !a.Removes }
+
+// Ends reports whether the action is to end a task of Swarm, which Swarm then replaces.
+func (a Action) Ends() bool { return a.Restarts() && a.Container.Task() != "" }
 
 // Name is the name that the container goes by.
 func (a Action) Name() string {
@@ -91,13 +95,13 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	if fresh := p.Get(id); fresh != nil && fresh.Inspected {
 		rec.observe(now, fresh, pol.Backoff.Reset) // as long as it is known whose doing it is
 	}
-	rec.Acting, rec.LastEnd, rec.Refused = false, now, errors.Is(res.Err, engine.ErrRefused)
-	rec.Failed = res.Err != nil && !rec.Refused
+	rec.Acting, rec.LastEnd, rec.Declined = false, now, outcome.Declined(res.Err)
+	rec.Failed = res.Err != nil && rec.Declined == ""
 	rec.Late = errors.Is(res.Err, engine.ErrNoAnswer)
 	if res.Err == nil {
 		rec.Joined = res.parents
 	}
-	if rec.Refused && res.Trigger.Counts() && !res.Removes {
+	if rec.Declined != "" && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
 	}
 	if res.New != nil {
@@ -119,7 +123,7 @@ func (r *Record) restartFailed(res Result, b policy.Backoff) {
 	if !res.Trigger.Counts() {
 		return
 	}
-	if r.Refused || !r.Late && b.After(res.Attempt) < b.Max {
+	if r.Declined != "" || !r.Late && b.After(res.Attempt) < b.Max {
 		r.Restarts--
 	}
 }

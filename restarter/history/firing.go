@@ -21,7 +21,8 @@ const (
 type AlertID [sha256.Size]byte
 
 // FiringKey tells firings apart: one alert, since one moment, at one container. That is
-// known by its name: whoever creates it anew answers the firing, as who restarts it does.
+// known by its name, or a task of Swarm by its slot: whoever creates it anew answers the
+// firing, as who restarts it does.
 type FiringKey struct {
 	alert     AlertID
 	since     int64 // Unix time in nanoseconds, on the sender's clock
@@ -39,7 +40,7 @@ type Firing struct {
 // Firings are the firings that are remembered.
 type Firings map[FiringKey]*Firing
 
-// Hear returns what is remembered of an alert's firing at the container of this name. An
+// Hear returns what is remembered of an alert's firing at the container of this name, or slot. An
 // alert that does not say since when it fires cannot be told from the next of the same
 // labels: of such a one nothing is remembered.
 func (fs Firings) Hear(now, asked time.Time, alert AlertID, since time.Time, container string) *Firing {

@@ -21,6 +21,7 @@ type History struct {
 	Records        map[string]*Record // by container ID: one that is created anew starts afresh
 	RecentRestarts []time.Time        // when running containers were restarted in the last minute, oldest first
 	Firings        Firings            // what alerts asked for
+	Awaited        time.Time          // when the replacement of a task is no longer awaited, the soonest of all; zero: none is
 	Changes        int                // counts the changes that are to outlive Defib even if it is killed a moment later
 
 	gap      time.Time             // since when there is none until Began; zero: there is no gap
@@ -92,6 +93,7 @@ type Recovery struct {
 
 // Sync brings the records up to date with a snapshot that is current.
 func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (found Changes) {
+	var tasks []*engine.Container
 	for _, c := range p.Containers {
 		rec := h.Records[c.ID]
 		if rec == nil {
@@ -106,10 +108,14 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (fo
 		if rec.noteParent(p, c, rec.Rule(pol, c)) || rec.mark() != before {
 			h.Changes++
 		}
+		if rec.slot = slotOf(c, rec.rule); rec.slot != "" {
+			tasks = append(tasks, c)
+		}
 	}
-	h.recalled = nil // containers that are gone
+	h.recallTasks(now)
+	found.Recovered = append(found.Recovered, h.handOver(now, pol.Backoff.Reset, tasks)...)
 	h.RecentRestarts = slices.DeleteFunc(h.RecentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
-	found.Removed = h.drop(p)
+	found.Removed = h.drop(now, pol.Backoff.Reset, p)
 	return found
 }
 
@@ -134,6 +140,11 @@ func (r *Record) sync(now time.Time, pol policy.Policy, c *engine.Container) (on
 		return Recovery{}, false
 	}
 	r.observe(now, c, pol.Backoff.Reset)
+	return r.recovery(now, c)
+}
+
+// recovery reports what an attempt has healed, once.
+func (r *Record) recovery(now time.Time, c *engine.Container) (one Recovery, ok bool) {
 	if !r.recovered(c) {
 		return Recovery{}, false
 	}
@@ -142,15 +153,22 @@ func (r *Record) sync(now time.Time, pol policy.Policy, c *engine.Container) (on
 	return one, true
 }
 
-// drop forgets the containers that are gone, and returns their IDs.
-func (h *History) drop(p *engine.Snapshot) (ids []string) {
+// drop forgets the containers that are gone, and returns their IDs, once. What was done to a
+// task outlives its container for a while: another one may yet get its slot.
+func (h *History) drop(now time.Time, reset time.Duration, p *engine.Snapshot) (ids []string) {
 	if len(h.Records) == len(p.Containers) { // each of these has one
 		return nil
 	}
 	for id, rec := range h.Records {
-		if p.Get(id) == nil && !rec.Acting {
-			delete(h.Records, id)
+		if p.Get(id) != nil || rec.Acting {
+			continue
+		}
+		if rec.gone.IsZero() {
+			rec.gone = now
 			ids = append(ids, id)
+		}
+		if rec.slot == "" || rec.blank() || now.Sub(rec.gone) >= reset {
+			delete(h.Records, id)
 		}
 	}
 	return ids

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -28,7 +29,7 @@ type Remembered struct {
 	Restarts     int                  `json:"restarts,omitzero"`
 	Streak       int                  `json:"streak,omitzero"`
 	LastEnd      time.Time            `json:"last_end,omitzero"`
-	Refused      bool                 `json:"refused,omitzero"`
+	Declined     outcome.Reason       `json:"declined,omitzero"`
 	Failed       bool                 `json:"failed,omitzero"`
 	Late         bool                 `json:"late,omitzero"`
 	Acting       bool                 `json:"acting,omitzero"`
@@ -41,6 +42,8 @@ type Remembered struct {
 
 	Started      time.Time `json:"started,omitzero"` // StartedAt at the last look, on the engine's clock
 	RestartCount int       `json:"restart_count,omitzero"`
+
+	Slot string `json:"slot,omitzero"` // of a task of Swarm that may be ended
 }
 
 // RememberedFiring is a Firing and its key.
@@ -107,8 +110,8 @@ func (r *Record) mark() mark {
 
 func (r *Record) remembered() Remembered {
 	m := Remembered{
-		Attempts: r.Attempts, Restarts: r.Restarts, Streak: r.Streak, LastEnd: r.LastEnd, Refused: r.Refused, Failed: r.Failed, Late: r.Late, Acting: r.Acting,
-		HealthySince: r.HealthySince, Joined: maps.Clone(r.Joined), Parent: r.Parent, Healing: r.Healing, Cause: r.cause, From: r.from,
+		Attempts: r.Attempts, Restarts: r.Restarts, Streak: r.Streak, LastEnd: r.LastEnd, Declined: r.Declined, Failed: r.Failed, Late: r.Late, Acting: r.Acting,
+		HealthySince: r.HealthySince, Joined: maps.Clone(r.Joined), Parent: r.Parent, Healing: r.Healing, Cause: r.cause, From: r.from, Slot: r.slot,
 	}
 	if r.last != nil {
 		m.Started, m.RestartCount = r.last.Started, r.last.RestartCount
@@ -146,14 +149,20 @@ func (h *History) recall(now time.Time, c *engine.Container) *Record {
 	if !ok {
 		return &Record{}
 	}
+	return h.restore(now, m, c.Started)
+}
+
+// restore makes a record of what an earlier life remembered of a container that was last
+// started then, on the engine's clock.
+func (h *History) restore(now time.Time, m Remembered, started time.Time) *Record {
 	if m.Acting { // the engine carries on with it, or has just ended it
 		m.Late, m.LastEnd = true, now
 	}
-	m.Late = m.Late || !h.gap.IsZero() && !c.Started.Equal(m.Started)
+	m.Late = m.Late || !h.gap.IsZero() && !started.Equal(m.Started)
 	return &Record{
-		Attempts: m.Attempts, Restarts: m.Restarts, Streak: m.Streak, LastEnd: notAfter(now, m.LastEnd), Refused: m.Refused, Failed: m.Failed, Late: m.Late,
+		Attempts: m.Attempts, Restarts: m.Restarts, Streak: m.Streak, LastEnd: notAfter(now, m.LastEnd), Declined: m.Declined, Failed: m.Failed, Late: m.Late,
 		HealthySince: notAfter(now, m.HealthySince), Joined: m.Joined, Parent: m.Parent, Healing: m.Healing, cause: notAfter(now, m.Cause), from: m.From,
-		last: &engine.Container{Started: m.Started, RestartCount: m.RestartCount},
+		last: &engine.Container{Started: m.Started, RestartCount: m.RestartCount}, slot: m.Slot,
 	}
 }
 

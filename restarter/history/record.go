@@ -4,19 +4,20 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
 // Record is what happened to one container since Defib first saw it.
 type Record struct {
-	Acting     bool      // an action is under way
-	Restarting bool      // it is, or the last one was, a restart of what runs
-	SlotUntil  time.Time // until when it takes one of the places for actions, on our clock
-	Attempts   int       // since it was last forgiven
-	Restarts   int       // of these, restarts of the running container for what is wrong with itself
-	LastEnd    time.Time // of the last attempt, on our clock
-	Refused    bool      // by the engine or a proxy, at the last attempt
-	Failed     bool      // the last attempt did, not by a refusal, and the container has not been started or stopped since
+	Acting     bool           // an action is under way
+	Restarting bool           // it is, or the last one was, a restart of what runs
+	SlotUntil  time.Time      // until when it takes one of the places for actions, on our clock
+	Attempts   int            // since it was last forgiven
+	Restarts   int            // of these, restarts of the running container for what is wrong with itself
+	LastEnd    time.Time      // of the last attempt, on our clock
+	Declined   outcome.Reason // why the last attempt was not even begun; "": it was
+	Failed     bool           // the last attempt did, once begun, and the container has not been started or stopped since
 
 	rule  policy.Rule       // what the policy means for it
 	ruled *engine.Container // as it was when that was worked out; nil: the policy has changed since
@@ -35,6 +36,9 @@ type Record struct {
 	Healing policy.Trigger // of an attempt whose recovery is still awaited; "" if none
 	cause   time.Time      // of that attempt, on our clock
 	from    time.Time      // StartedAt before that attempt, on the engine's clock
+
+	slot string    // of a task of Swarm that may be ended; "": it is none
+	gone time.Time // since when its container is, on our clock; zero: it is there
 }
 
 // Rule is what the policy means for the container. It is worked out once, since it costs
@@ -99,7 +103,7 @@ func (r *Record) observe(now time.Time, c *engine.Container, reset time.Duration
 	}
 	// The run that an action is about to end is no stay after it.
 	if at := r.BackoffResetAt(reset); !r.Acting && !at.IsZero() && !at.After(now) {
-		r.Attempts, r.Restarts, r.Streak, r.Refused, r.Failed = 0, 0, 0, false, false
+		r.Attempts, r.Restarts, r.Streak, r.Declined, r.Failed = 0, 0, 0, "", false
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	Restarted         Outcome = "restarted"
 	Started           Outcome = "started"
 	Recreated         Outcome = "recreated"
+	Ended             Outcome = "ended"
 	AlreadyRunning    Outcome = "already_running"
 	AlreadyRestarted  Outcome = "already_restarted"
 	Resolved          Outcome = "resolved"
@@ -36,6 +37,7 @@ var Outcomes = map[Outcome]string{
 	Restarted:         "it was restarted",
 	Started:           "it was down and was started",
 	Recreated:         "it was re-created, since the container whose network it shares was",
+	Ended:             "the task was ended, and Swarm replaces it",
 	AlreadyRunning:    "it is running, and heal: start does not restart running containers",
 	AlreadyRestarted:  "it has already been restarted for this alert",
 	Resolved:          "the alert is resolved: nothing to do",
@@ -79,7 +81,7 @@ func (o Outcome) Weight() int {
 		return 5
 	case o == Outcome(InServiceRestart):
 		return 4
-	case o == Restarted || o == Started || o == Recreated:
+	case o == Restarted || o == Started || o == Recreated || o == Ended:
 		return 3
 	case o == NotWhitelisted:
 		return 0

@@ -1,5 +1,11 @@
 package outcome
 
+import (
+	"errors"
+
+	"defib/engine"
+)
+
 // Reason says why a whitelisted container that is down or unhealthy, or that an alert asks
 // for, is left alone now; BadLabel is that of one in any state. The list is closed: reasons
 // are values of a metric's label.
@@ -25,6 +31,8 @@ const (
 	Created          Reason = "created"
 	NotStarted       Reason = "not_started"
 	SwarmTask        Reason = "swarm_task"
+	NotReplaced      Reason = "not_replaced"
+	ServiceUpdating  Reason = "service_updating"
 	AutoRemove       Reason = "auto_remove"
 	OneOff           Reason = "one_off"
 	Superseded       Reason = "superseded"
@@ -58,6 +66,8 @@ var Reasons = map[Reason]string{
 	Created:          "it was never started",
 	NotStarted:       "it was created more than 10 minutes ago and never started, although others of its compose project were started since: a deploy left it behind",
 	SwarmTask:        "it is a Swarm task, and Swarm replaces it",
+	NotReplaced:      "Swarm would not replace the task: its service must have the restart condition any and no max_attempts, and be no job",
+	ServiceUpdating:  "the Swarm service of the task is being updated or rolled back, or Swarm ends the task itself",
 	AutoRemove:       "the engine removes it when it exits (docker run --rm)",
 	OneOff:           "it is a one-off command (docker compose run)",
 	Superseded:       "another container of the same compose service and number is running, is being started, or was started later; or it was re-created, and the old container is kept for a while",
@@ -68,5 +78,21 @@ var Reasons = map[Reason]string{
 	InProgress:       "it is being started or restarted",
 	NotInspected:     "the engine does not answer when it is inspected",
 	Refused:          "the engine, or a proxy in front of it, refuses to start or restart containers",
-	BadLabel:         "its label defib.enable, defib.policy or defib.triggers is invalid: fix it, and re-create the container",
+	BadLabel:         "its label defib.enable, defib.policy, defib.triggers or defib.swarm is invalid: fix it, and re-create the container",
+}
+
+// Declined is the reason why an action was not even begun by the engine, or by Swarm; "": it
+// was, or failed in another way.
+func Declined(err error) Reason {
+	switch {
+	case errors.Is(err, engine.ErrRefused):
+		return Refused
+	case errors.Is(err, engine.ErrNotReplaced):
+		return NotReplaced
+	case errors.Is(err, engine.ErrServiceUpdating):
+		return ServiceUpdating
+	case errors.Is(err, engine.ErrServiceShort):
+		return InServiceRestart
+	}
+	return ""
 }

@@ -18,17 +18,18 @@ const (
 	LabelMaxAttempts  = "defib.max-attempts"
 	LabelCooldown     = "defib.cooldown"
 	LabelRecreate     = "defib.recreate"
+	LabelSwarm        = "defib.swarm"
 )
 
 // KnownLabels are these.
 var KnownLabels = []string{
 	LabelEnable, LabelPolicy, LabelTriggers,
-	LabelStoppedDelay, LabelUnhealthyFor, LabelMaxAttempts, LabelCooldown, LabelRecreate,
+	LabelStoppedDelay, LabelUnhealthyFor, LabelMaxAttempts, LabelCooldown, LabelRecreate, LabelSwarm,
 }
 
 // decisive are the labels that say whether to act on a container at all: with one that is not
 // understood it is left alone. Of the others the flag's value counts then.
-var decisive = []string{LabelEnable, LabelPolicy, LabelTriggers}
+var decisive = []string{LabelEnable, LabelPolicy, LabelTriggers, LabelSwarm}
 
 // Labels is what the labels of a container say to Defib.
 type Labels struct {
@@ -37,6 +38,7 @@ type Labels struct {
 	triggers []Trigger // if there is the label
 	own      bool      // there is
 	recreate bool      // the container may be re-created
+	ends     bool      // if it is a task of Swarm, it may be ended
 	Settings           // what they say, else what flags do
 	Bad      []string  // decisive labels that are not understood, sorted: what their owner wants is not known
 	Ignored  []string  // other labels of ours that are not understood, sorted: they are as if they were not there
@@ -99,6 +101,10 @@ func (l *Labels) read(key, value string) (err error) {
 		var word answerWord
 		word, err = parseEnable(value)
 		l.recreate = word == yes
+	case LabelSwarm:
+		if l.ends = strings.ToLower(strings.TrimSpace(value)) == "restart"; !l.ends {
+			err = fmt.Errorf("%q: must be restart", value)
+		}
 	default:
 		err = l.set(key, value)
 	}

@@ -110,6 +110,7 @@ type Rule struct {
 	Triggers    []Trigger
 	Settings              // what its labels say, else the policy's
 	Recreate    bool      // it may be re-created when the container whose network it shares was
+	Ends        bool      // if it is a task of Swarm, it may be ended for an alert: Swarm replaces it
 	Matches     []int     // entries of the whitelist that match it, whatever it means
 	HeldUntil   time.Time // when the last hold of it ends; zero: there is none
 	BadLabels   []string  // of a whitelisted one: its labels that are not understood, for which it is left alone
@@ -123,7 +124,7 @@ func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 // is not understood what, the container is left alone.
 func (p Policy) For(c *engine.Container) Rule {
 	said := ReadLabels(c, p.Settings)
-	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers, Settings: said.Settings, Recreate: said.recreate}
+	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers, Settings: said.Settings, Recreate: said.recreate, Ends: said.ends}
 	if said.own {
 		r.Triggers = said.triggers
 	}

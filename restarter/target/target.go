@@ -9,10 +9,6 @@ import (
 	"defib/restarter/outcome"
 )
 
-// labelSwarmService names the Swarm service that a container is a task of.
-// Source: https://github.com/moby/moby/blob/master/daemon/cluster/executor/container/container.go
-const labelSwarmService = "com.docker.swarm.service.name"
-
 // Target is what an alert's labels name, the first of its fields that is set: a container
 // by its ID or the beginning of it, a container by its name (or, as a whitelist has it, a
 // compose service by project/service), a compose service, or a Swarm service. The zero
@@ -84,7 +80,7 @@ func (t Target) notFound(what string) outcome.Answer {
 // ServiceName names the service of a container to people.
 func ServiceName(c *engine.Container) string {
 	if c.Service() == "" {
-		return c.Labels[labelSwarmService]
+		return c.SwarmService()
 	}
 	return compose.ServiceName(c)
 }
@@ -104,13 +100,20 @@ func replicas(p *engine.Snapshot, project, service string) []*engine.Container {
 	return cs
 }
 
-// tasks are the containers of a Swarm service on this engine, by name.
+// tasks are the containers of a Swarm service on this engine, by name. What has ended is
+// nothing but the past of one that is there, since no task runs twice.
 func tasks(p *engine.Snapshot, service string) []*engine.Container {
-	var cs []*engine.Container
+	var alive, all []*engine.Container
 	for _, c := range p.Named() {
-		if c.Labels[labelSwarmService] == service {
-			cs = append(cs, c)
+		if c.SwarmService() != service {
+			continue
+		}
+		if all = append(all, c); c.Alive() {
+			alive = append(alive, c)
 		}
 	}
-	return cs
+	if alive != nil {
+		return alive
+	}
+	return all
 }

@@ -117,6 +117,9 @@ func (w *World) Start(ctx context.Context, c *engine.Container) error {
 // Restart does what a start does.
 func (w *World) Restart(ctx context.Context, c *engine.Container) error { return w.Start(ctx, c) }
 
+// EndTask does what a start does.
+func (w *World) EndTask(ctx context.Context, c *engine.Container) error { return w.Start(ctx, c) }
+
 // Recreate does what OnRecreate does.
 func (w *World) Recreate(_ context.Context, leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error) {
 	w.mu.Lock()

@@ -1,0 +1,105 @@
+package history
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"defib/engine"
+	"defib/restarter/policy"
+)
+
+// replacedWithin is how long the replacement of a task that was ended is awaited on this
+// engine: Swarm's own delay, and the start. After that it is taken for one of another node.
+const replacedWithin = time.Minute
+
+// slotOf is the slot of a task that may be ended; "" of any other container.
+func slotOf(c *engine.Container, rule policy.Rule) string {
+	if !rule.Ends {
+		return ""
+	}
+	return c.Slot()
+}
+
+// recallTasks recalls the tasks whose containers have been removed since an earlier life.
+func (h *History) recallTasks(now time.Time) {
+	for id, m := range h.recalled {
+		if m.Slot != "" && h.Records[id] == nil {
+			rec := h.restore(now, m, m.Started)
+			rec.gone = now
+			h.Records[id] = rec
+		}
+	}
+	h.recalled = nil
+}
+
+// handOver has what was done to a task count on for the newest in its slot, of these that
+// there are, and reports recoveries by that.
+func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.Container) (found []Recovery) {
+	newest := map[string]*engine.Container{}
+	for _, c := range tasks {
+		if o := newest[c.Slot()]; c.Inspected && (o == nil || c.Up() && !o.Up() || c.Up() == o.Up() && c.Created.After(o.Created)) {
+			newest[c.Slot()] = c
+		}
+	}
+	h.Awaited = time.Time{}
+	former := map[string][]*Record{} // by slot
+	for id, rec := range h.Records {
+		switch heir := newest[rec.slot]; {
+		case rec.slot == "" || rec.Acting || rec.blank():
+		case heir != nil && heir.ID != id:
+			former[rec.slot] = append(former[rec.slot], rec)
+		case heir == nil || !heir.Up():
+			h.await(now, rec)
+		}
+	}
+	for slot, old := range former {
+		last := slices.MaxFunc(old, func(a, b *Record) int { return a.LastEnd.Compare(b.LastEnd) })
+		rec, c := h.Records[newest[slot].ID], newest[slot]
+		rec.inherit(now, reset, last, c)
+		for _, one := range old {
+			*one = Record{rule: one.rule, ruled: one.ruled, last: one.last, slot: slot, gone: one.gone}
+		}
+		if one, ok := rec.recovery(now, c); ok {
+			found = append(found, one)
+		}
+		h.Changes++
+	}
+	return found
+}
+
+// await waits a while longer for the replacement of a task that was ended.
+func (h *History) await(now time.Time, rec *Record) {
+	until := rec.LastEnd.Add(replacedWithin)
+	switch {
+	case rec.Healing == "":
+	case !until.After(now):
+		rec.Healing = ""
+		h.Changes++
+	case h.Awaited.IsZero() || until.Before(h.Awaited):
+		h.Awaited = until
+	}
+}
+
+// inherit has what was done to another task of the slot count on for this one, unless that has
+// been acted on itself.
+func (r *Record) inherit(now time.Time, reset time.Duration, old *Record, c *engine.Container) {
+	if r.Attempts > 0 || r.Streak > 0 || !r.LastEnd.IsZero() {
+		return
+	}
+	r.Attempts, r.Restarts, r.Streak, r.LastEnd, r.Declined = old.Attempts, old.Restarts, old.Streak, old.LastEnd, old.Declined
+	r.Healing, r.cause, r.from = old.Healing, old.cause, old.from
+	r.observe(now, c, reset)
+}
+
+// Awaits counts the tasks of a Swarm service that were ended, whose containers are gone, and
+// whose replacements are awaited.
+func (h History) Awaits(service string) int {
+	n := 0
+	for _, rec := range h.Records {
+		if of, _, _ := strings.Cut(rec.slot, "."); of == service && !rec.gone.IsZero() && rec.Healing != "" {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,197 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"defib/engine"
+	. "defib/restarter/internal/fixture"
+	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
+	"defib/restarter/policy"
+	"defib/restarter/webhook"
+)
+
+// byService is an alert on a Swarm service.
+func byService(service string, kv ...string) webhook.Alert {
+	return Firing(append(kv, "container_label_com_docker_swarm_service_name", service)...)
+}
+
+// onSwarm runs a webhook over tasks, each of which takes a second to stop. Swarm replaces
+// it six seconds later, on this engine if here says so.
+func onSwarm(t *testing.T, pol policy.Policy, here func(slot string) bool, tasks ...*engine.Container) (*World, *webhook.Webhook) {
+	w, h := NewWebhook(t, pol, tasks...)
+	var made atomic.Int64
+	w.OnStart(func(_ context.Context, c *engine.Container) error {
+		time.Sleep(time.Second)
+		w.Edit(c.ID, func(c *engine.Container) {
+			c.State, c.Finished, c.ExitCause, c.ExitSeenAt = engine.Exited, time.Now(), engine.CauseSelf, time.Now()
+		})
+		if here(c.Slot()) {
+			time.AfterFunc(6*time.Second, func() { replace(w, c.Slot(), fmt.Sprint("new", made.Add(1))) })
+		}
+		return nil
+	})
+	return w, h
+}
+
+// replace has a new task come up in a slot.
+func replace(w *World, slot, id string) {
+	c := Running(TaskOf(slot, id), func(c *engine.Container) {
+		c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
+	})
+	w.Set(append(slices.Clone(w.Snapshot().Containers), c)...)
+}
+
+func everywhere(string) bool { return true }
+
+func TestTaskIsEndedOnceForAnAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")))
+		a := byService("api")
+		c := Post(t, h, a)
+		c.Want(200, outcome.Ended)
+		c.Says("the task was ended, and Swarm replaces it")
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted) // nothing of it is up
+		Pass(2 * time.Minute)
+		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
+		w.WantStarts("0s api.1.a1")
+		if line := `msg="task ended" container=api.1.a1 trigger=alert`; !strings.Contains(w.Log.String(), line) {
+			t.Errorf("the log does not have %s:\n%s", line, w.Log.String())
+		}
+		if actions := w.Report().Actions; len(actions) != 1 || actions[0].Outcome != outcome.Ended {
+			t.Errorf("the report has %+v", actions)
+		}
+	})
+}
+
+func TestTaskIsLeftToSwarmUnlessAnAlertAsksForARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")))
+		w.Sickens("a1")
+		w.Dies("b2")
+		Post(t, h, byService("api", "heal", "start")).Want(200, outcome.AlreadyRunning)
+		Post(t, h, Firing("name", "api.2.b2", "heal", "start"), Firing("name", "api.2.b2")).Want(200, outcome.Outcome(outcome.SwarmTask), outcome.Outcome(outcome.SwarmTask))
+		Pass(10 * time.Minute)
+		w.WantStarts()
+	})
+}
+
+// A fault that stays has each new task be asked for by an alert of its own name.
+func TestLaw4WhatWasDoneToATaskCountsForTheOneThatReplacesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := onSwarm(t, Usual(func(p *policy.Policy) { p.MinUptime = time.Second }), everywhere, Running(TaskOf("api.1", "a1")))
+		end := time.Now().Add(2 * time.Hour)
+		for time.Now().Before(end) {
+			for _, c := range w.Snapshot().Containers {
+				if c.Up() {
+					p := Post(t, h, Firing("name", c.Name))
+					<-p.Done
+				}
+			}
+			Pass(time.Second)
+		}
+		starts, _ := w.Begun()
+		if len(starts) != 5 {
+			t.Errorf("it was ended %d times, want 5, as any container is restarted before it is given up: %v", len(starts), starts[:min(20, len(starts))])
+		}
+		last := w.Snapshot().Containers[len(w.Snapshot().Containers)-1]
+		Post(t, h, Firing("name", last.Name)).Want(200, outcome.Outcome(outcome.GaveUp))
+	})
+}
+
+func TestATaskThatStaysWellIsForgivenWhatItsPredecessorsWere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")))
+		Post(t, h, byService("api")).Want(200, outcome.Ended)
+		Pass(10 * time.Second)
+		if got := w.Standing("api.1.new1").Streak; got != 1 {
+			t.Errorf("the streak of the new task is %d, want 1", got)
+		}
+		Pass(16 * time.Minute)
+		if got := w.Standing("api.1.new1").Streak; got != 0 {
+			t.Errorf("the streak of the new task is %d, want 0", got)
+		}
+	})
+}
+
+func TestReplicasOfASwarmServiceAreEndedOneAfterTheOther(t *testing.T) {
+	for name, row := range map[string]struct {
+		here func(slot string) bool
+		want []string
+	}{
+		"the next once the last was replaced here":              {everywhere, []string{"0s api.1.a1", "7s api.2.b2", "20s api.3.c3"}},
+		"a minute later if it was replaced on another node":     {func(string) bool { return false }, []string{"0s api.1.a1", "1m1s api.2.b2", "2m2s api.3.c3"}},
+		"the next after one that was replaced on another node":  {func(slot string) bool { return slot != "api.1" }, []string{"0s api.1.a1", "1m1s api.2.b2", "1m8s api.3.c3"}},
+		"the next after one that was replaced on this very one": {func(slot string) bool { return slot == "api.1" }, []string{"0s api.1.a1", "7s api.2.b2", "1m8s api.3.c3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := onSwarm(t, Usual(), row.here, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")), Running(TaskOf("api.3", "c3")))
+				a := byService("api")
+				for range 12 {
+					began := time.Now()
+					c := Post(t, h, a)
+					<-c.Done
+					Pass(20*time.Second - time.Since(began))
+				}
+				w.WantStarts(row.want...)
+			})
+		})
+	}
+}
+
+func TestTheReplacementIsAwaitedThoughTheOldContainerIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := onSwarm(t, Usual(), func(string) bool { return false }, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")))
+		a := byService("api")
+		c := Post(t, h, a)
+		c.Want(200, outcome.Outcome(outcome.InServiceRestart))
+		c.Says("api.1.a1: ended; api.2.b2: in_service_restart")
+		w.Removed("a1")
+		Pass(20 * time.Second)
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.InServiceRestart))
+		replace(w, "api.1", "d4")
+		synctest.Wait()
+		if got := w.Standing("api.1.d4").Streak; got != 1 {
+			t.Errorf("the streak of the new task is %d, want 1", got)
+		}
+		c = Post(t, h, a)
+		c.Want(200, outcome.Ended)
+		c.Says("api.1.d4: already_restarted; api.2.b2: ended")
+	})
+}
+
+func TestTaskThatIsNotToBeEndedIsDeclinedWithItsReason(t *testing.T) {
+	for reason, err := range map[outcome.Reason]error{
+		outcome.NotReplaced: engine.ErrNotReplaced, outcome.ServiceUpdating: engine.ErrServiceUpdating,
+		outcome.InServiceRestart: engine.ErrServiceShort, outcome.Refused: engine.ErrRefused,
+	} {
+		t.Run(string(reason), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := NewWebhook(t, Usual(), Running(TaskOf("api.1", "a1")))
+				w.OnStart(func(context.Context, *engine.Container) error { return fmt.Errorf("%w: because", err) })
+				c := Post(t, h, byService("api"))
+				c.Want(200, outcome.Outcome(reason))
+				c.Says(outcome.Reasons[reason])
+				c.Says("because")
+				if notes := strings.Count(w.Log.String(), `msg="task not ended"`); (notes == 1) != (reason != outcome.Refused) {
+					t.Errorf("%d lines of a task that was not ended:\n%s", notes, w.Log.String())
+				}
+				if got := w.Standing("api.1.a1"); got.Streak != 0 {
+					t.Errorf("the streak is %d, want 0: there was no end", got.Streak)
+				}
+				Pass(time.Minute)
+				w.OnStart(func(context.Context, *engine.Container) error { return errors.New("cannot kill") })
+				Post(t, h, byService("api")).Want(503, outcome.Failed)
+			})
+		})
+	}
+}

@@ -79,7 +79,7 @@ func TestRunFailsUnlessAllItsTestsPassed(t *testing.T) {
 				events = []string{`{"Action":"start"}`}
 			}
 			var got strings.Builder
-			ok := record(t, events...).report(&got)
+			ok := record(t, events...).report(&got, false)
 			if diff := cmp.Diff(row.want, got.String()); diff != "" {
 				t.Error(diff)
 			}

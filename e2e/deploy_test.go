@@ -70,7 +70,7 @@ func stopBeside(b *harness.Container) {
 // first and removes them after the slowest: whatever came back in between would
 // be left running.
 func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
-	harness.DockerOnly(t, harness.NoStopEvents)
+	harness.DockerOnly(t, harness.NoKillEvents)
 	t.Parallel()
 	const delay, slowness = 4 * time.Second, 12
 	s := harness.NewEnv(t, harness.SharedEngine(t))
@@ -113,7 +113,7 @@ func TestProjectGoingDownSlowlyIsNotFought(t *testing.T) {
 // TestStoppedProjectComesBackOnceItIsQuiet is the other half: nobody removes it,
 // so it is started, the delay counted from the last thing that happened to it.
 func TestStoppedProjectComesBackOnceItIsQuiet(t *testing.T) {
-	harness.DockerOnly(t, harness.NoStopEvents)
+	harness.DockerOnly(t, harness.NoKillEvents)
 	t.Parallel()
 	const delay = 3 * time.Second
 	s := harness.NewEnv(t, harness.SharedEngine(t))

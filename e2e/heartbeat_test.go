@@ -77,7 +77,7 @@ func TestADeathThatIsHealedStaysInTheStrip(t *testing.T) {
 }
 
 func TestAStripHasNoDeathsThatSomebodyMeant(t *testing.T) {
-	harness.DockerOnly(t, harness.NoStopEvents)
+	harness.DockerOnly(t, harness.NoKillEvents)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	restarted, stopped, killed, job := s.Run("restarted", harness.Spec{}), s.Run("stopped", harness.Spec{}), s.Run("killed", harness.Spec{}), s.Run("job", harness.Spec{})

@@ -26,7 +26,7 @@ type twoLives struct {
 
 // newTwoLives begins the first life, which sees both containers.
 func newTwoLives(t *testing.T) *twoLives {
-	harness.DockerOnly(t, harness.NoStopEvents)
+	harness.DockerOnly(t, harness.NoDaemon)
 	t.Parallel()
 	l := &twoLives{Env: harness.NewEnv(t, harness.PrivateEngine(t)), proc: t.TempDir()}
 	l.boots("the-first-boot", time.Now().Add(-time.Hour))

@@ -11,8 +11,8 @@ import (
 	"defib/e2e/harness"
 )
 
-func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
-	harness.PodmanOnly(t)
+func TestEveryEndOnOldPodmanIsHealedAfterTheDelay(t *testing.T) {
+	harness.PodmanBefore(t, "4.7")
 	for name, end := range map[string]func(*harness.Container){
 		"a crash":     (*harness.Container).Crash,
 		"docker stop": (*harness.Container).Stop,
@@ -27,15 +27,15 @@ func TestEveryEndOnPodmanIsHealedAfterTheDelay(t *testing.T) {
 			end(b)
 			died := b.AwaitEvents("die", 1)[0]
 			comesBackAfter(d, b, died, delay)
-			if said := d.Notices("podman does not report whether a container was stopped or crashed"); len(said) != 1 {
+			if said := d.Notices("podman before 4.7 does not report whether a container was stopped or crashed"); len(said) != 1 {
 				t.Errorf("said %d times what Podman does not tell", len(said))
 			}
 		})
 	}
 }
 
-func TestKillOnPodmanIsHealedUnderEveryPolicy(t *testing.T) {
-	harness.PodmanOnly(t)
+func TestKillOnOldPodmanIsHealedUnderEveryPolicy(t *testing.T) {
+	harness.PodmanBefore(t, "4.7")
 	for _, policy := range []string{"unless-stopped", "on-failure"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
@@ -46,6 +46,36 @@ func TestKillOnPodmanIsHealedUnderEveryPolicy(t *testing.T) {
 			b.AwaitEvents("start", 2)
 			d.AwaitLine(1, "container started", "container", b.Name, "exit_code", 137)
 		})
+	}
+}
+
+// Whoever stops a container by Podman's own commands is believed, and a crash is healed at
+// once.
+func TestWhatPodmanStopsStaysDownAndACrashIsHealedAtOnce(t *testing.T) {
+	harness.PodmanSince(t, "4.7")
+	t.Parallel()
+	s := harness.NewEnv(t, harness.SharedEngine(t))
+	stopped, killed, restarted, crashed := s.Run("stopped", harness.Spec{}), s.Run("killed", harness.Spec{}), s.Run("restarted", harness.Spec{}), s.Run("crashed", harness.Spec{Args: []string{"-code=1"}})
+	patient := s.Defib(harness.Whitelist(crashed), "--restart.stopped-delay=10m")
+	d := s.Defib(harness.Whitelist(stopped, killed, restarted), "--restart.policy=unless-stopped", "--restart.stopped-delay=1s")
+	stopped.Podman("stop")
+	killed.Podman("kill")
+	restarted.Podman("restart")
+	crashed.Crash()
+	crashed.AwaitEvents("start", 2)
+	patient.AwaitLine(1, "container started", "container", crashed.Name)
+	d.AwaitHeld(stopped, "stopped")
+	d.AwaitHeld(killed, "stopped")
+	restarted.AwaitEvents("start", 2)
+	harness.Watch(t, 3*time.Second, "longer than the stopped delay, so one put off would show")
+	for _, b := range []*harness.Container{stopped, killed, restarted} {
+		d.LeftAlone(b)
+	}
+	stopped.StartedTimes(1)
+	killed.StartedTimes(1)
+	restarted.StartedTimes(2)
+	if said := d.Notices("podman before 4.7"); len(said) != 0 {
+		t.Errorf("said of a Podman that tells: %v", said)
 	}
 }
 

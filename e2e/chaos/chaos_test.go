@@ -92,7 +92,7 @@ type chaos struct {
 // engine fails in every way, and the engine and Defib end and come back. A judge
 // that never asks Defib checks the laws.
 func TestLawsHoldInChaos(t *testing.T) {
-	harness.DockerOnly(t, harness.NoStopEvents)
+	harness.DockerOnly(t, harness.NoDaemon)
 	t.Parallel()
 	c := &chaos{seed: *chaosSeed, lives: map[int]span{}}
 	if c.seed == 0 {

@@ -5,9 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/versions"
 )
 
 // onPodman says that the engines of this run are Podmans, which serve Docker's
@@ -63,15 +66,29 @@ lock_type = "file"
 // podman serves the API of a Podman of our own: the directories hold all that it
 // knows. Its containers are children of nobody, and live on when it ends.
 func (d *Daemon) podman(ctx context.Context) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "podman",
-		"--root="+filepath.Join(d.Dir, "data"),
-		"--runroot="+filepath.Join(d.Dir, "exec"),
-		"--tmpdir="+filepath.Join(d.Dir, "exec/tmp"),
+	return d.podmanCommand(ctx, "system", "service", "--time=0", d.host())
+}
+
+func (d *Daemon) podmanCommand(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "podman", append([]string{
+		"--root=" + filepath.Join(d.Dir, "data"),
+		"--runroot=" + filepath.Join(d.Dir, "exec"),
+		"--tmpdir=" + filepath.Join(d.Dir, "exec/tmp"),
 		"--storage-driver=vfs",
-		"system", "service", "--time=0", d.host())
+	}, args...)...)
 	cmd.Dir = d.Dir // its conmon leaves a file there when memory runs out
 	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+filepath.Join(d.Dir, "config"))
 	return cmd
+}
+
+// Podman has a command of Podman's own do something to the container: people do not go by
+// Docker's API.
+func (b *Container) Podman(command string, args ...string) {
+	b.Helper()
+	args = append(append([]string{command}, args...), b.ID)
+	if out, err := b.Engine.Daemon.podmanCommand(b.Context(), args...).CombinedOutput(); err != nil {
+		b.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
 }
 
 // stopOptions are those of docker stop, with Docker's own default timeout: Podman kills at once unless told otherwise.
@@ -82,7 +99,19 @@ func (b *Container) stopOptions() container.StopOptions {
 	return container.StopOptions{Timeout: new(max(b.stopTimeout, 10))}
 }
 
-// What Podman 4.3 lacks or does otherwise, for DockerOnly.
+// podmanVersion is that of the Podman of this run.
+var podmanVersion = sync.OnceValue(func() string {
+	out, err := exec.CommandContext(context.Background(), "podman", "--version").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(strings.TrimPrefix(string(out), "podman version"))
+})
+
+// podmanIs reports whether the Podman of this run is of that version or newer.
+func podmanIs(version string) bool { return !versions.LessThan(podmanVersion(), version) }
+
+// What Podman lacks or does otherwise, for DockerOnly.
 const (
 	NoStopEvents  = "it does not announce a stop, nor with which signal it kills: every end looks like a death"
 	NoKillEvents  = "it announces no kill of docker stop and docker restart, which the test waits for"
@@ -91,7 +120,7 @@ const (
 	NoHealthTimer = "its health checks are run by systemd, which test machines do not have"
 	NoStartError  = "it records no error of a start that failed, and calls the container created"
 	KeepsParents  = "it does not remove a container that others share a namespace of"
-	NamesByID     = "it names an image for a container that was created by the image's ID, too"
+	NamesByID     = "it names an image for a container that was created by the image's ID, too, or keeps the name of an image in use"
 	LimitsSwap    = "it limits swap to as much as memory where none is said, or any"
 	NoUpdates     = "it has no docker update"
 	BuildsByOther = "it builds images by a program of its own"
@@ -100,11 +129,17 @@ const (
 	ChecksDevices = "it does not create a container with a device that does not exist"
 )
 
+// lacksUntil is from which version on Podman has what 4.3 lacks. Tried are 4.3, 5.4 and
+// 5.8.
+var lacksUntil = map[string]string{
+	NoStopEvents: "4.7", NoStartError: "5.4", NoUpdates: "5.4", StampsSeconds: "5.8", MixesParts: "5.4",
+}
+
 // DockerOnly skips a test on Podman, for what that lacks or does otherwise. What
 // Defib does there instead has tests of its own, see PodmanOnly.
 func DockerOnly(tb testing.TB, why string) {
 	tb.Helper()
-	if onPodman {
+	if until := lacksUntil[why]; onPodman && (until == "" || !podmanIs(until)) {
 		tb.Skip("not on Podman: " + why)
 	}
 }
@@ -119,3 +154,21 @@ func PodmanOnly(tb testing.TB) {
 
 // OnPodman is for a test that is about how engines are set up.
 func OnPodman() bool { return onPodman }
+
+// PodmanSince is PodmanOnly of this version and newer.
+func PodmanSince(tb testing.TB, version string) {
+	tb.Helper()
+	PodmanOnly(tb)
+	if !podmanIs(version) {
+		tb.Skip("about Podman " + version + " and newer: this one is " + podmanVersion())
+	}
+}
+
+// PodmanBefore is PodmanOnly of older versions than this.
+func PodmanBefore(tb testing.TB, version string) {
+	tb.Helper()
+	PodmanOnly(tb)
+	if podmanIs(version) {
+		tb.Skip("about Podman before " + version + ": this one is " + podmanVersion())
+	}
+}

@@ -191,8 +191,8 @@ func (c *connection) inspect(ctx context.Context, id string) {
 			in, err := c.api.ContainerInspect(ctx, id)
 			if err == nil {
 				fresh = answer.Container(in)
-				if c.podman.Is && fresh.StopTimeout == 0 {
-					fresh.StopTimeout = answer.DefaultStopTimeout // which it means by that
+				if c.podman.Is {
+					libpod.Amend(fresh)
 				}
 			}
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/docker/answer"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/store"
 )
@@ -68,6 +69,17 @@ func (p Podman) Probe(ctx context.Context, opts []client.Opt, id string) error {
 	defer api.Close()
 	_, err = api.ContainerInspect(ctx, id)
 	return err
+}
+
+// Amend reads in Docker's sense what an inspect says in Podman's: a stop timeout of 0 is the
+// default, and a start that found the container running has not failed.
+func Amend(c *engine.Container) {
+	if c.StopTimeout == 0 {
+		c.StopTimeout = answer.DefaultStopTimeout
+	}
+	if strings.HasSuffix(c.Error, ": container is running") {
+		c.Error = ""
+	}
 }
 
 // restartWindow is how long Podman may take to start a container by its restart policy. It

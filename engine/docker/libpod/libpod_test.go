@@ -49,6 +49,18 @@ func TestVersionsThatTellOfStops(t *testing.T) {
 	}
 }
 
+func TestStartThatFoundItRunningHasNotFailed(t *testing.T) {
+	for text, want := range map[string]string{
+		"container 452375c4bbea83591bfc1f51b8461375e00497ab31f36e803f0d272f21b62f6b: container is running":     "",
+		"/usr/sbin/runc: runc create failed: unable to start container process: exec: \"/nope\": no such file": "/usr/sbin/runc: runc create failed: unable to start container process: exec: \"/nope\": no such file",
+	} {
+		c := engine.Container{Error: text}
+		if Amend(&c); c.Error != want {
+			t.Errorf("%q: %q", text, c.Error)
+		}
+	}
+}
+
 // Podman calls exited what it is about to start by its restart policy.
 func TestWhatPodmanIsAboutToRestartIsRestarting(t *testing.T) {
 	finished := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -181,6 +181,7 @@ func TestEndings(t *testing.T) {
 		{name: "Podman 5: it was stopped before Defib started, and its host rebooted since", podman: "5.8", script: "create, start, +1m, (stop), die 0, (forget), +1m, open", want: engine.CauseUnknown},
 		{name: "Podman 5: it ends while its service is away", podman: "5.8", script: seen + "die 1, start, cut, die 1, +3s, open", want: engine.CauseUnknown},
 		{name: "Podman 5: it is stopped while its service is away", podman: "5.8", script: seen + "die 1, start, cut, (stop), die 0, +3s, open", want: engine.CauseStopped},
+		{name: "Podman 5: it is stopped, and its service restarted, and forgets", podman: "5.8", script: seen + "(stop), die 0, cut, replaced, +3s, open", want: engine.CauseStopped},
 		{name: "Podman 5: our own restart cannot start it", podman: "5.8", script: seen + "ours, stop, die 0, (fail), look, done", want: engine.CauseSelf},
 		{name: "Podman 5: our own start dies", podman: "5.8", script: seen + "die 1, ours, start, die 1, done", want: engine.CauseSelf},
 		{name: "Podman 5: it is stopped as soon as our own start has started it", podman: "5.8", script: seen + "die 1, +1m, ours, start, (stop), die 0, done", want: engine.CauseStopped},

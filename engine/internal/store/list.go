@@ -160,7 +160,7 @@ func (b *Store) byEngine() func(e *entry) bool {
 	switch {
 	case b.first.IsZero() && b.earlier != nil:
 		return b.betweenLives()
-	case b.first.IsZero(), b.gap != gap.Restarted, b.survived():
+	case b.first.IsZero(), b.gap != gap.Restarted, b.stopsTold != StopsAnnounced, b.survived(): // Podman's outlive its service
 		return func(*entry) bool { return false }
 	}
 	lost := b.engineTime(b.lost)

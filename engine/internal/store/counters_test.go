@@ -279,6 +279,48 @@ func TestStopsOfAProjectAreKnown(t *testing.T) {
 	}
 }
 
+// Podman tells by an inspect who was stopped.
+func TestEndsOnPodmanMeanToTheProjectWhatTheyDoOnDocker(t *testing.T) {
+	for _, tc := range []struct {
+		name             string
+		do               func(l *harness)
+		changed, stopped bool
+	}{
+		{"a stop", func(l *harness) { l.silently("a", "stop", ""); l.happens("a", "die", "0") }, true, true},
+		{"a kill", func(l *harness) { l.happens("a", "kill", ""); l.happens("a", "die", "137") }, true, true},
+		{"a crash", func(l *harness) { l.happens("a", "die", "1") }, false, false},
+		{"an exit without an error", func(l *harness) { l.happens("a", "die", "0") }, true, false},
+		{"a signal by which nothing ends", func(l *harness) { l.happens("a", "kill", "") }, false, false},
+		{"our own restart", func(l *harness) {
+			l.Acting("a", true)
+			l.silently("a", "stop", "")
+			l.happens("a", "die", "0")
+			l.look()
+			l.happens("a", "start", "")
+			l.Acting("a", false)
+		}, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newHarness(t)
+			l.told = StopsRecorded
+			l.put("a").Labels = map[string]string{engine.LabelProject: "shop"}
+			l.open()
+			l.sync()
+			before := l.now
+			l.pass(time.Minute)
+			tc.do(l)
+			l.look()
+			p := l.Snapshot()
+			if got := p.Projects["shop"].After(before); got != tc.changed {
+				t.Errorf("changed: %v", got)
+			}
+			if got := p.Stops["shop"].After(before); got != tc.stopped || p.Stops == nil {
+				t.Errorf("stopped: %v", got)
+			}
+		})
+	}
+}
+
 // Destroyed before anybody could inspect it, it is known by its event only.
 func TestProjectIsKnownFromTheEvent(t *testing.T) {
 	l := watching(t)

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
 
 	"defib/e2e/harness"
@@ -24,25 +23,6 @@ func docker(e *harness.Engine, tb testing.TB, env []string, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("docker %v: %v\n%s", args, err, out)
 	}
-}
-
-// task waits for the container of a service to run and returns it.
-func task(s *harness.Env, service string) *harness.Container {
-	s.Helper()
-	b := &harness.Container{Env: s}
-	harness.Eventually(s, "a task of "+service, func() bool {
-		s.Must("listing tasks", func(ctx context.Context) error {
-			all, err := s.Engine.ContainerList(ctx, container.ListOptions{
-				Filters: filters.NewArgs(filters.Arg("label", "com.docker.swarm.service.name="+service)),
-			})
-			if len(all) > 0 {
-				b.ID, b.Name = all[0].ID, strings.TrimPrefix(all[0].Names[0], "/")
-			}
-			return err
-		})
-		return b.ID != ""
-	})
-	return b
 }
 
 // output is what the container has written so far.
@@ -70,21 +50,14 @@ func TestStackHealsBesideTheSwarm(t *testing.T) {
 	e := harness.PrivateEngine(t)
 	s := harness.NewEnv(t, e)
 	s.ImportDefib("defib:latest", "USER 65534:65534")
-	s.Must("making a swarm", func(ctx context.Context) error {
-		_, err := e.SwarmInit(ctx, swarm.InitRequest{
-			ListenAddr: "127.0.0.1:2377", AdvertiseAddr: "127.0.0.1",
-			// On a busy machine a node that is late would lose its tasks.
-			Spec: swarm.Spec{Dispatcher: swarm.DispatcherConfig{HeartbeatPeriod: harness.Limit}},
-		})
-		return err
-	})
+	e.ManageSwarm(t, "127.0.0.1")
 	stack := harness.File(t, "stack.yaml", harness.Edited(t, "deploy/swarm/stack.yaml",
 		"./defib.token", harness.File(t, "token", strings.Repeat("secret", 6)),
 		"./prometheus.yml", harness.Repository("deploy/swarm/prometheus.yml"),
 		"../../alerts/containers.yml", harness.Repository("alerts/containers.yml"),
 		"node.role == manager", "node.role == worker"))
 	docker(e, t, []string{"DOCKER_SOCKET_DIR=" + e.Daemon.Dir}, "stack", "deploy", "--resolve-image=never", "-c", stack, "defib")
-	d := task(s, "defib_defib")
+	d := (&harness.Service{Env: s, Name: "defib_defib"}).Await(1)[0]
 	harness.Eventually(t, "the task of Defib to be healthy and to watch its engine", func() bool {
 		state := d.Inspect()
 		return state.Health != nil && state.Health.Status == container.Healthy && strings.Contains(output(d), "engine connected")
@@ -94,17 +67,7 @@ func TestStackHealsBesideTheSwarm(t *testing.T) {
 	loner.Crash()
 	loner.AwaitEvents("start", 2)
 
-	service := s.Prefix + "service"
-	s.Must("creating a service", func(ctx context.Context) error {
-		_, err := e.ServiceCreate(ctx, swarm.ServiceSpec{
-			Annotations: swarm.Annotations{Name: service},
-			TaskTemplate: swarm.TaskSpec{
-				ContainerSpec: &swarm.ContainerSpec{Image: harness.TestappImage, Labels: map[string]string{"defib.enable": "true"}},
-			},
-		}, swarm.ServiceCreateOptions{})
-		return err
-	})
-	task := task(s, service)
+	task := s.Service("service", func(spec *swarm.ServiceSpec) { delete(spec.TaskTemplate.ContainerSpec.Labels, "defib.swarm") }).Await(1)[0]
 	task.Crash()
 	harness.Eventually(t, "Defib to leave the task to the swarm", func() bool {
 		return strings.Contains(output(d), "container="+task.Name) && strings.Contains(output(d), "reason=swarm_task")

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 	"defib/engine/docker/swarm"
 	"defib/engine/internal/refusal"
 )
@@ -26,7 +27,7 @@ const actionTimeout = 2 * time.Minute
 // not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the
 // context ends first, its error is returned and nothing is known.
 func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
-	now, err := e.act(ctx, callStart, c, actionTimeout, func(ctx context.Context, id string) error {
+	now, err := e.act(ctx, call.Start, c, actionTimeout, func(ctx context.Context, id string) error {
 		return e.api.Load().ContainerStart(ctx, id, container.StartOptions{})
 	})
 	switch {
@@ -43,7 +44,7 @@ func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
 // caller leaves.
 func (e *Engine) Restart(ctx context.Context, c *engine.Container) error {
 	seconds := int(c.StopTimeout / time.Second) // without it, Podman kills at once
-	now, err := e.act(ctx, callRestart, c, max(0, c.StopTimeout)+actionTimeout, func(ctx context.Context, id string) error {
+	now, err := e.act(ctx, call.Restart, c, max(0, c.StopTimeout)+actionTimeout, func(ctx context.Context, id string) error {
 		return e.api.Load().ContainerRestart(ctx, id, container.StopOptions{Timeout: &seconds})
 	})
 	if err == nil && now.Started.Equal(c.Started) {
@@ -68,7 +69,7 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 		options.Timeout, patience = new(int(math.Ceil(grace.Seconds()))), *grace
 	}
 	var said error
-	now, err := e.act(ctx, callStop, c, patience+actionTimeout, func(ctx context.Context, id string) error {
+	now, err := e.act(ctx, call.Stop, c, patience+actionTimeout, func(ctx context.Context, id string) error {
 		said = e.api.Load().ContainerStop(ctx, id, options)
 		return said
 	})
@@ -81,17 +82,17 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 	return err
 }
 
-// act makes one call for the container's ID, waits for the container to be inspected
+// act makes one request for the container's ID, waits for the container to be inspected
 // anew, and returns what it is now. What the inspect shows counts more than the
-// call's answer.
-func (e *Engine) act(ctx context.Context, name string, c *engine.Container, patience time.Duration, call func(ctx context.Context, id string) error) (*engine.Container, error) {
+// request's answer.
+func (e *Engine) act(ctx context.Context, name string, c *engine.Container, patience time.Duration, request func(ctx context.Context, id string) error) (*engine.Container, error) {
 	e.inbox.post(func(time.Time) { e.store.Acting(c.ID, true) })
 	defer e.inbox.post(func(time.Time) { e.store.Acting(c.ID, false) })
 
 	callCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := e.call(callCtx, name, func(ctx context.Context) error {
-		act := func(id string) error { return call(ctx, id) }
+		act := func(id string) error { return request(ctx, id) }
 		return refusal.Revealed(act(c.ID), act)
 	})
 

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 )
 
 // startCase prepares an engine with one container that is down, and an Engine
@@ -151,7 +152,7 @@ func TestStart(t *testing.T) {
 			if tc.fails && (errors.Is(err, engine.ErrRefused) || errors.Is(err, engine.ErrGone)) {
 				t.Errorf("%v, want a plain failure", err)
 			}
-			if tc.counted && metricFailures(t, w.Engine, callStart) != 1 {
+			if tc.counted && metricFailures(t, w.Engine, call.Start) != 1 {
 				t.Error("it is not counted as a failed request")
 			}
 			if (w.Snapshot().Get(c.ID) == nil) != errors.Is(tc.want, engine.ErrGone) {

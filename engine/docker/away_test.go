@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"defib/engine/docker/call"
+
 	"github.com/docker/docker/api/types"
 )
 
@@ -168,7 +170,7 @@ func TestLastingFailureIsSaidOnceThoughItsTextChanges(t *testing.T) {
 		}
 	}()
 	w := runEngine(t, Options{Host: "tcp://" + l.Addr().String()})
-	eventually(t, "it has tried four times", func() bool { return metricFailures(t, w.Engine, callPing) >= 4 })
+	eventually(t, "it has tried four times", func() bool { return metricFailures(t, w.Engine, call.Ping) >= 4 })
 	if lines := w.log.lines("engine unavailable"); len(lines) != 1 {
 		t.Errorf("complained %d times: %s", len(lines), fmt.Sprint(lines))
 	}

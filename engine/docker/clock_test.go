@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 	"defib/engine/internal/queue"
 	"defib/engine/internal/store"
 )
@@ -163,7 +164,7 @@ func TestLaw6PingHasASecond(t *testing.T) {
 		if d != pingTimeout {
 			t.Errorf("it took %v, want %v", d, pingTimeout)
 		}
-		if n := metricFailures(t, w.Engine, callPing); n != 1 {
+		if n := metricFailures(t, w.Engine, call.Ping); n != 1 {
 			t.Errorf("%v pings are counted as failed, want 1", n)
 		}
 	})
@@ -278,10 +279,10 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		w := connectedInProcess(t, f)
 		for round := 1; round <= 3; round++ {
-			attempts := metricFailures(t, w.Engine, callPing)
+			attempts := metricFailures(t, w.Engine, call.Ping)
 			f.drop(true)
 			time.Sleep(10 * time.Minute)
-			if n := metricFailures(t, w.Engine, callPing) - attempts; n < 600/7.5 || n > 600/2.5+10 {
+			if n := metricFailures(t, w.Engine, call.Ping) - attempts; n < 600/7.5 || n > 600/2.5+10 {
 				t.Errorf("round %d: %v attempts in ten minutes", round, n)
 			}
 			if n := len(w.log.lines("engine unavailable", "no such socket")); n != round {
@@ -295,7 +296,7 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 			if !w.Snapshot().Connected || len(w.log.lines("engine connected")) != 2*round+1 {
 				t.Errorf("round %d: it is not back", round)
 			}
-			if n := metricFailures(t, w.Engine, callEvents); n != 0 {
+			if n := metricFailures(t, w.Engine, call.Events); n != 0 {
 				t.Errorf("round %d: %v requests for events have failed", round, n)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 
+	"defib/engine/docker/call"
 	"defib/engine/docker/libpod"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/refusal"
@@ -82,7 +83,7 @@ func keepConnections(api *client.Client) error {
 func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	err := e.call(ctx, callPing, func(ctx context.Context) error {
+	err := e.call(ctx, call.Ping, func(ctx context.Context) error {
 		p, err := ping(ctx, api)
 		if err == nil {
 			api.NegotiateAPIVersionPing(p) // else the client would ask once more, while all others wait
@@ -98,7 +99,7 @@ func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo,
 	v, err := api.ServerVersion(ctx)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("get the version: %w", e.answered(ctx, callVersion, err))
+		err = fmt.Errorf("get the version: %w", e.answered(ctx, call.Version, err))
 	case versions.LessThan(v.APIVersion, minAPIVersion):
 		err = fmt.Errorf("the engine is too old: it supports API %s, Defib requires %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
@@ -121,7 +122,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client) (a engineInfo) {
 		a.then = time.Now()
 		a.now = a.then
 		info, err := api.Info(ctx)
-		if err = e.answered(ctx, callInfo, err); err == nil {
+		if err = e.answered(ctx, call.Info, err); err == nil {
 			a.id, a.host = info.ID, info.Name
 			if t := notation.Time(info.SystemTime); !t.IsZero() {
 				a.now = t

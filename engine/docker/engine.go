@@ -16,6 +16,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/address"
+	"defib/engine/docker/call"
 	"defib/engine/internal/self"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
@@ -116,7 +117,7 @@ func (e *Engine) Up(ctx context.Context) (*engine.Snapshot, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	if err := e.call(ctx, callPing, func(ctx context.Context) error { return pingOnly(ctx, e.api.Load()) }); err != nil {
+	if err := e.call(ctx, call.Ping, func(ctx context.Context) error { return pingOnly(ctx, e.api.Load()) }); err != nil {
 		return nil, fmt.Errorf("the engine does not answer: %w", err)
 	}
 	return p, nil

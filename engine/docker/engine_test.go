@@ -16,6 +16,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker/address"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/store"
 )
@@ -381,9 +382,9 @@ func TestEngineThatCannotTellOfItselfIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	f.put("web")
-	f.on(callInfo, func(w http.ResponseWriter, r *http.Request) {
-		if f.asked(callInfo) == infoTries-1 {
-			f.on(callInfo, nil)
+	f.on(call.Info, func(w http.ResponseWriter, r *http.Request) {
+		if f.asked(call.Info) == infoTries-1 {
+			f.on(call.Info, nil)
 		}
 		answers(http.StatusInternalServerError, "container does not exist in database")(w, r)
 	})

@@ -26,7 +26,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
-	"defib/engine/docker/libpod"
+	"defib/engine/docker/call"
 )
 
 // fakeEngine plays an engine over HTTP: what happens to its containers is listed,
@@ -252,7 +252,7 @@ var routes = []struct {
 	{regexp.MustCompile(`^(/v[\d.]+)?/events$`), "events"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/json$`), "list"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/json$`), "inspect"},
-	{regexp.MustCompile(`^/v[\d.]+/libpod/containers/(\w+)/json$`), libpod.CallInspect},
+	{regexp.MustCompile(`^/v[\d.]+/libpod/containers/(\w+)/json$`), call.InspectLibpod},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/start$`), "start"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/restart$`), "restart"},
 	{regexp.MustCompile(`^(/v[\d.]+)?/containers/(\w+)/logs$`), "logs"},
@@ -288,8 +288,8 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answers(http.StatusNotFound, "page not found")(w, r)
 }
 
-func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id string) {
-	switch call {
+func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, name, id string) {
+	switch name {
 	case "ping":
 		w.Header().Set("Api-Version", f.apiVersion)
 	case "version":
@@ -322,7 +322,7 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 			return
 		}
 		_, _ = w.Write(text)
-	case libpod.CallInspect:
+	case call.InspectLibpod:
 		f.mu.Lock()
 		c, stopped := f.known[id], f.stopped[id]
 		f.mu.Unlock()
@@ -350,7 +350,7 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, call, id str
 	case "services", "tasks":
 		answers(http.StatusServiceUnavailable, "This node is not a swarm manager.")(w, r)
 	case "create", "rename", "update", "stop", "remove":
-		f.alter(w, r, call, id)
+		f.alter(w, r, name, id)
 	default:
 		answers(http.StatusNotFound, "page not found")(w, r)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 	"defib/engine/internal/refusal"
 )
 
@@ -17,10 +18,10 @@ func (c *connection) listImages(ctx context.Context) {
 		defer cancel()
 		var names map[string]string
 		var forbidden error
-		err := c.call(callCtx, callImages, func(ctx context.Context) error {
+		err := c.call(callCtx, call.Images, func(ctx context.Context) error {
 			list, err := c.api.ImageList(ctx, image.ListOptions{})
 			if refusal.Refused(err) {
-				forbidden = withHint(callImages, err) // somebody wants it so: that is no failure
+				forbidden = call.WithHint(call.Images, err) // somebody wants it so: that is no failure
 				return nil
 			}
 			if err == nil {
@@ -43,7 +44,7 @@ func (c *connection) tellImages(err, forbidden error) {
 			fault = e.Error()
 		}
 	}
-	if !c.states.Changed(callImages, fault) {
+	if !c.states.Changed(call.Images, fault) {
 		return
 	}
 	switch {

@@ -14,6 +14,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 	"defib/engine/internal/notation"
 	"defib/engine/internal/store"
 )
@@ -184,7 +185,7 @@ func TestImagesThatMayNotBeListedAreNoFailure(t *testing.T) {
 		if lines := w.log.lines("level=INFO", "listing images is not allowed", "not allowed"); len(lines) != 1 || f.asked("images") != 2 {
 			t.Errorf("said %d times, asked %d times", len(lines), f.asked("images"))
 		}
-		if n := metricFailures(t, w.Engine, callImages); n != 0 {
+		if n := metricFailures(t, w.Engine, call.Images); n != 0 {
 			t.Errorf("%v failures", n)
 		}
 		f.on("images", nil)
@@ -206,7 +207,7 @@ func TestImagesThatCannotBeListedAreUnknownUntilTheyCan(t *testing.T) {
 		f.emitImage("tag", newImage)
 		time.Sleep(store.ImagesSettle + store.ImagesRetry)
 		w.is(t, "in vain", map[string]engine.ImageStatus{"web": engine.ImageUnknown})
-		if n := metricFailures(t, w.Engine, callImages); n != 2 || len(w.log.lines("level=WARN", "cannot list images")) != 1 {
+		if n := metricFailures(t, w.Engine, call.Images); n != 2 || len(w.log.lines("level=WARN", "cannot list images")) != 1 {
 			t.Errorf("%v failures, want 2 and one word of them", n)
 		}
 		f.on("images", hangs)

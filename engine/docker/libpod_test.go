@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/engine/docker/libpod"
+	"defib/engine/docker/call"
 )
 
 // podman5 is a fake Podman that notes who was stopped.
@@ -52,7 +52,7 @@ func TestWhatPodmanTellsOfAnotherRunDoesNotCount(t *testing.T) {
 	f := podman5(t)
 	id := f.put("web")
 	w := connected(t, Options{Host: f.host()})
-	f.on(libpod.CallInspect, func(rw http.ResponseWriter, _ *http.Request) {
+	f.on(call.InspectLibpod, func(rw http.ResponseWriter, _ *http.Request) {
 		f.write(rw, map[string]any{"State": map[string]any{"Status": "exited", "FinishedAt": f.now().Format(time.RFC3339Nano)}})
 	})
 	f.die(id)
@@ -66,7 +66,7 @@ func TestWhatPodmanTellsOfAnotherRunDoesNotCount(t *testing.T) {
 func TestPodmanWhoseOwnAPIIsRefusedTellsNothing(t *testing.T) {
 	t.Parallel()
 	f := podman5(t)
-	f.on(libpod.CallInspect, answers(http.StatusForbidden, "forbidden"))
+	f.on(call.InspectLibpod, answers(http.StatusForbidden, "forbidden"))
 	id := f.put("web")
 	w := connected(t, Options{Host: f.host()})
 	f.die(id)
@@ -74,7 +74,7 @@ func TestPodmanWhoseOwnAPIIsRefusedTellsNothing(t *testing.T) {
 	if c := w.Snapshot().Get(id); !c.Inspected || c.ExitCause != engine.CauseUnknown {
 		t.Errorf("inspected: %v, %q", c.Inspected, c.ExitCause)
 	}
-	if n := len(w.log.lines("level=WARN", "call refused", "call="+libpod.CallInspect, "GET /libpod/containers/*/json")); n != 1 {
+	if n := len(w.log.lines("level=WARN", "call refused", "call="+call.InspectLibpod, "GET /libpod/containers/*/json")); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 }
@@ -83,15 +83,15 @@ func TestPodmanWhoseOwnAPIIsRefusedTellsNothing(t *testing.T) {
 func TestPodmanThatGivesNoAnswerIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	f := podman5(t)
-	f.on(libpod.CallInspect, answers(http.StatusInternalServerError, "out of order"))
+	f.on(call.InspectLibpod, answers(http.StatusInternalServerError, "out of order"))
 	id := f.put("web")
 	w := connected(t, Options{Host: f.host()})
 	f.userStops(id)
-	eventually(t, "it is asked again", func() bool { return f.asked(libpod.CallInspect) > 1 })
+	eventually(t, "it is asked again", func() bool { return f.asked(call.InspectLibpod) > 1 })
 	if c := w.Snapshot().Get(id); c.ExitCause == engine.CauseSelf {
 		t.Error("it is taken for a crash")
 	}
-	f.on(libpod.CallInspect, nil)
+	f.on(call.InspectLibpod, nil)
 	w.until(t, "it is known", func(p *engine.Snapshot) bool { return p.Get(id).ExitCause == engine.CauseStopped })
 }
 
@@ -101,7 +101,7 @@ func TestSurveyTriesPodmansOwnAPI(t *testing.T) {
 		f := serving(t)
 		f.version, _ = jsonFile(t, recording, "version.json")
 		_, found := surveyed(t, f, time.Minute)
-		if why, asked := found[libpod.CallInspect]; asked != want || why != "" {
+		if why, asked := found[call.InspectLibpod]; asked != want || why != "" {
 			t.Errorf("%s: asked %v: %s", recording, asked, why)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 )
 
 func TestLogsAreThoseUpToAMoment(t *testing.T) {
@@ -22,7 +23,7 @@ func TestLogsAreThoseUpToAMoment(t *testing.T) {
 		return c.Finished.Add(after).Format(time.RFC3339Nano) + " " + text + "\n"
 	}
 	query := ""
-	f.on(callLogs, func(rw http.ResponseWriter, r *http.Request) {
+	f.on(call.Logs, func(rw http.ResponseWriter, r *http.Request) {
 		query = r.URL.RawQuery
 		out, err := stdcopy.NewStdWriter(rw, stdcopy.Stdout), stdcopy.NewStdWriter(rw, stdcopy.Stderr)
 		_, _ = io.WriteString(out, line(-time.Second, "ready"))
@@ -59,12 +60,12 @@ func TestWhyThereIsNoLog(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			f, w, c := startCase(t)
-			f.on(callLogs, answers(tc.status, tc.text))
+			f.on(call.Logs, answers(tc.status, tc.text))
 			_, err := w.Logs(t.Context(), c, c.Finished, 1)
 			if tc.want != nil && !errors.Is(err, tc.want) || tc.want == nil && (err == nil || !strings.Contains(err.Error(), tc.text)) {
 				t.Errorf("%v, want %v", err, tc.want)
 			}
-			if failed := metricFailures(t, w.Engine, callLogs) == 1; failed != tc.counted {
+			if failed := metricFailures(t, w.Engine, call.Logs) == 1; failed != tc.counted {
 				t.Errorf("counted as failed: %v, want %v", failed, tc.counted)
 			}
 		})
@@ -76,7 +77,7 @@ func TestDisplacedLogsAreAskedForByTheEnginesClock(t *testing.T) {
 	t.Parallel()
 	f, w, c := startCase(t)
 	until := ""
-	f.on(callLogs, func(rw http.ResponseWriter, r *http.Request) {
+	f.on(call.Logs, func(rw http.ResponseWriter, r *http.Request) {
 		if until = r.URL.Query().Get("until"); until != "" {
 			fmt.Fprintln(rw, c.Finished.Format(time.RFC3339Nano), "panic")
 			return

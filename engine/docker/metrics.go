@@ -7,31 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"defib/engine/docker/libpod"
-	"defib/engine/docker/recreation"
-	"defib/engine/docker/swarm"
+	"defib/engine/docker/call"
 	"defib/engine/internal/refusal"
-)
-
-// The calls that are counted and timed: values of the label call.
-const (
-	callList    = "list"
-	callInspect = "inspect"
-	callPing    = "ping"
-	callEvents  = "events"
-	callImages  = "images"
-	callStart   = "start"
-	callRestart = "restart"
-	callLogs    = "logs"
-
-	callCreate = recreation.CallCreate
-	callRename = recreation.CallRename
-	callUpdate = recreation.CallUpdate
-	callStop   = recreation.CallStop
-	callRemove = recreation.CallRemove
-
-	callServices = swarm.CallServices
-	callTasks    = swarm.CallTasks
 )
 
 // metrics is what the watch tells about itself.
@@ -65,12 +42,11 @@ func newMetrics() *metrics {
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 120},
 		}, []string{"call"}),
 	}
-	for _, call := range []string{
-		callList, callInspect, callPing, callEvents, callImages, callStart, callRestart, callLogs, libpod.CallInspect,
-		callCreate, callRename, callUpdate, callStop, callRemove, callServices, callTasks,
-	} {
-		m.failures.WithLabelValues(call)
-		m.durations.WithLabelValues(call)
+	for name := range call.Requests {
+		if call.Measured(name) {
+			m.failures.WithLabelValues(name)
+			m.durations.WithLabelValues(name)
+		}
 	}
 	return m
 }

@@ -14,6 +14,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 	"defib/engine/docker/libpod"
 	"defib/engine/docker/probe"
 	"defib/engine/internal/refusal"
@@ -49,15 +50,15 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	defer api.Close()
 	s := Probe{}
 	for _, q := range s.calls(api, e) {
-		if q.Name == callLogs && !e.ReadsLogs || !s.needs(q.Name) {
+		if q.Name == call.Logs && !e.ReadsLogs || !s.needs(q.Name) {
 			continue
 		}
 		err := e.within(ctx, q.Ask)
-		if q.Name == callPing && err != nil {
+		if q.Name == call.Ping && err != nil {
 			err = e.explain(ctx, err)
 		}
-		s.Calls = append(s.Calls, CallResult{Call: q.Name, Request: requests[q.Name], Err: err, Refused: refusal.Refused(err)})
-		if q.Name == callPing && err != nil {
+		s.Calls = append(s.Calls, CallResult{Call: q.Name, Request: call.Requests[q.Name], Err: err, Refused: refusal.Refused(err)})
+		if q.Name == call.Ping && err != nil {
 			break
 		}
 	}
@@ -65,15 +66,15 @@ func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 }
 
 // needs reports whether there is something that the call is for.
-func (s *Probe) needs(call string) bool {
-	switch call {
-	case callStop:
+func (s *Probe) needs(name string) bool {
+	switch name {
+	case call.Stop:
 		return s.recreates || s.ends
-	case callCreate, callRename, callUpdate, callRemove:
+	case call.Create, call.Rename, call.Update, call.Remove:
 		return s.recreates
-	case callServices, callTasks:
+	case call.Services, call.Tasks:
 		return s.ends
-	case libpod.CallInspect:
+	case call.InspectLibpod:
 		return s.podman.StopsTold() == store.StopsRecorded
 	}
 	return true
@@ -83,19 +84,19 @@ func (s *Probe) needs(call string) bool {
 func (s *Probe) calls(api *client.Client, e *Engine) []probe.Call {
 	nobody := refusal.StrangeID()
 	return slices.Concat([]probe.Call{
-		{Name: callPing, Ask: func(ctx context.Context) error { return pingOnly(ctx, api) }},
-		{Name: callVersion, Ask: func(ctx context.Context) error {
+		{Name: call.Ping, Ask: func(ctx context.Context) error { return pingOnly(ctx, api) }},
+		{Name: call.Version, Ask: func(ctx context.Context) error {
 			v, err := api.ServerVersion(ctx)
 			s.Version, s.APIVersion, s.OS, s.Arch = v.Version, v.APIVersion, v.Os, v.Arch
 			s.podman = libpod.Read(v)
 			return err
 		}},
-		{Name: callInfo, Ask: func(ctx context.Context) error {
+		{Name: call.Info, Ask: func(ctx context.Context) error {
 			info, err := api.Info(ctx)
 			s.Host = info.Name
 			return err
 		}},
-		{Name: callList, Ask: func(ctx context.Context) error {
+		{Name: call.List, Ask: func(ctx context.Context) error {
 			list, err := api.ContainerList(ctx, container.ListOptions{All: true})
 			for _, c := range list {
 				one := answer.ListItem(c).Container()
@@ -104,28 +105,28 @@ func (s *Probe) calls(api *client.Client, e *Engine) []probe.Call {
 			}
 			return err
 		}},
-		{Name: callInspect, Ask: func(ctx context.Context) error {
+		{Name: call.Inspect, Ask: func(ctx context.Context) error {
 			_, err := api.ContainerInspect(ctx, nobody)
 			return probe.Known(err)
 		}},
-		{Name: libpod.CallInspect, Ask: func(ctx context.Context) error {
+		{Name: call.InspectLibpod, Ask: func(ctx context.Context) error {
 			return probe.Known(s.podman.Probe(ctx, e.clientOptions(), nobody))
 		}},
-		{Name: callEvents, Ask: func(ctx context.Context) error {
+		{Name: call.Events, Ask: func(ctx context.Context) error {
 			long := stamp(time.Unix(1, 0)) // of a stream that goes on, the client does not say at once that it has been refused
 			return probe.Listens(ctx, api, events.ListOptions{Since: long, Until: long, Filters: eventFilters()})
 		}},
-		{Name: callImages, Ask: func(ctx context.Context) error {
+		{Name: call.Images, Ask: func(ctx context.Context) error {
 			_, err := api.ImageList(ctx, image.ListOptions{})
 			return err
 		}},
-		{Name: callStart, Ask: func(ctx context.Context) error {
+		{Name: call.Start, Ask: func(ctx context.Context) error {
 			return probe.Known(api.ContainerStart(ctx, nobody, container.StartOptions{}))
 		}},
-		{Name: callRestart, Ask: func(ctx context.Context) error {
+		{Name: call.Restart, Ask: func(ctx context.Context) error {
 			return probe.Known(api.ContainerRestart(ctx, nobody, container.StopOptions{}))
 		}},
-		{Name: callLogs, Ask: func(ctx context.Context) error {
+		{Name: call.Logs, Ask: func(ctx context.Context) error {
 			body, err := api.ContainerLogs(ctx, nobody, container.LogsOptions{ShowStdout: true, Tail: "0"})
 			if err == nil {
 				_ = body.Close()

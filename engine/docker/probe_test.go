@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 )
 
 func named(name string) func(*engine.Container) bool {
@@ -50,14 +51,14 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 	if s.Host != "testhost" || s.Version != "27.5" || s.APIVersion != "1.47" || s.OS != "linux" || s.Arch != "amd64" {
 		t.Errorf("%+v", s)
 	}
-	for _, call := range []string{callPing, "version", "info", callList, callInspect, callEvents, callImages, callStart, callLogs, callCreate, callRename, callUpdate, callStop, callRemove, callServices, callTasks} {
-		if why, asked := found[call]; !asked || why != "" || f.asked(call) == 0 {
-			t.Errorf("%s: asked %v, %s", call, asked, why)
+	for _, name := range []string{call.Ping, call.Version, call.Info, call.List, call.Inspect, call.Events, call.Images, call.Start, call.Logs, call.Create, call.Rename, call.Update, call.Stop, call.Remove, call.Services, call.Tasks} {
+		if why, asked := found[name]; !asked || why != "" || f.asked(name) == 0 {
+			t.Errorf("%s: asked %v, %s", name, asked, why)
 		}
 	}
 	// This fake does not implement restart, as a proxy that hides the path.
-	if !strings.Contains(found[callRestart], "page not found") {
-		t.Errorf("restart: %q", found[callRestart])
+	if !strings.Contains(found[call.Restart], "page not found") {
+		t.Errorf("restart: %q", found[call.Restart])
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,16 +68,16 @@ func TestSurveyMakesEachCallOnceAndChangesNothing(t *testing.T) {
 }
 
 func TestSurveyTriesOnlyWhatAContainerMayNeed(t *testing.T) {
-	recreates, ends := []string{callCreate, callRename, callUpdate, callStop, callRemove}, []string{callServices, callTasks, callStop}
-	for name, needed := range map[string][]string{"other": nil, "web": recreates, "task": ends} {
-		t.Run(name, func(t *testing.T) {
+	recreates, ends := []string{call.Create, call.Rename, call.Update, call.Stop, call.Remove}, []string{call.Services, call.Tasks, call.Stop}
+	for needs, needed := range map[string][]string{"other": nil, "web": recreates, "task": ends} {
+		t.Run(needs, func(t *testing.T) {
 			t.Parallel()
 			f := serving(t)
-			f.put(name)
+			f.put(needs)
 			_, found := surveyed(t, f, time.Minute)
-			for _, call := range slices.Concat(recreates, ends) {
-				if _, asked := found[call]; asked != slices.Contains(needed, call) || asked != (f.asked(call) > 0) {
-					t.Errorf("%s: asked %t", call, asked)
+			for _, name := range slices.Concat(recreates, ends) {
+				if _, asked := found[name]; asked != slices.Contains(needed, name) || asked != (f.asked(name) > 0) {
+					t.Errorf("%s: asked %t", name, asked)
 				}
 			}
 		})
@@ -91,7 +92,7 @@ func TestSurveyOfAManagerFindsTheCallsForTasks(t *testing.T) {
 		answers(http.StatusNotFound, "service "+path.Base(r.URL.Path)+" not found")(w, r)
 	})
 	f.on("tasks", answers(http.StatusForbidden, "no way"))
-	if _, found := surveyed(t, f, time.Minute); found[callServices] != "" || !strings.Contains(found[callTasks], "no way") {
+	if _, found := surveyed(t, f, time.Minute); found[call.Services] != "" || !strings.Contains(found[call.Tasks], "no way") {
 		t.Errorf("%q", found)
 	}
 }
@@ -107,8 +108,8 @@ func TestSurveyTellsARefusalFromAFailure(t *testing.T) {
 	f.on("events", hangs)
 	s, found := surveyed(t, f, 3*time.Second)
 	for call, want := range map[string]string{
-		"info": "no way", callImages: "no way", callStart: "no way", callList: "out of order",
-		callInspect: "answered for a container that does not exist", callEvents: "no answer within 3s",
+		"info": "no way", call.Images: "no way", call.Start: "no way", call.List: "out of order",
+		call.Inspect: "answered for a container that does not exist", call.Events: "no answer within 3s",
 	} {
 		if !strings.Contains(found[call], want) {
 			t.Errorf("%s: %q, want %q", call, found[call], want)
@@ -124,7 +125,7 @@ func TestSurveyOfAnEngineThatIsAwaySaysWhatToDo(t *testing.T) {
 	f := serving(t)
 	f.stop()
 	_, found := surveyed(t, f, time.Minute)
-	if len(found) != 1 || !strings.Contains(found[callPing], "no such socket: is Docker running on this host?") {
+	if len(found) != 1 || !strings.Contains(found[call.Ping], "no such socket: is Docker running on this host?") {
 		t.Errorf("%q", found)
 	}
 }

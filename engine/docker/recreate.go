@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 	"defib/engine/docker/recreation"
 )
 
@@ -87,7 +88,7 @@ func (e *Engine) changes(id string, others ...string) (end func()) {
 // which it is stopped: a stop before that is somebody else's.
 func (e *Engine) steps(id string) *recreation.Steps {
 	call := func(ctx context.Context, name string, f func(context.Context) error) error {
-		if name == recreation.CallStop {
+		if name == call.Stop {
 			e.inbox.post(func(time.Time) { e.store.Acting(id, true) })
 		}
 		return e.call(ctx, name, f)

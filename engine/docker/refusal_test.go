@@ -1,72 +1,54 @@
 package docker
 
 import (
-	"maps"
 	"net/http"
-	"os"
-	"regexp"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"defib/engine"
+	"defib/engine/docker/call"
 )
-
-func TestRequestsAreThoseOfTheDocs(t *testing.T) {
-	text, err := os.ReadFile("../../docs/privileges.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documented := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| `([^`]+)` \\|").FindAllStringSubmatch(string(text), -1) {
-		documented[m[1]] = m[2]
-	}
-	if diff := cmp.Diff(maps.Clone(requests), documented); diff != "" {
-		t.Errorf("the calls (-) are not those of docs/privileges.md (+):\n%s", diff)
-	}
-}
 
 // What Defib can do without is said when it begins to be refused, and when that
 // is over, and not in between.
 func TestRefusedCallIsSaidOnce(t *testing.T) {
-	for call, again := range map[string]func(t *testing.T, f *fakeEngine, w *watchedEngine, id string){
-		callInspect: func(t *testing.T, f *fakeEngine, _ *watchedEngine, id string) {
-			before := f.asked(callInspect)
+	for name, again := range map[string]func(t *testing.T, f *fakeEngine, w *watchedEngine, id string){
+		call.Inspect: func(t *testing.T, f *fakeEngine, _ *watchedEngine, id string) {
+			before := f.asked(call.Inspect)
 			f.emit(id, "update")
-			eventually(t, "it is inspected", func() bool { return f.asked(callInspect) > before })
+			eventually(t, "it is inspected", func() bool { return f.asked(call.Inspect) > before })
 		},
-		callInfo: func(t *testing.T, f *fakeEngine, w *watchedEngine, _ string) {
+		call.Info: func(t *testing.T, f *fakeEngine, w *watchedEngine, _ string) {
 			before := len(w.log.lines("engine connected"))
 			f.cut()
 			eventually(t, "it is connected again", func() bool { return len(w.log.lines("engine connected")) > before })
 		},
-		callStart: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
+		call.Start: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
 			_ = w.Start(t.Context(), w.Snapshot().Get(id))
 		},
-		callLogs: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
+		call.Logs: func(t *testing.T, _ *fakeEngine, w *watchedEngine, id string) {
 			_, _ = w.Logs(t.Context(), w.Snapshot().Get(id), time.Now(), 1)
 		},
 	} {
 		for status, text := range map[int]string{http.StatusForbidden: "forbidden", http.StatusMethodNotAllowed: "Method Not Allowed"} {
-			t.Run(call+": "+text, func(t *testing.T) {
+			t.Run(name+": "+text, func(t *testing.T) {
 				t.Parallel()
 				f := serving(t)
 				id := f.put("web")
 				f.set(id, "exited")
 				w := connected(t, Options{Host: f.host()})
-				f.on(call, answers(status, text))
+				f.on(name, answers(status, text))
 				for range 3 {
 					again(t, f, w, id)
 				}
 				warned := func() int {
-					return len(w.log.lines("level=WARN", "call refused", "call="+call, "allow "+requests[call]))
+					return len(w.log.lines("level=WARN", "call refused", "call="+name, "allow "+call.Requests[name]))
 				}
 				eventually(t, "it is said", func() bool { return warned() > 0 })
-				f.on(call, nil)
+				f.on(name, nil)
 				again(t, f, w, id)
 				eventually(t, "it is said that it is over", func() bool {
-					return len(w.log.lines("level=INFO", "call allowed again", "call="+call)) > 0
+					return len(w.log.lines("level=INFO", "call allowed again", "call="+name)) > 0
 				})
 				if n := warned(); n != 1 {
 					t.Errorf("said %d times, want once", n)
@@ -81,7 +63,7 @@ func TestRefusedCallIsSaidOnce(t *testing.T) {
 func TestHiddenInspectIsARefusedOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fakeEngine) {
 		id := f.put("web")
-		f.on(callInspect, answers(http.StatusNotFound, "page not found"))
+		f.on(call.Inspect, answers(http.StatusNotFound, "page not found"))
 		w := inProcess(t, f)
 		for range 5 {
 			time.Sleep(w.ResyncInterval)
@@ -89,10 +71,10 @@ func TestHiddenInspectIsARefusedOne(t *testing.T) {
 				t.Fatalf("the snapshot shows %+v", c)
 			}
 		}
-		if n := len(w.log.lines("level=WARN", "call refused", "allow "+requests[callInspect])); n != 1 {
+		if n := len(w.log.lines("level=WARN", "call refused", "allow "+call.Requests[call.Inspect])); n != 1 {
 			t.Errorf("said %d times, want once: %q", n, w.log.lines("level=WARN"))
 		}
-		if metricFailures(t, w.Engine, callInspect) == 0 {
+		if metricFailures(t, w.Engine, call.Inspect) == 0 {
 			t.Error("no inspect has failed")
 		}
 	})
@@ -104,18 +86,18 @@ func TestCallThatIsCutOffIsNotRefused(t *testing.T) {
 	t.Parallel()
 	f := serving(t)
 	id := f.put("web")
-	f.on(callInspect, hangs)
-	f.on(callList, func(w http.ResponseWriter, r *http.Request) {
+	f.on(call.Inspect, hangs)
+	f.on(call.List, func(w http.ResponseWriter, r *http.Request) {
 		f.emit(id, "update") // so that it is inspected
-		eventually(t, "it is inspected", func() bool { return f.asked(callInspect) > 0 })
+		eventually(t, "it is inspected", func() bool { return f.asked(call.Inspect) > 0 })
 		answers(http.StatusForbidden, "forbidden")(w, r)
 	})
 	w := runEngine(t, Options{Host: f.host()})
-	eventually(t, "it has tried twice", func() bool { return f.asked(callList) >= 2 })
+	eventually(t, "it has tried twice", func() bool { return f.asked(call.List) >= 2 })
 	if lines := w.log.lines("call refused"); len(lines) > 0 {
 		t.Errorf("it says %q", lines)
 	}
-	if lines := w.log.lines("engine unavailable", "allow "+requests[callList]); len(lines) != 1 {
+	if lines := w.log.lines("engine unavailable", "allow "+call.Requests[call.List]); len(lines) != 1 {
 		t.Errorf("it says %d times what to allow, want once: %q", len(lines), w.log.lines("engine unavailable"))
 	}
 }
@@ -126,14 +108,14 @@ func TestRefusedInspectsAreNoHotLoop(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			f.put(name)
 		}
-		f.on(callInspect, answers(http.StatusForbidden, "forbidden"))
+		f.on(call.Inspect, answers(http.StatusForbidden, "forbidden"))
 		w := connectedInProcess(t, f)
 		time.Sleep(time.Minute)
 		// After 0.5, 1, 2, 4, 8, 16 and 30 s, for each of the three.
-		if asked := f.asked(callInspect); asked < 3*5 || asked > 3*10 {
+		if asked := f.asked(call.Inspect); asked < 3*5 || asked > 3*10 {
 			t.Errorf("inspected %d times in a minute", asked)
 		}
-		if asked := f.asked(callList); asked > 3*10+5 {
+		if asked := f.asked(call.List); asked > 3*10+5 {
 			t.Errorf("listed %d times in a minute", asked)
 		}
 		if p := w.Snapshot(); !p.Connected || len(p.Containers) != 3 {
@@ -147,7 +129,7 @@ func TestAFailedInspectIsLoggedWithTheIDAsDockerShowsIt(t *testing.T) {
 	f := serving(t)
 	id := f.put("web")
 	w := connected(t, Options{Host: f.host()})
-	f.on(callInspect, answers(http.StatusInternalServerError, "it is wedged"))
+	f.on(call.Inspect, answers(http.StatusInternalServerError, "it is wedged"))
 	f.emit(id, "update")
 	eventually(t, "it is logged", func() bool { return len(w.log.lines("inspect failed", "id="+engine.ShortID(id)+" ")) > 0 })
 }

@@ -13,6 +13,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 	"defib/engine/docker/libpod"
 	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
@@ -35,7 +36,7 @@ func (c *connection) open(ctx context.Context, since time.Time) error {
 	defer hung.Stop()
 	var stream <-chan events.Message
 	var ended <-chan error
-	err := c.call(ctx, callEvents, func(ctx context.Context) error {
+	err := c.call(ctx, call.Events, func(ctx context.Context) error {
 		stream, ended = c.api.Events(ctx, events.ListOptions{Since: stamp(since), Filters: eventFilters()})
 		select {
 		case err := <-ended:
@@ -109,7 +110,7 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []store.
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	opened := false
-	err = c.call(ctx, callEvents, func(ctx context.Context) error {
+	err = c.call(ctx, call.Events, func(ctx context.Context) error {
 		stream, ended := c.api.Events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)})
 		opened = ctx.Err() == nil
 		for {
@@ -148,7 +149,7 @@ func (c *connection) list(ctx context.Context) {
 		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		var list []container.Summary
-		err := c.call(callCtx, callList, func(ctx context.Context) (err error) {
+		err := c.call(callCtx, call.List, func(ctx context.Context) (err error) {
 			list, err = c.api.ContainerList(ctx, container.ListOptions{All: true})
 			return err
 		})
@@ -157,7 +158,7 @@ func (c *connection) list(ctx context.Context) {
 				c.listFailed(err)
 				return
 			}
-			if c.states.Changed(callList, "") {
+			if c.states.Changed(call.List, "") {
 				c.Logger.Info("listing containers works again")
 			}
 			c.metrics.resyncs.Inc()
@@ -175,7 +176,7 @@ func (c *connection) listFailed(err error) {
 		c.cancel(err)
 		return
 	}
-	if c.states.Changed(callList, err.Error()) {
+	if c.states.Changed(call.List, err.Error()) {
 		c.Logger.Warn("cannot list containers", "err", err)
 	}
 }
@@ -187,7 +188,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		var fresh *engine.Container
-		err := c.call(callCtx, callInspect, func(ctx context.Context) error {
+		err := c.call(callCtx, call.Inspect, func(ctx context.Context) error {
 			in, err := c.api.ContainerInspect(ctx, id)
 			if err == nil {
 				fresh = answer.Container(in)
@@ -216,7 +217,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 // ended asks Podman how the run of a container ended. Where a proxy refuses that, nobody
 // knows.
 func (c *connection) ended(ctx context.Context, fresh *engine.Container) error {
-	err := c.call(ctx, libpod.CallInspect, func(ctx context.Context) error {
+	err := c.call(ctx, call.InspectLibpod, func(ctx context.Context) error {
 		return libpod.Ended(ctx, c.libpod, fresh, time.Now().Add(c.clockAhead))
 	})
 	if refusal.Refused(err) {

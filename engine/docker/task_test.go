@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 )
 
 // managing has a fake engine be the manager of a service api, whose tasks these are, and
@@ -183,7 +184,7 @@ func TestTaskIsStoppedWithTheTimeoutOfItsService(t *testing.T) {
 			if err := w.EndTask(t.Context(), c); err != nil || got != tc.want {
 				t.Errorf("%v; it has %q seconds, want %q", err, got, tc.want)
 			}
-			if n := metricFailures(t, w.Engine, callServices); n != 0 {
+			if n := metricFailures(t, w.Engine, call.Services); n != 0 {
 				t.Errorf("%v failed requests: that a worker knows nothing is none", n)
 			}
 			if now := w.Snapshot().Get(c.ID); now.ExitCause != engine.CauseSelf {

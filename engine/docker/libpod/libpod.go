@@ -19,9 +19,6 @@ import (
 	"defib/engine/internal/store"
 )
 
-// CallInspect is the one call of that API.
-const CallInspect = "inspect_libpod"
-
 // RecordsSince is the version from which Podman tells by an inspect whether somebody
 // stopped a container. Source: https://github.com/containers/podman/commit/589867d716
 const RecordsSince = "4.7"

@@ -11,7 +11,7 @@ import (
 	types "github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/client"
 
-	"defib/engine/docker/recreation"
+	"defib/engine/docker/call"
 	"defib/engine/docker/swarm"
 	"defib/engine/internal/refusal"
 )
@@ -25,16 +25,16 @@ type Call struct {
 // Recreation are those that only a re-creation needs, for a container that does not exist.
 func Recreation(api *client.Client, nobody string) []Call {
 	return []Call{
-		{Name: recreation.CallCreate, Ask: func(ctx context.Context) error {
+		{Name: call.Create, Ask: func(ctx context.Context) error {
 			_, err := api.ContainerCreate(ctx, &container.Config{Image: "sha256:" + nobody}, nil, nil, nil, "")
 			return Known(err)
 		}},
-		{Name: recreation.CallRename, Ask: func(ctx context.Context) error { return Known(api.ContainerRename(ctx, nobody, nobody)) }},
-		{Name: recreation.CallUpdate, Ask: func(ctx context.Context) error {
+		{Name: call.Rename, Ask: func(ctx context.Context) error { return Known(api.ContainerRename(ctx, nobody, nobody)) }},
+		{Name: call.Update, Ask: func(ctx context.Context) error {
 			_, err := api.ContainerUpdate(ctx, nobody, container.UpdateConfig{})
 			return Known(err)
 		}},
-		{Name: recreation.CallRemove, Ask: func(ctx context.Context) error {
+		{Name: call.Remove, Ask: func(ctx context.Context) error {
 			return Known(api.ContainerRemove(ctx, nobody, container.RemoveOptions{}))
 		}},
 	}
@@ -42,7 +42,7 @@ func Recreation(api *client.Client, nobody string) []Call {
 
 // Stop is the call that a re-creation needs, and the end of a task.
 func Stop(api *client.Client, nobody string) Call {
-	return Call{Name: recreation.CallStop, Ask: func(ctx context.Context) error {
+	return Call{Name: call.Stop, Ask: func(ctx context.Context) error {
 		return Known(api.ContainerStop(ctx, nobody, container.StopOptions{}))
 	}}
 }
@@ -57,11 +57,11 @@ func Swarm(api *client.Client, nobody string) []Call {
 		return err
 	}
 	return []Call{
-		{Name: swarm.CallServices, Ask: func(ctx context.Context) error {
+		{Name: call.Services, Ask: func(ctx context.Context) error {
 			_, _, err := api.ServiceInspectWithRaw(ctx, nobody, types.ServiceInspectOptions{})
 			return answered(err)
 		}},
-		{Name: swarm.CallTasks, Ask: func(ctx context.Context) error {
+		{Name: call.Tasks, Ask: func(ctx context.Context) error {
 			_, err := api.TaskList(ctx, types.TaskListOptions{Filters: swarm.TasksOf(nobody)})
 			return answered(err)
 		}},

@@ -11,6 +11,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 )
 
 // attempt is one that has begun in this life of Defib, so that it can be undone until the
@@ -148,7 +149,7 @@ func (a *attempt) createFrom(ctx context.Context, image string) (same bool, err 
 	if err != nil {
 		return false, err
 	}
-	err = a.call(ctx, CallCreate, a.Patience, func(ctx context.Context) error {
+	err = a.call(ctx, call.Create, a.Patience, func(ctx context.Context) error {
 		made, err := a.API.ContainerCreate(ctx, s.config, s.host, nil, s.platform, a.passing)
 		a.newID, a.newName = made.ID, a.passing
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 )
 
 // The IDs of the containers that the tests begin with, and of what is created.
@@ -74,9 +75,9 @@ func (f *fake) what(call, id string) string {
 }
 
 // do is what every call comes through.
-func (f *fake) do(ctx context.Context, call, id string, act func(c *container.InspectResponse) error) error {
-	step := f.what(call, id)
-	if call != CallInspect {
+func (f *fake) do(ctx context.Context, name, id string, act func(c *container.InspectResponse) error) error {
+	step := f.what(name, id)
+	if name != call.Inspect {
 		f.calls = append(f.calls, step)
 		if f.before != nil {
 			if err := f.before(step); err != nil {
@@ -88,7 +89,7 @@ func (f *fake) do(ctx context.Context, call, id string, act func(c *container.In
 		return err
 	}
 	c := f.find(id)
-	if c == nil && call != CallCreate {
+	if c == nil && name != call.Create {
 		return fmt.Errorf("%w: No such container: %s", errdefs.ErrNotFound, id)
 	}
 	if err := act(c); err != nil {
@@ -101,7 +102,7 @@ func (f *fake) do(ctx context.Context, call, id string, act func(c *container.In
 		}
 	}
 	f.two = f.two || running > 1
-	if f.after != nil && call != CallInspect {
+	if f.after != nil && name != call.Inspect {
 		return f.after(step)
 	}
 	return nil
@@ -120,7 +121,7 @@ func (f *fake) find(id string) *container.InspectResponse {
 }
 
 func (f *fake) ContainerInspect(ctx context.Context, id string) (in container.InspectResponse, err error) {
-	err = f.do(ctx, CallInspect, id, func(c *container.InspectResponse) error {
+	err = f.do(ctx, call.Inspect, id, func(c *container.InspectResponse) error {
 		base, state, host, config := *c.ContainerJSONBase, *c.State, *c.HostConfig, *c.Config
 		in = *c
 		in.ContainerJSONBase, in.Config = &base, &config
@@ -131,7 +132,7 @@ func (f *fake) ContainerInspect(ctx context.Context, id string) (in container.In
 }
 
 func (f *fake) ContainerCreate(ctx context.Context, config *container.Config, host *container.HostConfig, _ *network.NetworkingConfig, _ *ocispec.Platform, name string) (made container.CreateResponse, err error) {
-	err = f.do(ctx, CallCreate, "", func(*container.InspectResponse) error {
+	err = f.do(ctx, call.Create, "", func(*container.InspectResponse) error {
 		image, ok := f.images[config.Image]
 		if !ok && !strings.HasPrefix(config.Image, "sha256:") {
 			return fmt.Errorf("%w: No such image: %s", errdefs.ErrNotFound, config.Image)
@@ -159,7 +160,7 @@ func (f *fake) ContainerCreate(ctx context.Context, config *container.Config, ho
 }
 
 func (f *fake) ContainerRename(ctx context.Context, id, name string) error {
-	return f.do(ctx, CallRename, id, func(c *container.InspectResponse) error {
+	return f.do(ctx, call.Rename, id, func(c *container.InspectResponse) error {
 		if f.find(name) != nil {
 			return fmt.Errorf("%w: the name %s is in use", errdefs.ErrConflict, name)
 		}
@@ -169,28 +170,28 @@ func (f *fake) ContainerRename(ctx context.Context, id, name string) error {
 }
 
 func (f *fake) ContainerUpdate(ctx context.Context, id string, update container.UpdateConfig) (none container.UpdateResponse, err error) {
-	return none, f.do(ctx, CallUpdate, id, func(c *container.InspectResponse) error {
+	return none, f.do(ctx, call.Update, id, func(c *container.InspectResponse) error {
 		c.HostConfig.RestartPolicy = update.RestartPolicy
 		return nil
 	})
 }
 
 func (f *fake) ContainerStop(ctx context.Context, id string, _ container.StopOptions) error {
-	return f.do(ctx, CallStop, id, func(c *container.InspectResponse) error {
+	return f.do(ctx, call.Stop, id, func(c *container.InspectResponse) error {
 		c.State.Status, c.State.Running = container.StateExited, false
 		return nil
 	})
 }
 
 func (f *fake) ContainerStart(ctx context.Context, id string, _ container.StartOptions) error {
-	return f.do(ctx, CallStart, id, func(c *container.InspectResponse) error {
+	return f.do(ctx, call.Start, id, func(c *container.InspectResponse) error {
 		c.State.Status, c.State.Running, c.State.StartedAt = container.StateRunning, true, "2026-03-01T13:00:00Z"
 		return nil
 	})
 }
 
 func (f *fake) ContainerRemove(ctx context.Context, id string, o container.RemoveOptions) error {
-	return f.do(ctx, CallRemove, id, func(c *container.InspectResponse) error {
+	return f.do(ctx, call.Remove, id, func(c *container.InspectResponse) error {
 		switch {
 		case o.RemoveVolumes || o.Force:
 			f.t.Error("removed with its volumes, or by force")

@@ -18,6 +18,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/docker/answer"
+	"defib/engine/docker/call"
 	"defib/engine/internal/refusal"
 )
 
@@ -32,21 +33,10 @@ type API interface {
 	ContainerRemove(ctx context.Context, id string, options container.RemoveOptions) error
 }
 
-// The calls, by the names that Steps.Call gets.
-const (
-	CallInspect = "inspect"
-	CallCreate  = "create"
-	CallRename  = "rename"
-	CallUpdate  = "update"
-	CallStop    = "stop"
-	CallStart   = "start"
-	CallRemove  = "remove"
-)
-
 // Steps are those by which containers are re-created.
 type Steps struct {
 	API API
-	// Call makes one call, counts it, and explains why it is refused.
+	// Call makes one of package call, counts it, and explains why it is refused.
 	Call func(ctx context.Context, name string, f func(context.Context) error) error
 	// Timeout is that of a call which an engine answers at once.
 	Timeout time.Duration
@@ -58,7 +48,7 @@ type Steps struct {
 
 // inspect asks what a container is now; ErrGone: there is none.
 func (s *Steps) inspect(ctx context.Context, id string) (in container.InspectResponse, err error) {
-	err = s.call(ctx, CallInspect, s.Timeout, func(ctx context.Context) error {
+	err = s.call(ctx, call.Inspect, s.Timeout, func(ctx context.Context) error {
 		in, err = s.API.ContainerInspect(ctx, id)
 		return err
 	})
@@ -72,12 +62,12 @@ func (s *Steps) inspect(ctx context.Context, id string) (in container.InspectRes
 }
 
 func (s *Steps) rename(ctx context.Context, id, name string) error {
-	return s.call(ctx, CallRename, s.Timeout, func(ctx context.Context) error { return s.API.ContainerRename(ctx, id, name) })
+	return s.call(ctx, call.Rename, s.Timeout, func(ctx context.Context) error { return s.API.ContainerRename(ctx, id, name) })
 }
 
 // restartBy gives a container a restart policy; one without a name changes nothing.
 func (s *Steps) restartBy(ctx context.Context, id string, policy container.RestartPolicy) error {
-	return s.call(ctx, CallUpdate, s.Timeout, func(ctx context.Context) error {
+	return s.call(ctx, call.Update, s.Timeout, func(ctx context.Context) error {
 		_, err := s.API.ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
 		return err
 	})
@@ -85,13 +75,13 @@ func (s *Steps) restartBy(ctx context.Context, id string, policy container.Resta
 
 // stop stops a container with its own signal and timeout.
 func (s *Steps) stop(ctx context.Context, c *engine.Container) error {
-	return s.call(ctx, CallStop, max(0, c.StopTimeout)+s.Patience, func(ctx context.Context) error {
+	return s.call(ctx, call.Stop, max(0, c.StopTimeout)+s.Patience, func(ctx context.Context) error {
 		return s.API.ContainerStop(ctx, c.ID, container.StopOptions{})
 	})
 }
 
 func (s *Steps) start(ctx context.Context, id string) error {
-	return s.call(ctx, CallStart, s.Patience, func(ctx context.Context) error {
+	return s.call(ctx, call.Start, s.Patience, func(ctx context.Context) error {
 		err := s.API.ContainerStart(ctx, id, container.StartOptions{})
 		if refusal.Absent(err) && !strings.Contains(err.Error(), id) {
 			return errors.New(err.Error()) // it is not this one that is gone, but its parent
@@ -117,7 +107,7 @@ func (s *Steps) Discard(ctx context.Context, c *engine.Container) error {
 // Remove removes a container that is down. Its volumes stay, also those without a name:
 // another one may have them by now.
 func (s *Steps) Remove(ctx context.Context, id string) error {
-	err := s.call(ctx, CallRemove, s.Patience, func(ctx context.Context) error {
+	err := s.call(ctx, call.Remove, s.Patience, func(ctx context.Context) error {
 		return s.API.ContainerRemove(ctx, id, container.RemoveOptions{})
 	})
 	if refusal.Absent(err) {

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 )
 
 // API is what is called of Docker's client.
@@ -20,12 +21,6 @@ type API interface {
 	ServiceInspectWithRaw(ctx context.Context, id string, options swarm.ServiceInspectOptions) (swarm.Service, []byte, error)
 	TaskList(ctx context.Context, options swarm.TaskListOptions) ([]swarm.Task, error)
 }
-
-// The calls, by the names that Reader.Call gets.
-const (
-	CallServices = "services"
-	CallTasks    = "tasks"
-)
 
 // Reader reads what a manager knows.
 type Reader struct {
@@ -42,7 +37,7 @@ type Reader struct {
 // ErrServiceShort, or what kept the service from being read.
 func (r *Reader) MayEnd(ctx context.Context, c *engine.Container) (grace *time.Duration, err error) {
 	var service swarm.Service
-	worker, err := r.read(ctx, CallServices, c.SwarmServiceID(), func(ctx context.Context) (err error) {
+	worker, err := r.read(ctx, call.Services, c.SwarmServiceID(), func(ctx context.Context) (err error) {
 		service, _, err = r.API.ServiceInspectWithRaw(ctx, c.SwarmServiceID(), swarm.ServiceInspectOptions{})
 		return err
 	})
@@ -56,7 +51,7 @@ func (r *Reader) MayEnd(ctx context.Context, c *engine.Container) (grace *time.D
 		return nil, fmt.Errorf("%w: its update is %s", engine.ErrServiceUpdating, u.State)
 	}
 	var tasks []swarm.Task
-	worker, err = r.read(ctx, CallTasks, c.SwarmServiceID(), func(ctx context.Context) (err error) {
+	worker, err = r.read(ctx, call.Tasks, c.SwarmServiceID(), func(ctx context.Context) (err error) {
 		tasks, err = r.API.TaskList(ctx, swarm.TaskListOptions{Filters: TasksOf(c.SwarmServiceID())})
 		return err
 	})

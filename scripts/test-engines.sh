@@ -76,11 +76,12 @@ export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 # them, their end too. They are a group of processes, to be ended as one, and do not keep
 # the lock, which an engine that they leave would hold.
 run() {
+	local name=${2//\//-}
 	echo "$suite, $1: go test ./$2"
 	cd "$2"
 	export DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
-	exec setsid go tool test2json -t -p "$2" "$work/$2.test" -test.v=test2json -test.timeout=30m \
-		${RUN:+-test.run="$RUN"} >"$work/$suite-$1.json" 2>&1 9>&-
+	exec setsid go tool test2json -t -p "$2" "$work/$name.test" -test.v=test2json -test.timeout=30m \
+		${RUN:+-test.run="$RUN"} >"$work/$suite-$1-$name.json" 2>&1 9>&-
 }
 
 echo '== making the roots and the tests'
@@ -89,7 +90,7 @@ for suite in "${suites[@]}"; do
 	make_root "$suite" >"$work/$suite.log" 2>&1 &
 	making[$suite]=$!
 done
-for package in e2e alerts; do go test -c -o "$work/$package.test" "./$package"; done
+for package in e2e e2e/hosts e2e/chaos e2e/harness alerts; do go test -c -o "$work/${package//\//-}.test" "./$package"; done
 
 made=() unmade=() failed=()
 for suite in "${suites[@]}"; do
@@ -102,7 +103,7 @@ for suite in "${suites[@]}"; do
 	echo "== $suite"
 	wrap
 	tests=()
-	for what in 'docker e2e' 'podman e2e' 'alerts alerts'; do
+	for what in 'docker e2e' 'docker e2e/hosts' 'docker e2e/chaos' 'docker e2e/harness' 'podman e2e' 'podman e2e/harness' 'docker alerts'; do
 		# shellcheck disable=SC2086 # two words
 		run $what &
 		tests+=($!)

@@ -132,7 +132,7 @@ const (
 // lacksUntil is from which version on Podman has what 4.3 lacks. Tried are 4.3, 5.4 and
 // 5.8.
 var lacksUntil = map[string]string{
-	NoStopEvents: "4.7", NoStartError: "5.4", NoUpdates: "5.4", StampsSeconds: "5.8", MixesParts: "5.4",
+	NoStopEvents: "4.7", NoStartError: "5.4", NoUpdates: "5.4", StampsSeconds: "5.8",
 }
 
 // DockerOnly skips a test on Podman, for what that lacks or does otherwise. What

@@ -73,10 +73,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		b.projectChanged(h.ID, project, at)
 	case "start":
 		b.count(e, engine.EventStart)
-		e.life.observeStart(at)
-		if b.stopsTold == StopsRecorded && h.At.Before(b.engineThen) { // its host may have been rebooted since
-			e.life.observeGap()
-		}
+		b.started(e, h, at)
 	case "kill":
 		b.count(e, engine.EventKill)
 		b.killed(e, h, project, at)
@@ -95,6 +92,13 @@ func (b *Store) Event(now time.Time, h Event) bool {
 	}
 	b.queue.Add(&e.item)
 	return true
+}
+
+func (b *Store) started(e *entry, h Event, at time.Time) {
+	e.life.observeStart(at)
+	if b.stopsTold == StopsRecorded && h.At.Before(b.engineThen) { // its host may have been rebooted since
+		e.life.observeGap()
+	}
 }
 
 func (b *Store) died(e *entry, h Event, project string, at time.Time) {

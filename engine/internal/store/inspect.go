@@ -53,17 +53,16 @@ func (b *Store) markStale(now time.Time, e *entry) {
 
 // applyInspect puts a fresh answer into the snapshot.
 func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Container) {
-	seen := now
-	if b.first.IsZero() {
-		switch {
-		case c.Alive():
-			seen = b.seen(c.Started, now)
-		case c.FailedStart():
-			seen = b.seen(c.Created, now)
-		default:
-			seen = b.seen(c.Finished, now)
-		}
+	var at time.Time
+	switch {
+	case c.Alive():
+		at = c.Started
+	case c.FailedStart():
+		at = c.Created
+	default:
+		at = c.Finished
 	}
+	seen := b.seen(at, now)
 	if e.life.startedByOthers() && c.RestartCount == 0 {
 		b.projectChanged(id, c.Project(), e.life.since) // through the API, not by a restart policy
 	}
@@ -78,11 +77,8 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	if c.Exit.Known {
 		e.exit = c.Exit
 	}
-	if b.stopsTold == StopsRecorded && e.life.phase == down && !wasDown {
-		b.ended(e, id, c.Project(), c.Exit.Known && c.Exit.Code == 0, seen)
-		if e.life.cause == engine.CauseStopped {
-			b.stoppedByOthers(e, c.Project(), seen)
-		}
+	if !wasDown {
+		b.recorded(e, c, seen)
 	}
 	b.update(now, e, c)
 	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
@@ -91,6 +87,18 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 		b.queue.Forget(&e.item)
 	}
 	b.reply(e, c)
+}
+
+// recorded notes what an end means to the project of a container, of which only an inspect
+// tells how it came.
+func (b *Store) recorded(e *entry, c *engine.Container, at time.Time) {
+	if b.stopsTold != StopsRecorded || e.life.phase != down {
+		return
+	}
+	b.ended(e, c.ID, c.Project(), c.Exit.Known && c.Exit.Code == 0, at)
+	if e.life.cause == engine.CauseStopped {
+		b.stoppedByOthers(e, c.Project(), at)
+	}
 }
 
 // awaitsStart reports whether a container was created so lately that a first start

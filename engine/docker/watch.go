@@ -149,7 +149,7 @@ func (c *connection) warnOfPodman() {
 	if c.podman.StopsTold() != store.StopsUntold || !c.states.Changed("podman", "said") {
 		return
 	}
-	c.Logger.Warn("podman before "+libpod.RecordsSince+" does not report whether a container was stopped or crashed: unless its restart policy tells, every exit counts as a crash, "+
+	c.Logger.Warn("podman before 4.7 does not report whether a container was stopped or crashed: unless its restart policy tells, every exit counts as a crash, "+
 		"and the container is started after --restart.stopped-delay under every --restart.policy; to keep a container down, use defib hold",
 		"version", c.info.version)
 }

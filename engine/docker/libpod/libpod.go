@@ -19,9 +19,9 @@ import (
 	"defib/engine/internal/store"
 )
 
-// RecordsSince is the version from which Podman tells by an inspect whether somebody
+// recordsSince is the version from which Podman tells by an inspect whether somebody
 // stopped a container. Source: https://github.com/containers/podman/commit/589867d716
-const RecordsSince = "4.7"
+const recordsSince = "4.7"
 
 // Podman is what an engine says of itself; the zero value: it is Docker.
 type Podman struct {
@@ -45,7 +45,7 @@ func (p Podman) StopsTold() store.Stops {
 	switch {
 	case !p.Is:
 		return store.StopsAnnounced
-	case versions.LessThan(p.Version, RecordsSince):
+	case versions.LessThan(p.Version, recordsSince):
 		return store.StopsUntold
 	}
 	return store.StopsRecorded

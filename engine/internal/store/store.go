@@ -36,6 +36,7 @@ const (
 // Stops is how an engine tells that somebody stopped a container.
 type Stops uint8
 
+// The ways in which engines tell.
 const (
 	StopsUntold    Stops = iota // not at all: Podman before 4.7
 	StopsAnnounced              // by events, before the death: Docker

@@ -24,7 +24,7 @@ var strangers = map[string][]string{
 	"docker inspect":                   {"--format"},
 	"docker logs":                      {"--tail"},
 	"docker ps":                        {"--filter"},
-	"docker run":                       {"--cap-drop", "--cpus", "--group-add", "--health-cmd", "--health-interval", "--health-retries", "--label", "--memory", "--memory-swap", "--mount", "--name", "--network", "--read-only", "--restart", "--rm", "--security-opt", "--stop-timeout", "--tmpfs", "--user"},
+	"docker run":                       {"--cap-drop", "--cpus", "--group-add", "--health-cmd", "--health-interval", "--health-retries", "--label", "--memory", "--memory-swap", "--mount", "--name", "--network", "--read-only", "--restart", "--rm", "--security-opt", "--stop-timeout", "--tmpfs", "--user", "--userns"},
 	"podman system service":            {"--time"},
 	"a file":                           {"defib.tar", "defib.token", "defib.yml", "defib_token"},
 	"a label of targets and of alerts": {"docker_host"},

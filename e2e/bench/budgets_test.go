@@ -25,11 +25,13 @@ func BenchmarkBudgets(b *testing.B) {
 		{"deaths", 1, measureDeaths},
 		{"postmortem", 1, measureEvidence},
 		{"crowd", 1, measureCrowd},
+		{"snapshot", 1, measureSnapshot},
 		{"scrapes", 1, measureScrapes},
 		{"idle", 1, measureIdle},
 		{"replayed", 3, measureReplayed},
 		{"resources", 1, measureResources},
 		{"thousand", 1, measureThousand},
+		{"fleet", 1, measureFleet},
 		{"storm", 3, measureStorm},
 		{"size", 1, measureSize},
 	}

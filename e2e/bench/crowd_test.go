@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,40 +28,32 @@ func measureCrowd(b *testing.B, t *table) {
 	if s.Engine.Daemon == nil {
 		harness.Unavailable(b, "killing a container's process takes an engine of one's own")
 	}
-	crowd := make([]*harness.Container, crowdSize)
-	for i := range crowd {
-		crowd[i] = s.Create(fmt.Sprintf("crowd-%03d", i), harness.Spec{Args: []string{"-code=1"}, Network: "none"})
-	}
-	each(s, crowd, concurrency, func(ctx context.Context, c *harness.Container) error {
-		return s.Engine.ContainerStart(ctx, c.ID, container.StartOptions{})
-	})
-	var own, healed, found, inspected times
+	crowd := startCrowd(s, crowdSize, harness.Spec{Args: []string{"-code=1"}, Network: "none"})
+	var own, healed times
 	for range 3 {
 		own.add(dieAtOnce(s, crowd, true))
 
-		begun := time.Now()
 		d := harness.StartDefib(b, s.Engine.Host, "--restart.whitelist="+s.Prefix+"*", "--log.level=info")
-		for status := 0; status != http.StatusOK; status, _, _ = d.Get("/-/ready") {
-			time.Sleep(time.Millisecond)
-		}
-		found.add(time.Since(begun))
-		if n := len(d.Shown(s.Prefix)); n != crowdSize {
-			b.Fatalf("the first snapshot has %d containers", n)
-		}
-		begun = time.Now()
-		each(s, crowd, 8, func(ctx context.Context, c *harness.Container) error {
-			_, err := s.Engine.ContainerInspect(ctx, c.ID)
-			return err
-		})
-		inspected.add(time.Since(begun))
-
+		d.Ready()
 		healed.add(dieAtOnce(s, crowd, false))
 		d.Terminate()
 	}
 	*t = append(*t,
 		row{"200 deaths at once, all back, median of 3", healed.median() / 1e3, "s", "nothing but a start on each death, 4 at a time", own.median() / 1e3, budget{text: "beside + 10 %", factor: 1.1}},
-		row{"from program start to the first snapshot of 200, median of 3", found.median(), "ms", "200 inspects, 8 at a time", inspected.median(), budget{}},
 	)
+}
+
+// startCrowd starts so many of a kind.
+func startCrowd(s *harness.Env, n int, of harness.Spec) []*harness.Container {
+	s.Helper()
+	crowd := make([]*harness.Container, n)
+	for i := range crowd {
+		crowd[i] = s.Create(fmt.Sprintf("crowd-%03d", i), of)
+	}
+	each(s, crowd, concurrency, func(ctx context.Context, c *harness.Container) error {
+		return s.Engine.ContainerStart(ctx, c.ID, container.StartOptions{})
+	})
+	return crowd
 }
 
 // dieAtOnce ends the first process of each behind the engine's back, and returns

@@ -12,5 +12,8 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(bareEnv); file != "" {
 		os.Exit(serveBare(file))
 	}
+	if host := os.Getenv(inspectEnv); host != "" {
+		os.Exit(inspectAll(host))
+	}
 	os.Exit(harness.Run(m))
 }

@@ -174,7 +174,7 @@ func Connect(host string) (*Engine, error) {
 
 // boot starts the engine's daemon, again if need be, and waits for its answer.
 func (e *Engine) boot(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*Limit) // one that was killed puts much in order first
+	ctx, cancel := context.WithTimeout(ctx, 10*Limit) // one that was killed puts much in order first, and starts what has a policy
 	defer cancel()
 	if err := e.Daemon.start(ctx); err != nil {
 		return err

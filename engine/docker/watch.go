@@ -102,7 +102,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	c.list(ctx) // the engine works on it while the rest is done
-	e.self()
+	wg.Go(func() { e.self() })
 	past, err := c.replay(ctx, about.now)
 	if err != nil {
 		return false, fmt.Errorf("get past events: %w", err)

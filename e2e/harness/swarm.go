@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -50,6 +52,9 @@ func (s *Env) Service(suffix string, edit func(*swarm.ServiceSpec)) *Service {
 		created, err := s.Engine.ServiceCreate(ctx, spec, swarm.ServiceCreateOptions{})
 		v.ID = created.ID
 		return err
+	})
+	s.Cleanup(func() { // or Swarm would replace what is cleaned up
+		_ = s.Engine.ServiceRemove(context.WithoutCancel(s.Context()), v.ID)
 	})
 	return v
 }
@@ -102,4 +107,77 @@ func (v *Service) Await(n int) (found []*Container) {
 // Alert is one about the service, with these labels beside.
 func (v *Service) Alert(labels ...string) Alert {
 	return FiringAlert(append([]string{"container_label_com_docker_swarm_service_name", v.Name}, labels...)...)
+}
+
+// SwarmOf makes a swarm of so many engines, of which the first is its manager. Each is in a
+// network namespace of its own; a bridge in the manager's joins them, and nothing else is
+// reached from there.
+func SwarmOf(tb testing.TB, n int) (nodes []*Env) {
+	tb.Helper()
+	for range n {
+		nodes = append(nodes, NewEnv(tb, PrivateEngine(tb)))
+	}
+	manager := nodes[0].Engine
+	manager.ip(tb, "link", "add", "swarm", "type", "bridge")
+	for i, node := range nodes {
+		if i > 0 {
+			end := fmt.Sprint("node", i)
+			manager.ip(tb, "link", "add", end, "type", "veth", "peer", "name", "swarm", "netns", fmt.Sprint(node.Engine.Daemon.Cmd.Process.Pid))
+			manager.ip(tb, "link", "set", end, "master", "swarm", "up")
+		}
+		node.Engine.ip(tb, "address", "add", address(i)+"/24", "dev", "swarm")
+		node.Engine.ip(tb, "link", "set", "swarm", "up")
+	}
+	manager.ManageSwarm(tb, address(0))
+	cluster, err := manager.SwarmInspect(tb.Context())
+	if err != nil {
+		tb.Fatal("asking for the join token:", err)
+	}
+	for i, node := range nodes[1:] {
+		node.Must("joining the swarm", func(ctx context.Context) error {
+			return node.Engine.SwarmJoin(ctx, swarm.JoinRequest{
+				ListenAddr: address(i+1) + SwarmPort, AdvertiseAddr: address(i + 1),
+				RemoteAddrs: []string{address(0) + SwarmPort}, JoinToken: cluster.JoinTokens.Worker,
+			})
+		})
+	}
+	return nodes
+}
+
+// address is that of a node of a swarm.
+func address(i int) string { return fmt.Sprint("192.168.221.", i+1) }
+
+// ip configures the network of an engine.
+func (e *Engine) ip(tb testing.TB, args ...string) {
+	tb.Helper()
+	within := []string{"--target", fmt.Sprint(e.Daemon.Cmd.Process.Pid), "--net", Program(tb, "iproute2", "ip")}
+	if out, err := exec.CommandContext(tb.Context(), "nsenter", append(within, args...)...).CombinedOutput(); err != nil {
+		tb.Fatalf("ip %v: %v\n%s", args, err, out)
+	}
+}
+
+// Node is the ID by which the swarm knows an engine.
+func (e *Engine) Node(tb testing.TB) string {
+	tb.Helper()
+	info, err := e.Info(tb.Context())
+	if err != nil {
+		tb.Fatal("asking for the ID of the node:", err)
+	}
+	return info.Swarm.NodeID
+}
+
+// Avoid has a manager give a node no new tasks, or some again. Those that it has run on.
+func (e *Engine) Avoid(tb testing.TB, node string, avoid bool) {
+	tb.Helper()
+	now, _, err := e.NodeInspectWithRaw(tb.Context(), node)
+	if err != nil {
+		tb.Fatal("asking for the node:", err)
+	}
+	now.Spec.Availability = swarm.NodeAvailabilityActive
+	if avoid {
+		now.Spec.Availability = swarm.NodeAvailabilityPause
+	}
+	if err := e.NodeUpdate(tb.Context(), node, now.Version, now.Spec); err != nil {
+		tb.Fatal("changing the node:", err)
+	}
 }

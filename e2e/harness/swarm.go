@@ -53,10 +53,28 @@ func (s *Env) Service(suffix string, edit func(*swarm.ServiceSpec)) *Service {
 		v.ID = created.ID
 		return err
 	})
-	s.Cleanup(func() { // or Swarm would replace what is cleaned up
-		_ = s.Engine.ServiceRemove(context.WithoutCancel(s.Context()), v.ID)
-	})
+	s.Cleanup(v.remove)
 	return v
+}
+
+// remove removes the service, and waits until Swarm has removed its containers: it would
+// replace what somebody else removes.
+func (v *Service) remove() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.Context()), Limit)
+	defer cancel()
+	if err := v.Engine.ServiceRemove(ctx, v.ID); err != nil {
+		v.Error("removing the service", v.Name, err)
+		return
+	}
+	Eventually(v.Env, "the containers of "+v.Name+" to be gone", func() bool {
+		all, err := v.Engine.ContainerList(ctx, v.containers(true))
+		return err == nil && len(all) == 0
+	})
+}
+
+// containers lists those of the service, also those that are down.
+func (v *Service) containers(down bool) container.ListOptions {
+	return container.ListOptions{All: down, Filters: filters.NewArgs(filters.Arg("label", "com.docker.swarm.service.name="+v.Name))}
 }
 
 // Replicas has a service have so many.
@@ -82,9 +100,7 @@ func (v *Service) Update(edit func(*swarm.ServiceSpec)) {
 func (v *Service) On(s *Env) (found []*Container) {
 	v.Helper()
 	v.Must("listing the tasks of "+v.Name, func(ctx context.Context) error {
-		all, err := s.Engine.ContainerList(ctx, container.ListOptions{
-			Filters: filters.NewArgs(filters.Arg("label", "com.docker.swarm.service.name="+v.Name)),
-		})
+		all, err := s.Engine.ContainerList(ctx, v.containers(false))
 		found = nil
 		for _, c := range all {
 			found = append(found, &Container{Env: s, ID: c.ID, Name: strings.TrimPrefix(c.Names[0], "/")})

@@ -14,10 +14,10 @@ var (
 	// middle of it.
 	ErrChanged = errors.New("changed by somebody else")
 	// ErrNotReplaced says that Swarm would not replace the task.
-	ErrNotReplaced = errors.New("Swarm would not replace it")
+	ErrNotReplaced = errors.New("it would not be replaced by Swarm")
 	// ErrServiceUpdating says that Swarm replaces the task anyway, or may replace it by
 	// another version of it.
-	ErrServiceUpdating = errors.New("Swarm is changing its service")
+	ErrServiceUpdating = errors.New("its service is being changed by Swarm")
 	// ErrServiceShort says that other tasks of the service do not run.
 	ErrServiceShort = errors.New("its service is short of tasks")
 	// ErrUnsupported says that the engine cannot do it at all.

@@ -99,8 +99,7 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error {
 	e, err := docker.New(docker.Options{
 		Host: f.host, Timeout: f.timeout, ResyncInterval: f.resync, ReadsLogs: f.logLines > 0, Logger: slog.New(slog.DiscardHandler),
-		Recreates: func(c *engine.Container) bool { r := f.policy.For(c); return r.Whitelisted && r.Recreate },
-		Ends:      func(c *engine.Container) bool { r := f.policy.For(c); return r.Whitelisted && r.Ends && c.Task() != "" },
+		Recreates: f.recreates, Ends: f.ends,
 	})
 	if err != nil {
 		return err
@@ -144,6 +143,18 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 		}
 	}
 	return nil
+}
+
+// recreates reports whether a container may be re-created.
+func (f *flags) recreates(c *engine.Container) bool {
+	r := f.policy.For(c)
+	return r.Whitelisted && r.Recreate
+}
+
+// ends reports whether a container is a task that may be ended.
+func (f *flags) ends(c *engine.Container) bool {
+	r := f.policy.For(c)
+	return r.Whitelisted && r.Ends && c.Task() != ""
 }
 
 // checkResources reads what the containers use, once.

@@ -117,6 +117,7 @@ func (f fakeEngine) Changed() <-chan struct{}                             { retu
 func (f fakeEngine) Start(ctx context.Context, c *engine.Container) error { return f.start(ctx, c) }
 
 func (f fakeEngine) Restart(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
+
 func (f fakeEngine) EndTask(ctx context.Context, c *engine.Container) error { return f.restart(ctx, c) }
 
 func (f fakeEngine) Recreate(context.Context, <-chan struct{}, engine.Recreation) (*engine.Container, error) {

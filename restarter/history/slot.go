@@ -36,12 +36,7 @@ func (h *History) recallTasks(now time.Time) {
 // handOver has what was done to a task count on for the newest in its slot, of these that
 // there are, and reports recoveries by that.
 func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.Container) (found []Recovery) {
-	newest := map[string]*engine.Container{}
-	for _, c := range tasks {
-		if o := newest[c.Slot()]; c.Inspected && (o == nil || c.Up() && !o.Up() || c.Up() == o.Up() && c.Created.After(o.Created)) {
-			newest[c.Slot()] = c
-		}
-	}
+	newest := newestTasks(tasks)
 	h.Awaited = time.Time{}
 	former := map[string][]*Record{} // by slot
 	for id, rec := range h.Records {
@@ -66,6 +61,17 @@ func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.C
 		h.Changes++
 	}
 	return found
+}
+
+// newestTasks are the tasks that hold their slots, by slot: those that are up come first.
+func newestTasks(tasks []*engine.Container) map[string]*engine.Container {
+	newest := map[string]*engine.Container{}
+	for _, c := range tasks {
+		if o := newest[c.Slot()]; c.Inspected && (o == nil || c.Up() && !o.Up() || c.Up() == o.Up() && c.Created.After(o.Created)) {
+			newest[c.Slot()] = c
+		}
+	}
+	return newest
 }
 
 // await waits a while longer for the replacement of a task that was ended.

@@ -14,10 +14,10 @@ var (
 	// middle of it.
 	ErrChanged = errors.New("changed by somebody else")
 	// ErrNotReplaced says that Swarm would not replace the task.
-	ErrNotReplaced = errors.New("it would not be replaced by Swarm")
+	ErrNotReplaced = errors.New("not replaced by Swarm")
 	// ErrServiceUpdating says that Swarm replaces the task anyway, or may replace it by
 	// another version of it.
-	ErrServiceUpdating = errors.New("its service is being changed by Swarm")
+	ErrServiceUpdating = errors.New("its service is changing")
 	// ErrServiceShort says that other tasks of the service do not run.
 	ErrServiceShort = errors.New("its service is short of tasks")
 	// ErrUnsupported says that the engine cannot do it at all.

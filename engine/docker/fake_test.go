@@ -348,7 +348,7 @@ func (f *fakeEngine) answer(w http.ResponseWriter, r *http.Request, name, id str
 			w.WriteHeader(http.StatusNoContent)
 		}
 	case "services", "tasks":
-		answers(http.StatusServiceUnavailable, "This node is not a swarm manager.")(w, r)
+		answers(http.StatusServiceUnavailable, "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state.")(w, r)
 	case "create", "rename", "update", "stop", "remove":
 		f.alter(w, r, name, id)
 	default:

@@ -89,6 +89,8 @@ func TestTaskIsEndedIfSwarmReplacesIt(t *testing.T) {
 		"another one waits for its start":        {tasks: []swarm.Task{task("t2", 2, "ready", "ready"), alive}, want: engine.ErrServiceShort, says: "api.2 is ready"},
 		"the service was removed":                {fault: fails(http.StatusNotFound, "service s1 not found"), want: engine.ErrServiceUpdating, says: "removed"},
 		"a worker":                               {fault: fails(http.StatusServiceUnavailable, "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state.")},
+		"a node in no swarm":                     {fault: fails(http.StatusServiceUnavailable, `This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`), want: engine.ErrNotReplaced, says: "in no swarm"},
+		"a manager that has lost the others":     {fault: fails(http.StatusServiceUnavailable, "This node is not a swarm manager. Manager is being prepared or has trouble connecting to the cluster."), says: "trouble connecting"},
 		"a proxy refuses":                        {fault: fails(http.StatusForbidden, "no"), want: engine.ErrRefused, says: "allow GET /services/*"},
 		"a proxy hides the path":                 {fault: fails(http.StatusNotFound, "page not found"), want: engine.ErrRefused, says: "allow GET /services/*"},
 		"the managers cannot agree":              {fault: fails(http.StatusInternalServerError, "The swarm does not have a leader."), says: "does not have a leader"},

@@ -95,6 +95,18 @@ func (f *flags) checkSettings(ctx context.Context, s *report) {
 	f.checkState(ctx, s)
 }
 
+// recreates reports whether a container may be re-created.
+func (f *flags) recreates(c *engine.Container) bool {
+	rule := f.policy.For(c)
+	return rule.Whitelisted && rule.Recreate
+}
+
+// ends reports whether a container is a task of Swarm that may be ended.
+func (f *flags) ends(c *engine.Container) bool {
+	rule := f.policy.For(c)
+	return rule.Whitelisted && rule.Ends && c.Task() != ""
+}
+
 // checkEngine asks the engine, and for its containers if the settings are right.
 func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error {
 	e, err := docker.New(docker.Options{
@@ -143,18 +155,6 @@ func (f *flags) checkEngine(ctx context.Context, s *report, settled bool) error 
 		}
 	}
 	return nil
-}
-
-// recreates reports whether a container may be re-created.
-func (f *flags) recreates(c *engine.Container) bool {
-	r := f.policy.For(c)
-	return r.Whitelisted && r.Recreate
-}
-
-// ends reports whether a container is a task that may be ended.
-func (f *flags) ends(c *engine.Container) bool {
-	r := f.policy.For(c)
-	return r.Whitelisted && r.Ends && c.Task() != ""
 }
 
 // checkResources reads what the containers use, once.

@@ -113,7 +113,9 @@ func (h *History) Sync(now time.Time, pol policy.Policy, p *engine.Snapshot) (fo
 		}
 	}
 	h.recallTasks(now)
-	found.Recovered = append(found.Recovered, h.handOver(now, pol.Backoff.Reset, tasks)...)
+	if len(tasks) > 0 || len(h.Records) > len(p.Containers) {
+		found.Recovered = append(found.Recovered, h.handOver(now, pol.Backoff.Reset, tasks)...)
+	}
 	h.RecentRestarts = slices.DeleteFunc(h.RecentRestarts, func(at time.Time) bool { return now.Sub(at) >= perMinute })
 	found.Removed = h.drop(now, pol.Backoff.Reset, p)
 	return found

@@ -36,7 +36,7 @@ func (h *History) recallTasks(now time.Time) {
 // handOver has what was done to a task count on for the newest in its slot, of these that
 // there are, and reports recoveries by that.
 func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.Container) (found []Recovery) {
-	newest := newestTasks(tasks)
+	newest := newestBySlot(tasks)
 	h.Awaited = time.Time{}
 	former := map[string][]*Record{} // by slot
 	for id, rec := range h.Records {
@@ -49,12 +49,8 @@ func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.C
 		}
 	}
 	for slot, old := range former {
-		last := slices.MaxFunc(old, func(a, b *Record) int { return a.LastEnd.Compare(b.LastEnd) })
 		rec, c := h.Records[newest[slot].ID], newest[slot]
-		rec.inherit(now, reset, last, c)
-		for _, one := range old {
-			*one = Record{rule: one.rule, ruled: one.ruled, last: one.last, slot: slot, gone: one.gone}
-		}
+		rec.inherit(now, reset, old, c)
 		if one, ok := rec.recovery(now, c); ok {
 			found = append(found, one)
 		}
@@ -63,11 +59,15 @@ func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.C
 	return found
 }
 
-// newestTasks are the tasks that hold their slots, by slot: those that are up come first.
-func newestTasks(tasks []*engine.Container) map[string]*engine.Container {
+// newestBySlot returns the task that has each slot now. The engine's clock may have been set
+// back since the one before it was created.
+func newestBySlot(tasks []*engine.Container) map[string]*engine.Container {
 	newest := map[string]*engine.Container{}
 	for _, c := range tasks {
-		if o := newest[c.Slot()]; c.Inspected && (o == nil || c.Up() && !o.Up() || c.Up() == o.Up() && c.Created.After(o.Created)) {
+		o := newest[c.Slot()]
+		switch {
+		case !c.Inspected:
+		case o == nil || c.Up() && !o.Up(), c.Up() == o.Up() && c.Created.After(o.Created):
 			newest[c.Slot()] = c
 		}
 	}
@@ -87,15 +87,18 @@ func (h *History) await(now time.Time, rec *Record) {
 	}
 }
 
-// inherit has what was done to another task of the slot count on for this one, unless that has
-// been acted on itself.
-func (r *Record) inherit(now time.Time, reset time.Duration, old *Record, c *engine.Container) {
-	if r.Attempts > 0 || r.Streak > 0 || !r.LastEnd.IsZero() {
-		return
+// inherit has what was done last to other tasks of the slot count on for this one, unless that
+// has been acted on itself. Of the others nothing remains.
+func (r *Record) inherit(now time.Time, reset time.Duration, others []*Record, c *engine.Container) {
+	old := slices.MaxFunc(others, func(a, b *Record) int { return a.LastEnd.Compare(b.LastEnd) })
+	if r.Attempts == 0 && r.Streak == 0 && r.LastEnd.IsZero() {
+		r.Attempts, r.Restarts, r.Streak, r.LastEnd, r.Declined = old.Attempts, old.Restarts, old.Streak, old.LastEnd, old.Declined
+		r.Healing, r.cause, r.from = old.Healing, old.cause, old.from
+		r.observe(now, c, reset)
 	}
-	r.Attempts, r.Restarts, r.Streak, r.LastEnd, r.Declined = old.Attempts, old.Restarts, old.Streak, old.LastEnd, old.Declined
-	r.Healing, r.cause, r.from = old.Healing, old.cause, old.from
-	r.observe(now, c, reset)
+	for _, one := range others {
+		*one = Record{rule: one.rule, ruled: one.ruled, last: one.last, slot: one.slot, gone: one.gone}
+	}
 }
 
 // Awaits counts the tasks of a Swarm service that were ended, whose containers are gone, and

@@ -195,3 +195,20 @@ func TestTaskThatIsNotToBeEndedIsDeclinedWithItsReason(t *testing.T) {
 		})
 	}
 }
+
+func TestLaw9TheEndOfATaskIsLeftToTheEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := NewWebhook(t, Usual(), Running(TaskOf("api.1", "a1")))
+		w.OnStart(func(ctx context.Context, _ *engine.Container) error { <-ctx.Done(); return ctx.Err() })
+		c := Post(t, h, byService("api"))
+		Pass(time.Second)
+		w.End()
+		if took := time.Since(w.BeganAt); took > 9*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		c.Want(503, outcome.ShuttingDown)
+		if !strings.Contains(w.Log.String(), `msg="end of the task left to the engine" container=api.1.a1`) {
+			t.Errorf("it is not said what became of the task:\n%s", w.Log.String())
+		}
+	})
+}

@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -67,29 +68,40 @@ func (r *Reader) MayEnd(ctx context.Context, c *engine.Container) (grace *time.D
 // TasksOf lists no tasks but those of a service.
 func TasksOf(service string) filters.Args { return filters.NewArgs(filters.Arg("service", service)) }
 
-// read makes one call. A worker has nothing to read, which is no failure.
+// read makes one call. A worker has nothing to read, which is no failure; nor is that there
+// is no swarm, or no such service, which is an error all the same.
 func (r *Reader) read(ctx context.Context, call, service string, f func(context.Context) error) (worker bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	gone := false
+	var none error
 	err = r.Call(ctx, call, func(ctx context.Context) error {
 		err := f(ctx)
-		worker, gone = NoManager(err), NoService(err, service)
-		if worker || gone {
+		switch worker = isWorker(err); {
+		case worker:
+			return nil
+		case noSwarm(err):
+			none = fmt.Errorf("%w: this node is in no swarm", engine.ErrNotReplaced)
+			return nil
+		case NoService(err, service):
+			none = fmt.Errorf("%w: it was removed", engine.ErrServiceUpdating)
 			return nil
 		}
 		return err
 	})
-	if gone {
-		err = fmt.Errorf("%w: it was removed", engine.ErrServiceUpdating)
-	}
-	return worker, err
+	return worker, cmp.Or(none, err)
 }
 
-// NoManager reports whether an engine says that it does not manage a swarm: it is a worker,
-// or in no swarm.
-func NoManager(err error) bool {
-	return errdefs.IsUnavailable(err) && strings.Contains(err.Error(), "not a swarm manager")
+// NoManager reports whether an engine says that it does not manage a swarm. One that should,
+// and has lost the others, says so in other words.
+// Source: https://github.com/moby/moby/blob/master/daemon/cluster/cluster.go, errNoManager
+func NoManager(err error) bool { return isWorker(err) || noSwarm(err) }
+
+func isWorker(err error) bool {
+	return errdefs.IsUnavailable(err) && strings.Contains(err.Error(), "Worker nodes can't be used")
+}
+
+func noSwarm(err error) bool {
+	return errdefs.IsUnavailable(err) && strings.Contains(err.Error(), `Use "docker swarm init" or "docker swarm join"`)
 }
 
 // NoService reports whether a manager says that a service does not exist. A proxy that hides

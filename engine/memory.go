@@ -48,6 +48,7 @@ type Remembered struct {
 	ExitSeenAt time.Time `json:"e,omitzero"`  // on our clock
 	StopAt     time.Time `json:"t,omitzero"`  // when it was told to stop
 	StopSeenAt time.Time `json:"q,omitzero"`  // the same on our clock
+	SignalAt   time.Time `json:"k,omitzero"`  // when it was sent another signal
 }
 
 // Memory is what is to be remembered of the engine at this moment. It asks nobody.

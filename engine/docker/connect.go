@@ -34,6 +34,7 @@ type engineInfo struct {
 	id, host, version, apiVersion, os, arch string
 	podman                                  libpod.Podman
 	now, then                               time.Time // its clock, and ours at that moment or a little before
+	timed                                   bool      // it told its time; else its clock is taken to be ours
 }
 
 // dial makes a client for one connection, agrees on an API version and asks the
@@ -125,7 +126,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client) (a engineInfo) {
 		if err = e.answered(ctx, call.Info, err); err == nil {
 			a.id, a.host = info.ID, info.Name
 			if t := notation.Time(info.SystemTime); !t.IsZero() {
-				a.now = t
+				a.now, a.timed = t, true
 			}
 		}
 		if err == nil || refusal.Refused(err) {

@@ -83,40 +83,49 @@ func (c *connection) repeats(h store.Event, since time.Time) bool {
 	return c.podman.Is && early > 0 && early < time.Second
 }
 
-// event enters one event of the stream into the store.
+// event enters one event of the stream into the store. Before the past has been entered it is
+// dropped: that comes first, and if it cannot be had, the next stream tells of the event
+// again.
 func (c *connection) event(now time.Time, h store.Event) {
-	if !c.past[h] && c.store.Event(now, h) {
+	if c.opened && !c.told[h] && c.store.Event(now, h) {
 		c.metrics.events.Inc()
 	}
 }
 
-// replay returns the events of all kinds that the engine still holds, from our
-// last one until the given moment on its clock, when the stream begins. They are
-// taken before the first list, which they explain: the stream's own replay would
-// come at its leisure. The first time it asks for all, so that the engine is known
-// again later by the last of them, however long ago it was.
-func (c *connection) replay(ctx context.Context, until time.Time) (past []store.Event, err error) {
-	since := c.store.Last().At
+// past is from when on the engine is asked for what it still holds, until the given moment on
+// its clock: our last event. The first time that is all, so that the engine is known again
+// later by the last of them, however long ago it was.
+func (c *connection) past(until time.Time) time.Time {
+	last := c.store.Last().At
 	switch {
 	case c.podman.Is && !c.store.Known(): // which keeps them for ever
-		since = engine.Later(since, until.Add(-firstReplayWindow))
-	case !since.IsZero():
-	default:
-		since = time.Unix(1, 0)
+		return engine.Later(last, until.Add(-firstReplayWindow))
+	case last.IsZero():
+		return time.Unix(1, 0)
+	case last.After(until): // its clock was set back: what it holds is not ours
+		return until
 	}
-	if since.After(until) {
-		return nil, nil // its clock was set back: what it holds is not ours
+	return last
+}
+
+// replay returns the events of all kinds that the engine still holds, between two moments on
+// its clock. They are taken before the first list, which they explain: the stream's own
+// replay would come at its leisure. An engine that told no time may have a clock behind
+// ours, and hold the end back until that moment: then the stream tells the rest.
+func (c *connection) replay(ctx context.Context, from, until time.Time, timed bool) (past []store.Event, err error) {
+	if !from.Before(until) {
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	opened := false
 	err = c.call(ctx, call.Events, func(ctx context.Context) error {
-		stream, ended := c.api.Events(ctx, events.ListOptions{Since: stamp(since), Until: stamp(until)})
+		stream, ended := c.api.Events(ctx, events.ListOptions{Since: stamp(from), Until: stamp(until)})
 		opened = ctx.Err() == nil
 		for {
 			select {
 			case m := <-stream:
-				if h := answer.Event(m); !c.repeats(h, since) {
+				if h := answer.Event(m); !c.repeats(h, from) {
 					past = append(past, h)
 				}
 			case err := <-ended:
@@ -127,16 +136,21 @@ func (c *connection) replay(ctx context.Context, until time.Time) (past []store.
 			}
 		}
 	})
-	if opened && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		// An engine that would not tell its time, and whose clock is behind ours, holds
-		// the end back until that moment. It tells of the same on the stream.
+	if opened && !timed && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = nil
 	}
-	c.past = make(map[store.Event]bool, len(past))
-	for _, h := range past {
-		c.past[h] = true
-	}
 	return past, err
+}
+
+// told are the past events that a stream from this moment on tells again.
+func told(past []store.Event, begin time.Time) map[store.Event]bool {
+	again := map[store.Event]bool{}
+	for _, h := range past {
+		if !h.At.Before(begin) {
+			again[h] = true
+		}
+	}
+	return again
 }
 
 // list asks for all containers, one list at a time.

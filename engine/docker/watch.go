@@ -83,27 +83,31 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	}
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancelCause(parent)
+	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg, clockAhead: about.now.Sub(about.then)}
 	defer func() {
 		cancel(nil)
 		wg.Wait()
-		_ = api.Close()
+		c.close()
 		e.drain(time.Now()) // the last events too: the next stream begins after them
 	}()
 
 	e.store.Meet(about.id, about.now)
-	c := &connection{Engine: e, podman: about.podman, api: api, cancel: cancel, wg: &wg, clockAhead: about.now.Sub(about.then)}
 	if about.podman.StopsTold() == store.StopsRecorded {
 		if c.libpod, err = about.podman.Client(e.clientOptions()); err != nil {
 			return false, err
 		}
-		defer func() { _ = c.libpod.Close() }()
 	}
-	if err := c.open(ctx, about.now); err != nil {
+	from, until := c.past(about.now), about.now
+	begin := until
+	if !about.timed {
+		begin = from // its clock may be behind ours: then what it tells until then is not all
+	}
+	if err := c.open(ctx, begin); err != nil {
 		return false, fmt.Errorf("open the event stream: %w", err)
 	}
 	c.list(ctx) // the engine works on it while the rest is done
 	wg.Go(func() { e.self() })
-	past, err := c.replay(ctx, about.now)
+	past, err := c.replay(ctx, from, until, about.timed)
 	if err != nil {
 		return false, fmt.Errorf("get past events: %w", err)
 	}
@@ -119,6 +123,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	}
 	e.store.Opened(about.then, about.now, e.store.Gap(past), c.podman.StopsTold())
 	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))
+	c.opened, c.told = true, told(past, begin)
 	e.metrics.connected.Set(1)
 	return c.loop(ctx)
 }
@@ -164,8 +169,16 @@ type connection struct {
 	clockAhead time.Duration // of the engine
 	cancel     context.CancelCauseFunc
 	wg         *sync.WaitGroup
-	past       map[store.Event]bool // before the stream: it may tell of the newest again
+	opened     bool                 // the store knows of it, and of the past
+	told       map[store.Event]bool // of the past, what the stream tells again
 	current    bool
+}
+
+func (c *connection) close() {
+	_ = c.api.Close()
+	if c.libpod != nil {
+		_ = c.libpod.Close()
+	}
 }
 
 // post hands an answer to the loop. It is void once the connection has ended.

@@ -109,7 +109,7 @@ func Ended(ctx context.Context, api *client.Client, c *engine.Container, now tim
 	case notation.State(in.State.Status) != c.State, !notation.Time(in.State.FinishedAt).Equal(c.Finished):
 	case in.State.StoppedByUser:
 		c.ExitCause = engine.CauseStopped
-	case now.Sub(c.Finished) < restartWindow && (c.AlwaysRestarts() || c.RestartPolicy == "on-failure" && c.Exit.Code != 0 && (retries == 0 || c.RestartCount < retries)):
+	case now.Sub(c.Finished).Abs() < restartWindow && (c.AlwaysRestarts() || c.RestartPolicy == "on-failure" && c.Exit.Code != 0 && (retries == 0 || c.RestartCount < retries)):
 		c.State = engine.Restarting
 	default:
 		c.ExitCause = engine.CauseSelf

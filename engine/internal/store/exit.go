@@ -210,7 +210,7 @@ func (l *lifecycle) describe(c *engine.Container) {
 // stopExplains reports whether a signal explains a death.
 func (e *evidence) stopExplains(at time.Time) bool {
 	return !e.stopAt.IsZero() && at.Sub(e.stopAt) <= engine.StopWindow ||
-		!e.otherSignalAt.IsZero() && at.Sub(e.otherSignalAt) <= otherSignalWindow
+		!e.otherSignalAt.IsZero() && at.Sub(e.otherSignalAt).Abs() <= otherSignalWindow
 }
 
 // stopPrecedes reports whether a stop was told before a run began.

@@ -89,7 +89,7 @@ func recalled(r engine.Remembered, complete bool, began, now time.Time) lifecycl
 		}
 		return at
 	}
-	l := lifecycle{evidence: evidence{complete: complete && !r.Unsure, stopAt: r.StopAt, stopSeenAt: seen(r.StopSeenAt)}}
+	l := lifecycle{evidence: evidence{complete: complete && !r.Unsure, stopAt: r.StopAt, stopSeenAt: seen(r.StopSeenAt), otherSignalAt: r.SignalAt}}
 	switch {
 	case r.Phase == engine.PhaseRunning:
 		l.phase, l.since = running, began
@@ -154,9 +154,9 @@ func (b *Store) heard() map[string]engine.Remembered {
 	var all map[string]engine.Remembered
 	for id, e := range b.unsettled {
 		l := &e.life
-		stopping := !l.over() && !l.evidence.stopSeenAt.IsZero()
+		signalled := !l.over() && !(l.evidence.stopSeenAt.IsZero() && l.evidence.otherSignalAt.IsZero())
 		switch {
-		case b.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !stopping:
+		case b.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !signalled:
 			delete(b.unsettled, id)
 			continue
 		case all == nil:
@@ -171,7 +171,7 @@ func (e *entry) remember() engine.Remembered {
 	l := &e.life
 	r := engine.Remembered{
 		Phase: phases[l.phase], Unsure: !l.evidence.complete,
-		StopAt: l.evidence.stopAt.UTC(), StopSeenAt: l.evidence.stopSeenAt.Round(0).UTC(),
+		StopAt: l.evidence.stopAt.UTC(), StopSeenAt: l.evidence.stopSeenAt.Round(0).UTC(), SignalAt: l.evidence.otherSignalAt.UTC(),
 	}
 	if c := e.before(); c != nil {
 		r.StartedAt = c.Started.UTC()

@@ -208,6 +208,7 @@ func TestEndingsAcrossTwoLives(t *testing.T) {
 		{name: "Podman 5: it had been stopped before the reboot", podman: "5.8", script: seen + "(stop), die 0, +1h, update, end, +1h, reboot, (forget), open", want: engine.CauseStopped},
 		{name: "Podman 5: it had crashed before the reboot", podman: "5.8", script: seen + "die 1, +1h, update, end, +1h, reboot, (forget), open", want: engine.CauseSelf},
 		{name: "Podman 5: the host is shut down, and stops it", podman: "5.8", script: seen + "end, (stop), (die 0), +1h, reboot, open", want: engine.CauseEngine},
+		{name: "Podman 5: it crashes an hour after a signal to reload, of which the life before knew", podman: "5.8", script: seen + "kill 1, +1h, end, open, +1h, die 3", want: engine.CauseUnknown},
 		{name: "Podman 5: the host loses its power after a signal", podman: "5.8", script: seen + "kill, end, +1h, reboot, lost, open", want: engine.CauseEngine},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

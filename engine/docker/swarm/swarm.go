@@ -93,7 +93,7 @@ func (r *Reader) read(ctx context.Context, call, service string, f func(context.
 
 // NoManager reports whether an engine says that it does not manage a swarm. One that should,
 // and has lost the others, says so in other words.
-// Source: https://github.com/moby/moby/blob/master/daemon/cluster/cluster.go, errNoManager
+// Source: errNoManager in https://github.com/moby/moby/blob/master/daemon/cluster/cluster.go
 func NoManager(err error) bool { return isWorker(err) || noSwarm(err) }
 
 func isWorker(err error) bool {

@@ -57,8 +57,8 @@ func (s *Env) Service(suffix string, edit func(*swarm.ServiceSpec)) *Service {
 	return v
 }
 
-// remove removes the service, and waits until Swarm has removed its containers: it would
-// replace what somebody else removes.
+// remove removes the service, and then its containers beside Swarm, which replaces none any
+// more: Docker 20.10 has those of a job run on.
 func (v *Service) remove() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.Context()), Limit)
 	defer cancel()
@@ -68,6 +68,9 @@ func (v *Service) remove() {
 	}
 	Eventually(v.Env, "the containers of "+v.Name+" to be gone", func() bool {
 		all, err := v.Engine.ContainerList(ctx, v.containers(true))
+		for _, c := range all {
+			_ = v.Engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true})
+		}
 		return err == nil && len(all) == 0
 	})
 }

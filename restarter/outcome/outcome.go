@@ -49,7 +49,7 @@ var Outcomes = map[Outcome]string{
 	Gone:              "no container with this ID on this host: it was removed, or runs on another host",
 	OtherHost:         "the alert does not match --webhook.match: it is for another host",
 	NotWhitelisted:    "it is not whitelisted: see --restart.whitelist",
-	Failed:            "the engine could not start or restart it",
+	Failed:            "the engine could not start, restart or end it",
 	EngineUnavailable: "the engine is unavailable, or its containers are not known yet",
 	ShuttingDown:      "Defib is shutting down",
 	Busy:              "too many requests are under way",

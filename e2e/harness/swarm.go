@@ -133,6 +133,7 @@ func (v *Service) Alert(labels ...string) Alert {
 // reached from there.
 func SwarmOf(tb testing.TB, n int) (nodes []*Env) {
 	tb.Helper()
+	Program(tb, "iproute2", "ip")
 	for range n {
 		nodes = append(nodes, NewEnv(tb, PrivateEngine(tb)))
 	}
@@ -169,7 +170,7 @@ func address(i int) string { return fmt.Sprint("192.168.221.", i+1) }
 // ip configures the network of an engine.
 func (e *Engine) ip(tb testing.TB, args ...string) {
 	tb.Helper()
-	within := []string{"--target", fmt.Sprint(e.Daemon.Cmd.Process.Pid), "--net", Program(tb, "iproute2", "ip")}
+	within := []string{"--target", fmt.Sprint(e.Daemon.Cmd.Process.Pid), "--net", "ip"}
 	if out, err := exec.CommandContext(tb.Context(), "nsenter", append(within, args...)...).CombinedOutput(); err != nil {
 		tb.Fatalf("ip %v: %v\n%s", args, err, out)
 	}

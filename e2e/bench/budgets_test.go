@@ -13,7 +13,7 @@ import (
 // BenchmarkBudgets measures what Defib promises, each beside what it is compared
 // with, in one run on one machine, and prints one table:
 //
-//	go test -run '^$' -bench Budgets -benchtime 1x -timeout 60m ./e2e/bench
+//	go test -run '^$' -bench Budgets -benchtime 1x -timeout 0 ./e2e/bench
 //
 // Each part can be had alone, as in -bench Budgets/storm.
 func BenchmarkBudgets(b *testing.B) {

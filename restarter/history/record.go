@@ -31,7 +31,7 @@ type Record struct {
 
 	Parent NetworkParent // whose network the container shares
 
-	Late bool // our last action was not answered: a start that is seen now is its doing
+	Late bool // our last action has not come to its end: a start that is seen now is its doing
 
 	Healing policy.Trigger // of an attempt whose recovery is still awaited; "" if none
 	cause   time.Time      // of that attempt, on our clock

@@ -53,6 +53,8 @@ func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.C
 		rec.inherit(now, reset, old, c)
 		if one, ok := rec.recovery(now, c); ok {
 			found = append(found, one)
+		} else if !c.Up() {
+			h.await(now, rec)
 		}
 		h.Changes++
 	}
@@ -94,6 +96,7 @@ func (r *Record) inherit(now time.Time, reset time.Duration, others []*Record, c
 	if r.Attempts == 0 && r.Streak == 0 && r.LastEnd.IsZero() {
 		r.Attempts, r.Restarts, r.Streak, r.LastEnd, r.Declined = old.Attempts, old.Restarts, old.Streak, old.LastEnd, old.Declined
 		r.Healing, r.cause, r.from = old.Healing, old.cause, old.from
+		r.Late = !c.Up() // Swarm creates it some seconds before it starts it: that start is our doing
 		r.observe(now, c, reset)
 	}
 	for _, one := range others {

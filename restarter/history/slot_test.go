@@ -36,11 +36,13 @@ func TestLaw4TheTaskInTheSameSlotGoesOn(t *testing.T) {
 		removed bool // the old container
 		late    bool // the new one comes later
 		older   bool // by the engine's clock, which was set back
+		created bool // the new one is seen before Swarm starts it
 	}{
 		"at once":                               {},
 		"the old one is gone":                   {removed: true},
 		"the old one is gone for a while":       {removed: true, late: true},
 		"the clock was set back":                {older: true},
+		"it is seen before it is started":       {created: true},
 		"in another life":                       {life: true},
 		"in another life, the old one is gone":  {life: true, removed: true},
 		"in another life, and the new one late": {life: true, removed: true, late: true},
@@ -63,6 +65,14 @@ func TestLaw4TheTaskInTheSameSlotGoesOn(t *testing.T) {
 			}
 			if row.late {
 				h.Sync(Noon, Usual(), SnapshotOf(there...))
+			}
+			if row.created {
+				fresh := c
+				CreatedAgo(2 * time.Second)(&fresh)
+				h.Sync(Ago(2*time.Second), Usual(), SnapshotOf(append(there, &fresh)...))
+				if !h.At("c3").Unwell() || h.Awaited.IsZero() {
+					t.Errorf("nothing is awaited once it is created: %+v", h.At("c3"))
+				}
 			}
 			found := h.Sync(Noon, Usual(), SnapshotOf(append(there, &c)...))
 			rec := h.At("c3")

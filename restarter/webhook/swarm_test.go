@@ -24,8 +24,8 @@ func byService(service string, kv ...string) webhook.Alert {
 	return Firing(append(kv, "container_label_com_docker_swarm_service_name", service)...)
 }
 
-// onSwarm runs a webhook over tasks, each of which takes a second to stop. Swarm replaces
-// it six seconds later, on this engine if here says so.
+// onSwarm runs a webhook over tasks, each of which takes a second to stop. Swarm creates
+// another one a second later, and starts it after five more, on this engine if here says so.
 func onSwarm(t *testing.T, pol policy.Policy, here func(slot string) bool, tasks ...*engine.Container) (*World, *webhook.Webhook) {
 	w, h := NewWebhook(t, pol, tasks...)
 	var made atomic.Int64
@@ -35,17 +35,19 @@ func onSwarm(t *testing.T, pol policy.Policy, here func(slot string) bool, tasks
 			c.State, c.Finished, c.ExitCause, c.ExitSeenAt = engine.Exited, time.Now(), engine.CauseSelf, time.Now()
 		})
 		if here(c.Slot()) {
-			time.AfterFunc(6*time.Second, func() { replace(w, c.Slot(), fmt.Sprint("new", made.Add(1))) })
+			id := fmt.Sprint("new", made.Add(1))
+			time.AfterFunc(time.Second, func() { creates(w, c.Slot(), id) })
+			time.AfterFunc(6*time.Second, func() { w.Runs(id) })
 		}
 		return nil
 	})
 	return w, h
 }
 
-// replace has a new task come up in a slot.
-func replace(w *World, slot, id string) {
-	c := Running(TaskOf(slot, id), func(c *engine.Container) {
-		c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
+// creates has Swarm create a task in a slot, which it has yet to start.
+func creates(w *World, slot, id string) {
+	c := Running(TaskOf(slot, id), CreatedAgo(0), func(c *engine.Container) {
+		c.Created, c.CreatedSeenAt, c.StartSeenAt = time.Now(), time.Now(), time.Time{}
 	})
 	w.Set(append(slices.Clone(w.Snapshot().Containers), c)...)
 }
@@ -158,7 +160,9 @@ func TestTheReplacementIsAwaitedThoughTheOldContainerIsGone(t *testing.T) {
 		w.Removed("a1")
 		Pass(20 * time.Second)
 		Post(t, h, a).Want(200, outcome.Outcome(outcome.InServiceRestart))
-		replace(w, "api.1", "d4")
+		creates(w, "api.1", "d4")
+		synctest.Wait()
+		w.Runs("d4")
 		synctest.Wait()
 		if got := w.Standing("api.1.d4").Streak; got != 1 {
 			t.Errorf("the streak of the new task is %d, want 1", got)

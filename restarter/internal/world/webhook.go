@@ -91,7 +91,7 @@ func (c *Call) Want(status int, outcomes ...outcome.Outcome) {
 func NewWebhook(t *testing.T, p policy.Policy, cs ...*engine.Container) (*World, *webhook.Webhook) {
 	for _, c := range cs {
 		if c.Up() {
-			c.StartSeenAt, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
+			c.Created, c.StartSeenAt, c.Started = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)
 		}
 	}
 	w := NewWorld(t, p, cs...)

@@ -20,6 +20,8 @@ var (
 	ErrServiceUpdating = errors.New("its service is changing")
 	// ErrServiceShort says that other tasks of the service do not run.
 	ErrServiceShort = errors.New("its service is short of tasks")
+	// ErrNotBegun says that the end of a task was not even begun.
+	ErrNotBegun = errors.New("not begun")
 	// ErrUnsupported says that the engine cannot do it at all.
 	ErrUnsupported = errors.New("not with this engine")
 )

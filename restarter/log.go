@@ -26,6 +26,8 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 		r.logger.Info("re-creation not finished before the end: the next start of Defib goes on from what there is", attrs...)
 	case declinedBySwarm(res):
 		r.logger.Info("task not ended", append(attrs, "reason", outcome.Declined(res.Err), "err", res.Err)...)
+	case left && !res.Begun():
+		r.logger.Info("task not ended", append(attrs, "err", res.Err)...)
 	case left && res.Ends():
 		r.logger.Info("end of the task left to the engine", attrs...)
 	case left && res.Restarts():

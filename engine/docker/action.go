@@ -55,14 +55,14 @@ func (e *Engine) Restart(ctx context.Context, c *engine.Container) error {
 
 // EndTask has a task of Swarm stop, unless its service can be read and that says that it is not
 // to be ended. It returns nil once a fresh inspect that shows it down, or gone, has been
-// published; otherwise as Start does. An error may also be ErrNotReplaced,
-// ErrServiceUpdating or ErrServiceShort. The engine carries on with a stop whose caller
-// leaves.
+// published; otherwise as Start does. An error is also ErrNotBegun if nothing was stopped, and
+// may then be ErrNotReplaced, ErrServiceUpdating or ErrServiceShort. The engine carries on with
+// a stop whose caller leaves.
 func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 	reader := swarm.Reader{API: e.api.Load(), Call: e.call, Timeout: e.Timeout}
 	grace, err := reader.MayEnd(ctx, c)
 	if err != nil {
-		return failed(err)
+		return fmt.Errorf("%w: %w", engine.ErrNotBegun, failed(err))
 	}
 	options, patience := container.StopOptions{}, max(0, c.StopTimeout)
 	if grace != nil {

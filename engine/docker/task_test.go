@@ -119,10 +119,8 @@ func TestTaskIsEndedIfSwarmReplacesIt(t *testing.T) {
 				}
 			case err == nil || !errors.Is(err, tc.want) && tc.want != nil || !strings.Contains(err.Error(), tc.says):
 				t.Errorf("%v, want %v that says %q", err, tc.want, tc.says)
-			case errors.Is(err, engine.ErrNotReplaced) || errors.Is(err, engine.ErrServiceUpdating) || errors.Is(err, engine.ErrServiceShort):
-				if f.asked("stop") > 0 {
-					t.Error("it was told to stop")
-				}
+			case errors.Is(err, engine.ErrNotBegun) != (f.asked("stop") == 0):
+				t.Errorf("%v, and it was told to stop %d times", err, f.asked("stop"))
 			}
 		})
 	}

@@ -51,6 +51,11 @@ type Result struct {
 	New  *engine.Container // that a re-creation has put in the place of the old one; nil: it has not
 }
 
+// Begun reports whether the engine has begun to carry the action out, for all that is known.
+func (r Result) Begun() bool {
+	return outcome.Declined(r.Err) == "" && !errors.Is(r.Err, engine.ErrNotBegun)
+}
+
 // Begin takes note that an action begins, which was decided on by this snapshot.
 func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	h.Changes++
@@ -96,12 +101,12 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 		rec.observe(now, fresh, pol.Backoff.Reset) // as long as it is known whose doing it is
 	}
 	rec.Acting, rec.LastEnd, rec.Declined = false, now, outcome.Declined(res.Err)
-	rec.Failed = res.Err != nil && rec.Declined == ""
-	rec.Late = errors.Is(res.Err, engine.ErrNoAnswer)
+	rec.Failed = res.Err != nil && res.Begun()
+	rec.Late = errors.Is(res.Err, engine.ErrNoAnswer) && res.Begun()
 	if res.Err == nil {
 		rec.Joined = res.parents
 	}
-	if rec.Declined != "" && res.Trigger.Counts() && !res.Removes {
+	if !res.Begun() && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
 	}
 	if res.New != nil {
@@ -123,7 +128,7 @@ func (r *Record) restartFailed(res Result, b policy.Backoff) {
 	if !res.Trigger.Counts() {
 		return
 	}
-	if r.Declined != "" || !r.Late && b.After(res.Attempt) < b.Max {
+	if !res.Begun() || !r.Late && b.After(res.Attempt) < b.Max {
 		r.Restarts--
 	}
 }

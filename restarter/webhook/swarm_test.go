@@ -200,6 +200,42 @@ func TestTaskThatIsNotToBeEndedIsDeclinedWithItsReason(t *testing.T) {
 	}
 }
 
+// What keeps a service from being read says nothing of its tasks.
+func TestAnEndThatWasNotBegunDoesNotCount(t *testing.T) {
+	for name, fault := range map[string]error{"no answer": engine.ErrNoAnswer, "an error": errors.New("no leader")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := NewWebhook(t, Usual(), Running(TaskOf("api.1", "a1")))
+				w.OnStart(func(context.Context, *engine.Container) error { return fmt.Errorf("%w: %w", engine.ErrNotBegun, fault) })
+				for range 12 {
+					Post(t, h, byService("api")).Want(503, outcome.Failed)
+					if got := w.Standing("api.1.a1"); got.Streak != 0 || got.GaveUp {
+						t.Fatalf("%+v", got)
+					}
+					Pass(6 * time.Minute)
+				}
+			})
+		})
+	}
+}
+
+func TestLaw9AnEndThatWasNotBegunIsNotLeftToTheEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := NewWebhook(t, Usual(), Running(TaskOf("api.1", "a1")))
+		w.OnStart(func(ctx context.Context, _ *engine.Container) error {
+			<-ctx.Done()
+			return fmt.Errorf("%w: %w", engine.ErrNotBegun, ctx.Err())
+		})
+		c := Post(t, h, byService("api"))
+		Pass(time.Second)
+		w.End()
+		c.Want(503, outcome.ShuttingDown)
+		if log := w.Log.String(); !strings.Contains(log, `msg="task not ended" container=api.1.a1`) || strings.Contains(log, "left to the engine") {
+			t.Errorf("it is not said what became of the task:\n%s", log)
+		}
+	})
+}
+
 func TestLaw9TheEndOfATaskIsLeftToTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Running(TaskOf("api.1", "a1")))

@@ -287,7 +287,7 @@ func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot, v decision.Verdict) {
 	a := r.history.Begin(now, p, v.Action())
 	switch {
-	case a.Removes:
+	case a.Removes, a.Ends(): // which Swarm may decline
 	case a.Recreation != nil:
 		r.metrics.recreated(a.Name(), 1)
 	default:
@@ -326,6 +326,9 @@ func (r *Restarter) finish(now time.Time, res history.Result) {
 	if res.Removes {
 		r.logRemoval(res)
 		return
+	}
+	if res.Ends() && !declinedBySwarm(res) {
+		r.metrics.restarts.add(1, res.Name(), res.Trigger)
 	}
 	decision.Finish(now, res, r.queue.requests)
 	r.recordAction(now, res)

@@ -2,6 +2,7 @@ package history
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"defib/engine"
@@ -26,6 +27,7 @@ type Action struct {
 
 	After []*engine.Container // of its compose project: those that it is restarted after
 
+	began   time.Time            // on our clock
 	parents map[string]time.Time // by the IDs of its parents and of these: their StartedAt when the action began
 }
 
@@ -62,7 +64,7 @@ func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	rec := h.Records[a.Container.ID]
 	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now
 	rec.Attempts++
-	a.Attempt, a.parents = rec.Attempts, map[string]time.Time{}
+	a.Attempt, a.began, a.parents = rec.Attempts, now, map[string]time.Time{}
 	if a.Removes {
 		return a
 	}
@@ -108,6 +110,7 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	}
 	if !res.Begun() && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
+		h.forgetRestart(res.began)
 	}
 	if res.New != nil {
 		h.succeed(res.Container, res.New, res.Err == nil)
@@ -117,6 +120,13 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	}
 	if res.Restarts() && res.Err != nil {
 		rec.restartFailed(res, pol.Backoff)
+	}
+}
+
+// forgetRestart has a restart that was not begun leave the minute to others.
+func (h *History) forgetRestart(began time.Time) {
+	if i := slices.IndexFunc(h.RecentRestarts, began.Equal); i >= 0 {
+		h.RecentRestarts = slices.Delete(h.RecentRestarts, i, i+1)
 	}
 }
 

@@ -68,6 +68,9 @@ func TestTaskIsEndedOnceForAnAlert(t *testing.T) {
 		if line := `msg="task ended" container=api.1.a1 trigger=alert`; !strings.Contains(w.Log.String(), line) {
 			t.Errorf("the log does not have %s:\n%s", line, w.Log.String())
 		}
+		if got := w.Count("defib_restarts_total", "api.1.a1", policy.TriggerAlert); got != 1 {
+			t.Errorf("%v ends were counted, want 1", got)
+		}
 		if actions := w.Report().Actions; len(actions) != 1 || actions[0].Outcome != outcome.Ended {
 			t.Errorf("the report has %+v", actions)
 		}
@@ -217,6 +220,34 @@ func TestAnEndThatWasNotBegunDoesNotCount(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What Swarm declines leaves --restart.max-per-minute to others.
+func TestAnEndThatWasNotBegunLeavesTheMinuteToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cs []*engine.Container
+		var alerts []webhook.Alert
+		var declined []outcome.Outcome
+		pol := Usual(func(p *policy.Policy) { p.Concurrency = 20 })
+		for i := range pol.MaxPerMinute {
+			c := Running(TaskOf(fmt.Sprintf("s%d.1", i), fmt.Sprint("t", i)))
+			cs, alerts = append(cs, c), append(alerts, Firing("name", c.Name))
+			declined = append(declined, outcome.Outcome(outcome.NotReplaced))
+		}
+		w, h := NewWebhook(t, pol, append(cs, Running(Named("web", "web")))...)
+		w.OnStart(func(_ context.Context, c *engine.Container) error {
+			if c.Task() != "" {
+				return fmt.Errorf("%w: %w", engine.ErrNotBegun, engine.ErrNotReplaced)
+			}
+			w.Runs(c.ID)
+			return nil
+		})
+		Post(t, h, alerts...).Want(200, declined...)
+		Post(t, h, Firing("name", "web")).Want(200, outcome.Restarted)
+		if got := w.Count("defib_restarts_total", "s0.1.t0", policy.TriggerAlert); got != 0 {
+			t.Errorf("%v ends were counted, want none", got)
+		}
+	})
 }
 
 func TestLaw9AnEndThatWasNotBegunIsNotLeftToTheEngine(t *testing.T) {

@@ -67,13 +67,13 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 	return services
 }
 
-// waiting are the verdicts by which replicas would be restarted as parts of their service,
-// by service.
+// waiting are the verdicts by which replicas would be restarted as parts of their service, or
+// ended, whatever names them, by service.
 func (e *evaluator) waiting(verdicts []Verdict) map[string][]*Verdict {
 	waiting := map[string][]*Verdict{}
 	for i := range verdicts {
 		v := &verdicts[i]
-		if v.Act && v.Restarts() && v.Trigger == policy.TriggerAlert && e.asked[v.Container.ID].replica() {
+		if v.Act && v.Restarts() && v.Trigger == policy.TriggerAlert && (v.Action().Ends() || e.asked[v.Container.ID].replica()) {
 			key := target.ServiceName(v.Container)
 			waiting[key] = append(waiting[key], v)
 		}

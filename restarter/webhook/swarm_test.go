@@ -153,6 +153,19 @@ func TestReplicasOfASwarmServiceAreEndedOneAfterTheOther(t *testing.T) {
 	}
 }
 
+func TestTasksThatAreNamedAreEndedOneAfterTheOtherToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")), Running(TaskOf("api.3", "c3")))
+		id := strings.Repeat("b2", 32)
+		w.Edit("b2", func(c *engine.Container) { c.ID = id })
+		alerts := []webhook.Alert{Firing("name", "api.1.a1"), Firing("id", id), Firing("name", "api.3.c3")}
+		Post(t, h, alerts...).Want(200, outcome.Ended, outcome.Ended, outcome.Outcome(outcome.InServiceRestart))
+		Pass(time.Minute)
+		Post(t, h, alerts...).Want(200, outcome.AlreadyRestarted, outcome.AlreadyRestarted, outcome.Ended)
+		w.WantStarts("0s api.1.a1", "7s api.2.b2", "1m9s api.3.c3")
+	})
+}
+
 func TestTheReplacementIsAwaitedThoughTheOldContainerIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := onSwarm(t, Usual(), func(string) bool { return false }, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")))

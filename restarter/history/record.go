@@ -87,7 +87,10 @@ func (r *Record) observe(now time.Time, c *engine.Container, reset time.Duration
 		r.Streak += c.RestartCount // it went back to 0 at a start through the API
 	}
 	if c.ExitCause == engine.CauseStopped {
-		r.Healing, r.Failed = "", false // whatever brings it back, it is no recovery of ours
+		r.Failed = false
+		if !r.Late || r.slot == "" { // it may be an end of ours that the life before has not seen
+			r.Healing = "" // whatever brings it back, it is no recovery of ours
+		}
 	}
 	switch {
 	case !c.Well():

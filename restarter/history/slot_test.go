@@ -124,6 +124,33 @@ func TestLaw10WhatWasDoneToATaskIsForgottenIfItsSlotStaysEmpty(t *testing.T) {
 	}
 }
 
+// A stop that goes on when Defib is killed ends, for the next life, as if somebody else had
+// asked for it. The replacement is awaited all the same, and goes on with what was tried.
+func TestLaw4AnEndInTheMiddleOfWhichDefibIsKilledIsGoneOnWith(t *testing.T) {
+	c := Running(TaskOf("api.1", "a1"))
+	h := New(Ago(time.Hour))
+	h.Sync(Ago(time.Minute), Usual(), SnapshotOf(c))
+	h.Begin(Ago(11*time.Second), SnapshotOf(c), Action{Container: c, Trigger: policy.TriggerAlert})
+	for name, first := range map[string]*engine.Container{
+		"it has ended": Ended(engine.CauseStopped, TaskOf("api.1", "a1"), EndedAgo(6*time.Second)),
+		"it ends":      c,
+	} {
+		n := New(Ago(5 * time.Second))
+		n.Recall(Ago(5*time.Second), Ago(8*time.Second), h.Memory())
+		n.Sync(Ago(5*time.Second), Usual(), SnapshotOf(first))
+		ended := Ended(engine.CauseStopped, TaskOf("api.1", "a1"), EndedAgo(4*time.Second))
+		n.Sync(Ago(4*time.Second), Usual(), SnapshotOf(ended))
+		if !n.At("a1").Unwell() || n.Awaited.IsZero() {
+			t.Errorf("%s: no replacement is awaited: %+v", name, n.At("a1"))
+		}
+		heir := Running(TaskOf("api.1", "c3"), BegunAgo(0), func(c *engine.Container) { c.Created = Ago(time.Second) })
+		n.Sync(Noon, Usual(), SnapshotOf(ended, heir))
+		if rec := n.At("c3"); rec.Restarts != 1 || rec.Streak != 1 || rec.Unwell() || !n.At("a1").blank() {
+			t.Errorf("%s: %+v, and %+v", name, rec, n.At("a1"))
+		}
+	}
+}
+
 // A task that was acted on itself keeps what is known of it.
 func TestATaskThatHasAStoryOfItsOwnInheritsNone(t *testing.T) {
 	h, old := anEnd(t)

@@ -77,10 +77,11 @@ func (t Target) notFound(what string) outcome.Answer {
 	return outcome.Answer{Outcome: outcome.NotFound, Detail: detail}
 }
 
-// ServiceName names the service of a container to people.
+// ServiceName names the service of a container to people. An image that compose has built
+// gives its labels to tasks of Swarm, too.
 func ServiceName(c *engine.Container) string {
-	if c.Service() == "" {
-		return c.SwarmService()
+	if service := c.SwarmService(); service != "" {
+		return service
 	}
 	return compose.ServiceName(c)
 }

@@ -153,6 +153,20 @@ func TestReplicasOfASwarmServiceAreEndedOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// An image that compose has built has its labels, which its tasks bear beside those of Swarm.
+func TestATaskOfAnImageThatComposeBuiltIsOneOfItsSwarmService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		built := In("src", "app")
+		w, h := onSwarm(t, Usual(), func(string) bool { return false }, Running(TaskOf("api.1", "a1"), built), Running(TaskOf("api.2", "b2"), built), Running(TaskOf("web.1", "c3"), built))
+		a := byService("api", "container_label_com_docker_compose_project", "src", "container_label_com_docker_compose_service", "app")
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.InServiceRestart))
+		w.Removed("a1")
+		Pass(2 * time.Second)
+		Post(t, h, a).Want(200, outcome.Outcome(outcome.InServiceRestart))
+		w.WantStarts("0s api.1.a1")
+	})
+}
+
 func TestTasksThatAreNamedAreEndedOneAfterTheOtherToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")), Running(TaskOf("api.3", "c3")))

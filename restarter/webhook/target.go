@@ -55,11 +55,11 @@ func (a Alert) target() target.Target {
 			return target.Target{Name: name, Labels: a.quote(label), Hint: hint}
 		}
 	}
+	if service := a.label(labelSwarmService); service != "" { // its image may bear labels of the compose that built it
+		return target.Target{SwarmService: service, Labels: a.quote(labelSwarmService), Hint: hint}
+	}
 	if project, service := a.label(labelProject), a.label(labelService); project != "" && service != "" {
 		return target.Target{Project: project, Service: service, Labels: a.quote(labelProject) + ", " + a.quote(labelService), Hint: hint}
-	}
-	if service := a.label(labelSwarmService); service != "" {
-		return target.Target{SwarmService: service, Labels: a.quote(labelSwarmService), Hint: hint}
 	}
 	return target.Target{Hint: strings.Join(slices.Concat(a.unusable(), a.renamed()), "; ")}
 }

@@ -3,9 +3,11 @@ package decision
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"defib/engine"
 	"defib/restarter/compose"
+	"defib/restarter/history"
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/target"
@@ -47,10 +49,14 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 	for key := range waiting {
 		services[key] = &rollingService{unsettled: e.history.Awaits(key), own: map[string]int{}}
 	}
+	var tasks []*engine.Container
 	for _, c := range e.snapshot.Containers {
 		s := services[target.ServiceName(c)]
 		if s == nil || compose.OneOff(c) {
 			continue
+		}
+		if c.Slot() != "" {
+			tasks = append(tasks, c)
 		}
 		rec := e.history.At(c.ID)
 		proven := rec.ProvenAt(c, e.policy.Backoff)
@@ -59,12 +65,26 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 		s.own[c.ID] = count(rec.Unwell() || c.Health == engine.Starting || proven.After(p.now))
 		s.unsettled += s.own[c.ID]
 	}
+	for _, c := range history.NewestBySlot(tasks) {
+		until := replacedBy(c)
+		p.look(until)
+		services[target.ServiceName(c)].unsettled += count(until.After(p.now))
+	}
 	for _, v := range p.Verdicts {
 		if s := services[target.ServiceName(v.Container)]; s != nil {
 			s.unsettled += count(v.comesUp())
 		}
 	}
 	return services
+}
+
+// replacedBy is until when Swarm may yet have a task up in the slot of this one, the newest,
+// on this engine; zero: it is up.
+func replacedBy(c *engine.Container) time.Time {
+	if c.Up() {
+		return time.Time{}
+	}
+	return engine.Later(c.ExitSeenAt, c.CreatedSeenAt).Add(history.ReplacedWithin)
 }
 
 // waiting are the verdicts by which replicas would be restarted as parts of their service, or

@@ -9,9 +9,9 @@ import (
 	"defib/restarter/policy"
 )
 
-// replacedWithin is how long the replacement of a task that was ended is awaited on this
+// ReplacedWithin is how long the replacement of a task that has ended is awaited on this
 // engine: Swarm's own delay, and the start. After that it is taken for one of another node.
-const replacedWithin = time.Minute
+const ReplacedWithin = time.Minute
 
 // slotOf is the slot of a task that may be ended; "" of any other container.
 func slotOf(c *engine.Container, rule policy.Rule) string {
@@ -36,7 +36,7 @@ func (h *History) recallTasks(now time.Time) {
 // handOver has what was done to a task count on for the newest in its slot, of these that
 // there are, and reports recoveries by that.
 func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.Container) (found []Recovery) {
-	newest := newestBySlot(tasks)
+	newest := NewestBySlot(tasks)
 	h.Awaited = time.Time{}
 	former := map[string][]*Record{} // by slot
 	for id, rec := range h.Records {
@@ -61,9 +61,9 @@ func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.C
 	return found
 }
 
-// newestBySlot returns the task that has each slot now. The engine's clock may have been set
+// NewestBySlot returns the task that has each slot now. The engine's clock may have been set
 // back since the one before it was created.
-func newestBySlot(tasks []*engine.Container) map[string]*engine.Container {
+func NewestBySlot(tasks []*engine.Container) map[string]*engine.Container {
 	newest := map[string]*engine.Container{}
 	for _, c := range tasks {
 		o := newest[c.Slot()]
@@ -78,7 +78,7 @@ func newestBySlot(tasks []*engine.Container) map[string]*engine.Container {
 
 // await waits a while longer for the replacement of a task that was ended.
 func (h *History) await(now time.Time, rec *Record) {
-	until := rec.LastEnd.Add(replacedWithin)
+	until := rec.LastEnd.Add(ReplacedWithin)
 	switch {
 	case rec.Healing == "":
 	case !until.After(now):

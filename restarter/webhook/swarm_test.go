@@ -180,6 +180,34 @@ func TestTasksThatAreNamedAreEndedOneAfterTheOtherToo(t *testing.T) {
 	})
 }
 
+// A worker is not told by Swarm what its tasks are about.
+func TestATaskIsNotEndedBesideOneThatIsDownByItself(t *testing.T) {
+	for name, row := range map[string]struct {
+		after func(w *World) // what Swarm does after six seconds
+		want  string
+	}{
+		"it is replaced":              {func(w *World) { creates(w, "api.2", "d4"); w.Runs("d4") }, "6s api.1.a1"},
+		"it is replaced by and by":    {func(w *World) { creates(w, "api.2", "d4"); time.AfterFunc(10*time.Second, func() { w.Runs("d4") }) }, "16s api.1.a1"},
+		"it is replaced elsewhere":    {func(*World) {}, "1m0s api.1.a1"},
+		"its replacement never comes": {func(w *World) { creates(w, "api.2", "d4") }, "1m6s api.1.a1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")))
+				w.Dies("b2")
+				time.AfterFunc(6*time.Second, func() { row.after(w) })
+				began := time.Now()
+				for starts := []string{}; len(starts) == 0 && time.Since(began) < 2*time.Minute; starts, _ = w.Begun() {
+					c := Post(t, h, Firing("name", "api.1.a1"))
+					<-c.Done
+					Pass(time.Until(began.Add(time.Since(began).Truncate(10*time.Second) + 10*time.Second)))
+				}
+				w.WantStarts(row.want)
+			})
+		})
+	}
+}
+
 func TestTheReplacementIsAwaitedThoughTheOldContainerIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := onSwarm(t, Usual(), func(string) bool { return false }, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")))

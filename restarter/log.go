@@ -24,6 +24,8 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 		r.logger.Info("container not re-created, since somebody changed it or its parent", append(attrs, "err", res.Err)...)
 	case left && res.Recreation != nil:
 		r.logger.Info("re-creation not finished before the end: the next start of Defib goes on from what there is", attrs...)
+	case errors.Is(res.Err, engine.ErrServiceShort):
+		r.logger.Debug("task not ended", append(attrs, "err", res.Err)...)
 	case declinedBySwarm(res):
 		r.logger.Info("task not ended", append(attrs, "reason", outcome.Declined(res.Err), "err", res.Err)...)
 	case left && !res.Begun():

@@ -331,7 +331,9 @@ func (r *Restarter) finish(now time.Time, res history.Result) {
 		r.metrics.restarts.add(1, res.Name(), res.Trigger)
 	}
 	decision.Finish(now, res, r.queue.requests)
-	r.recordAction(now, res)
+	if !errors.Is(res.Err, engine.ErrServiceShort) { // which is asked again and again
+		r.recordAction(now, res)
+	}
 	if r.evidence != nil {
 		r.evidence.End(now, res.Container, r.engine.Snapshot().Get(res.Container.ID), res.Trigger)
 	}

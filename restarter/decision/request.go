@@ -38,6 +38,7 @@ type Request struct {
 
 	firing *history.Firing
 	result outcome.Answer // what came of an action that has ended since it came; zero: none has
+	short  string         // what its service was short of when that was last asked; "": nothing
 }
 
 // Receive works out which containers an alert is about, one request for each, and
@@ -215,7 +216,11 @@ func (q *Request) waits(now time.Time, v Verdict, acting bool) (outcome.Answer, 
 	case transientReasons[v.Reason] && now.Before(lasting):
 		return outcome.Answer{}, lasting
 	case late || !v.soon(q.Deadline):
-		return outcome.Answer{Outcome: outcome.Outcome(v.Reason), Until: v.Until}, time.Time{}
+		a := outcome.Answer{Outcome: outcome.Outcome(v.Reason), Until: v.Until}
+		if v.Reason == outcome.InServiceRestart {
+			a.Detail = q.short
+		}
+		return a, time.Time{}
 	}
 	return outcome.Answer{}, q.Deadline
 }
@@ -244,6 +249,10 @@ func AnswerTo(res history.Result) outcome.Answer {
 func Finish(now time.Time, res history.Result, requests []*Request) {
 	for _, q := range requests {
 		if q.Container != res.Container.ID {
+			continue
+		}
+		if errors.Is(res.Err, engine.ErrServiceShort) && now.Before(q.Deadline) {
+			q.short = res.Err.Error() // it waits as for a replica on this host
 			continue
 		}
 		if q.result = AnswerTo(res); res.Err == nil {

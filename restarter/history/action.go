@@ -108,6 +108,9 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	if res.Err == nil {
 		rec.Joined = res.parents
 	}
+	if rec.Declined == outcome.InServiceRestart {
+		rec.Attempts--
+	}
 	if !res.Begun() && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
 		h.forgetRestart(res.began)

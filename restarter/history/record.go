@@ -53,10 +53,17 @@ func (r *Record) Rule(pol policy.Policy, c *engine.Container) policy.Rule {
 // GaveUp reports whether restarts did not help the container: it gets no more.
 func (r *Record) GaveUp(rule policy.Rule) bool { return r.Restarts >= rule.MaxAttempts }
 
+// shortFor is when a manager is asked again whether a service is short of tasks: what it knows
+// of them lags behind by some moments, and is no fault.
+const shortFor = 2 * time.Second
+
 // RetryAt is when the back-off ends: it counts from the later of the death and
 // the end of the last attempt.
 func (r *Record) RetryAt(c *engine.Container, b policy.Backoff) time.Time {
-	if r.Attempts == 0 {
+	switch {
+	case r.Declined == outcome.InServiceRestart:
+		return r.LastEnd.Add(shortFor)
+	case r.Attempts == 0:
 		return time.Time{}
 	}
 	return engine.Later(c.ExitSeenAt, r.LastEnd).Add(b.After(r.Attempts))

@@ -244,7 +244,7 @@ func TestTaskThatIsNotToBeEndedIsDeclinedWithItsReason(t *testing.T) {
 				c.Want(200, outcome.Outcome(reason))
 				c.Says(outcome.Reasons[reason])
 				c.Says("because")
-				if notes := strings.Count(w.Log.String(), `msg="task not ended"`); (notes == 1) != (reason != outcome.Refused) {
+				if notes := strings.Count(w.Log.String(), `msg="task not ended"`); (notes == 1) != (reason == outcome.NotReplaced || reason == outcome.ServiceUpdating) {
 					t.Errorf("%d lines of a task that was not ended:\n%s", notes, w.Log.String())
 				}
 				if got := w.Standing("api.1.a1"); got.Streak != 0 {
@@ -275,6 +275,38 @@ func TestAnEndThatWasNotBegunDoesNotCount(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a manager knows of a task lags behind: its service is short of it for some moments
+// after it came up.
+func TestAnEndWaitsForAServiceThatIsShortOfTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := NewWebhook(t, Usual(), Running(TaskOf("api.1", "a1")))
+		var short atomic.Bool
+		w.OnStart(func(_ context.Context, c *engine.Container) error {
+			if short.Load() {
+				return fmt.Errorf("%w: %w: api.2 is starting", engine.ErrNotBegun, engine.ErrServiceShort)
+			}
+			w.Dies(c.ID)
+			return nil
+		})
+		short.Store(true)
+		for range 5 {
+			c := Post(t, h, byService("api"))
+			c.Want(200, outcome.Outcome(outcome.InServiceRestart))
+			c.Says("api.2 is starting")
+			Pass(time.Second)
+		}
+		began := time.Now()
+		time.AfterFunc(3*time.Second, func() { short.Store(false) })
+		Post(t, h, byService("api")).Want(200, outcome.Ended)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it waited for %s", took)
+		}
+		if actions := w.Report().Actions; len(actions) != 1 || actions[0].Attempt != 1 {
+			t.Errorf("the report has %+v", actions)
+		}
+	})
 }
 
 // What Swarm declines leaves --restart.max-per-minute to others.

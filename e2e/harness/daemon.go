@@ -74,9 +74,12 @@ func (d *Daemon) program(ctx context.Context) *exec.Cmd {
 		engine = d.podman
 	}
 	cmd := d.kind.prepared(ctx, engine(ctx))
-	cmd.Env = append(cmd.Environ(), "DIR="+d.Dir)
+	cmd.Env = append(cmd.Environ(), d.variable())
 	return cmd
 }
+
+// variable is in the environment of the daemon.
+func (d *Daemon) variable() string { return "DIR=" + d.Dir }
 
 func (d *Daemon) dockerd(ctx context.Context) *exec.Cmd {
 	program := "dockerd"
@@ -207,7 +210,7 @@ func (d *Daemon) killProcesses(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		pids := descendants(filepath.Join(d.Dir, "exec"))
+		pids := d.processes()
 		if len(pids) == 0 {
 			return nil
 		}
@@ -223,9 +226,11 @@ func (d *Daemon) killProcesses(ctx context.Context) error {
 	}
 }
 
-// descendants lists the processes with mark on their command line and the
-// children of those, youngest first: the containers of a shim end before it.
-func descendants(mark string) []int {
+// processes lists what the daemon has started, youngest first: the containers of a shim end
+// before it. That are the processes with its directory on their command line or, as what a
+// Podman without root leaves to hold its namespaces, its variable in their environment, and
+// the children of those.
+func (d *Daemon) processes() []int {
 	type process struct{ pid, parent int }
 	var all []process
 	ours := map[int]bool{}
@@ -233,6 +238,7 @@ func descendants(mark string) []int {
 	for _, dir := range entries {
 		pid, _ := strconv.Atoi(filepath.Base(dir))
 		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		environ, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		stat, _ := os.ReadFile(filepath.Join(dir, "stat"))
 		// pid (comm) state ppid …, where comm may hold anything.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
@@ -241,7 +247,8 @@ func descendants(mark string) []int {
 		}
 		parent, _ := strconv.Atoi(fields[1])
 		all = append(all, process{pid, parent})
-		ours[pid] = bytes.Contains(cmdline, []byte(mark))
+		ours[pid] = bytes.Contains(cmdline, []byte(filepath.Join(d.Dir, "exec"))) ||
+			bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+d.variable()+"\x00"))
 	}
 	for grown := true; grown; {
 		grown = false

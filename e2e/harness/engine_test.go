@@ -51,13 +51,13 @@ func TestPrivateEngineLeavesNothingBehind(t *testing.T) {
 	if err := e.Daemon.End(t.Context(), 9); err != nil {
 		t.Fatal(err)
 	}
-	if len(descendants(e.Daemon.Dir)) == 0 {
+	if len(e.Daemon.processes()) == 0 {
 		t.Error("no shim outlived a killed dockerd: this test tests nothing")
 	}
 	if err := e.close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if left := descendants(e.Daemon.Dir + "/exec"); len(left) > 0 {
+	if left := e.Daemon.processes(); len(left) > 0 {
 		t.Errorf("processes %v are left of %s", left, b.Name)
 	}
 }

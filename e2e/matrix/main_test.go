@@ -41,6 +41,9 @@ func TestTablesSayWhatRanAndWhatWasLeftOut(t *testing.T) {
 		`{"Action":"fail","Test":"TestB"}`,
 		`{"Action":"output","Test":"TestC","Output":"    x_test.go:4: not on Podman: no Swarm\n"}`,
 		`{"Action":"skip","Test":"TestC"}`,
+		`{"Action":"output","Test":"TestD","Output":"    suite.go:60: uses dockerd 28.5.2\n"}`,
+		`{"Action":"output","Test":"TestD","Output":"    x_test.go:4: no such kind of engine\n"}`,
+		`{"Action":"skip","Test":"TestD"}`,
 		`{"Action":"fail","Elapsed":12.3}`)
 	var got strings.Builder
 	table(&got, []*run{r})
@@ -52,6 +55,7 @@ sid-docker  prometheus  3.5.3    1          1       0
 
 RUN         LEFT OUT  WHY
 sid-docker  2         not on Podman: no Swarm
+sid-docker  1         no such kind of engine
 `
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Error(diff)
@@ -70,6 +74,7 @@ func TestRunFailsUnlessAllItsTestsPassed(t *testing.T) {
 		"cut short in a test":  {[]string{usesEngine}, "== sid-docker, TestA:\n    suite.go:60: uses dockerd 28.5.2\n\nFAIL sid-docker: 1 tests, 1 failed, 0 s\n"},
 		"failed after all":     {[]string{passes, `{"Action":"output","Output":"cleaning up: no\n"}`, `{"Action":"fail","Elapsed":3}`}, "cleaning up: no\nFAIL sid-docker: 1 tests, 0 failed, 3 s\n"},
 		"a test failed":        {[]string{usesEngine, `{"Action":"fail","Test":"TestA"}`, `{"Action":"fail","Elapsed":3}`}, "== sid-docker, TestA:\n    suite.go:60: uses dockerd 28.5.2\n\nFAIL sid-docker: 1 tests, 1 failed, 3 s\n"},
+		"words of no test":     {[]string{passes, "test2json: no space", `{"Action":"fail","Elapsed":3}`}, "test2json: no space\nFAIL sid-docker: 1 tests, 0 failed, 3 s\n"},
 		"nobody started a run": {nil, "FAIL sid-docker: 0 tests, 0 failed, 0 s\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,12 +84,35 @@ func TestRunFailsUnlessAllItsTestsPassed(t *testing.T) {
 				events = []string{`{"Action":"start"}`}
 			}
 			var got strings.Builder
-			ok := record(t, events...).report(&got, false)
+			_, ok := record(t, events...).report(&got, false)
 			if diff := cmp.Diff(row.want, got.String()); diff != "" {
 				t.Error(diff)
 			}
 			if ok != strings.HasPrefix(row.want, "ok") {
 				t.Errorf("it counts as passed: %v", ok)
+			}
+		})
+	}
+}
+
+func TestRunMayBeEmptyUnlessAllAre(t *testing.T) {
+	t.Parallel()
+	empty, full := record(t, `{"Action":"skip","Test":"TestA"}`, ends), record(t, usesEngine, passes, ends)
+	for name, row := range map[string]struct {
+		runs []*run
+		some bool
+		want bool
+	}{
+		"one has what was asked for":  {[]*run{empty, full}, true, true},
+		"one has not what is asked":   {[]*run{empty, full}, false, false},
+		"none has what was asked for": {[]*run{empty, empty}, true, false},
+		"there was no run":            {nil, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got strings.Builder
+			if ok := report(&got, row.runs, row.some); ok != row.want {
+				t.Errorf("it counts as passed: %v\n%s", ok, &got)
 			}
 		})
 	}

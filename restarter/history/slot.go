@@ -46,6 +46,10 @@ func (h *History) handOver(now time.Time, reset time.Duration, tasks []*engine.C
 			former[rec.slot] = append(former[rec.slot], rec)
 		case heir == nil || !heir.Up():
 			h.await(now, rec)
+			if !rec.LastEnd.IsZero() && now.Sub(rec.LastEnd) >= reset { // Swarm keeps some containers for good
+				rec.clear()
+				h.Changes++
+			}
 		}
 	}
 	for slot, old := range former {
@@ -100,8 +104,13 @@ func (r *Record) inherit(now time.Time, reset time.Duration, others []*Record, c
 		r.observe(now, c, reset)
 	}
 	for _, one := range others {
-		*one = Record{rule: one.rule, ruled: one.ruled, last: one.last, slot: one.slot, gone: one.gone}
+		one.clear()
 	}
+}
+
+// clear forgets what was done to a task.
+func (r *Record) clear() {
+	*r = Record{rule: r.rule, ruled: r.ruled, last: r.last, slot: r.slot, gone: r.gone}
 }
 
 // Awaits counts the tasks of a Swarm service that were ended, whose containers are gone, and

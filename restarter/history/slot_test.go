@@ -112,6 +112,18 @@ func TestAReplacementThatDoesNotComeIsAwaitedForAMinute(t *testing.T) {
 	}
 }
 
+func TestLaw10WhatWasDoneToATaskWhoseContainerIsKeptIsForgotten(t *testing.T) {
+	h, old := anEnd(t)
+	h.Sync(Noon.Add(14*time.Minute), Usual(), SnapshotOf(old))
+	if h.At("a1").Restarts != 1 {
+		t.Errorf("after 14 minutes %+v", h.At("a1"))
+	}
+	h.Sync(Noon.Add(15*time.Minute), Usual(), SnapshotOf(old))
+	if !h.At("a1").blank() || len(h.Memory().Records) != 0 {
+		t.Errorf("after 15 minutes %+v", h.At("a1"))
+	}
+}
+
 func TestLaw10WhatWasDoneToATaskIsForgottenIfItsSlotStaysEmpty(t *testing.T) {
 	h, _ := anEnd(t)
 	h.Sync(Noon, Usual(), SnapshotOf())

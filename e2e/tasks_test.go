@@ -89,10 +89,63 @@ func TestTasksAreEndedOrDeclined(t *testing.T) {
 			d.AwaitValue(harness.Series("defib_container_restart_streak", "name", next.Name), 1)
 		})
 	}
-	for name, task := range tasks { // by no other trigger
-		if services[name].outcome == "swarm_task" {
-			d.LeftAlone(task)
+}
+
+// replacement waits for the task that replaces the only one of a service, and for Defib to know it.
+func replacement(v *harness.Service, d *harness.Defib, old *harness.Container) (task *harness.Container) {
+	v.Helper()
+	harness.Eventually(v.Env, "the task that replaces "+old.Name, func() bool {
+		found := v.On(v.Env)
+		if len(found) != 1 || found[0].ID == old.ID {
+			return false
 		}
+		task = found[0]
+		return true
+	})
+	d.AwaitValue(harness.Series("docker_container_up", "name", task.Name), 1)
+	return task
+}
+
+func TestTasksAreLeftToSwarmByEveryOtherTrigger(t *testing.T) {
+	s := manager(t)
+	down := s.Service("down", nil)
+	sick := s.Service("sick", func(spec *swarm.ServiceSpec) { spec.TaskTemplate.ContainerSpec.Healthcheck = harness.Checked().Health })
+	dies, sickens := down.Await(1)[0], sick.Await(1)[0]
+	d := s.Defib(freely, hasty, "--restart.triggers=exited,unhealthy,alert,dependency,depends_on")
+	d.Knows(s)
+	dies.Crash()
+	sickens.AwaitEvents("health_status: healthy", 1)
+	sickens.MakeUnhealthy()
+	replacement(down, d, dies)
+	replacement(sick, d, sickens)
+	d.AwaitLine(1, "container state", "container", dies.Name, "state", "exited", "reason", "swarm_task")
+	for _, task := range []*harness.Container{dies, sickens} {
+		task.StartedTimes(1)
+	}
+	found := d.Scrape()
+	for _, key := range found.WithPrefix("defib_restarts_total{") {
+		if found[key] != 0 {
+			t.Errorf("%s is %v, want 0", key, found[key])
+		}
+	}
+}
+
+// TestTaskIsGivenUp has each task that replaces another one be as bad as that.
+func TestTaskIsGivenUp(t *testing.T) {
+	s := manager(t)
+	v := s.Service("web", tagged(map[string]string{"defib.enable": "true", "defib.swarm": "restart", "defib.max-attempts": "2"}))
+	task := v.Await(1)[0]
+	d := s.Defib(freely, hasty)
+	for range 2 {
+		alert := task.Alert()
+		d.Obeys("ended", "Swarm replaces it", func() harness.Reply { return d.Post(alert) })
+		task = replacement(v, d, task)
+	}
+	d.Post(task.Alert()).Is(t, 200, "gave_up", "did not help")
+	d.Shows(harness.Series("defib_container_gave_up", "name", task.Name), 1)
+	task.StartedTimes(1)
+	if kills := task.Times("kill"); len(kills) > 0 {
+		t.Errorf("it was told to stop %d times", len(kills))
 	}
 }
 
@@ -101,13 +154,16 @@ func TestTaskOfAServiceThatIsBeingUpdatedIsDeclined(t *testing.T) {
 	v := s.Service("slow", func(spec *swarm.ServiceSpec) {
 		spec.UpdateConfig = &swarm.UpdateConfig{Monitor: time.Hour} // it is not over before that
 	})
-	v.Await(1)
+	task := v.Await(1)[0]
 	d := s.Defib(freely, hasty)
 	v.Update(func(spec *swarm.ServiceSpec) { spec.TaskTemplate.ForceUpdate++ })
-	harness.Eventually(t, "the update to be the reason", func() bool {
-		r := d.Post(v.Alert()) // which may come before Swarm has begun
-		return r.Outcome() == "service_updating" && strings.Contains(r.Results[0].Message, "its update is updating")
-	})
+	task = replacement(v, d, task)
+	d.Post(task.Alert()).Is(t, 200, "service_updating", "its update is updating")
+	d.Logged(0, "task ended")
+	task.StartedTimes(1)
+	if kills := task.Times("kill"); len(kills) > 0 {
+		t.Errorf("it was told to stop %d times", len(kills))
+	}
 }
 
 func TestHeldTaskIsNotEnded(t *testing.T) {
@@ -126,6 +182,11 @@ func TestHeldTaskIsNotEnded(t *testing.T) {
 	file := harness.File(t, "holds", fmt.Sprintf("%s.* %s\n", v.Name, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
 	d := s.Defib("--restart.hold-file=" + file)
 	d.Post(v.Alert()).Is(t, 200, "on_hold", "")
+	other := s.Service("other", nil)
+	other.Await(1)
+	d = s.Defib(hasty, "--restart.max-per-minute=1")
+	d.Obeys("ended", "", func() harness.Reply { return d.Post(other.Alert()) })
+	d.Post(v.Alert()).Is(t, 200, "rate_limited", "retry in")
 	task.StartedTimes(1)
 	if kills := task.Times("kill"); len(kills) > 0 {
 		t.Errorf("it was told to stop %d times", len(kills))

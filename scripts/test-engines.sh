@@ -3,11 +3,16 @@
 # Alertmanager of other suites of Debian, and prints which and what came of it. Each suite
 # has a root of its own, and each program of it a mount namespace of its own.
 #
-# SUITES="trixie sid": these. RUN=REGEXP: only the tests with such names.
+# SUITES="trixie sid": these. RUN=REGEXP: only the tests with such names. SICKNESSES=N: as
+# for soak.sh.
 set -euo pipefail
 shopt -s nullglob
 cd "$(dirname "$0")/.."
 
+if ! command -v go >/dev/null; then
+	echo "go is not on the PATH; Defib needs Go $(sed -n 's/^go //p' go.mod) or newer" >&2
+	exit 1
+fi
 if ((EUID)); then
 	echo 'make test-engines installs other suites of Debian, below /var/cache, and starts engines: run it as root.' >&2
 	exit 1
@@ -23,37 +28,65 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock -n 9 || { echo 'waiting for another make test-engines' && flock 9; }
 
-work=$(mktemp -d -t defib-engines.XXXXXX)
+work=$(mktemp -d -t de.XXXX) # short: Podman takes a path of at most 50 bytes for its --runroot, see newDaemon
+chmod 711 "$work" # for engines of other users on their way
+# running: the processes with $work on their command line or in their environment, and all below those.
+running() {
+	local mark=${work%?}[${work: -1}] parents pids='' # which is not on that of grep
+	parents=$(grep -las -- "$mark" /proc/[0-9]*/{cmdline,environ} | cut -d / -f 3 | sort -u)
+	while [[ $parents ]]; do
+		pids+=" $parents"
+		parents=$(pgrep -d ' ' -P "$(xargs <<<"$parents" | tr ' ' ,)")
+	done
+	echo "$pids"
+}
+# end ends what runs: the tests by a signal, upon which their engines end in order, then what
+# is left, such as the containers of Podman.
 end() {
-	local job
-	for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done # see run
+	local job tries pids
+	for job in $(jobs -p); do kill -- "-$job" || true; done 2>/dev/null
+	for ((tries = 0; tries < 40; tries++)); do
+		pids=$(running)
+		[[ $pids ]] || break
+		# shellcheck disable=SC2086 # each a word
+		((tries < 20)) || kill -KILL $pids 2>/dev/null || true
+		sleep 0.5
+	done
 	wait
-	rm -rf "$work"
+	rm -rf --one-file-system "$work"
 }
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-# The mirror from which this machine has its own Debian.
-mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1; }
-mirror=$(mirror)
-if [[ ! $mirror ]]; then # apt has not asked it yet
-	apt-get -q update
-	mirror=$(mirror)
-fi
-[[ $mirror ]] || { echo 'apt knows no mirror of Debian' >&2 && exit 1; }
+# The mirror from which this machine has its own Debian; debootstrap takes no other kind than
+# these, and apt may not have asked it yet.
+mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | grep '^https\?:' | head -n 1; }
+mirror=$(mirror) || mirror=$(apt-get -q update >&2 && mirror) || mirror=http://deb.debian.org/debian
 
 # make_root SUITE: as $cache/SUITE, unless there is one, made from what the mirror has now.
+# It ends with $not_installable if the packages that the suite has now cannot be installed.
+not_installable=75
 make_root() {
 	local suite=$1 root=$cache/$1 new=$cache/$1.new made_from=$work/$1.made-from
-	/usr/lib/apt/apt-helper download-file "${mirror%/}/dists/$suite/InRelease" "$made_from"
+	export DEFIB_WORK=$work # see running
+	# For debootstrap, which does not know those of apt.
+	eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy | sed "/='DIRECT'/d; s/^/export /")"
+	if ! /usr/lib/apt/apt-helper download-file "${mirror%/}/dists/$suite/InRelease" "$made_from"; then
+		[[ $(tail -n 1 "$root/made-from") == "${packages[*]}" ]] || return
+		echo "WARNING: $mirror cannot be asked for $suite: its root is as of $(date -r "$root/made-from" +%F)" >&3
+		return
+	fi
 	echo "${packages[*]}" >>"$made_from"
 	if cmp -s "$made_from" "$root/made-from"; then return; fi
 	rm -rf --one-file-system "$new"
 	# In namespaces that end with it: no mount and no process is left if it is interrupted.
-	unshare --mount --pid --fork --kill-child debootstrap --variant=minbase "$suite" "$new" "$mirror"
+	unshare --mount --pid --fork --kill-child debootstrap --variant=minbase "$suite" "$new" "$mirror" || {
+		tail -n 15 "$new/debootstrap/debootstrap.log" || true
+		return $not_installable
+	}
 	printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d" # no package starts its service
 	chmod +x "$new/usr/sbin/policy-rc.d"
-	DEBIAN_FRONTEND=noninteractive scripts/in-root.sh "$new" apt-get -q -y --no-install-recommends install "${packages[@]}"
+	DEBIAN_FRONTEND=noninteractive scripts/in-root.sh "$new" apt-get -q -y --no-install-recommends install "${packages[@]}" || return $not_installable
 	rm -f "$new"/var/cache/apt/archives/*.deb
 	mv "$made_from" "$new/made-from"
 	rm -rf --one-file-system "$root"
@@ -73,29 +106,46 @@ wrap() {
 export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 
 # run ENGINE PACKAGE, in the background: tests on what $suite has. A file tells all about
-# them, their end too. They are a group of processes, to be ended as one, and do not keep
-# the lock, which an engine that they leave would hold.
+# them, their end too.
 run() {
-	local name=${2//\//-}
+	local name=${2//\//-} args=(-test.timeout=30m)
+	if [[ ${SICKNESSES:-} && $2 == e2e/hosts ]]; then args=(-hosts.sicknesses "$SICKNESSES"); fi
 	echo "$suite, $1: go test ./$2"
 	cd "$2"
-	export DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
-	exec setsid go tool test2json -t -p "$2" "$work/$name.test" -test.v=test2json -test.timeout=30m \
-		${RUN:+-test.run="$RUN"} >"$work/$suite-$1-$name.json" 2>&1 9>&-
+	export TMPDIR=$work DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
+	exec go tool test2json -t -p "$2" "$work/$name.test" -test.v=test2json "${args[@]}" \
+		${RUN:+-test.run="$RUN"} >"$work/$suite-$1-$name.json" 2>&1
+}
+
+# start FUNCTION ARGS..., in the background, as a group of processes, to be ended as one. They
+# do not keep the lock, which an engine that they leave would hold.
+start() {
+	set -m
+	"$@" </dev/null 9>&- &
+	set +m
 }
 
 echo '== making the roots and the tests'
 declare -A making
 for suite in "${suites[@]}"; do
-	make_root "$suite" >"$work/$suite.log" 2>&1 &
+	start make_root "$suite" 3>&1 >"$work/$suite.log" 2>&1
 	making[$suite]=$!
 done
-for package in e2e e2e/hosts e2e/chaos e2e/harness alerts; do go test -c -o "$work/${package//\//-}.test" "./$package"; done
+compile() {
+	local package
+	for package in e2e e2e/hosts e2e/chaos e2e/harness alerts; do go test -c -o "$work/${package//\//-}.test" "./$package"; done
+}
+start compile
+wait $! # a signal ends this, and would wait for a program in the foreground
 
 made=() unmade=() failed=()
 for suite in "${suites[@]}"; do
-	if ! wait "${making[$suite]}"; then
+	code=0
+	wait "${making[$suite]}" || code=$?
+	if ((code)); then
 		unmade+=("$suite")
+		# Not every state of sid, which changes several times a day, can be installed.
+		if [[ $suite != sid ]] || ((code != not_installable)); then failed+=("$suite"); fi
 		continue
 	fi
 	made+=("$suite")
@@ -105,7 +155,7 @@ for suite in "${suites[@]}"; do
 	tests=()
 	for what in 'docker e2e' 'docker e2e/hosts' 'docker e2e/chaos' 'docker e2e/harness' 'podman e2e' 'podman e2e/harness' 'docker alerts'; do
 		# shellcheck disable=SC2086 # two words
-		run $what &
+		start run $what
 		tests+=($!)
 	done
 	wait "${tests[@]}" || true # the files say how they ended
@@ -115,13 +165,12 @@ done
 echo '== what came of it'
 go run ./e2e/matrix ${RUN:+-some} "$work"/*.json || failed+=('tests')
 for suite in "${unmade[@]}"; do
-	# Not every state of sid, which changes several times a day, can be installed.
-	if [[ $suite == sid ]]; then word=SKIPPED; else word=FAILED failed+=("$suite"); fi
+	if [[ " ${failed[*]} " == *" $suite "* ]]; then word=FAILED; else word=SKIPPED; fi
 	printf '\n%s: the root of %s cannot be made:\n' $word "$suite"
-	tail -n 15 "$work/$suite.log"
+	tail -n 30 "$work/$suite.log"
 done
 if ((${#failed[@]})); then
 	(IFS=, && echo "FAILED: ${failed[*]}") >&2
 	exit 1
 fi
-echo "all that depends on an engine or a server passed on ${made[*]:-no suite} in $SECONDS s"
+echo "all that depends on an engine or a server passed on ${made[*]} in $SECONDS s"

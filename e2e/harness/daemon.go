@@ -28,7 +28,7 @@ type Daemon struct {
 }
 
 func newDaemon(k Kind) (*Daemon, error) {
-	dir, err := os.MkdirTemp(workdir, "engine-")
+	dir, err := os.MkdirTemp(workdir, "e") // short: Podman takes a path of at most 50 bytes for its --runroot
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,12 @@ if ((EUID)); then
 fi
 
 # policy-rc.d is Debian's way to keep packages from starting services. One that
-# a killed run left behind is ours, and is taken for such by its mark.
+# a killed run left behind is ours, and is taken for such by its mark. Another run at
+# the same time would take this away too early; what it installs is here afterwards.
+exec 8>/run/lock/defib-install
+flock 8
+lacking "$@"
+((${#missing[@]})) || exit 0
 policy=/usr/sbin/policy-rc.d mark='# put here for a moment by scripts/install.sh'
 restore() {
 	if grep -qsF "$mark" $policy; then rm -f $policy; fi

@@ -280,19 +280,19 @@ func TestLastSeenStaysWhenAContainerHasEnded(t *testing.T) {
 func TestCgroupIsFoundBelowAnotherParent(t *testing.T) {
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
-	parent := s.Prefix + "parent.slice"
+	parent := "/" + s.Prefix + "parent"
 	info, err := s.Engine.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.CgroupDriver != "systemd" { // which makes a path of the name
-		parent = "/" + parent
+	if info.CgroupDriver == "systemd" { // which makes a path of a slice's name
+		parent = s.Prefix + "parent.slice"
 	}
 	usual := s.Run("usual", harness.Spec{})
 	b := s.Run("web", harness.Spec{Args: []string{"-hold=20"}, Host: func(h *container.HostConfig) { h.CgroupParent = parent }})
 	s.Cleanup(func() {
 		s.CleanUp()
-		dirs, _ := filepath.Glob("/sys/fs/cgroup/*" + parent)
+		dirs, _ := filepath.Glob(filepath.Join("/sys/fs/cgroup/*", parent))
 		for _, dir := range dirs {
 			_ = os.Remove(dir) // an engine may have done so
 		}

@@ -154,7 +154,7 @@ func (b *Store) heard() map[string]engine.Remembered {
 	var all map[string]engine.Remembered
 	for id, e := range b.unsettled {
 		l := &e.life
-		signalled := !l.over() && !(l.evidence.stopSeenAt.IsZero() && l.evidence.otherSignalAt.IsZero())
+		signalled := !l.over() && (!l.evidence.stopSeenAt.IsZero() || !l.evidence.otherSignalAt.IsZero())
 		switch {
 		case b.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !signalled:
 			delete(b.unsettled, id)

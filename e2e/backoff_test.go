@@ -151,6 +151,7 @@ func TestContainerWhoseFirstStartFailedIsStarted(t *testing.T) {
 				t.Errorf("want attempt %d: %s", attempts, done.Text)
 			}
 			d.AwaitValue(harness.Series("docker_container_up", "name", b.Name), 1)
+			b.AwaitEvents("start", 1)
 			b.StartedTimes(1)
 		})
 	}

@@ -103,6 +103,7 @@ func (p *socketProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestSocketProxyLetsDefibDoItsWork: all that Defib asks for passes the example's
 // patterns, and it heals through them.
 func TestSocketProxyLetsDefibDoItsWork(t *testing.T) {
+	harness.DockerOnly(t, harness.HasOwnAPI)
 	t.Parallel()
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	dead, sick := s.Run("dead", harness.Spec{Args: []string{"-code=3"}}), s.Run("sick", harness.Spec{})

@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -178,7 +179,7 @@ func (b *Container) Exec(cmd ...string) {
 // its exit code and all that it said.
 func (b *Container) Output(cmd ...string) (code int, said string) {
 	b.Helper()
-	b.Must("docker exec "+strings.Join(cmd, " "), func(ctx context.Context) error {
+	b.MustWithin(5*Limit, "docker exec "+strings.Join(cmd, " "), func(ctx context.Context) error { // it may need seconds of a busy processor
 		created, err := b.Engine.ContainerExecCreate(ctx, b.ID, container.ExecOptions{Cmd: cmd, AttachStdout: true, AttachStderr: true})
 		if err != nil {
 			return err
@@ -195,9 +196,9 @@ func (b *Container) Output(cmd ...string) (code int, said string) {
 		said = text.String()
 		for {
 			now, err := b.Engine.ContainerExecInspect(ctx, created.ID)
-			if err != nil || !now.Running {
+			if err != nil || !now.Running || Pause(ctx.Done(), 20*time.Millisecond) {
 				code = now.ExitCode
-				return err
+				return errors.Join(err, ctx.Err())
 			}
 		}
 	})

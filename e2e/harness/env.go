@@ -122,7 +122,13 @@ func (s *Env) List(ctx context.Context) ([]container.Summary, error) {
 // Must runs one call to the engine, within Limit.
 func (s *Env) Must(what string, call func(context.Context) error) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), Limit)
+	s.MustWithin(Limit, what, call)
+}
+
+// MustWithin is Must of what may take longer.
+func (s *Env) MustWithin(limit time.Duration, what string, call func(context.Context) error) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), limit)
 	defer cancel()
 	if err := call(ctx); err != nil {
 		s.Fatalf("%s: %v", what, err)

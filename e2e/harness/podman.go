@@ -126,6 +126,7 @@ const (
 	BuildsByOther = "it builds images by a program of its own"
 	StampsSeconds = "it stamps lines of logs by the second: of runs that end and begin in the same one, nobody can tell whose a line is"
 	MixesParts    = "where it counts lines from the end of a log, it puts the parts of a long line to another"
+	HasOwnAPI     = "from 4.7 on its own API is asked, too, whose paths Tecnativa's proxy cannot let through"
 	ChecksDevices = "it does not create a container with a device that does not exist"
 )
 

@@ -24,12 +24,8 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 		r.logger.Info("container not re-created, since somebody changed it or its parent", append(attrs, "err", res.Err)...)
 	case left && res.Recreation != nil:
 		r.logger.Info("re-creation not finished before the end: the next start of Defib goes on from what there is", attrs...)
-	case errors.Is(res.Err, engine.ErrServiceShort):
-		r.logger.Debug("task not ended", append(attrs, "err", res.Err)...)
-	case declinedBySwarm(res):
-		r.logger.Info("task not ended", append(attrs, "reason", outcome.Declined(res.Err), "err", res.Err)...)
-	case left && !res.Begun():
-		r.logger.Info("task not ended", append(attrs, "err", res.Err)...)
+	case notEnded(res):
+		r.logNotEnded(res, append(attrs, "err", res.Err))
 	case left && res.Ends():
 		r.logger.Info("end of the task left to the engine", attrs...)
 	case left && res.Restarts():
@@ -47,6 +43,24 @@ func (r *Restarter) logResult(now time.Time, res history.Result) {
 	default:
 		r.logger.Info("container started", attrs...)
 	}
+}
+
+// logNotEnded logs that a task was not told to stop.
+func (r *Restarter) logNotEnded(res history.Result, attrs []any) {
+	log := r.logger.Info
+	if errors.Is(res.Err, engine.ErrServiceShort) { // it is asked again and again
+		log = r.logger.Debug
+	}
+	if reason := outcome.Declined(res.Err); reason != "" {
+		attrs = append(attrs, "reason", reason)
+	}
+	log("task not ended", attrs...)
+}
+
+// notEnded reports whether a task was not told to stop, for what its service says or since
+// Defib ends: that is no failure.
+func notEnded(res history.Result) bool {
+	return declinedBySwarm(res) || errors.Is(res.Err, context.Canceled) && errors.Is(res.Err, engine.ErrNotBegun)
 }
 
 // declinedBySwarm reports whether a task was not ended for what its service says.

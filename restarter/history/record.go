@@ -94,10 +94,7 @@ func (r *Record) observe(now time.Time, c *engine.Container, reset time.Duration
 		r.Streak += c.RestartCount // it went back to 0 at a start through the API
 	}
 	if c.ExitCause == engine.CauseStopped {
-		r.Failed = false
-		if !r.Late || r.slot == "" { // it may be an end of ours that the life before has not seen
-			r.Healing = "" // whatever brings it back, it is no recovery of ours
-		}
+		r.stopped()
 	}
 	switch {
 	case !c.Well():
@@ -114,6 +111,16 @@ func (r *Record) observe(now time.Time, c *engine.Container, reset time.Duration
 	// The run that an action is about to end is no stay after it.
 	if at := r.BackoffResetAt(reset); !r.Acting && !at.IsZero() && !at.After(now) {
 		r.Attempts, r.Restarts, r.Streak, r.Declined, r.Failed = 0, 0, 0, "", false
+	}
+}
+
+// stopped takes note that the container is down because somebody stopped it: whatever brings
+// it back, it is no recovery of ours. But it may be the end of a task that Defib has begun,
+// and was killed before it saw it.
+func (r *Record) stopped() {
+	r.Failed = false
+	if !r.Late || r.slot == "" {
+		r.Healing = ""
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/api/types/versions"
 
 	"defib/e2e/harness"
 )
@@ -17,12 +18,13 @@ import (
 // kind is a way in which people set up their engines, other than that of all other tests.
 type kind struct {
 	harness.Kind
-	is  func(system.Info) bool                // what the engine says of itself; an older one knows no such kind
-	too func(t *testing.T, e *harness.Engine) // what it has beside the story of all; it may end the engine
+	is    func(system.Info) bool                // what the engine says of itself
+	since string                                // the release before which Docker knows no such kind; "": all do
+	too   func(t *testing.T, e *harness.Engine) // what it has beside the story of all; it may end the engine
 }
 
 func kinds() map[string]kind {
-	rootless := harness.Kind{Rootless: true, Refusals: []string{"needs to be installed", `"newuidmap": executable file not found`}}
+	rootless := harness.Kind{Rootless: true, Lacks: []string{"needs to be installed", `"newuidmap": executable file not found`}}
 	if harness.OnPodman() {
 		return map[string]kind{"rootless": {Kind: rootless}}
 	}
@@ -32,6 +34,7 @@ func kinds() map[string]kind {
 			is: func(i system.Info) bool {
 				return slices.Contains(i.DriverStatus, [2]string{"driver-type", "io.containerd.snapshotter.v1"})
 			},
+			since: "24.0",
 		},
 		"remapped users": {
 			Kind: harness.Kind{Config: `{"userns-remap": "nobody:nogroup"}`, Remapped: true, Network: "none"},
@@ -71,7 +74,10 @@ func TestEveryKindOfEngine(t *testing.T) {
 			said := fmt.Sprintf("version %s, storage %s, cgroups v%s by %s, %v", info.ServerVersion, info.Driver, info.CgroupVersion, info.CgroupDriver, info.SecurityOptions)
 			t.Log(said)
 			if k.is != nil && !k.is(info) {
-				t.Skip("not by this engine: ", said)
+				if versions.LessThan(info.ServerVersion, k.since) {
+					t.Skip("about Docker "+k.since+" and newer: ", said)
+				}
+				t.Fatal("the engine is not of this kind: ", said)
 			}
 			t.Run("a crash", func(t *testing.T) { crashIsStartedAtOnce(t, e) })
 			t.Run("a health check", func(t *testing.T) {

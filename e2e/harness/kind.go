@@ -19,7 +19,8 @@ type Kind struct {
 	Network  container.NetworkMode // of containers that ask for none; "": the host's
 	Remapped bool                  // root in a container is an ordinary user outside of it
 	Rootless bool                  // so is the engine
-	Refusals []string              // words with which it, or its first container, does not start where a machine lacks what that takes
+	Refusals []string              // words with which it, or its first container, does not start on a machine that cannot have it
+	Lacks    []string              // the same, where a program is missing that could be installed
 }
 
 // lendIDs has subordinate user and group IDs for nobody, whom every machine knows, as an
@@ -78,15 +79,19 @@ func EngineOfKind(tb testing.TB, k Kind) *Engine {
 		}
 	}
 	err := e.boot(tb.Context())
-	if err == nil && len(k.Refusals) > 0 {
+	if err == nil && len(k.Refusals)+len(k.Lacks) > 0 {
 		err = e.startOne(tb.Context())
 	}
 	if err == nil {
 		return e
 	}
 	for line := range strings.Lines(err.Error()) {
-		if slices.ContainsFunc(k.Refusals, func(words string) bool { return strings.Contains(line, words) }) {
+		says := func(words string) bool { return strings.Contains(line, words) }
+		if slices.ContainsFunc(k.Refusals, says) {
 			tb.Skip("not on this machine: ", line)
+		}
+		if slices.ContainsFunc(k.Lacks, says) {
+			Unavailable(tb, line)
 		}
 	}
 	tb.Fatal(err)

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,7 +87,9 @@ func (d *Daemon) podmanCommand(ctx context.Context, args ...string) *exec.Cmd {
 func (b *Container) Podman(command string, args ...string) {
 	b.Helper()
 	args = append(append([]string{command}, args...), b.ID)
-	if out, err := b.Engine.Daemon.podmanCommand(b.Context(), args...).CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(b.Context(), Limit)
+	defer cancel()
+	if out, err := b.Engine.Daemon.podmanCommand(ctx, args...).CombinedOutput(); err != nil {
 		b.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
@@ -101,9 +104,11 @@ func (b *Container) stopOptions() container.StopOptions {
 
 // podmanVersion is that of the Podman of this run.
 var podmanVersion = sync.OnceValue(func() string {
-	out, err := exec.CommandContext(context.Background(), "podman", "--version").Output()
+	ctx, cancel := context.WithTimeout(context.Background(), Limit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "podman", "--version").CombinedOutput()
 	if err != nil {
-		return ""
+		panic(fmt.Sprintf("podman --version: %v\n%s", err, out)) // which tests to skip is not known
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(out), "podman version"))
 })

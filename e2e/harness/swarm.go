@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -23,8 +24,23 @@ func (e *Engine) ManageSwarm(tb testing.TB, address string) {
 		// On a busy machine a node that is late would lose its tasks.
 		Spec: swarm.Spec{Dispatcher: swarm.DispatcherConfig{HeartbeatPeriod: Limit}},
 	})
-	if err != nil {
-		tb.Fatal("making a swarm:", err)
+	e.awaitSwarm(tb, err)
+}
+
+// awaitSwarm waits until the engine is in the swarm that it was to make or join: on a busy
+// machine it answers with an error after 20 s, and goes on.
+func (e *Engine) awaitSwarm(tb testing.TB, answer error) {
+	tb.Helper()
+	deadline := time.Now().Add(Limit)
+	for {
+		info, err := e.Info(tb.Context())
+		if err == nil && info.Swarm.LocalNodeState == swarm.LocalNodeStateActive {
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("waiting for the swarm: %q %s %v, after the answer %v", info.Swarm.LocalNodeState, info.Swarm.Error, err, answer)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -154,12 +170,11 @@ func SwarmOf(tb testing.TB, n int) (nodes []*Env) {
 		tb.Fatal("asking for the join token:", err)
 	}
 	for i, node := range nodes[1:] {
-		node.Must("joining the swarm", func(ctx context.Context) error {
-			return node.Engine.SwarmJoin(ctx, swarm.JoinRequest{
-				ListenAddr: address(i+1) + SwarmPort, AdvertiseAddr: address(i + 1),
-				RemoteAddrs: []string{address(0) + SwarmPort}, JoinToken: cluster.JoinTokens.Worker,
-			})
+		err := node.Engine.SwarmJoin(tb.Context(), swarm.JoinRequest{
+			ListenAddr: address(i+1) + SwarmPort, AdvertiseAddr: address(i + 1),
+			RemoteAddrs: []string{address(0) + SwarmPort}, JoinToken: cluster.JoinTokens.Worker,
 		})
+		node.Engine.awaitSwarm(tb, err)
 	}
 	return nodes
 }

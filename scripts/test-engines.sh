@@ -22,7 +22,7 @@ unset TMPDIR # a root shares /tmp, and no other
 scripts/install.sh debootstrap docker-compose-v2
 
 read -ra suites <<<"${SUITES:-trixie sid}"
-packages=(docker.io docker-cli docker-compose iptables nftables podman crun runc netavark aardvark-dns uidmap rootlesskit slirp4netns prometheus prometheus-alertmanager)
+packages=(docker.io docker-cli docker-compose iproute2 iptables nftables podman crun runc netavark aardvark-dns uidmap rootlesskit slirp4netns prometheus prometheus-alertmanager)
 cache=/var/cache/defib-test-engines
 mkdir -p "$cache"
 exec 9>"$cache/lock"

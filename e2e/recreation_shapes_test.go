@@ -227,10 +227,10 @@ func recreated(s *harness.Env, watch *dockerwatch.Engine, sh shape) {
 	parent := replaced(s, "vpn")
 
 	r := engine.Recreation{Name: s.Prefix + "web"}
-	harness.Eventually(s, "the snapshot shows them", func() bool {
+	harness.Eventually(s, "the snapshot shows them, and whether the name of the image means it", func() bool {
 		p := watch.Snapshot()
 		r.Old, r.Parent = p.Get(old), p.Get(parent)
-		return r.Old != nil && r.Parent != nil && r.Parent.Up() && r.Old.Inspected
+		return r.Old != nil && r.Parent != nil && r.Parent.Up() && r.Old.Inspected && (r.Old.ImageStatus != engine.ImageUnknown || strings.HasPrefix(config.Image, "sha256:"))
 	})
 	made, err := watch.Recreate(s.Context(), nil, r)
 	if err != nil {

@@ -268,9 +268,10 @@ func TestLaw7KilledDefibEndsATaskOnce(t *testing.T) {
 	s := manager(t)
 	v := s.Service("web", func(spec *swarm.ServiceSpec) {
 		spec.TaskTemplate.ContainerSpec.Args = []string{"-slow=3s"}
-		spec.TaskTemplate.ContainerSpec.StopGracePeriod = new(harness.Limit)
+		spec.TaskTemplate.ContainerSpec.StopGracePeriod = new(harness.Limit / 4)
 	})
 	task := v.Await(1)[0]
+	task.AwaitAlive() // before that it would not hear the signal
 	state := "--state.file=" + t.TempDir() + "/state.json"
 	d := s.Defib(state, hasty, "--webhook.cooldown=1h")
 	alert := v.Alert()

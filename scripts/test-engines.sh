@@ -58,10 +58,19 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-# The mirror from which this machine has its own Debian; debootstrap takes no other kind than
-# these, and apt may not have asked it yet.
-mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | grep '^https\?:' | head -n 1; }
-mirror=$(mirror) || mirror=$(apt-get -q update >&2 && mirror) || mirror=http://deb.debian.org/debian
+# The mirror from which this machine has its own Debian; where apt has a list of them in a file,
+# the first.
+mirror() {
+	local uri
+	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+	uri=${uri%/}
+	[[ $uri != mirror+file:* ]] || uri=$(grep -Eom 1 '^https?://[^[:space:]]+' "${uri#mirror+file:}")
+	[[ $uri == http*://* ]] && echo "${uri%/}"
+}
+mirror=$(mirror) || mirror=$(apt-get -q update >&2 && mirror) || { # apt may not have asked it yet
+	echo 'make test-engines: the sources of apt name no mirror of Debian by http or https' >&2
+	exit 1
+}
 
 # make_root SUITE: as $cache/SUITE, unless there is one, made from what the mirror has now.
 # It ends with $not_installable if the packages that the suite has now cannot be installed.
@@ -71,7 +80,7 @@ make_root() {
 	export DEFIB_WORK=$work # see running
 	# For debootstrap, which does not know those of apt.
 	eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy | sed "/='DIRECT'/d; s/^/export /")"
-	if ! /usr/lib/apt/apt-helper download-file "${mirror%/}/dists/$suite/InRelease" "$made_from"; then
+	if ! /usr/lib/apt/apt-helper download-file "$mirror/dists/$suite/InRelease" "$made_from"; then
 		[[ $(tail -n 1 "$root/made-from") == "${packages[*]}" ]] || return
 		echo "WARNING: $mirror cannot be asked for $suite: its root is as of $(date -r "$root/made-from" +%F)" >&3
 		return

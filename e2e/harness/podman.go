@@ -2,12 +2,10 @@ package harness
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -102,16 +100,15 @@ func (b *Container) stopOptions() container.StopOptions {
 	return container.StopOptions{Timeout: new(max(b.stopTimeout, 10))}
 }
 
-// podmanVersion is that of the Podman of this run.
-var podmanVersion = sync.OnceValue(func() string {
-	ctx, cancel := context.WithTimeout(context.Background(), Limit)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "podman", "--version").CombinedOutput()
-	if err != nil {
-		panic(fmt.Sprintf("podman --version: %v\n%s", err, out)) // which tests to skip is not known
+// podmanVersion is that of the Podman of this run. If it does not tell, which tests to skip
+// is not known.
+func podmanVersion() string {
+	version := releaseOf("podman")
+	if version == unknownRelease {
+		panic("podman --version does not tell its version")
 	}
-	return strings.TrimSpace(strings.TrimPrefix(string(out), "podman version"))
-})
+	return version
+}
 
 // podmanIs reports whether the Podman of this run is of that version or newer.
 func podmanIs(version string) bool { return !versions.LessThan(podmanVersion(), version) }

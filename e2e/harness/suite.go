@@ -45,7 +45,9 @@ func Uses(tb testing.TB, program string) {
 	tb.Logf("uses %s %s", filepath.Base(program), releaseOf(program))
 }
 
-// releaseOf asks a program, once.
+const unknownRelease = "unknown"
+
+// releaseOf asks a program, once; unknownRelease: it does not tell.
 func releaseOf(program string) string {
 	ask, _ := releases.LoadOrStore(program, sync.OnceValue(func() string {
 		ctx, cancel := context.WithTimeout(context.Background(), Limit)
@@ -54,7 +56,7 @@ func releaseOf(program string) string {
 		if found := release.FindSubmatch(out); err == nil && found != nil {
 			return string(found[1])
 		}
-		return "unknown"
+		return unknownRelease
 	}))
 	return ask.(func() string)()
 }

@@ -144,9 +144,7 @@ func TestTaskIsGivenUp(t *testing.T) {
 	d.Post(task.Alert()).Is(t, 200, "gave_up", "did not help")
 	d.Shows(harness.Series("defib_container_gave_up", "name", task.Name), 1)
 	task.StartedTimes(1)
-	if kills := task.Times("kill"); len(kills) > 0 {
-		t.Errorf("it was told to stop %d times", len(kills))
-	}
+	neverStopped(task)
 }
 
 func TestTaskOfAServiceThatIsBeingUpdatedIsDeclined(t *testing.T) {
@@ -161,8 +159,14 @@ func TestTaskOfAServiceThatIsBeingUpdatedIsDeclined(t *testing.T) {
 	d.Post(task.Alert()).Is(t, 200, "service_updating", "its update is updating")
 	d.Logged(0, "task ended")
 	task.StartedTimes(1)
+	neverStopped(task)
+}
+
+// neverStopped checks that a task was not told to stop.
+func neverStopped(task *harness.Container) {
+	task.Helper()
 	if kills := task.Times("kill"); len(kills) > 0 {
-		t.Errorf("it was told to stop %d times", len(kills))
+		task.Errorf("it was told to stop %d times", len(kills))
 	}
 }
 
@@ -188,9 +192,7 @@ func TestHeldTaskIsNotEnded(t *testing.T) {
 	d.Obeys("ended", "", func() harness.Reply { return d.Post(other.Alert()) })
 	d.Post(v.Alert()).Is(t, 200, "rate_limited", "retry in")
 	task.StartedTimes(1)
-	if kills := task.Times("kill"); len(kills) > 0 {
-		t.Errorf("it was told to stop %d times", len(kills))
-	}
+	neverStopped(task)
 }
 
 func TestTaskIsNotEndedIfItsServiceCannotBeRead(t *testing.T) {
@@ -214,9 +216,7 @@ func TestTaskIsNotEndedIfItsServiceCannotBeRead(t *testing.T) {
 			d.AwaitLine(1, "call refused", "call", call)
 		})
 	}
-	if kills := task.Times("kill"); len(kills) > 0 {
-		t.Errorf("it was told to stop %d times", len(kills))
-	}
+	neverStopped(task)
 }
 
 // TestReplicasOfASwarmServiceAreEndedOneAfterTheOther repeats one alert on a service until all

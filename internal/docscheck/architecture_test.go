@@ -77,6 +77,11 @@ func TestArchitectureNamesWhatThereIs(t *testing.T) {
 			found++
 			continue // a file or a folder
 		}
+		if folder, _, below := strings.Cut(word, "/"); below && folder != "" && !strings.ContainsAny(word, " *") {
+			if _, err := os.Stat(at(folder)); err == nil {
+				t.Errorf("docs/architecture.md speaks of %s, which does not exist", word)
+			}
+		}
 		if strings.ContainsAny(word, " -/'") || !identifier.MatchString(word) {
 			continue
 		}

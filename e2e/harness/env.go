@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/volume"
@@ -96,6 +97,9 @@ func (s *Env) remove(id string) error {
 	defer cancel()
 	for {
 		err := s.Engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		if errdefs.IsNotFound(err) {
+			return nil // Podman may remove it, and say that it could not
+		}
 		// Podman cannot remove one that ends by itself at that moment.
 		if err == nil || !strings.Contains(err.Error(), "container state improper") || Pause(ctx.Done(), 100*time.Millisecond) {
 			return err

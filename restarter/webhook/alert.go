@@ -129,8 +129,9 @@ type Match struct{ Label, Value string }
 
 // ParseMatch reads LABEL=VALUE.
 func ParseMatch(s string) (Match, error) {
-	label, value, ok := strings.Cut(s, "=")
-	if !ok || label == "" || value == "" {
+	label, value, _ := strings.Cut(s, "=")
+	label, value = strings.TrimSpace(label), strings.TrimSpace(value)
+	if label == "" || value == "" {
 		return Match{}, fmt.Errorf("%q: must be LABEL=VALUE", s)
 	}
 	return Match{Label: label, Value: value}, nil
@@ -139,7 +140,7 @@ func ParseMatch(s string) (Match, error) {
 // fits reports whether the alert is meant for this host.
 func (a Alert) fits(matches []Match) bool {
 	for _, m := range matches {
-		if a.label(m.Label) != strings.TrimSpace(m.Value) {
+		if a.label(m.Label) != m.Value {
 			return false
 		}
 	}

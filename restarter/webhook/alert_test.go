@@ -271,7 +271,7 @@ func TestAnAlertWithTenThousandLabelsIsJudgedLikeAnyOther(t *testing.T) {
 }
 
 func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
-	m, err := ParseMatch("docker_host=alpha=1")
+	m, err := ParseMatch(" docker_host = alpha=1 ")
 	if err != nil || m != (Match{"docker_host", "alpha=1"}) {
 		t.Errorf("got %v, %v", m, err)
 	}
@@ -280,7 +280,7 @@ func TestWebhookMatchKeepsOtherHostsOut(t *testing.T) {
 			t.Errorf("docker_host %q: %q, want %q", host, got, want)
 		}
 	}
-	for _, bad := range []string{"", "x", "=x", "x="} {
+	for _, bad := range []string{"", "x", "=x", "x=", "x= ", " =x"} {
 		if _, err := ParseMatch(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

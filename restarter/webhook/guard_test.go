@@ -9,7 +9,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"defib/restarter"
@@ -65,6 +68,7 @@ func TestWhoMayCallTheWebhook(t *testing.T) {
 		{"a password instead of the token", token, caller(password), 401},
 		{"a token file that is gone", Guard{TokenFile: "/nonexistent"}, caller(header("Authorization", "Bearer ")), 503},
 		{"a token file emptied meanwhile", Guard{TokenFile: file(t, "")}, caller(header("Authorization", "Bearer ")), 503},
+		{"a token file of anything else", Guard{TokenFile: file(t, strings.Repeat(secret, 1000))}, caller(header("Authorization", "Bearer "+secret)), 503},
 		{"a short token", Guard{TokenFile: file(t, "short")}, caller(header("Authorization", "Bearer short")), 503},
 		{"this host, IPv4", Guard{}, caller(), 200},
 		{"this host, IPv6", Guard{}, caller(from("[::1]:80"), hostname("[::1]:10911")), 200},
@@ -90,6 +94,46 @@ func TestWhoMayCallTheWebhook(t *testing.T) {
 				t.Errorf("status %d, want %d: %s", got, row.want, body)
 			}
 		})
+	}
+}
+
+// A token file on a file system that hangs refuses callers, each after a while, and holds up
+// nothing for longer.
+func TestLaw12ATokenFileThatHangsRefusesCallersInTime(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "token")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := New(nobody{}, Guard{TokenFile: fifo}, nil, slog.New(slog.DiscardHandler))
+	call := func() (status int, body string) {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, caller(header("Authorization", "Bearer "+secret)))
+		return rec.Code, rec.Body.String()
+	}
+	var calls sync.WaitGroup
+	for range 20 {
+		calls.Go(func() {
+			if status, body := call(); status != http.StatusServiceUnavailable || !strings.Contains(body, "does not respond") {
+				t.Errorf("status %d: %s", status, body)
+			}
+		})
+	}
+	calls.Wait()
+	waiting := make([]byte, 1<<20)
+	waiting = waiting[:runtime.Stack(waiting, true)]
+	if n := strings.Count(string(waiting), "webhook.Guard.token("); n != 1 {
+		t.Errorf("%d goroutines read the token file, want 1", n)
+	}
+
+	// Whoever writes what the one that hangs is waiting for ends it.
+	if err := os.WriteFile(fifo, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file(t, secret), fifo); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := call(); status != http.StatusOK {
+		t.Errorf("status %d once it responds: %s", status, body)
 	}
 }
 

@@ -46,12 +46,13 @@ type Restarter interface {
 // Webhook receives alerts from Alertmanager and answers with what really became
 // of each. It implements http.Handler and prometheus.Collector.
 type Webhook struct {
-	restarter Restarter
-	logger    *slog.Logger
-	guard     Guard
-	matches   []Match
-	slots     chan struct{}
-	large     chan struct{} // as slots, for large bodies that are being read
+	restarter   Restarter
+	logger      *slog.Logger
+	guard       Guard
+	credentials *reader // of the guard
+	matches     []Match
+	slots       chan struct{}
+	large       chan struct{} // as slots, for large bodies that are being read
 
 	outcomes  *prometheus.CounterVec
 	requests  *prometheus.CounterVec
@@ -64,7 +65,7 @@ type Webhook struct {
 // label of matches are another host's.
 func New(r Restarter, g Guard, matches []Match, logger *slog.Logger) *Webhook {
 	h := &Webhook{
-		restarter: r, logger: logger, guard: g, matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge),
+		restarter: r, logger: logger, guard: g, credentials: newReader(g.read), matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by outcome.",
 		}, []string{"outcome"}),
@@ -101,7 +102,7 @@ func (h *Webhook) Collect(ch chan<- prometheus.Metric) {
 	h.truncated.Collect(ch)
 }
 
-// ServeHTTP answers a POST of alerts. See the README for the status codes.
+// ServeHTTP answers a POST of alerts. docs/reference/outcomes.md has the status codes.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body := h.serve(w, r)
 	h.requests.WithLabelValues(strconv.Itoa(status)).Inc()
@@ -181,7 +182,7 @@ func (h *Webhook) refuse(r *http.Request, status int, err error) (int, any) {
 
 // admit checks who calls, how, and with what, in this order.
 func (h *Webhook) admit(r *http.Request) (status int, err error) {
-	if status, err := h.guard.admit(r); err != nil {
+	if status, err := h.guard.admit(r, h.credentials); err != nil {
 		return status, err
 	}
 	if r.Method != http.MethodPost {

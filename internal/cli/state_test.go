@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // stateOf is a directory with a state file of this text; "" is none.
@@ -111,16 +112,24 @@ func TestCheckTellsOfTheStateFile(t *testing.T) {
 
 // The files of one life are set aside each by itself.
 func TestFileOfDeathsThatIsNotUnderstoodIsSetAside(t *testing.T) {
-	dir, flag := stateOf(t, "")
-	if err := os.WriteFile(filepath.Join(dir, "state-postmortem.json"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, noEngine(t), flag, "--postmortem.log-lines=5")
-	p.logs(`level=WARN .*state file not used: set aside, and a new one begun.*state-postmortem.json.*not a whole JSON document`)
-	p.term()
-	p.exits(exitOK)
-	if got := files(t, dir); !strings.HasPrefix(got, "state-postmortem.json.2") {
-		t.Errorf("left are %s", got)
+	for text, why := range map[string]string{
+		"{": "not a whole JSON document",
+		`{"version":1,"deaths":[{"container":"web","time":"` + time.Now().Format(time.RFC3339) + `","exit_code":"137"}]}`: "cannot unmarshal string",
+	} {
+		dir, flag := stateOf(t, "")
+		if err := os.WriteFile(filepath.Join(dir, "state-postmortem.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, noEngine(t), flag, "--postmortem.log-lines=5")
+		p.logs(`level=WARN .*state file not used: set aside, and a new one begun.*state-postmortem.json.*` + why)
+		if _, body := p.get("/api/v1/status"); strings.Contains(body, `"web"`) {
+			t.Errorf("%s: used all the same: %s", text, body)
+		}
+		p.term()
+		p.exits(exitOK)
+		if got := files(t, dir); !strings.HasPrefix(got, "state-postmortem.json.2") {
+			t.Errorf("%s: left are %s", text, got)
+		}
 	}
 }
 

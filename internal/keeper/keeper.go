@@ -108,8 +108,9 @@ func open(path string, evidence bool, logger *slog.Logger) (*Past, error) {
 		r.Memory = memory
 	}
 	if err == nil && evidence {
-		_, err = read(r.deaths, document, logger)
-		r.recalled = document.Deaths
+		if found, err = read(r.deaths, document, logger); found {
+			r.recalled = document.Deaths
+		}
 	}
 	if err != nil {
 		_ = file.Close()

@@ -30,9 +30,13 @@ func Replace(file string, data []byte, perm fs.FileMode) error {
 	return syncDirectory(filepath.Dir(file))
 }
 
-// syncDirectory makes a rename last. Some network file systems know no such thing.
+// syncDirectory makes a rename last. Some network file systems know no such thing, and a
+// directory may be writable and not readable: the file is replaced then, too.
 func syncDirectory(path string) error {
 	folder, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -175,6 +175,9 @@ func Change(ctx context.Context, file string, change func(holds policy.Holds, br
 }
 
 func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, error)) (policy.Holds, error) {
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target // a file in the place of the link would be none that others read
+	}
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
 		return nil, fmt.Errorf("open the directory of the hold file: %w", err)

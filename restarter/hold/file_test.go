@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,6 +196,27 @@ func TestHoldsAreReadBackAsTheyWereWritten(t *testing.T) {
 }
 
 // In a bubble a disk that is slow uses up nobody's time for the lock.
+// A Defib that reads the file itself sees what is held by a link to it.
+func TestAHoldByALinkIsInTheFileThatItMeans(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "holds"), filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(time.Hour)
+	if _, err := Change(t.Context(), link, func(holds policy.Holds, _ error) (policy.Holds, error) {
+		return append(holds, policy.Hold{Pattern: patterns("web")[0], Until: until}), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := Read(t.Context(), file); err != nil || len(holds) != 1 {
+		t.Errorf("the file holds %v, %v", holds, err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info.Mode(), err)
+	}
+}
+
 func TestHoldsThatAreSetAtTheSameTimeAllCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "holds")

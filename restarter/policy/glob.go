@@ -124,6 +124,9 @@ var (
 // check returns why a glob can never mean a name: one of its tokens means no
 // character that may be there.
 func (a alphabet) check(glob string) error {
+	if !utf8.ValidString(glob) {
+		return errors.New("a name must be valid UTF-8")
+	}
 	may := a.first
 	for glob != "" {
 		n := tokenSize(glob)
@@ -174,8 +177,6 @@ func (a alphabet) refuse(token string) error {
 		return fmt.Errorf("%s matches no character of a %s name", token, a.kind)
 	case unicode.IsSpace(r):
 		return errors.New("a name cannot contain spaces")
-	case r == utf8.RuneError:
-		return errors.New("a name must be valid UTF-8")
 	case strings.ContainsRune(a.rest, r):
 		return fmt.Errorf("a %s name cannot begin with %q", a.kind, r)
 	}

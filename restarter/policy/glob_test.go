@@ -93,6 +93,7 @@ func TestEntriesThatMatchNoNameAreRefusedWithTheRightForm(t *testing.T) {
 		"w[e,b]":             "each [ needs its ]",
 		"wéb":                `a container name cannot contain 'é'`,
 		"web\xff":            "a name must be valid UTF-8",
+		"web[!\xff]":         "a name must be valid UTF-8",
 		"Shop/db":            `a project name cannot contain 'S': an entry matches whole names: use shop/db`,
 		"shop/d+b":           "a service name cannot contain '+'",
 		"shop.a/db":          "a project name cannot contain '.'",

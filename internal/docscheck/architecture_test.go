@@ -6,8 +6,10 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -93,6 +95,19 @@ func TestArchitectureNamesWhatThereIs(t *testing.T) {
 	}
 	if found < 30 {
 		t.Errorf("only %d names were found: this test does not see them", found)
+	}
+}
+
+func TestTheMapHasEachPackage(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "defib/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped := quoted(read(t, "docs/architecture.md"))
+	for path := range strings.FieldsSeq(string(out)) {
+		if dir := strings.TrimPrefix(path, "defib/"); dir != "defib" && !slices.Contains(mapped, dir) {
+			t.Errorf("docs/architecture.md: the map has no %s", dir)
+		}
 	}
 }
 

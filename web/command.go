@@ -1,9 +1,11 @@
 package web
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"defib/engine"
@@ -20,7 +22,7 @@ var (
 	// means nothing to the shell, and is no option.
 	word = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	// entry is one of the hold file that may stand there between quotes.
-	entry = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]!^_./-]*$`)
+	entry = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]!^_./:=-]*$`)
 	// file is a path that may.
 	file = regexp.MustCompile(`^/[A-Za-z0-9_./-]+$`)
 )
@@ -120,7 +122,14 @@ func (p view) release() []string {
 	if err != nil || h == nil || !entry.MatchString(h.String()) || !file.MatchString(path) {
 		return nil
 	}
-	return []string{"defib release --restart.hold-file=" + path + " '" + h.String() + "'"}
+	command := "defib release --restart.hold-file=" + path + " '" + h.String() + "'"
+	if program, err := os.Executable(); p.self != "" {
+		if err != nil || !file.MatchString(program) || !word.MatchString(p.self) {
+			return nil
+		}
+		command = "docker exec " + p.self + " " + strings.Replace(command, "defib", program, 1)
+	}
+	return []string{command}
 }
 
 // hold is that of the container which ends last; nil if there is none.

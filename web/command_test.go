@@ -1,6 +1,7 @@
 package web
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -129,6 +130,28 @@ func TestNothingIsRestartedIntoANetworkThatIsGone(t *testing.T) {
 	}
 }
 
+func TestAHoldIsReleasedInDefibsOwnContainer(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, web := runs("defib", hour), died("web", minAgo, 1, held(outcome.OnHold, time.Hour))
+	h := newHost(own, web)
+	h.report.HoldFile, h.report.Holds = "/var/lib/defib/holds", policy.Holds{{Pattern: patterns("web")[0], Until: night.Add(time.Hour)}}
+	for self, want := range map[string]string{
+		own.Container.ID:           "docker exec defib " + program + " release --restart.hold-file=/var/lib/defib/holds 'web'",
+		"":                         "defib release --restart.hold-file=/var/lib/defib/holds 'web'",
+		"of another host's engine": "defib release --restart.hold-file=/var/lib/defib/holds 'web'",
+	} {
+		h.report.Snapshot.Self = self
+		for _, c := range newStatus(night, h.report, nil, nil).Containers {
+			if c.Name == "web" && (len(c.Commands) == 0 || c.Commands[0] != want) {
+				t.Errorf("Defib's own container %q: %q, want %q", self, c.Commands, want)
+			}
+		}
+	}
+}
+
 func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 	here := t.TempDir()
 	t.Chdir(here)
@@ -142,6 +165,7 @@ func TestTheHoldThatHoldsIsReleased(t *testing.T) {
 		"a file of Defib's own directory": {"holds", "web", "defib release --restart.hold-file=" + filepath.Join(here, "holds") + " 'web'", " by the entry “web”"},
 		"what means more to a shell":      {"/srv/holds", "w*[a-z'$;]b", "", " by the entry “w*[a-z'$;]b”"},
 		"what means more to an old shell": {"/srv/holds", "w[!a]b", "defib release --restart.hold-file=/srv/holds 'w[!a]b'", " by the entry “w[!a]b”"},
+		"a label's value":                 {"/srv/holds", "label:com.docker.compose.project=sh?p", "defib release --restart.hold-file=/srv/holds 'label:com.docker.compose.project=sh?p'", " by the entry “label:com.docker.compose.project=sh?p”"},
 		"a file that does":                {"/srv/ho;lds", "web", "", " by the entry “web”"},
 	} {
 		until, s := night, died("web", minAgo, 1, compose("shop", "web", ""))

@@ -185,10 +185,14 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 			s.Faults = append(s.Faults, text.Line(string(f)))
 		}
 	}
+	self := ""
+	if own := r.Snapshot.Get(r.Snapshot.Self); own != nil {
+		self = own.Name
+	}
 	died := postmortem.ByName(s.Deaths)
 	for _, standing := range r.Containers {
 		c := newContainer(view{
-			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll,
+			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll, self: self,
 			use: resources.Of(reading, standing.Container),
 		})
 		if c.Deaths = died[c.Name]; c.Kind == Need && len(c.Deaths) > 0 {

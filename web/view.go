@@ -96,7 +96,8 @@ type view struct {
 	reset    time.Duration // --restart.backoff-reset
 	holdFile string
 	holds    policy.Holds
-	holdAll  bool // since the hold file cannot be read
+	holdAll  bool   // since the hold file cannot be read
+	self     string // the name of Defib's own container; "": it runs in none, or in one that is not known
 	use      resources.Use
 }
 

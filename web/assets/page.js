@@ -10,7 +10,7 @@ const patience = 10000; // for an answer
 let ahead = 0; // of our clock: Defib's, in ms
 const now = () => Date.now() + ahead;
 
-// As span and wait in format.go write it.
+// As span and wait in text.go write it.
 function span(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;

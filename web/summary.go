@@ -48,7 +48,7 @@ func (p view) what() Sentence {
 	case engine.CauseEngine:
 		return p.exited("The engine was shut down, and stopped it ")
 	case engine.CauseUnknown:
-		return p.exited("While Defib was not watching, it exited ")
+		return append(p.exited("It exited "), say(" Whether somebody stopped it is not known.")...)
 	}
 	return p.exited("It exited ")
 }

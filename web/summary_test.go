@@ -164,7 +164,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"nobody watched": {
 			died("web", minAgo, 1, held(outcome.StoppedDelay, halfMin), ending(engine.CauseUnknown)), Healing,
-			"While Defib was not watching, it exited 1 min ago with exit code 1, after running for 1 h.", "Defib starts it in 30 s, unless somebody starts it first: a deploy may be under way.",
+			"It exited 1 min ago with exit code 1, after running for 1 h. Whether somebody stopped it is not known.", "Defib starts it in 30 s, unless somebody starts it first: a deploy may be under way.",
 		},
 		"it ended as it was meant to": {
 			died("web", minAgo, 0, held(outcome.Finished, 0)), Finished,
@@ -290,8 +290,8 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago with exit code 1, after running for 1 h.", ""},
 		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago with exit code 0 (no error), after running for 1 h.", ""},
 		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago with exit code 137 (killed), after running for 1 h.", ""},
-		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "While Defib was not watching, it exited 1 h ago with exit code 143 (terminated), after running for 1 h.", ""},
-		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "While Defib was not watching, it exited 1 h ago with exit code 137 (out of memory), after running for 1 h.", unlisted},
+		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "It exited 1 h ago with exit code 143 (terminated), after running for 1 h. Whether somebody stopped it is not known.", ""},
+		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited 1 h ago with exit code 137 (out of memory), after running for 1 h. Whether somebody stopped it is not known.", unlisted},
 		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting)), Healing, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", "The engine takes care of it."},
 		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting), streak(9)), Need, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "The engine takes care of it."},
 		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(outcome.SwarmTask)), Swarm, "It exited 1 min ago with exit code 1, after running for 1 h.", "Swarm takes care of it."},

@@ -106,7 +106,7 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 		story string
 	}{
 		"its end was seen":     {died("web", minAgo, 1, off, former), "It exited 1 min ago with exit code 1, after running for 1 h. It was re-created 2 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
-		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.CauseUnknown)), "While Defib was not watching, it exited 1 min ago with exit code 1, after running for 1 h. It was re-created on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
+		"its end was not seen": {died("web", minAgo, 1, off, former, ending(engine.CauseUnknown)), "It exited 1 min ago with exit code 1, after running for 1 h. Whether somebody stopped it is not known. It was re-created on 2026-01-02 at 01:04:05 UTC by the engine's clock from “registry.example/web:1.4”, the same image as before."},
 		"it runs":              {but(runs("web", minAgo), off, former, streak(1), as(func(c *engine.Container) { c.Health = engine.Unhealthy })), "It started 1 min ago and is unhealthy. It has been started or restarted once since it last stayed up and well for 15 min. It was re-created 1 h 1 min ago from “registry.example/web:1.4”, the same image as before."},
 		"it was being restarted when Defib came": {
 			died("web", minAgo, 1, off, unknown, state(engine.Restarting), held(outcome.EngineRestarting, 0)),

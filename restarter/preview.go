@@ -21,6 +21,7 @@ type Planned struct {
 	Reason      outcome.Reason // why it would be left alone; "": it would not, or nothing asks for it
 	Detail      string         // what is to be said beside the reason's sentence
 	Until       time.Time      // when it would be looked at again; zero: on news only
+	HealthDue   time.Time      // when it would be restarted, if it is still unhealthy then; zero: not for that
 	Mislabelled []string       // its labels that are not understood
 }
 
@@ -33,10 +34,11 @@ func Preview(now time.Time, p policy.Policy, snapshot *engine.Snapshot) []Planne
 	}
 	planned := make([]Planned, 0, len(snapshot.Containers))
 	for _, c := range snapshot.Named() {
-		v := found.of(c.ID)
+		v, rule := found.of(c.ID), p.For(c)
 		planned = append(planned, Planned{
-			Container: c, Whitelisted: p.For(c).Whitelisted, Mislabelled: policy.ReadLabels(c, p.Settings).Mislabelled(),
+			Container: c, Whitelisted: rule.Whitelisted, Mislabelled: policy.ReadLabels(c, p.Settings).Mislabelled(),
 			Acts: v.Act, Recreates: v.Recreation != nil, Removes: v.Act && v.Removes, Trigger: v.Trigger, Reason: v.Reason, Detail: v.Detail, Until: v.Until,
+			HealthDue: healthDue(now, p, c, rule, decision.Veto(snapshot, c)),
 		})
 	}
 	return planned

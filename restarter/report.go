@@ -85,7 +85,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
 			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Detail: v.Detail, Recreates: v.Recreation != nil, Trigger: v.Trigger, Until: v.Until,
-			HealthDue: r.healthDue(now, c, rule, no), Tie: decision.WorstTie(p, past, c),
+			HealthDue: healthDue(now, r.policy, c, rule, no), Tie: decision.WorstTie(p, past, c),
 			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(rule),
 			Predecessor: r.names.predecessor(c), Heartbeat: r.strips.Of(c.Name),
 		})
@@ -98,12 +98,12 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 
 // healthDue is when a container will be restarted because it is unhealthy; zero: it will
 // not be, or not for that alone.
-func (r *Restarter) healthDue(now time.Time, c *engine.Container, rule policy.Rule, no outcome.Reason) time.Time {
+func healthDue(now time.Time, p policy.Policy, c *engine.Container, rule policy.Rule, no outcome.Reason) time.Time {
 	due := c.UnhealthySince.Add(rule.UnhealthyFor)
 	if rule.HeldUntil.After(due) {
 		due = rule.HeldUntil
 	}
-	if c.UnhealthySince.IsZero() || !due.After(now) || r.policy.HoldAll || !rule.Whitelisted || no != "" || !rule.Heals(policy.TriggerUnhealthy) {
+	if c.UnhealthySince.IsZero() || !due.After(now) || p.HoldAll || !rule.Whitelisted || no != "" || !rule.Heals(policy.TriggerUnhealthy) {
 		return time.Time{}
 	}
 	return due

@@ -211,21 +211,22 @@ var without = map[string]struct {
 	need  int
 	lacks string
 }{
-	"ping":    {toSee, "Defib cannot see any container"},
-	"version": {toSee, "Defib cannot see any container"},
-	"list":    {toSee, "Defib cannot see any container"},
-	"events":  {toSee, "Defib cannot see any container"},
-	"inspect": {toSee, "exit codes and health are unknown, and nothing is healed"},
-	"info":    {forMore, "docker_engine_info has no host, and the engine's clock is assumed to be that of this host"},
-	"images":  {forMore, "docker_container_image_outdated is not exposed"},
-	"logs":    {forMore, "what containers wrote before they died is not shown"},
-	"start":   {toAct, "containers that are down are not started"},
-	"restart": {toAct, "unhealthy containers are not restarted, nor those that an alert asks for"},
-	"create":  {toAct, notAnew},
-	"rename":  {toAct, notAnew},
-	"update":  {toAct, notAnew},
-	"stop":    {toAct, notAnew + ", " + notEnded},
-	"remove":  {toAct, "containers that were re-created leave the old ones behind"},
+	"ping":           {toSee, "Defib cannot see any container"},
+	"version":        {toSee, "Defib cannot see any container"},
+	"list":           {toSee, "Defib cannot see any container"},
+	"events":         {toSee, "Defib cannot see any container"},
+	"inspect":        {toSee, "exit codes and health are unknown, and nothing is healed"},
+	"info":           {forMore, "docker_engine_info has no host, and the engine's clock is assumed to be that of this host"},
+	"images":         {forMore, "docker_container_image_outdated is not exposed"},
+	"inspect_libpod": {forMore, "whether Podman's containers crashed or were stopped is not known"},
+	"logs":           {forMore, "what containers wrote before they died is not shown"},
+	"start":          {toAct, "containers that are down are not started"},
+	"restart":        {toAct, "unhealthy containers are not restarted, nor those that an alert asks for"},
+	"create":         {toAct, notAnew},
+	"rename":         {toAct, notAnew},
+	"update":         {toAct, notAnew},
+	"stop":           {toAct, notAnew + ", " + notEnded},
+	"remove":         {toAct, "containers that were re-created leave the old ones behind"},
 
 	"services": {toAct, notEnded},
 	"tasks":    {toAct, notEnded},
@@ -322,7 +323,7 @@ var wants = map[policy.Trigger]string{
 }
 
 // fate says what would become of a container, after a mark.
-func fate(p restarter.Planned) (mark, then string) {
+func fate(now time.Time, p restarter.Planned) (mark, then string) {
 	switch {
 	case !p.Whitelisted:
 		return other, "not whitelisted"
@@ -334,6 +335,8 @@ func fate(p restarter.Planned) (mark, then string) {
 		return other, "would be restarted: " + wants[p.Trigger]
 	case p.Acts:
 		return other, "would be started: " + wants[p.Trigger]
+	case p.Reason == "" && !p.HealthDue.IsZero():
+		return other, fmt.Sprintf("would be restarted in %s, if it is still unhealthy then", p.HealthDue.Sub(now).Round(time.Second))
 	case p.Reason == "":
 		return works, "nothing to do"
 	}
@@ -357,7 +360,7 @@ func (s *report) container(now time.Time, p restarter.Planned) {
 	case c.Health != engine.NoHealth:
 		state += ", " + string(c.Health)
 	}
-	mark, then := fate(p)
+	mark, then := fate(now, p)
 	if p.Until.After(now) {
 		then += fmt.Sprintf("; next check in %s", p.Until.Sub(now).Round(time.Second))
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"defib/engine/docker/call"
+
 	"defib/stats"
 )
 
@@ -145,6 +147,14 @@ func TestCheckTellsWhatIsRefusedAndWhatThatMeans(t *testing.T) {
 	host = "--docker.host=" + behind(t, s, `^POST`, "authorization denied by plugin gate: no")
 	says(t, checked(t, exitFailure, host, "--restart.whitelist=token"),
 		"FAIL start POST /containers/*/start refused by an authorization plugin of the engine: Error response from daemon: authorization denied by plugin gate: no")
+}
+
+func TestCheckKnowsWhatEachCallIsFor(t *testing.T) {
+	for name := range call.Requests {
+		if without[name].lacks == "" {
+			t.Errorf("it is not known what does not work without %s", name)
+		}
+	}
 }
 
 func TestCheckAsksForLogsOnlyIfTheyAreWanted(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 
 	"defib/collector"
 	"defib/engine/docker/address"
+	"defib/internal/webconfig"
 	"defib/restarter/policy"
 	"defib/restarter/webhook"
 	"defib/stats"
@@ -78,7 +79,7 @@ func newApp(f *flags) *kingpin.Application {
 	app.Flag("restart.exclude", "Containers never to act on, in the same form. Takes precedence. Repeatable.").
 		PlaceHolder("LIST").StringsVar(&f.exclude)
 	app.Flag("restart.triggers", "What to heal: exited, unhealthy, alert, dependency, depends_on. Comma-separated.").
-		Default("exited,alert,dependency").StringVar(&f.triggers)
+		Default(unlessEmpty("DEFIB_RESTART_TRIGGERS", "exited,alert,dependency")).StringVar(&f.triggers)
 	app.Flag("restart.policy", "Which exits to heal: always, unless-stopped or on-failure.").
 		Default(string(policy.Always)).StringVar(&f.mode)
 	app.Flag("restart.stopped-delay", "How long to leave a container alone that was stopped (under the policy always), or whose exit Defib did not see.").
@@ -268,7 +269,7 @@ func (f *flags) check() error {
 	for _, address := range *f.web.WebListenAddresses {
 		m.of("--web.listen-address", checkListen(address))
 	}
-	m.of("--web.config.file", toolkit.Validate(*f.web.WebConfigFile))
+	m.of("--web.config.file", webconfig.Validate(*f.web.WebConfigFile))
 	return errors.Join(m...)
 }
 
@@ -277,6 +278,15 @@ const (
 	procFS   = "/proc"
 	cgroupFS = "/sys/fs/cgroup"
 )
+
+// unlessEmpty returns the default of a flag of which nothing is a value, too: kingpin takes
+// a variable that is set and empty for one that is not set.
+func unlessEmpty(variable, otherwise string) string {
+	if value, set := os.LookupEnv(variable); set && value == "" {
+		return ""
+	}
+	return otherwise
+}
 
 // ofHost returns where the host's directory of this path is: in a container below /host,
 // by the mounts that the documentation has.

@@ -110,6 +110,16 @@ func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
 	}
 }
 
+func TestNoTriggersCanBeAskedForByTheEnvironment(t *testing.T) {
+	t.Setenv("DEFIB_RESTART_TRIGGERS", "")
+	if got := meant(t); len(got.Policy.Triggers) > 0 {
+		t.Errorf("an empty variable means %v", got.Policy.Triggers)
+	}
+	if got := meant(t, "--restart.triggers=alert"); len(got.Policy.Triggers) != 1 {
+		t.Errorf("the flag beside it means %v", got.Policy.Triggers)
+	}
+}
+
 func TestEngineIsThatOfDockerUnlessDefibIsToldOtherwise(t *testing.T) {
 	host := func(want string, args ...string) {
 		t.Helper()

@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"time"
 
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"defib/internal/beside"
 	"defib/internal/webconfig"
 )
 
@@ -31,12 +34,12 @@ func (f *flags) healthcheck(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	config, err := webconfig.Read(*f.web.WebConfigFile)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	config, err := beside.Run(ctx, func() (toolkit.Config, error) { return webconfig.Read(*f.web.WebConfigFile) }, webconfig.Late)
 	if err != nil {
 		return fmt.Errorf("--web.config.file: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
 	answer, err := probe(ctx, address, config.TLSConfig.IsEnabled())
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"defib/internal/webconfig"
@@ -37,6 +38,20 @@ func TestRead(t *testing.T) {
 				t.Errorf("%d users, TLS %v, %v", len(config.Users), config.TLSConfig.IsEnabled(), err)
 			}
 		})
+	}
+}
+
+func TestLaw12AFileThatHangsIsRefusedInTime(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.yml")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := webconfig.Validate(file); err == nil || !strings.Contains(err.Error(), "does not respond") {
+		t.Errorf("error %v", err)
+	}
+	// Ends what still reads it.
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -111,12 +111,16 @@ start_engine() {
 # A demo that was killed leaves its container, which names the script's
 # process; that script may be alive if only make was killed.
 remove_leftovers() {
-	local id pid
+	local id pid tries
 	for id in $(docker ps -aq --filter "name=^/$testapp\$" --filter label=demo.pid); do
 		pid=$(docker inspect -f '{{index .Config.Labels "demo.pid"}}' "$id")
 		if [[ $pid != "$$" ]] && grep -qs demo.sh "/proc/$pid/cmdline"; then
 			kill "$pid"
-			while grep -qs demo.sh "/proc/$pid/cmdline"; do sleep 0.1; done
+			for ((tries = 0; tries < 100; tries++)); do
+				grep -qs demo.sh "/proc/$pid/cmdline" || break
+				sleep 0.1
+			done
+			((tries < 100)) || fail "Another demo, process $pid, does not end: kill it, and try again."
 		fi
 		docker rm -f "$id" >/dev/null 2>&1 || true
 	done

@@ -26,7 +26,7 @@ vuln: ## look for known vulnerabilities in what Defib calls; asks the Go vulnera
 bench: ## measure speed against a real engine, keep the numbers in bench.txt
 	@scripts/bench.sh
 
-soak: ## check that Defib keeps its laws at every end in a re-creation, on two hosts (SICKNESSES=100), on a swarm, and under faults (LENGTH=30m, SEED=N, LIVES=1); as root
+soak: ## run the long tests of the laws, more than an hour; as root (scripts/soak.sh has the settings)
 	@scripts/soak.sh
 
 demo: ## kill a container and watch Defib bring it back (DEMO_EXIT=1: then end)

@@ -3,7 +3,7 @@
 # Alertmanager of other suites of Debian, and prints which and what came of it. Each suite
 # has a root of its own, and each program of it a mount namespace of its own.
 #
-# SUITES="trixie sid": these. RUN=REGEXP: only the tests with such names. SICKNESSES=N: as
+# SUITES="trixie sid": these. RUN=REGEXP: only the tests with such names. FAILURES=N: as
 # for soak.sh.
 set -euo pipefail
 shopt -s nullglob
@@ -118,7 +118,7 @@ export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 # them, their end too.
 run() {
 	local name=${2//\//-} args=(-test.timeout=30m)
-	if [[ ${SICKNESSES:-} && $2 == e2e/hosts ]]; then args=(-hosts.sicknesses "$SICKNESSES"); fi
+	if [[ ${FAILURES:-} && $2 == e2e/hosts ]]; then args=(-hosts.failures "$FAILURES"); fi
 	echo "$suite, $1: go test ./$2"
 	cd "$2"
 	export TMPDIR=$work DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH

@@ -25,7 +25,7 @@ const (
 	lost = 5 * time.Minute
 )
 
-var sicknesses = flag.Int("hosts.sicknesses", names, fmt.Sprintf("how often containers of each host become unhealthy, a multiple of %d", names))
+var failures = flag.Int("hosts.failures", names, fmt.Sprintf("how often containers of each host become unhealthy, a multiple of %d", names))
 
 // host is an engine with a Defib.
 type host struct {
@@ -49,8 +49,8 @@ type story struct {
 // once, where it is.
 func TestEachHostHealsItsOwnOnce(t *testing.T) {
 	harness.DockerOnly(t, harness.NoHealthTimer)
-	if *sicknesses < names || *sicknesses%names != 0 {
-		t.Fatalf("-hosts.sicknesses=%d: want a multiple of %d", *sicknesses, names)
+	if *failures < names || *failures%names != 0 {
+		t.Fatalf("-hosts.failures=%d: want a multiple of %d", *failures, names)
 	}
 	engines := []*harness.Engine{harness.PrivateEngine(t), harness.PrivateEngine(t)}
 	for name, v := range variants {
@@ -59,7 +59,7 @@ func TestEachHostHealsItsOwnOnce(t *testing.T) {
 				t.Skipf("Alertmanager 0.%d has no templated URLs: it takes 0.%d", minor, v.since)
 			}
 			s := newStory(t, engines, v)
-			for round := range *sicknesses / names {
+			for round := range *failures / names {
 				s.half(round, 0, s.alertmanagers[round/2%2].Server)
 				s.half(round, names/2, s.prometheuses[round/2%2])
 			}
@@ -163,7 +163,7 @@ var expected = []string{"restarted", "already_restarted", "in_progress", "too_yo
 // answers.
 func (s *story) judge() {
 	s.Helper()
-	rounds := *sicknesses / names
+	rounds := *failures / names
 	for _, h := range s.hosts {
 		for _, b := range h.containers {
 			h.defib.Logged(rounds, "container restarted", "container", b.Name, "trigger", "alert")

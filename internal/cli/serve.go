@@ -19,11 +19,21 @@ import (
 	"defib/internal/keeper"
 	"defib/restarter"
 	"defib/restarter/hold"
+	"defib/restarter/postmortem"
 	"defib/restarter/state"
 	"defib/restarter/webhook"
 	"defib/stats"
 	"defib/web"
 )
+
+// parts are what serves, wired together.
+type parts struct {
+	watch    *docker.Engine
+	healer   *restarter.Restarter
+	evidence *postmortem.Collector // nil: none is kept
+	unsaved  *state.Metrics        // which count that a state file is wanted and cannot be had; nil: it can
+	server   *http.Server
+}
 
 // serve wires everything together and runs it until the context ends.
 func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
@@ -81,8 +91,18 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		_, err := watch.Up(r.Context())
 		return err
 	}
+	p := parts{watch: watch, healer: healer, evidence: evidence}
+	p.server = newServer(web.New(f.metricsPath, metrics, receiver, ready, healer.Report, reading), logger)
+	if f.stateFile != "" && past == nil {
+		p.unsaved = saves
+	}
+	return f.run(ctx, p, logger)
+}
+
+// newServer returns a server that waits for no client for long.
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	server := &http.Server{
-		Handler:           web.New(f.metricsPath, metrics, receiver, ready, healer.Report, reading),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -91,31 +111,35 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		Protocols:         new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true) // alone: what is released has no HTTP/2, and must not offer it
+	return server
+}
 
+// run runs the parts until the context ends, or one of them fails.
+func (f *flags) run(ctx context.Context, p parts, logger *slog.Logger) error {
 	// Healing ends first, while the engine is still watched: a start is over
 	// once the snapshot shows what came of it. Then all the rest.
 	g, ctx := errgroup.WithContext(ctx)
 	rest, cancelRest := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return watch.Run(rest) })
-	if evidence != nil {
-		g.Go(func() error { return evidence.Run(rest) })
+	g.Go(func() error { return p.watch.Run(rest) })
+	if p.evidence != nil {
+		g.Go(func() error { return p.evidence.Run(rest) })
 	}
-	if f.stateFile != "" && past == nil {
+	if p.unsaved != nil {
 		g.Go(func() error {
-			saves.Unused(ctx)
+			p.unsaved.Unused(ctx)
 			return nil
 		})
 	}
 	g.Go(func() error {
 		defer cancelRest()
-		return healer.Run(ctx)
+		return p.healer.Run(ctx)
 	})
 	g.Go(func() error {
 		hold.Announce(ctx, f.policy.HoldFile, logger)
 		return nil
 	})
 	g.Go(func() error {
-		if err := toolkit.ListenAndServe(server, f.web, logger); !errors.Is(err, http.ErrServerClosed) {
+		if err := toolkit.ListenAndServe(p.server, f.web, logger); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
@@ -124,8 +148,8 @@ func serve(ctx context.Context, f *flags, logger *slog.Logger) error {
 		<-rest.Done()
 		last, cancel := context.WithTimeout(context.WithoutCancel(rest), time.Second)
 		defer cancel()
-		if server.Shutdown(last) != nil {
-			return server.Close()
+		if p.server.Shutdown(last) != nil {
+			return p.server.Close()
 		}
 		return nil
 	})

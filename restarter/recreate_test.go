@@ -263,3 +263,29 @@ func TestParentThatIsReCreatedTwiceIsFollowedTwice(t *testing.T) {
 		}
 	})
 }
+
+// leftBehind is a whitelisted container, and the one that it was created in place of, which is
+// to be removed.
+func leftBehind() []*engine.Container {
+	fresh, old := Up("c3c3c3c3c3c3", "web"), Up("a1a1a1a1a1a1", engine.PassingName("web", "c3c3c3c3c3c3"))
+	fresh.Created, fresh.Started, fresh.StartSeenAt = time.Now(), time.Now(), time.Now()
+	old.Created = time.Now().Add(-time.Hour)
+	old.State, old.ExitCause, old.ExitSeenAt = engine.Exited, engine.CauseSelf, time.Now()
+	for _, c := range []*engine.Container{fresh, old} {
+		Labelled(policy.LabelRecreate, "true")(c)
+	}
+	return []*engine.Container{fresh, old}
+}
+
+func TestDryRunSaysThatAContainerWouldBeRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.NewWorld(t, Usual(func(p *policy.Policy) { p.DryRun = true }), leftBehind()...)
+		world.Pass(time.Minute)
+		if log := w.Log.String(); !strings.Contains(log, `msg="would remove container: another one has its place" container=web.defib-c3c3c3c3c3c3`) || strings.Contains(log, "would start") {
+			t.Errorf("the log says\n%s", log)
+		}
+		if s := w.Standing("web.defib-c3c3c3c3c3c3"); s.Reason != outcome.DryRun || !s.Removes {
+			t.Errorf("held for %q, to be removed: %v", s.Reason, s.Removes)
+		}
+	})
+}

@@ -43,6 +43,7 @@ type ContainerStatus struct {
 	Reason      outcome.Reason    // "" unless whitelisted, and held or acted upon
 	Detail      string            // what is to be said beside the reason's sentence
 	Recreates   bool              // it is, or would be, re-created
+	Removes     bool              // it is, or would be, removed: a re-creation has left it
 	Trigger     policy.Trigger    // that asks for it; "" if Reason is
 	Until       time.Time         // when it is looked at again, on our clock; zero: not held for a time
 	HealthDue   time.Time         // when it is restarted because it is unhealthy, on our clock; zero: it is not, or not for that alone
@@ -84,7 +85,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 		}
 		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{
-			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Detail: v.Detail, Recreates: v.Recreation != nil, Trigger: v.Trigger, Until: v.Until,
+			Container: c, Rule: rule, Veto: no, Reason: v.Reason, Detail: v.Detail, Recreates: v.Recreation != nil, Removes: v.Removes, Trigger: v.Trigger, Until: v.Until,
 			HealthDue: healthDue(now, r.policy, c, rule, no), Tie: decision.WorstTie(p, past, c),
 			Streak: past.Streak, GaveUp: rule.Whitelisted && past.GaveUp(rule),
 			Predecessor: r.names.predecessor(c), Heartbeat: r.strips.Of(c.Name),

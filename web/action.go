@@ -32,6 +32,8 @@ func (p view) actionText() Sentence {
 			return say("Defib leaves it alone: somebody is stopping it.")
 		}
 		switch {
+		case p.Removes:
+			return say("Defib is removing it now: a re-creation has left it behind.")
 		case p.Recreates:
 			return say("Defib is re-creating it now, in the network of its new parent.")
 		case p.ends():
@@ -42,6 +44,8 @@ func (p view) actionText() Sentence {
 		return say("Defib is starting it now.")
 	case outcome.BackOff, outcome.StoppedDelay, outcome.Refused, outcome.RateLimited, outcome.InServiceRestart:
 		return p.waits()
+	case outcome.DryRun:
+		return say("Defib would ", p.verb(), " it without --dry-run.")
 	case outcome.OnHold:
 		return p.held()
 	case outcome.NotStarted:
@@ -63,23 +67,36 @@ func (p view) actionText() Sentence {
 // ends reports whether to act upon it is to end it, which is a task of Swarm.
 func (p view) ends() bool { return p.Veto == outcome.SwarmTask && p.Container.Up() }
 
+// verb is what to act upon it is.
+func (p view) verb() string {
+	switch {
+	case p.Removes:
+		return "remove"
+	case p.Recreates:
+		return "re-create"
+	case p.ends():
+		return "end"
+	case p.Container.Up():
+		return "restart"
+	}
+	return "start"
+}
+
 // waits says for what the action upon it waits; nil if it waits for nothing.
 func (p view) waits() Sentence {
-	verb := "starts"
-	switch {
-	case p.Recreates:
-		verb = "re-creates"
-	case p.ends():
-		verb = "ends"
-	case p.Container.Up():
-		verb = "restarts"
-	}
+	verb := p.verb() + "s"
 	switch p.Reason {
 	case outcome.BackOff:
+		if p.Removes {
+			return say("Defib tries again to remove it ", in(p.now, p.Until), ": a re-creation has left it behind.")
+		}
 		return say("Defib ", verb, " it again ", in(p.now, p.Until), ".")
 	case outcome.StoppedDelay:
 		return say("Defib ", verb, " it ", in(p.now, p.Until), ", unless somebody starts it first: a deploy may be under way.")
 	case outcome.Refused:
+		if p.Removes {
+			return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy in front of it, refuses to remove containers.")
+		}
 		return say("Defib tries again ", in(p.now, p.Until), ": the engine, or a proxy in front of it, refuses to start or restart containers.")
 	case outcome.RateLimited:
 		if p.Until.IsZero() {

@@ -15,6 +15,9 @@ func triggers(ts ...policy.Trigger) func(s *restarter.ContainerStatus) {
 	return func(s *restarter.ContainerStatus) { s.Rule.Triggers = ts }
 }
 
+// removed says that to act upon it is to remove it.
+func removed(s *restarter.ContainerStatus) { s.Removes = true }
+
 func TestWhatWillHappenIsTheTruth(t *testing.T) {
 	off := func(t string) string {
 		return leaves + "the trigger " + t + " is off (--restart.triggers, or its label defib.triggers)."
@@ -36,6 +39,12 @@ func TestWhatWillHappenIsTheTruth(t *testing.T) {
 		"nobody saw it end, its policy failed":       {view{ContainerStatus: died("web", hour, 128, ending(engine.CauseUnknown), policed("always"), failed, held(outcome.Stopped, 0))}, counts + "long before Defib began to watch. It stays down until somebody starts it."},
 		"not inspected, not whitelisted":             {view{ContainerStatus: died("web", hour, 1, bare, as(func(c *engine.Container) { c.Inspected = false }))}, "Defib cannot fix this: " + outcome.Reasons[outcome.NotInspected] + "."},
 		"its parent is gone, not whitelisted":        {view{ContainerStatus: died("web", hour, 1, bare, tied(decision.Tie{Namespace: engine.PID, Reason: outcome.ParentGone}))}, "Defib cannot fix this: the container whose processes it shares no longer exists: re-create it."},
+		"left by a re-creation":                      {view{ContainerStatus: died("web", hour, 0, removed, held(outcome.InProgress, 0))}, "Defib is removing it now: a re-creation has left it behind."},
+		"left by a re-creation, removed in vain":     {view{ContainerStatus: died("web", hour, 0, removed, held(outcome.BackOff, halfMin))}, "Defib tries again to remove it in 30 s: a re-creation has left it behind."},
+		"left by a re-creation, and may not be":      {view{ContainerStatus: died("web", hour, 0, removed, held(outcome.Refused, halfMin))}, "Defib tries again in 30 s: the engine, or a proxy in front of it, refuses to remove containers."},
+		"left by a re-creation, in a dry run":        {view{ContainerStatus: died("web", hour, 0, removed, held(outcome.DryRun, 0))}, "Defib would remove it without --dry-run."},
+		"to be re-created, in a dry run":             {view{ContainerStatus: but(runs("web", hour), func(s *restarter.ContainerStatus) { s.Recreates = true }, held(outcome.DryRun, 0))}, "Defib would re-create it without --dry-run."},
+		"unhealthy, in a dry run":                    {view{ContainerStatus: but(runs("web", hour), unhealthy, held(outcome.DryRun, 0))}, "Defib would restart it without --dry-run."},
 		"to be created anew by compose":              {view{ContainerStatus: died("web", minAgo, 128, held(outcome.BackOff, halfMin), failed, compose("shop", "web", ""))}, "Defib starts it again in 30 s. Run docker compose in the directory of its compose file."},
 	} {
 		row.p.now, row.p.reset = night, 15*time.Minute

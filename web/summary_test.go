@@ -181,7 +181,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"a dry run": {
 			died("web", minAgo, 1, held(outcome.DryRun, 0)), Need,
-			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.DryRun] + ".",
+			"It exited 1 min ago with exit code 1, after running for 1 h.", "Defib would start it without --dry-run.",
 		},
 		"its trigger is off": {
 			died("web", minAgo, 1, held(outcome.TriggerDisabled, 0)), Need,

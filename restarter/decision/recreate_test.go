@@ -237,6 +237,64 @@ func TestReCreationThatHasBegunIsFoundByNames(t *testing.T) {
 	}
 }
 
+// TestWhatAHeldReCreationWouldDoIsKnown whatever holds it: else the removal of a container would
+// be spoken of as a start.
+func TestWhatAHeldReCreationWouldDoIsKnown(t *testing.T) {
+	untouched := func(c *engine.Container) {
+		State(engine.Created)(c)
+		c.Started, c.StartSeenAt, c.Finished, c.Exit = time.Time{}, time.Time{}, time.Time{}, engine.Exit{}
+	}
+	down := func(c *engine.Container) {
+		c.State, c.ExitCause, c.ExitSeenAt, c.StartSeenAt = engine.Exited, engine.CauseStopped, Ago(time.Second), time.Time{}
+	}
+	newID := Named(hex("c"), "web")
+	byOld, byNew := Named(hex("c"), engine.PassingName("web", hex("a"))), Named(hex("a"), engine.PassingName("web", hex("c")))
+	younger, ready := Existing(time.Minute), &history.Record{ReadySince: Ago(time.Minute)}
+	dry := func(p *policy.Policy) { p.DryRun = true }
+	for _, row := range []struct {
+		name         string
+		old, new     *engine.Container
+		record       *history.Record // of the old one
+		edit         func(*policy.Policy)
+		wantA, wantC string
+	}{
+		{name: "the old one is removed", old: child(byNew, down), new: child(newID, younger), edit: dry, wantA: "dry_run: remove"},
+		{name: "it could not be removed", old: child(byNew, down), new: child(newID, younger), record: &history.Record{Attempts: 1, LastEnd: Noon}, wantA: "back_off: remove"},
+		{name: "it is being removed", old: child(byNew, down), new: child(newID, younger), record: &history.Record{Acting: true}, wantA: "in_progress: remove", wantC: "in_progress: restart"},
+		{name: "it waits", old: child(byNew, down), new: child(newID, untouched, younger), edit: dry, wantA: "dry_run: re-create", wantC: "created: re-create"},
+		{name: "the new one is removed", old: child(), new: child(byOld, untouched, younger), edit: dry, wantA: "parent_gone: restart", wantC: "dry_run: remove"},
+		{name: "the new one has just been created", old: child(), new: child(byOld, untouched, younger), record: &history.Record{Acting: true}, wantA: "in_progress: re-create", wantC: "in_progress: re-create"},
+		{name: "somebody has started the new one", old: child(), new: child(byOld, younger), record: &history.Record{Acting: true}, wantA: "in_progress: restart", wantC: "in_progress: restart"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := Usual()
+			if row.edit != nil {
+				row.edit(&p)
+			}
+			past := history.History{Records: map[string]*history.Record{hex("a"): row.record, hex("c"): ready}}
+			if row.record == nil {
+				past.Records[hex("a")] = &history.Record{}
+			}
+			got := map[string]string{}
+			for _, v := range Decide(Noon, p, SnapshotOf(row.old, row.new), past, nil).Verdicts {
+				what := "start"
+				switch {
+				case v.Removes:
+					what = "remove"
+				case v.Recreation != nil:
+					what = "re-create"
+				case v.Restarts():
+					what = "restart"
+				}
+				got[v.Container.ID] = fmt.Sprintf("%s: %s", v.Reason, what)
+			}
+			if got[hex("a")] != row.wantA || row.wantC != "" && got[hex("c")] != row.wantC {
+				t.Errorf("the old one %q, the new one %q; want %q and %q", got[hex("a")], got[hex("c")], row.wantA, row.wantC)
+			}
+		})
+	}
+}
+
 // families is a random snapshot of children whose parents may be gone, and of what
 // re-creations may have left.
 func families(r *rand.Rand) (*engine.Snapshot, history.History) {

@@ -46,15 +46,17 @@ func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Successio
 		v.Trigger, v.Cause = policy.TriggerDependency, c.StartSeenAt
 	}
 	v.Occasion = engine.Later(v.Cause, c.CreatedSeenAt)
-	if v.Reason, v.Until = e.successionHeld(c, s, rule); v.Reason != "" {
-		return v, true
-	}
-	if v.Act = true; s.Prepared || s.Finished() {
-		v.Removes = true
-	} else {
+	switch recreating := s.Old != nil && e.history.Acting(s.Old.ID); {
+	case s.Stray:
+	case s.Finished():
+		v.Removes = c == s.Old
+	case s.Prepared && !recreating:
+		v.Removes = c == s.Successor
+	default:
 		v.Recreation = &engine.Recreation{Name: s.Name, Old: s.Old, New: s.Successor}
 	}
-	v.due = e.history.At(c.ID).RetryAt(c, e.policy.Backoff)
+	v.Reason, v.Until = e.successionHeld(c, s, rule)
+	v.Act, v.due = v.Reason == "", e.history.At(c.ID).RetryAt(c, e.policy.Backoff)
 	return v, true
 }
 

@@ -59,7 +59,7 @@ var Reasons = map[Reason]string{
 	GaveUp:           "restarts did not help: it is not restarted again until it has stayed up and healthy for a while, or somebody starts it",
 	TooYoung:         "it has only just started",
 	OnHold:           "it is on hold for maintenance (see defib hold and defib release)",
-	DryRun:           "it would be started or restarted without --dry-run",
+	DryRun:           "it would be started, restarted, re-created or removed without --dry-run",
 	Paused:           "it is paused",
 	Removing:         "it is being removed",
 	Dead:             "the engine failed to remove it: remove it again",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"defib/restarter"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 	"defib/restarter/postmortem"
 )
@@ -46,6 +48,39 @@ func (w *witness) End(now time.Time, c, after *engine.Container, t policy.Trigge
 
 func (w *witness) All() ([]postmortem.Death, uint64) {
 	return []postmortem.Death{{Container: "web"}}, 7
+}
+
+// What a re-creation has stopped did not die, nor did what runs on since its re-creation failed.
+func TestNoEvidenceIsKeptOfWhatAReCreationEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := &witness{began: time.Now()}
+		left := leftBehind()
+		child := Up("d4", "batch-1")
+		ChildOf(parentID)(child)
+		Labelled(policy.LabelRecreate, "true")(child)
+		parent := Up(parentID, "vpn")
+		for _, c := range []*engine.Container{child, parent} {
+			c.Created, c.Started, c.StartSeenAt = time.Now(), time.Now(), time.Now()
+		}
+		w := NewWorldOf(t, Usual(), func(r *restarter.Restarter) { r.KeepEvidence(seen) }, append(left, child, parent)...)
+		w.FailRemovals(errors.New("device busy"))
+		w.OnRecreate(func(<-chan struct{}, engine.Recreation) (*engine.Container, error) {
+			return nil, errors.New("no space left on device")
+		})
+		Pass(time.Second)
+		replaced := Up(newParentID, "vpn")
+		replaced.Created, replaced.Started, replaced.StartSeenAt = time.Now(), time.Now(), time.Now()
+		w.Set(append(without(w, parentID), replaced)...)
+		Pass(time.Minute)
+		w.WantHeld("batch-1", outcome.BackOff)
+		w.WantHeld(left[1].Name, outcome.BackOff)
+		w.End()
+		for _, what := range seen.told {
+			if strings.Contains(what, "died") {
+				t.Error(what)
+			}
+		}
+	})
 }
 
 func TestEvidenceIsKeptOfWhatIsHealed(t *testing.T) {

@@ -205,7 +205,7 @@ func (r *Restarter) carryOut(ctx context.Context, now time.Time, snapshot *engin
 			r.begin(ctx, now, snapshot, *v)
 			v.Reason = outcome.InProgress
 		}
-		if r.evidence != nil && v.Reason == outcome.BackOff && !v.Restarts() && r.lastReason(v.Container) != outcome.BackOff {
+		if r.evidence != nil && v.Reason == outcome.BackOff && v.Died() && r.lastReason(v.Container) != outcome.BackOff {
 			r.evidence.Died(now, v.Container, v.Trigger)
 		}
 		found[v.Container.ID] = v

@@ -37,6 +37,12 @@ type Verdict struct {
 // Restarts reports whether acting means to restart what runs, or to end it.
 func (v Verdict) Restarts() bool { return v.Action().Restarts() }
 
+// Died reports whether the container is down, and not because a re-creation has stopped it.
+func (v Verdict) Died() bool {
+	stopped := v.Removes || v.Recreation != nil && v.Recreation.New != nil
+	return !v.Container.Alive() && !stopped
+}
+
 // Action is what acting means.
 func (v Verdict) Action() history.Action {
 	return history.Action{

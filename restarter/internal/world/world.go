@@ -40,6 +40,7 @@ type World struct {
 	snapshot *engine.Snapshot
 	start    func(ctx context.Context, c *engine.Container) error
 	recreate func(leaving <-chan struct{}, r engine.Recreation) (*engine.Container, error)
+	discard  error    // what comes of a removal; nil: it is done
 	starts   []string // "after name", in order
 
 	recreations []engine.Recreation
@@ -143,10 +144,22 @@ func (w *World) OnRecreate(f func(leaving <-chan struct{}, r engine.Recreation) 
 	w.recreate = f
 }
 
-// Discard has the container be gone, whatever it does.
+// FailRemovals has removals fail from now on; nil: they do not.
+func (w *World) FailRemovals(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.discard = err
+}
+
+// Discard has the container be gone, whatever it does, unless removals fail.
 func (w *World) Discard(_ context.Context, c *engine.Container) error {
-	w.Removed(c.ID)
-	return nil
+	w.mu.Lock()
+	err := w.discard
+	w.mu.Unlock()
+	if err == nil {
+		w.Removed(c.ID)
+	}
+	return err
 }
 
 // Removed has a container be gone.

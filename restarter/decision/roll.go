@@ -62,6 +62,9 @@ func (p *Plan) rollingServices(e *evaluator, waiting map[string][]*Verdict) map[
 		proven := rec.ProvenAt(c, e.policy.Backoff)
 		p.look(proven)
 		s.acting += count(rec.Acting)
+		if of := e.successions[c.ID]; of != nil && of.Leaves(c) {
+			continue // another one is the replica
+		}
 		s.own[c.ID] = count(rec.Unwell() || c.Health == engine.Starting || proven.After(p.now))
 		s.unsettled += s.own[c.ID]
 	}
@@ -115,7 +118,7 @@ func (e *evaluator) compareReplicas(a, b *Verdict) int {
 // comesUp reports whether the container is down, and is to be started again, by Defib or by
 // the engine.
 func (v Verdict) comesUp() bool {
-	return !v.Container.Up() && (v.Act || v.Reason == outcome.BackOff || v.Reason == outcome.EngineRestarting)
+	return !v.Container.Up() && !v.Removes && (v.Act || v.Reason == outcome.BackOff || v.Reason == outcome.EngineRestarting)
 }
 
 func count(is bool) int {

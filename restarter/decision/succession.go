@@ -46,14 +46,11 @@ func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Successio
 		v.Trigger, v.Cause = policy.TriggerDependency, c.StartSeenAt
 	}
 	v.Occasion = engine.Later(v.Cause, c.CreatedSeenAt)
-	switch recreating := s.Old != nil && e.history.Acting(s.Old.ID); {
-	case s.Stray:
-	case s.Finished():
-		v.Removes = c == s.Old
-	case s.Prepared && !recreating:
-		v.Removes = c == s.Successor
-	default:
+	switch begun := s.Old != nil && e.history.Acting(s.Old.ID); {
+	case !s.Finished() && (begun || !s.Prepared):
 		v.Recreation = &engine.Recreation{Name: s.Name, Old: s.Old, New: s.Successor}
+	default:
+		v.Removes = s.Leaves(c)
 	}
 	v.Reason, v.Until = e.successionHeld(c, s, rule)
 	v.Act, v.due = v.Reason == "", e.history.At(c.ID).RetryAt(c, e.policy.Backoff)

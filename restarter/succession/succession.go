@@ -18,6 +18,12 @@ type Succession struct {
 // Finished reports whether the old one needs nothing more but to be removed.
 func (s *Succession) Finished() bool { return s.Successor == nil || !s.Successor.Untouched() }
 
+// Leaves reports whether the container is of no more use: it is the old one after the new one was
+// started, or the new one before anything has happened to the old one.
+func (s *Succession) Leaves(c *engine.Container) bool {
+	return !s.Stray && (s.Finished() && c == s.Old || s.Prepared && c == s.Successor)
+}
+
 // Find finds the re-creations that have begun, by the IDs of both containers.
 func Find(p *engine.Snapshot) map[string]*Succession {
 	found := map[string]*Succession{}

@@ -79,12 +79,12 @@ type cause struct {
 // something is. Of several causes the first that may be acted upon counts, else the
 // last that is to be healed at all.
 func (e *evaluator) judge(c *engine.Container) (v Verdict, matters bool) {
-	if s := e.successions[c.ID]; s != nil && !e.ordinary(c, s) {
-		return e.judgeSuccession(c, s)
-	}
-	rule := e.history.Rule(e.policy, c)
+	rule := e.rule(c)
 	if !rule.Whitelisted {
 		return Verdict{}, false
+	}
+	if s := e.successions[c.ID]; s != nil && !e.ordinary(c, s) {
+		return e.judgeSuccession(c, s, rule), true
 	}
 	if len(rule.BadLabels) > 0 {
 		return Verdict{Container: c, Reason: outcome.BadLabel}, true

@@ -116,7 +116,7 @@ func (e *evaluator) settle(q *Request) outcome.Outcome {
 	if c == nil {
 		return outcome.Gone
 	}
-	switch rule := e.history.Rule(e.policy, c); {
+	switch rule := e.rule(c); {
 	case !rule.Whitelisted:
 		return outcome.NotWhitelisted
 	case len(rule.BadLabels) > 0:
@@ -216,7 +216,7 @@ func (q *Request) waits(now time.Time, v Verdict, acting bool) (outcome.Answer, 
 	case transientReasons[v.Reason] && now.Before(lasting):
 		return outcome.Answer{}, lasting
 	case late || !v.soon(q.Deadline):
-		a := outcome.Answer{Outcome: outcome.Outcome(v.Reason), Until: v.Until}
+		a := outcome.Answer{Outcome: cmp.Or(outcome.Outcome(v.Reason), outcome.NotWhitelisted), Until: v.Until} // there is no verdict on what is not
 		if v.Reason == outcome.InServiceRestart {
 			a.Detail = q.short
 		}

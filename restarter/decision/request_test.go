@@ -124,3 +124,36 @@ func TestTasksOfASwarmServiceAreCalledByItsName(t *testing.T) {
 		t.Errorf("%d requests for %q, want 2 for shop_web", len(requests), container)
 	}
 }
+
+// A container of a re-creation is judged by the name that both are about: a request is answered
+// by the same rule, or it would never be.
+func TestRequestForAContainerOfAReCreationGetsItsAnswer(t *testing.T) {
+	passing := engine.PassingName("web", hex("c"))
+	excluding := func(p *policy.Policy) { p.Exclude = Patterns("web") }
+	for _, row := range []struct {
+		name string
+		c    *engine.Container
+		edit func(*policy.Policy)
+		want outcome.Outcome
+	}{
+		{name: "its name alone is whitelisted, and it may not be re-created", c: Running(Named(hex("a"), passing), Labelled(policy.LabelEnable, "true")), edit: func(*policy.Policy) {}, want: outcome.NotWhitelisted},
+		{name: "the name of both is excluded meanwhile", c: Running(Named(hex("a"), passing), Labelled(policy.LabelEnable, "true", policy.LabelRecreate, "true")), edit: excluding, want: outcome.NotWhitelisted},
+		{name: "the name of both is whitelisted", c: Running(Named(hex("a"), passing), Labelled(policy.LabelRecreate, "true")), edit: func(*policy.Policy) {}, want: outcome.Outcome(outcome.Superseded)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			q := &Request{Container: row.c.ID, Name: row.c.Name, Alert: Alert{Asked: Ago(9 * time.Second), Deadline: Noon}, firing: &history.Firing{Heard: Ago(9 * time.Second)}}
+			answers := Decide(Noon, Usual(row.edit), SnapshotOf(row.c), history.History{Records: map[string]*history.Record{}}, []*Request{q}).Answers
+			if len(answers) != 1 || answers[0].Outcome != row.want {
+				t.Errorf("answers %+v, want %s", answers, row.want)
+			}
+		})
+	}
+}
+
+// TestLateRequestWithoutAVerdictIsAnswered whatever the decision has forgotten.
+func TestLateRequestWithoutAVerdictIsAnswered(t *testing.T) {
+	q := &Request{Alert: Alert{Asked: Ago(9 * time.Second), Deadline: Noon}}
+	if a, _ := q.waits(Noon, Verdict{}, false); a.Outcome != outcome.NotWhitelisted {
+		t.Errorf("answered %+v", a)
+	}
+}

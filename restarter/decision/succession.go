@@ -32,16 +32,23 @@ func (e *evaluator) acting(s *succession.Succession) bool {
 	return s.Old != nil && e.history.Acting(s.Old.ID) || s.Successor != nil && e.history.Acting(s.Successor.ID)
 }
 
-// judgeSuccession gives the verdict on one of the two containers of a re-creation, which
-// counts as whitelisted if one of their name is.
-func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Succession) (v Verdict, matters bool) {
+// rule is what the policy means for a container. One of the two of a re-creation counts as
+// whitelisted if one of their name is, and may be re-created.
+func (e *evaluator) rule(c *engine.Container) policy.Rule {
+	s := e.successions[c.ID]
+	if s == nil || e.ordinary(c, s) {
+		return e.history.Rule(e.policy, c)
+	}
 	named := *c
 	named.Name = s.Name
 	rule := e.policy.For(&named)
-	if !rule.Whitelisted || !rule.Recreate {
-		return Verdict{}, false
-	}
-	v = Verdict{Container: c, Trigger: policy.TriggerExited, Namespace: engine.Network, Cause: c.ExitSeenAt}
+	rule.Whitelisted = rule.Whitelisted && rule.Recreate
+	return rule
+}
+
+// judgeSuccession gives the verdict on one of the two containers of a re-creation.
+func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Succession, rule policy.Rule) Verdict {
+	v := Verdict{Container: c, Trigger: policy.TriggerExited, Namespace: engine.Network, Cause: c.ExitSeenAt}
 	if c.Up() {
 		v.Trigger, v.Cause = policy.TriggerDependency, c.StartSeenAt
 	}
@@ -54,7 +61,7 @@ func (e *evaluator) judgeSuccession(c *engine.Container, s *succession.Successio
 	}
 	v.Reason, v.Until = e.successionHeld(c, s, rule)
 	v.Act, v.due = v.Reason == "", e.history.At(c.ID).RetryAt(c, e.policy.Backoff)
-	return v, true
+	return v
 }
 
 // successionHeld names the first of all reasons to leave one of the two containers of a

@@ -15,6 +15,7 @@ import (
 
 	"defib/engine"
 	"defib/restarter/history"
+	"defib/restarter/internal/counters"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
@@ -152,12 +153,12 @@ func BenchmarkPrune(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				m := newMetrics(Usual())
+				m := counters.New(false)
 				for i := range n {
-					m.expect(fmt.Sprint(i), policy.Rule{Triggers: policy.AllTriggers})
+					m.Expect(fmt.Sprint(i), policy.Rule{Triggers: policy.AllTriggers})
 				}
 				b.StartTimer()
-				m.prune(&engine.Snapshot{})
+				m.Prune(&engine.Snapshot{})
 			}
 		})
 	}

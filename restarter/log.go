@@ -60,13 +60,7 @@ func (r *Restarter) logNotEnded(res history.Result, attrs []any) {
 // notEnded reports whether a task was not told to stop, for what its service says or since
 // Defib ends: that is no failure.
 func notEnded(res history.Result) bool {
-	return declinedBySwarm(res) || errors.Is(res.Err, context.Canceled) && errors.Is(res.Err, engine.ErrNotBegun)
-}
-
-// declinedBySwarm reports whether a task was not ended for what its service says.
-func declinedBySwarm(res history.Result) bool {
-	reason := outcome.Declined(res.Err)
-	return reason != "" && reason != outcome.Refused
+	return res.DeclinedBySwarm() || errors.Is(res.Err, context.Canceled) && errors.Is(res.Err, engine.ErrNotBegun)
 }
 
 // attributes are those of the log line of an action.
@@ -166,7 +160,7 @@ func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
 		last.occasion = map[policy.Trigger]time.Time{}
 	}
 	last.occasion[v.Trigger] = v.Occasion
-	r.metrics.dryRuns.add(1, c.Name, v.Trigger)
+	r.counters.Prevented(v.Action())
 	switch {
 	case v.Removes:
 		r.logger.Info("would remove container: another one has its place", "container", c.Name, "id", engine.ShortID(c.ID))

@@ -1,49 +1,19 @@
 package restarter
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"defib/engine"
+	"defib/restarter/internal/counters"
 	"defib/restarter/policy"
 )
 
-// metrics tell of what was done.
+// metrics tell how healing goes. See Counts for what was done, and Status for what is.
 type metrics struct {
-	restarts, failures, dryRuns counter
-	recreations                 *prometheus.CounterVec
-	dry                         bool          // with --dry-run
-	changes                     atomic.Uint64 // to any of these counters
-	recovery                    *prometheus.HistogramVec
-	dryRun, onHold              prometheus.Gauge
-	holdFileBroken              prometheus.Gauge
-	names                       map[string]expected // that have counters
-}
-
-// expected is for what a name has counters.
-type expected struct {
-	Triggers []policy.Trigger
-	Recreate bool
-}
-
-// counter counts by name and trigger, and notes in changes that it has changed.
-type counter struct {
-	vec     *prometheus.CounterVec
-	changes *atomic.Uint64
-}
-
-func (c counter) add(n float64, name string, t policy.Trigger) {
-	c.vec.WithLabelValues(name, string(t)).Add(n)
-	c.changes.Add(1)
-}
-
-func (c counter) drop(name string) {
-	for _, t := range policy.AllTriggers { // a partial match would look through the counters of all names
-		c.vec.DeleteLabelValues(name, string(t))
-	}
-	c.changes.Add(1)
+	recovery       *prometheus.HistogramVec
+	dryRun, onHold prometheus.Gauge
+	holdFileBroken prometheus.Gauge
 }
 
 func newMetrics(p policy.Policy) *metrics {
@@ -57,17 +27,7 @@ func newMetrics(p policy.Policy) *metrics {
 		holdFileBroken: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "defib_hold_file_broken", Help: "1 if the hold file cannot be read or is invalid.",
 		}),
-		names: map[string]expected{}, dry: p.DryRun,
 	}
-	counts := func(name, help string) counter {
-		return counter{prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"name", "trigger"}), &m.changes}
-	}
-	m.restarts = counts("defib_restarts_total", "Attempts to start or restart the container, by trigger.")
-	m.failures = counts("defib_restart_failures_total", "Failed attempts to start or restart the container, by trigger.")
-	m.dryRuns = counts("defib_dry_run_actions_total", "Starts and restarts that --dry-run prevented, by trigger.")
-	m.recreations = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "defib_recreations_total", Help: "Attempts to re-create the container, since the one whose network it shares was.",
-	}, []string{"name"})
 	m.dryRun.Set(bit(p.DryRun))
 	for _, t := range policy.AllTriggers {
 		m.recovery.WithLabelValues(string(t))
@@ -75,98 +35,27 @@ func newMetrics(p policy.Policy) *metrics {
 	return m
 }
 
-// counters lists what is counted by name. A dry run's own counter is exposed in a dry
-// run only.
-func (m *metrics) counters() []counter {
-	if !m.dry {
-		return []counter{m.restarts, m.failures}
-	}
-	return []counter{m.restarts, m.failures, m.dryRuns}
-}
-
-// recreated counts attempts to re-create a container.
-func (m *metrics) recreated(name string, n float64) {
-	m.recreations.WithLabelValues(name).Add(n)
-	m.changes.Add(1)
-}
-
-// expect creates the counters of a name at 0, without which an increase from
-// nothing would be missed.
-func (m *metrics) expect(name string, rule policy.Rule) {
-	known, ok := m.names[name]
-	if ok && known.Recreate == rule.Recreate && slices.Equal(known.Triggers, rule.Triggers) {
-		return
-	}
-	m.names[name] = expected{rule.Triggers, rule.Recreate}
-	if rule.Recreate {
-		m.recreated(name, 0)
-	}
-	for _, t := range rule.Triggers {
-		for _, c := range m.counters() {
-			c.add(0, name, t)
-		}
-	}
-}
-
-// prune drops the counters of names that the snapshot has forgotten.
-func (m *metrics) prune(p *engine.Snapshot) {
-	known := p.Names()
-	for name := range m.names {
-		if !known[name] {
-			delete(m.names, name)
-			m.recreations.DeleteLabelValues(name)
-			for _, c := range m.counters() {
-				c.drop(name)
-			}
-		}
-	}
-}
-
-// rest lists what is not counted by name.
-func (m *metrics) rest() []prometheus.Collector {
+// all lists them.
+func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.recovery, m.dryRun, m.onHold, m.holdFileBroken}
 }
 
-// Describe implements prometheus.Collector, as Collect does.
+// Describe implements prometheus.Collector.
 func (r *Restarter) Describe(ch chan<- *prometheus.Desc) {
-	for _, c := range r.metrics.rest() {
+	for _, c := range r.metrics.all() {
 		c.Describe(ch)
 	}
 }
 
-// Collect implements prometheus.Collector: how healing goes. See Counts for what
-// was done, and Status for what is.
+// Collect implements prometheus.Collector.
 func (r *Restarter) Collect(ch chan<- prometheus.Metric) {
-	for _, c := range r.metrics.rest() {
+	for _, c := range r.metrics.all() {
 		c.Collect(ch)
 	}
 }
 
-// Counts collects what was done, by container, whether or not the snapshot is
-// current.
-type Counts struct{ metrics *metrics }
-
 // Counts returns what this Restarter counts.
-func (r *Restarter) Counts() Counts { return Counts{r.metrics} }
-
-// Version changes with any of the counts.
-func (c Counts) Version() uint64 { return c.metrics.changes.Load() }
-
-// Describe implements prometheus.Collector.
-func (c Counts) Describe(ch chan<- *prometheus.Desc) {
-	for _, one := range c.metrics.counters() {
-		one.vec.Describe(ch)
-	}
-	c.metrics.recreations.Describe(ch)
-}
-
-// Collect implements prometheus.Collector.
-func (c Counts) Collect(ch chan<- prometheus.Metric) {
-	for _, one := range c.metrics.counters() {
-		one.vec.Collect(ch)
-	}
-	c.metrics.recreations.Collect(ch)
-}
+func (r *Restarter) Counts() *counters.Counters { return r.counters }
 
 // Status collects what the last reconcile found, by container. It belongs beside
 // the containers' own metrics, and like them is exposed only while the snapshot

@@ -81,7 +81,7 @@ func (r *Restarter) publish(now time.Time, p *engine.Snapshot, found verdicts) {
 			matches[i]++
 		}
 		if rule.Whitelisted {
-			r.metrics.expect(c.Name, rule)
+			r.counters.Expect(c.Name, rule)
 		}
 		v, no := found.of(c.ID), decision.Veto(p, c)
 		report.Containers = append(report.Containers, ContainerStatus{

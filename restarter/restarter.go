@@ -17,6 +17,7 @@ import (
 	"defib/restarter/heartbeat"
 	"defib/restarter/history"
 	"defib/restarter/hold"
+	"defib/restarter/internal/counters"
 	"defib/restarter/internal/journal"
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
@@ -66,6 +67,8 @@ type Restarter struct {
 	logger  *slog.Logger
 	metrics *metrics
 
+	counters *counters.Counters // changed by Run alone
+
 	evidence Evidence // nil: none is kept
 
 	incoming chan []*waiter
@@ -106,7 +109,7 @@ func (vs verdicts) of(id string) decision.Verdict {
 func New(e Engine, p policy.Policy, logger *slog.Logger) *Restarter {
 	p.HoldAll = p.HoldFile != "" // until it has been read
 	r := &Restarter{
-		engine: e, policy: p, logger: logger, metrics: newMetrics(p),
+		engine: e, policy: p, logger: logger, metrics: newMetrics(p), counters: counters.New(p.DryRun),
 		incoming: make(chan []*waiter), results: make(chan history.Result), closed: make(chan struct{}),
 		history: history.New(time.Now()), strips: heartbeat.New(heartbeat.Saved{}), queue: newQueue(), logged: map[string]*logState{}, names: names{},
 		holdFile: hold.NewReader(hold.FileReader(p.HoldFile)),
@@ -241,7 +244,7 @@ func (r *Restarter) sync(now time.Time, p *engine.Snapshot, requests []*decision
 	}
 	if !p.Listed.Equal(r.listed) {
 		r.listed = p.Listed
-		r.metrics.prune(p)
+		r.counters.Prune(p)
 		r.names.forget(p)
 	}
 	if len(found.New) > 0 {
@@ -286,13 +289,7 @@ func (r *Restarter) warnOfCollisions(p *engine.Snapshot) {
 // begin begins an action beside the loop. The result comes back by channel.
 func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot, v decision.Verdict) {
 	a := r.history.Begin(now, p, v.Action())
-	switch {
-	case a.Removes, a.Ends(): // which Swarm may decline
-	case a.Recreation != nil:
-		r.metrics.recreated(a.Name(), 1)
-	default:
-		r.metrics.restarts.add(1, a.Name(), a.Trigger)
-	}
+	r.counters.Began(a)
 	if r.evidence != nil && !a.Removes {
 		r.evidence.Begin(now, v.Container, v.Trigger)
 	}
@@ -323,12 +320,10 @@ func (r *Restarter) act(ctx context.Context, a history.Action) (created *engine.
 // finish takes note of what came of an action.
 func (r *Restarter) finish(now time.Time, res history.Result) {
 	r.history.Finish(now, r.policy, r.engine.Snapshot(), res)
+	r.counters.Ended(res)
 	if res.Removes {
 		r.logRemoval(res)
 		return
-	}
-	if res.Ends() && !declinedBySwarm(res) {
-		r.metrics.restarts.add(1, res.Name(), res.Trigger)
 	}
 	decision.Finish(now, res, r.queue.requests)
 	if !errors.Is(res.Err, engine.ErrServiceShort) { // which is asked again and again
@@ -336,9 +331,6 @@ func (r *Restarter) finish(now time.Time, res history.Result) {
 	}
 	if r.evidence != nil {
 		r.evidence.End(now, res.Container, r.engine.Snapshot().Get(res.Container.ID), res.Trigger)
-	}
-	if res.Err != nil && !declinedBySwarm(res) && !errors.Is(res.Err, engine.ErrGone) && !errors.Is(res.Err, context.Canceled) {
-		r.metrics.failures.add(1, res.Name(), res.Trigger)
 	}
 	r.logResult(now, res)
 }

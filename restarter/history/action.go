@@ -58,6 +58,12 @@ func (r Result) Begun() bool {
 	return outcome.Declined(r.Err) == "" && !errors.Is(r.Err, engine.ErrNotBegun)
 }
 
+// DeclinedBySwarm reports whether a task was not ended for what its service says.
+func (r Result) DeclinedBySwarm() bool {
+	reason := outcome.Declined(r.Err)
+	return reason != "" && reason != outcome.Refused
+}
+
 // Begin takes note that an action begins, which was decided on by this snapshot.
 func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	h.Changes++

@@ -287,5 +287,8 @@ func TestDryRunSaysThatAContainerWouldBeRemoved(t *testing.T) {
 		if s := w.Standing("web.defib-c3c3c3c3c3c3"); s.Reason != outcome.DryRun || !s.Removes {
 			t.Errorf("held for %q, to be removed: %v", s.Reason, s.Removes)
 		}
+		if n := w.Count("defib_dry_run_actions_total", "web.defib-c3c3c3c3c3c3", policy.TriggerExited) + w.Count("defib_dry_run_actions_total", "web", policy.TriggerExited); n != 0 {
+			t.Errorf("counted %g starts", n)
+		}
 	})
 }

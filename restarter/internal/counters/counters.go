@@ -38,7 +38,7 @@ func New(dry bool) *Counters {
 	return &Counters{
 		restarts: byTrigger("defib_restarts_total", "Attempts to start or restart the container, by trigger."),
 		failures: byTrigger("defib_restart_failures_total", "Failed attempts to start or restart the container, by trigger."),
-		dryRuns:  byTrigger("defib_dry_run_actions_total", "Starts and restarts that --dry-run prevented, by trigger."),
+		dryRuns:  byTrigger("defib_dry_run_actions_total", "Starts, restarts and re-creations that --dry-run prevented, by trigger."),
 		recreations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_recreations_total", Help: "Attempts to re-create the container, since the one whose network it shares was.",
 		}, []string{"name"}),
@@ -55,8 +55,12 @@ func (c *Counters) byTrigger() []*prometheus.CounterVec {
 	return []*prometheus.CounterVec{c.restarts, c.failures, c.dryRuns}
 }
 
-func (c *Counters) add(n float64, vec *prometheus.CounterVec, labels ...string) {
-	vec.WithLabelValues(labels...).Add(n)
+// add counts for a name, which Prune knows from then on.
+func (c *Counters) add(n float64, vec *prometheus.CounterVec, name string, labels ...string) {
+	if _, known := c.names[name]; !known {
+		c.names[name] = expected{}
+	}
+	vec.WithLabelValues(append([]string{name}, labels...)...).Add(n)
 	c.changes.Add(1)
 }
 
@@ -85,7 +89,9 @@ func (c *Counters) Ended(res history.Result) {
 
 // Prevented counts an action that --dry-run prevents.
 func (c *Counters) Prevented(a history.Action) {
-	c.add(1, c.dryRuns, a.Container.Name, string(a.Trigger))
+	if !a.Removes {
+		c.add(1, c.dryRuns, a.Name(), string(a.Trigger))
+	}
 }
 
 // Expect creates the counters of a name at 0, without which an increase from

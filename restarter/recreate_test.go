@@ -136,8 +136,11 @@ func TestLaw2ReCreationThatFailsIsSlowedDown(t *testing.T) {
 		if len(at) != 5 { // 30 s, and 1, 2, 4, 8 s later
 			t.Errorf("tried at %s", at)
 		}
-		if n := w.Count("defib_restart_failures_total", "web", policy.TriggerDependency); n != 5 {
+		if n := w.Count("defib_recreation_failures_total", "web", "recreate"); n != 5 {
 			t.Errorf("counted %g failures", n)
+		}
+		if n := w.Count("defib_restart_failures_total", "web", policy.TriggerDependency); n != 0 {
+			t.Errorf("counted %g failed restarts, of none", n)
 		}
 	})
 }
@@ -289,6 +292,32 @@ func TestDryRunSaysThatAContainerWouldBeRemoved(t *testing.T) {
 		}
 		if n := w.Count("defib_dry_run_actions_total", "web.defib-c3c3c3c3c3c3", policy.TriggerExited) + w.Count("defib_dry_run_actions_total", "web", policy.TriggerExited); n != 0 {
 			t.Errorf("counted %g starts", n)
+		}
+	})
+}
+
+func TestRemovalThatFailsIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.NewWorld(t, Usual(), leftBehind()...)
+		w.FailRemovals(errors.New("device busy"))
+		world.Pass(40 * time.Second)
+		if n := w.Count("defib_recreation_failures_total", "web", "remove"); n != 4 { // after 30 s, and 1, 2, 4 s later
+			t.Errorf("counted %g failures", n)
+		}
+	})
+}
+
+func TestWhatSomebodyElseHasChangedIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := adopted(t, func(*world.World, engine.Recreation) (*engine.Container, error) { return nil, engine.ErrChanged })
+		world.Pass(40 * time.Second)
+		if len(w.Recreations()) == 0 {
+			t.Fatal("nothing was tried")
+		}
+		for metric, label := range map[string]policy.Trigger{"defib_recreation_failures_total": "recreate", "defib_restart_failures_total": policy.TriggerDependency} {
+			if n := w.Count(metric, "web", label); n != 0 {
+				t.Errorf("%s is %g", metric, n)
+			}
 		}
 	})
 }

@@ -37,10 +37,13 @@ func (a Action) Restarts() bool { return a.Container.Up() && a.Recreation == nil
 // Ends reports whether the action is to end a task of Swarm, which Swarm then replaces.
 func (a Action) Ends() bool { return a.Restarts() && a.Container.Task() != "" }
 
-// Name is the name that the container goes by.
+// Name is the name that the container goes by, or that of those that a re-creation is about.
 func (a Action) Name() string {
 	if a.Recreation != nil {
 		return a.Recreation.Name
+	}
+	if name, _, passing := engine.ParsePassingName(a.Container.Name); a.Removes && passing {
+		return name
 	}
 	return a.Container.Name
 }

@@ -18,11 +18,20 @@ import (
 // snapshot is current. Its owner is one goroutine; it may be collected from anywhere.
 type Counters struct {
 	restarts, failures, dryRuns *prometheus.CounterVec
-	recreations                 *prometheus.CounterVec
+	recreations, failedSteps    *prometheus.CounterVec
 	dry                         bool                // with --dry-run
 	changes                     atomic.Uint64       // to any of these counters
 	names                       map[string]expected // that have counters
 }
+
+// What of a re-creation may fail: all until the new container was started, and the removal of
+// the old one.
+const (
+	stepRecreate = "recreate"
+	stepRemove   = "remove"
+)
+
+var steps = []string{stepRecreate, stepRemove}
 
 // expected is for what a name has counters.
 type expected struct {
@@ -42,6 +51,9 @@ func New(dry bool) *Counters {
 		recreations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_recreations_total", Help: "Attempts to re-create the container, since the one whose network it shares was.",
 		}, []string{"name"}),
+		failedSteps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "defib_recreation_failures_total", Help: "Failed attempts to re-create the container, and to remove the old one afterwards, by step.",
+		}, []string{"name", "step"}),
 		names: map[string]expected{}, dry: dry,
 	}
 }
@@ -81,10 +93,16 @@ func (c *Counters) Ended(res history.Result) {
 	if res.Ends() && !declined {
 		c.add(1, c.restarts, res.Name(), string(res.Trigger))
 	}
-	if res.Removes || res.Err == nil || declined || errors.Is(res.Err, engine.ErrGone) || errors.Is(res.Err, context.Canceled) {
-		return
+	switch {
+	case res.Err == nil, declined, errors.Is(res.Err, context.Canceled):
+	case errors.Is(res.Err, engine.ErrGone), errors.Is(res.Err, engine.ErrChanged): // there was nothing to be done any more
+	case res.Removes:
+		c.add(1, c.failedSteps, res.Name(), stepRemove)
+	case res.Recreation != nil:
+		c.add(1, c.failedSteps, res.Name(), stepRecreate)
+	default:
+		c.add(1, c.failures, res.Name(), string(res.Trigger))
 	}
-	c.add(1, c.failures, res.Name(), string(res.Trigger))
 }
 
 // Prevented counts an action that --dry-run prevents.
@@ -104,6 +122,9 @@ func (c *Counters) Expect(name string, rule policy.Rule) {
 	c.names[name] = expected{rule.Triggers, rule.Recreate}
 	if rule.Recreate {
 		c.add(0, c.recreations, name)
+		for _, step := range steps {
+			c.add(0, c.failedSteps, name, step)
+		}
 	}
 	for _, t := range rule.Triggers {
 		for _, vec := range c.byTrigger() {
@@ -121,6 +142,9 @@ func (c *Counters) Prune(p *engine.Snapshot) {
 		}
 		delete(c.names, name)
 		c.recreations.DeleteLabelValues(name)
+		for _, step := range steps {
+			c.failedSteps.DeleteLabelValues(name, step)
+		}
 		for _, t := range policy.AllTriggers { // a partial match would look through the counters of all names
 			for _, vec := range c.byTrigger() {
 				vec.DeleteLabelValues(name, string(t))
@@ -147,4 +171,6 @@ func (c *Counters) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *Counters) all() []*prometheus.CounterVec { return append(c.byTrigger(), c.recreations) }
+func (c *Counters) all() []*prometheus.CounterVec {
+	return append(c.byTrigger(), c.recreations, c.failedSteps)
+}

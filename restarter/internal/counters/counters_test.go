@@ -33,6 +33,10 @@ func TestLaw10WhatWasCountedGoesWithItsName(t *testing.T) {
 	if n := testutil.CollectAndCount(c); n != 1 {
 		t.Errorf("%d series once db is gone, want that of web", n)
 	}
+	c.Expect("web", policy.Rule{Recreate: true})
+	if n := testutil.CollectAndCount(c); n != 4 {
+		t.Errorf("%d series of web once it may be re-created, want 3 more", n)
+	}
 	c.Prune(SnapshotOf())
 	if n := testutil.CollectAndCount(c); n != 0 {
 		t.Errorf("%d series once web is gone too, want none", n)

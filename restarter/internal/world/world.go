@@ -350,7 +350,7 @@ func (w *World) Value(metric string) float64 {
 }
 
 // Count is what a counter says of a container and a trigger, such as
-// defib_restarts_total; 0 if it says nothing.
+// defib_restarts_total, or a step, such as defib_recreation_failures_total; 0 if it says nothing.
 func (w *World) Count(metric, name string, trigger policy.Trigger) float64 {
 	w.t.Helper()
 	for _, m := range Gather(w.t, w.Counts(), metric).GetMetric() {

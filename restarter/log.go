@@ -66,10 +66,9 @@ func notEnded(res history.Result) bool {
 // attributes are those of the log line of an action.
 func (r *Restarter) attributes(now time.Time, res history.Result) []any {
 	c := res.Container
-	attrs := []any{
-		"container", res.Name(), "id", engine.ShortID(c.ID), "trigger", res.Trigger, "exit_code", c.Exit.Code, "ran_for", ranFor(c, now.Add(-res.Took)),
-		"attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt),
-	}
+	attrs := append([]any{"container", res.Name(), "id", engine.ShortID(c.ID), "trigger", res.Trigger}, exitCode(c)...)
+	attrs = append(attrs,
+		"ran_for", ranFor(c, now.Add(-res.Took)), "attempt", res.Attempt, "took", res.Took.Round(time.Millisecond), "next_wait", r.policy.Backoff.After(res.Attempt))
 	if res.Trigger == policy.TriggerDependency {
 		attrs = append(attrs, "namespace", res.Namespace)
 	}
@@ -113,6 +112,14 @@ func (r *Restarter) logRemoval(res history.Result) {
 	default:
 		r.logger.Warn("removal failed", append(attrs, "attempt", res.Attempt, "err", res.Err)...)
 	}
+}
+
+// exitCode is the attribute of the last exit; none if that is not known.
+func exitCode(c *engine.Container) []any {
+	if !c.Exit.Known {
+		return nil
+	}
+	return []any{"exit_code", c.Exit.Code}
 }
 
 // ranFor is how long the last run lasted, or the one that a restart ends; 0 if
@@ -171,7 +178,7 @@ func (r *Restarter) logDryRun(last *logState, v decision.Verdict) {
 	case v.Restarts():
 		r.logger.Info("would restart container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger)
 	default:
-		r.logger.Info("would start container", "container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger, "exit_code", c.Exit.Code)
+		r.logger.Info("would start container", append([]any{"container", c.Name, "id", engine.ShortID(c.ID), "trigger", v.Trigger}, exitCode(c)...)...)
 	}
 }
 

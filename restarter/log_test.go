@@ -38,3 +38,24 @@ func TestLogLinesHaveIDsAsDockerShowsThem(t *testing.T) {
 		})
 	}
 }
+
+func TestExitCodeThatIsNotKnownIsNotLogged(t *testing.T) {
+	for dry, messages := range map[bool][]string{false: {"container restarted", "container started"}, true: {"would restart container", "would start container"}} {
+		synctest.Test(t, func(t *testing.T) {
+			runs, down := Up("a1", "web"), Up("b2", "batch-1")
+			runs.Exit, down.Exit = engine.Exit{}, engine.Exit{}
+			w := NewWorld(t, Usual(func(p *policy.Policy) { p.DryRun = dry }), runs, down)
+			w.Sickens("a1")
+			w.Dies("b2")
+			log := w.Log.String()
+			for _, what := range messages {
+				if !strings.Contains(log, what) {
+					t.Errorf("the log does not say %q", what)
+				}
+			}
+			if strings.Contains(log, "exit_code") {
+				t.Errorf("the log has an exit code:\n%s", log)
+			}
+		})
+	}
+}

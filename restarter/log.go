@@ -102,16 +102,22 @@ func (r *Restarter) failed(res history.Result, attrs []any) {
 	}
 }
 
-// logRemoval logs what came of the removal of a container that a re-creation has left.
+// logRemoval logs what came of the removal of a container that a re-creation has left. Why it
+// fails may last: it is logged when that begins.
 func (r *Restarter) logRemoval(res history.Result) {
 	attrs := []any{"container", res.Container.Name, "id", engine.ShortID(res.Container.ID)}
 	switch {
 	case res.Err == nil, errors.Is(res.Err, engine.ErrGone):
 		r.logger.Info("container removed: another one has its place", attrs...)
+		return
 	case errors.Is(res.Err, context.Canceled):
-	default:
-		r.logger.Warn("removal failed", append(attrs, "attempt", res.Attempt, "err", res.Err)...)
+		return
 	}
+	log := r.logger.Debug
+	if last := r.logged[res.Container.ID]; last != nil && last.unremoved != res.Err.Error() && !errors.Is(res.Err, engine.ErrRefused) { // of which the engine warns once
+		log, last.unremoved = r.logger.Warn, res.Err.Error()
+	}
+	log("removal failed", append(attrs, "attempt", res.Attempt, "err", res.Err)...)
 }
 
 // exitCode is the attribute of the last exit; none if that is not known.
@@ -136,8 +142,9 @@ func ranFor(c *engine.Container, now time.Time) time.Duration {
 
 // logState is what was last logged of a container.
 type logState struct {
-	what     logged
-	occasion map[policy.Trigger]time.Time // of which a dry run has spoken
+	what      logged
+	occasion  map[policy.Trigger]time.Time // of which a dry run has spoken
+	unremoved string                       // why its removal failed; "": it has not
 }
 
 // logged is what a log line says of a container: a new one is written when it

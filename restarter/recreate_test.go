@@ -296,13 +296,23 @@ func TestDryRunSaysThatAContainerWouldBeRemoved(t *testing.T) {
 	})
 }
 
-func TestRemovalThatFailsIsCounted(t *testing.T) {
+func TestRemovalThatFailsIsCountedAndLoggedWhenThatBeginsAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.NewWorld(t, Usual(), leftBehind()...)
 		w.FailRemovals(errors.New("device busy"))
 		world.Pass(40 * time.Second)
 		if n := w.Count("defib_recreation_failures_total", "web", "remove"); n != 4 { // after 30 s, and 1, 2, 4 s later
 			t.Errorf("counted %g failures", n)
+		}
+		world.Pass(time.Hour)
+		w.FailRemovals(errors.New("read-only file system"))
+		world.Pass(time.Hour)
+		w.FailRemovals(nil)
+		world.Pass(time.Hour)
+		for line, want := range map[string]int{`level=WARN msg="removal failed"`: 2, `err="device busy"`: 1, `err="read-only file system"`: 1, `level=INFO msg="container removed`: 1} {
+			if got := strings.Count(w.Log.String(), line); got != want {
+				t.Errorf("%d lines with %s, want %d:\n%s", got, line, want, w.Log.String())
+			}
 		}
 	})
 }

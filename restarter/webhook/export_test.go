@@ -2,11 +2,11 @@ package webhook
 
 // The bounds that tests of another package go to.
 const (
-	MaxAlerts   = maxAlerts
-	MaxRequests = maxRequests
-	MaxLarge    = maxLarge
-	MaxLines    = maxLines
-	LargeBody   = largeBody
+	MaxAlerts = maxAlerts
+	MaxCalls  = maxCalls
+	MaxLarge  = maxLarge
+	MaxLines  = maxLines
+	LargeBody = largeBody
 )
 
 // ReadLarge has a large body be read, until the result is called.

@@ -24,12 +24,12 @@ import (
 
 const (
 	// Alertmanager hangs up after group_interval, which is 10 s at least.
-	timeout     = 9 * time.Second
-	maxBody     = 1 << 20
-	maxIgnored  = 8 << 20 // of a body that is refused unread
-	maxRequests = 64      // under way at a time
-	largeBody   = 64 << 10
-	maxLarge    = 2 // larger bodies that are read at a time: one takes up to 15 MB
+	timeout    = 9 * time.Second
+	maxBody    = 1 << 20
+	maxIgnored = 8 << 20 // of a body that is refused unread
+	maxCalls   = 64      // under way at a time
+	largeBody  = 64 << 10
+	maxLarge   = 2 // larger bodies that are read at a time: one takes up to 15 MB
 )
 
 var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts in the receiver")
@@ -65,7 +65,7 @@ type Webhook struct {
 // label of matches are another host's.
 func New(r Restarter, g Guard, matches []Match, logger *slog.Logger) *Webhook {
 	h := &Webhook{
-		restarter: r, logger: logger, guard: g, credentials: newReader(g.read), matches: matches, slots: make(chan struct{}, maxRequests), large: make(chan struct{}, maxLarge),
+		restarter: r, logger: logger, guard: g, credentials: newReader(g.read), matches: matches, slots: make(chan struct{}, maxCalls), large: make(chan struct{}, maxLarge),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "defib_alerts_total", Help: "Alerts received, by outcome.",
 		}, []string{"outcome"}),

@@ -415,7 +415,7 @@ func TestMoreRequestsThanAreBearableAreTurnedAway(t *testing.T) {
 		w, h := NewWebhook(t, Usual(), Up("a1", "web"))
 		a := Firing("container", "web")
 		var calls []*Call
-		for range webhook.MaxRequests {
+		for range webhook.MaxCalls {
 			calls = append(calls, Post(t, h, a))
 		}
 		synctest.Wait()

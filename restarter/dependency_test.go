@@ -54,7 +54,7 @@ func TestLaw2AllChildrenOfOneParentAreRestartedWithinTheConcurrency(t *testing.T
 		if starts, most := w.Begun(); len(starts) != 14 || most != 4 {
 			t.Errorf("%d restarts, %d at a time; want 14 and 4", len(starts), most)
 		}
-		w.Sickens("d1") // the limit is for others
+		w.TurnsUnhealthy("d1") // the limit is for others
 		Pass(10 * time.Second)
 		w.WantHeld("web", "")
 	})

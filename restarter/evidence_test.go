@@ -103,7 +103,7 @@ func TestEvidenceIsKeptOfWhatIsHealed(t *testing.T) {
 			Pass(300 * time.Millisecond)
 		}, want: []string{"0s begin exited web exited", "0s end running web exited", "0s died web exited"}},
 		{name: "of a restart", policy: func(p *policy.Policy) { p.Triggers = policy.AllTriggers }, happen: func(w *World) {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 		}, want: []string{"0s begin running web unhealthy", "0s end running web unhealthy"}},
 		{name: "of a start that fails", policy: func(*policy.Policy) {}, happen: func(w *World) {
 			w.OnStart(func(context.Context, *engine.Container) error { return errors.New("port is taken") })

@@ -27,7 +27,7 @@ func TestLogLinesHaveIDsAsDockerShowsThem(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := NewWorld(t, Usual(func(p *policy.Policy) { p.DryRun = dry }), of(ids[0], "db-1", "/a"), of(ids[1], "db-2", "/b"))
 			w.Dies(ids[0])
-			w.Sickens(ids[1])
+			w.TurnsUnhealthy(ids[1])
 			w.Set()
 			synctest.Wait()
 			for _, line := range want {
@@ -45,7 +45,7 @@ func TestExitCodeThatIsNotKnownIsNotLogged(t *testing.T) {
 			runs, down := Up("a1", "web"), Up("b2", "batch-1")
 			runs.Exit, down.Exit = engine.Exit{}, engine.Exit{}
 			w := NewWorld(t, Usual(func(p *policy.Policy) { p.DryRun = dry }), runs, down)
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			w.Dies("b2")
 			log := w.Log.String()
 			for _, what := range messages {

@@ -179,7 +179,7 @@ func TestLaw2RestartsThatWaitForTheirStopTimeoutKeepTheirPlaces(t *testing.T) {
 			}
 		})
 		for _, c := range cs {
-			w.Sickens(c.ID)
+			w.TurnsUnhealthy(c.ID)
 		}
 		Pass(time.Hour)
 		if starts, most := w.Begun(); len(starts) != len(cs) || most != 2 {

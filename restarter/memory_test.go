@@ -129,7 +129,7 @@ func TestLaw2ContainerThatWasGivenUpStaysSo(t *testing.T) {
 		d := &disk{t: t}
 		w := d.life(Usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), Up("a1", "web"))
 		for range 4 {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(time.Minute)
 		}
 		w.WantHeld("web", outcome.GaveUp)
@@ -150,14 +150,14 @@ func TestLaw2RestartsOfTheLastMinuteCountInTheNextLife(t *testing.T) {
 		d := &disk{t: t}
 		few := Usual(func(p *policy.Policy) { p.MaxPerMinute = 2 })
 		w := d.life(few, Up("a1", "web"), Up("b2", "batch-1"), Up("c3", "batch-2"))
-		w.Sickens("a1")
-		w.Sickens("b2")
+		w.TurnsUnhealthy("a1")
+		w.TurnsUnhealthy("b2")
 		w.WantStarts("0s web", "0s batch-1")
 		Pass(2 * time.Second)
 		d.kill(w)
 		w = d.life(few, w.Snapshot().Containers...)
 		Pass(10 * time.Second)
-		w.Sickens("c3")
+		w.TurnsUnhealthy("c3")
 		w.WantHeld("batch-2", outcome.RateLimited)
 		Pass(time.Minute)
 		w.WantStarts("58s batch-2")

@@ -17,7 +17,7 @@ func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
 	p := &engine.Snapshot{Connected: true, First: Noon, Containers: []*engine.Container{
 		Ended(engine.CauseSelf),
 		Running(Named("b1", "batch-up")),
-		Running(Named("b2", "batch-sick"), SickFor(time.Minute)),
+		Running(Named("b2", "batch-sick"), UnhealthyFor(time.Minute)),
 		Ended(engine.CauseStopped, Named("c1", "batch-stopped"), Labelled(policy.LabelPolicy, "sometimes")),
 		Ended(engine.CauseSelf, Named("d1", "other")),
 		Running(Named("e1", "batch-patient"), SickFor(time.Minute), Labelled(policy.LabelUnhealthyFor, "90s")),

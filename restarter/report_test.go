@@ -54,9 +54,9 @@ func TestTheReportSaysWhatAnUnhealthyContainerAndAChildWaitFor(t *testing.T) {
 		own := Up("d4", "own")
 		own.Labels = map[string]string{policy.LabelUnhealthyFor: "1h"}
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.Whitelist, p.UnhealthyFor = Patterns("web,own"), time.Minute }), Up("a1", "web"), child, Up("c3", "other"), own)
-		w.Sickens("a1")
-		w.Sickens("c3")
-		w.Sickens("d4")
+		w.TurnsUnhealthy("a1")
+		w.TurnsUnhealthy("c3")
+		w.TurnsUnhealthy("d4")
 		synctest.Wait()
 		if got, want := w.Standing("own").HealthDue, w.Standing("own").Container.UnhealthySince.Add(time.Hour); !got.Equal(want) {
 			t.Errorf("by its own label due at %s, want %s", got, want)
@@ -80,7 +80,7 @@ func TestAnUnhealthyContainerIsNotDueBeforeItsHoldEnds(t *testing.T) {
 			p.UnhealthyFor = time.Minute
 			p.Holds = policy.Holds{{Pattern: Patterns("web")[0], Until: ends}}
 		}), Up("a1", "web"))
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		synctest.Wait()
 		if got := w.Standing("web").HealthDue; !got.Equal(ends) {
 			t.Errorf("due at %s, want when the hold ends, at %s", got, ends)

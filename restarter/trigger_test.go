@@ -19,7 +19,7 @@ func TestAnUnhealthyContainerIsRestartedAndTheLogSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(), Up("a1", "web"))
 		Pass(time.Hour)
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(3 * time.Second)
 		w.Recovers("a1")
 		Pass(time.Hour)
@@ -36,14 +36,14 @@ func TestAnUnhealthyContainerIsRestartedAndTheLogSaysWhy(t *testing.T) {
 	})
 }
 
-func TestASicknessMustLast(t *testing.T) {
+func TestAnUnhealthyContainerIsGivenTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), Up("a1", "web"))
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(50 * time.Second)
 		w.Recovers("a1")
 		Pass(50 * time.Second)
-		w.Sickens("a1") // from now on
+		w.TurnsUnhealthy("a1") // from now on
 		Pass(time.Hour)
 		w.WantStarts("2m40s web")
 	})
@@ -51,23 +51,23 @@ func TestASicknessMustLast(t *testing.T) {
 
 // An engine announces a change of health once: what comes while nothing may be
 // done must not be lost.
-func TestASicknessDuringTheBackoffIsNotForgotten(t *testing.T) {
+func TestWhatTurnsUnhealthyDuringTheBackoffIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.Backoff.Initial = time.Minute }), Up("a1", "web"))
 		w.Dies("a1")
 		Pass(time.Second)
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		w.WantHeld("web", outcome.BackOff)
 		Pass(time.Hour)
 		w.WantStarts("0s web", "1m0s web")
 	})
 }
 
-func TestARestartThatDoesNotHelpASickContainerIsGivenUp(t *testing.T) {
+func TestARestartThatDoesNotHelpAnUnhealthyContainerIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.MaxAttempts = 3 }), Up("a1", "web"))
 		for range 10 {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(10 * time.Minute)
 		}
 		w.WantHeld("web", outcome.GaveUp)
@@ -88,7 +88,7 @@ func TestAContainerIsGivenUpAfterAttemptsOfItsOwn(t *testing.T) {
 		web.Labels = map[string]string{policy.LabelMaxAttempts: "2"}
 		w := NewWorld(t, Usual(), web)
 		for range 5 {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(10 * time.Minute)
 		}
 		w.WantHeld("web", outcome.GaveUp)
@@ -98,7 +98,7 @@ func TestAContainerIsGivenUpAfterAttemptsOfItsOwn(t *testing.T) {
 	})
 }
 
-// An engine that cannot kill a container leaves it running, and sick. That does not
+// An engine that cannot kill a container leaves it running, and unhealthy. That does not
 // count while the waits still grow: here, before the fourth attempt.
 func TestLaw2RestartsThatFailComeToAnEnd(t *testing.T) {
 	growing := func(p *policy.Policy) {
@@ -112,7 +112,7 @@ func TestLaw2RestartsThatFailComeToAnEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := NewWorld(t, Usual(growing), Up("a1", "web"))
 			w.OnStart(func(context.Context, *engine.Container) error { return fault })
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(24 * time.Hour)
 			starts, _ := w.Begun()
 			if given := w.Standing("web").GaveUp; given != (want > 0) || given && len(starts) != want {
@@ -126,7 +126,7 @@ func TestAFaultThatPassesIsNoReasonToGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(), Up("a1", "web"))
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("containerd is away") })
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(time.Minute)
 		w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
 		Pass(time.Minute)
@@ -145,7 +145,7 @@ func TestLaw2OurOwnRestartIsNotTakenForSomebodyElses(t *testing.T) {
 			return nil
 		})
 		for range 10 {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(10 * time.Minute)
 		}
 		w.WantHeld("web", outcome.GaveUp)
@@ -206,11 +206,11 @@ func TestAChildOnAClockThatWasSetBackIsRestartedOnceAtMost(t *testing.T) {
 	})
 }
 
-func TestDryRunCountsEachSicknessOnce(t *testing.T) {
+func TestDryRunCountsOnceHoweverLongItIsUnhealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.DryRun = true }), Up("a1", "web"))
 		for range 2 {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(time.Minute)
 			w.Set(w.Snapshot().Containers...)
 			Pass(time.Minute)
@@ -223,11 +223,11 @@ func TestDryRunCountsEachSicknessOnce(t *testing.T) {
 	})
 }
 
-// An alert fires on several days, and is repeated beside a sickness that lasts.
+// An alert fires on several days, and is repeated while the container stays unhealthy.
 func TestDryRunCountsEachFiringOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := NewWebhook(t, Usual(func(p *policy.Policy) { p.DryRun = true }), Up("a1", "web"))
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		first := Firing("container", "web")
 		for range 3 {
 			Pass(time.Second)
@@ -252,12 +252,12 @@ func TestRefusedRestartsAreNoReasonToGiveUpNorToCountStarts(t *testing.T) {
 		w := NewWorld(t, Usual(), Up("a1", "web"))
 		w.OnStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
 		for range 6 {
-			w.Sickens("a1")
+			w.TurnsUnhealthy("a1")
 			Pass(5 * time.Minute)
 			w.Runs("a1") // somebody restarts it
 			Pass(5 * time.Minute)
 		}
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		w.WantHeld("web", outcome.Refused)
 		if got := w.Streak("web"); got != 0 {
 			t.Errorf("the streak is %d though nothing was ever started, want 0", got)
@@ -269,7 +269,7 @@ func TestRefusedRestartsAreDoneOnceTheyAreAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.MaxAttempts = 2 }), Up("a1", "web"))
 		w.OnStart(func(context.Context, *engine.Container) error { return engine.ErrRefused })
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(time.Hour)
 		w.WantHeld("web", outcome.Refused)
 		w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
@@ -278,12 +278,12 @@ func TestRefusedRestartsAreDoneOnceTheyAreAllowed(t *testing.T) {
 	})
 }
 
-// What somebody else mends after a restart of ours has failed is no recovery of ours.
+// What somebody else fixes after a restart of ours has failed is no recovery of ours.
 func TestARestartThatFailsIsNoRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(), Up("a1", "web"))
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("cannot kill container") })
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(100 * time.Millisecond)
 		w.Recovers("a1")
 		w.Runs("a1")
@@ -297,15 +297,15 @@ func TestARestartThatFailsIsNoRecovery(t *testing.T) {
 func TestSomebodyWhoStartsWhatDefibCouldNotEndsTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.MaxAttempts = 1 }), Up("a1", "web"))
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(10 * time.Minute)
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		w.WantHeld("web", outcome.GaveUp)
 		w.OnStart(func(context.Context, *engine.Container) error { return errors.New("port is already allocated") })
 		w.Dies("a1")
 		Pass(time.Minute)
 		w.Runs("a1")
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		w.WantHeld("web", outcome.BackOff)
 	})
 }
@@ -323,7 +323,7 @@ func TestLateStartsAreNoRestarts(t *testing.T) {
 			Pass(5 * time.Minute)
 		}
 		w.OnStart(func(_ context.Context, c *engine.Container) error { w.Runs(c.ID); return nil })
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(5 * time.Minute)
 		w.WantHeld("web", "")
 		if got := w.Count("defib_restarts_total", "web", "unhealthy"); got != 1 {
@@ -335,10 +335,10 @@ func TestLateStartsAreNoRestarts(t *testing.T) {
 func TestLaw2AStartByTheEnginesPolicyDoesNotEndTheGivingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWorld(t, Usual(func(p *policy.Policy) { p.MaxAttempts = 1 }), Up("a1", "web"))
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		Pass(5 * time.Minute)
 		w.Edit("a1", func(c *engine.Container) { c.RestartCount, c.Started = 1, time.Now() })
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		w.WantHeld("web", outcome.GaveUp)
 	})
 }

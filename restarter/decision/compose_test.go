@@ -66,7 +66,7 @@ func TestOfTwoContainersOfOneInstanceTheLaterCounts(t *testing.T) {
 		"somebody stopped it":                     {c: old(func(c *engine.Container) { c.ExitCause = engine.CauseStopped }), twin: twin(State(engine.Running)), want: "superseded"},
 		"deaths are left to alerts":               {c: old(), twin: twin(State(engine.Running)), policy: []func(*policy.Policy){Triggers()}, want: "superseded"},
 
-		"it runs, and so does the twin":   {c: old(State(engine.Running), SickFor(0)), twin: twin(State(engine.Running)), want: "restart unhealthy"},
+		"it runs, and so does the twin":   {c: old(State(engine.Running), UnhealthyFor(0)), twin: twin(State(engine.Running)), want: "restart unhealthy"},
 		"another number":                  {c: old(), twin: twin(State(engine.Running), Labelled(compose.LabelNumber, "2")), want: "start"},
 		"another service":                 {c: old(), twin: twin(State(engine.Running), In("shop", "app")), want: "start"},
 		"another project":                 {c: old(), twin: twin(State(engine.Running), In("toys", "db")), want: "start"},

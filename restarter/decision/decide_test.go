@@ -201,29 +201,29 @@ func TestDecide(t *testing.T) {
 		// Triggers.
 		{name: "deaths are left to alerts", policy: Usual(Triggers(policy.TriggerAlert)), c: Ended(engine.CauseSelf), want: "trigger_disabled"},
 		{name: "a container's own label leaves its death to alerts", policy: Usual(), c: Ended(engine.CauseSelf, Labelled(policy.LabelTriggers, "alert")), want: "trigger_disabled"},
-		{name: "a container's own label turns a trigger on", policy: Usual(Triggers()), c: Running(SickFor(0), Labelled(policy.LabelTriggers, "unhealthy")), want: "restart unhealthy"},
-		{name: "a container's own label turns all off", policy: Usual(), c: Running(SickFor(0), Labelled(policy.LabelTriggers, "")), want: "trigger_disabled"},
+		{name: "a container's own label turns a trigger on", policy: Usual(Triggers()), c: Running(UnhealthyFor(0), Labelled(policy.LabelTriggers, "unhealthy")), want: "restart unhealthy"},
+		{name: "a container's own label turns all off", policy: Usual(), c: Running(UnhealthyFor(0), Labelled(policy.LabelTriggers, "")), want: "trigger_disabled"},
 		{name: "an alert starts what is down, where deaths are left to alerts", policy: Usual(Triggers(policy.TriggerAlert)), c: Ended(engine.CauseSelf), asked: true, want: "start"},
 
 		// Unhealthy.
-		{name: "unhealthy: restarted at once", policy: Usual(), c: Running(SickFor(0)), want: "restart unhealthy"},
-		{name: "unhealthy: not before it has lasted", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), c: Running(SickFor(59 * time.Second)), want: ""},
-		{name: "unhealthy: once it has lasted", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), c: Running(SickFor(time.Minute)), want: "restart unhealthy"},
-		{name: "unhealthy: the trigger is off", policy: Usual(Triggers(policy.TriggerExited, policy.TriggerAlert)), c: Running(SickFor(time.Hour)), want: "trigger_disabled"},
-		{name: "unhealthy: not one that no entry names", policy: Usual(), c: Running(SickFor(0), Named("a1", "other")), want: ""},
-		{name: "unhealthy: nor one that is paused", policy: Usual(), c: Running(SickFor(0), State(engine.Paused)), want: "paused"},
-		{name: "unhealthy: however young", policy: Usual(), c: Running(SickFor(0), BegunAgo(10*time.Second)), want: "restart unhealthy"},
-		{name: "unhealthy: what came during a back-off is acted upon after it", policy: Usual(), c: Running(SickFor(3 * time.Second)), record: &history.Record{Attempts: 3, Restarts: 3, LastEnd: Ago(time.Second)}, want: "back_off 3s"},
-		{name: "unhealthy: and then it is", policy: Usual(), c: Running(SickFor(6 * time.Second)), record: &history.Record{Attempts: 3, Restarts: 3, LastEnd: Ago(4 * time.Second)}, want: "restart unhealthy"},
-		{name: "unhealthy: somebody is stopping it", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(10*time.Second), 10*time.Second }), want: "in_progress 20s"},
-		{name: "unhealthy: somebody is stopping it, which may take for ever", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Minute), -time.Second }), want: "in_progress 4m0s"},
-		{name: "unhealthy: somebody is stopping it, which may take very long", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Minute), time.Hour }), want: "in_progress 4m0s"},
-		{name: "unhealthy: somebody told it to stop in vain", policy: Usual(), c: Running(SickFor(0), func(c *engine.Container) { c.StopSeenAt = Ago(5 * time.Minute) }), want: "restart unhealthy"},
-		{name: "unhealthy: restarts did not help", policy: Usual(), c: Running(SickFor(0)), record: &history.Record{Attempts: 5, Restarts: 5, LastEnd: Ago(time.Hour)}, want: "gave_up"},
-		{name: "unhealthy: starts are no restarts", policy: Usual(), c: Running(SickFor(0)), record: &history.Record{Attempts: 9, Restarts: 4, LastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
-		{name: "unhealthy: as many restarts on this host as a minute may have", policy: Usual(), c: Running(SickFor(0)), spent: slices.Repeat([]time.Time{Ago(20 * time.Second)}, 10), want: "rate_limited 40s"},
-		{name: "unhealthy: its network parent is down", policy: Usual(), c: Running(SickFor(0), ChildOf("b2")), others: Parent(State(engine.Exited)), want: "parent_down"},
-		{name: "--dry-run: a restart", policy: Usual(func(p *policy.Policy) { p.DryRun = true }), c: Running(SickFor(0)), want: "dry_run"},
+		{name: "unhealthy: restarted at once", policy: Usual(), c: Running(UnhealthyFor(0)), want: "restart unhealthy"},
+		{name: "unhealthy: not before it has lasted", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), c: Running(UnhealthyFor(59 * time.Second)), want: ""},
+		{name: "unhealthy: once it has lasted", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Minute }), c: Running(UnhealthyFor(time.Minute)), want: "restart unhealthy"},
+		{name: "unhealthy: the trigger is off", policy: Usual(Triggers(policy.TriggerExited, policy.TriggerAlert)), c: Running(UnhealthyFor(time.Hour)), want: "trigger_disabled"},
+		{name: "unhealthy: not one that no entry names", policy: Usual(), c: Running(UnhealthyFor(0), Named("a1", "other")), want: ""},
+		{name: "unhealthy: nor one that is paused", policy: Usual(), c: Running(UnhealthyFor(0), State(engine.Paused)), want: "paused"},
+		{name: "unhealthy: however young", policy: Usual(), c: Running(UnhealthyFor(0), BegunAgo(10*time.Second)), want: "restart unhealthy"},
+		{name: "unhealthy: what came during a back-off is acted upon after it", policy: Usual(), c: Running(UnhealthyFor(3 * time.Second)), record: &history.Record{Attempts: 3, Restarts: 3, LastEnd: Ago(time.Second)}, want: "back_off 3s"},
+		{name: "unhealthy: and then it is", policy: Usual(), c: Running(UnhealthyFor(6 * time.Second)), record: &history.Record{Attempts: 3, Restarts: 3, LastEnd: Ago(4 * time.Second)}, want: "restart unhealthy"},
+		{name: "unhealthy: somebody is stopping it", policy: Usual(), c: Running(UnhealthyFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(10*time.Second), 10*time.Second }), want: "in_progress 20s"},
+		{name: "unhealthy: somebody is stopping it, which may take for ever", policy: Usual(), c: Running(UnhealthyFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Minute), -time.Second }), want: "in_progress 4m0s"},
+		{name: "unhealthy: somebody is stopping it, which may take very long", policy: Usual(), c: Running(UnhealthyFor(0), func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Minute), time.Hour }), want: "in_progress 4m0s"},
+		{name: "unhealthy: somebody told it to stop in vain", policy: Usual(), c: Running(UnhealthyFor(0), func(c *engine.Container) { c.StopSeenAt = Ago(5 * time.Minute) }), want: "restart unhealthy"},
+		{name: "unhealthy: restarts did not help", policy: Usual(), c: Running(UnhealthyFor(0)), record: &history.Record{Attempts: 5, Restarts: 5, LastEnd: Ago(time.Hour)}, want: "gave_up"},
+		{name: "unhealthy: starts are no restarts", policy: Usual(), c: Running(UnhealthyFor(0)), record: &history.Record{Attempts: 9, Restarts: 4, LastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
+		{name: "unhealthy: as many restarts on this host as a minute may have", policy: Usual(), c: Running(UnhealthyFor(0)), spent: slices.Repeat([]time.Time{Ago(20 * time.Second)}, 10), want: "rate_limited 40s"},
+		{name: "unhealthy: its network parent is down", policy: Usual(), c: Running(UnhealthyFor(0), ChildOf("b2")), others: Parent(State(engine.Exited)), want: "parent_down"},
+		{name: "--dry-run: a restart", policy: Usual(func(p *policy.Policy) { p.DryRun = true }), c: Running(UnhealthyFor(0)), want: "dry_run"},
 
 		// Dependency.
 		{name: "dependency: its parent was started after it", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Second)), want: "restart dependency"},
@@ -243,13 +243,13 @@ func TestDecide(t *testing.T) {
 		{name: "dependency: its parent is unhealthy", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Unhealthy)), want: "parent_down 40s"},
 		{name: "dependency: its parent has not become healthy in a minute", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(time.Minute), HealthCheck(engine.Unhealthy)), want: "restart dependency"},
 		{name: "dependency: its parent is healthy", policy: Usual(), c: Running(ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Healthy)), want: "restart dependency"},
-		{name: "dependency: what it suffers from its parent's restart waits for that, too", policy: Usual(), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), asked: true, want: "parent_down 40s"},
-		{name: "dependency: even where that was given up", policy: Usual(), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), record: &history.Record{Restarts: 5}, asked: true, want: "parent_down 40s"},
-		{name: "dependency: the trigger is off, and it waits with what else asks for it", policy: Usual(Triggers(policy.TriggerUnhealthy)), c: Running(ChildOf("b2"), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "parent_down 40s"},
+		{name: "dependency: what it suffers from its parent's restart waits for that, too", policy: Usual(), c: Running(ChildOf("b2"), UnhealthyFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), asked: true, want: "parent_down 40s"},
+		{name: "dependency: even where that was given up", policy: Usual(), c: Running(ChildOf("b2"), UnhealthyFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), record: &history.Record{Restarts: 5}, asked: true, want: "parent_down 40s"},
+		{name: "dependency: the trigger is off, and it waits with what else asks for it", policy: Usual(Triggers(policy.TriggerUnhealthy)), c: Running(ChildOf("b2"), UnhealthyFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "parent_down 40s"},
 		{name: "a child that ended with its parent waits for its health, too", policy: Usual(), c: Ended(engine.CauseSelf, ChildOf("b2")), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "parent_down 40s"},
 		{name: "for a minute at most", policy: Usual(), c: Ended(engine.CauseSelf, ChildOf("b2")), others: Parent(BegunAgo(time.Minute), HealthCheck(engine.Unhealthy)), want: "start"},
 		{name: "a child that died by itself does not wait for it", policy: Usual(), c: Ended(engine.CauseSelf, ChildOf("b2"), func(c *engine.Container) { c.Started = Ago(10 * time.Second) }), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "start"},
-		{name: "nor does one whose network is there", policy: Usual(), c: Running(ChildOf("b2"), BegunAgo(10*time.Second), SickFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "restart unhealthy"},
+		{name: "nor does one whose network is there", policy: Usual(), c: Running(ChildOf("b2"), BegunAgo(10*time.Second), UnhealthyFor(0)), others: Parent(BegunAgo(20*time.Second), HealthCheck(engine.Starting)), want: "restart unhealthy"},
 		{name: "dependency: a shared network of which only the beginning of the ID is said", policy: Usual(), c: Running(ChildOf("b")), others: Parent(BegunAgo(time.Second)), want: "restart dependency"},
 		{name: "dependency: its IPC parent was started after it", policy: Usual(), c: Running(Sharing(engine.IPC, "vpn")), others: Parent(BegunAgo(time.Second)), want: "restart dependency"},
 		{name: "dependency: its IPC parent is down", policy: Usual(), c: Running(Sharing(engine.IPC, "vpn")), others: Parent(State(engine.Exited)), want: "parent_down"},
@@ -275,9 +275,9 @@ func TestDecide(t *testing.T) {
 		{name: "alert: it has only just started", policy: Usual(), c: Running(BegunAgo(20 * time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its health check has not settled", policy: Usual(), c: Running(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting }), asked: true, want: "too_young"},
 		{name: "alert: restarts did not help", policy: Usual(), c: Running(), record: &history.Record{Restarts: 5}, asked: true, want: "gave_up"},
-		{name: "alert: a sickness whose own trigger is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(SickFor(time.Minute)), asked: true, want: "restart alert"},
-		{name: "alert: too young for it, and sick", policy: Usual(), c: Running(SickFor(0), BegunAgo(20*time.Second)), asked: true, want: "restart unhealthy"},
-		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(SickFor(0), BegunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
+		{name: "alert: a sickness whose own trigger is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(UnhealthyFor(time.Minute)), asked: true, want: "restart alert"},
+		{name: "alert: too young for it, and sick", policy: Usual(), c: Running(UnhealthyFor(0), BegunAgo(20*time.Second)), asked: true, want: "restart unhealthy"},
+		{name: "alert: why what it asks for waits counts more than a trigger that is off", policy: Usual(Triggers(policy.TriggerAlert)), c: Running(UnhealthyFor(0), BegunAgo(20*time.Second)), asked: true, want: "too_young 40s"},
 		{name: "alert: its network parent is gone", policy: Usual(), c: Running(ChildOf("b2")), asked: true, want: "parent_gone"},
 
 		// Settings of its own.
@@ -290,19 +290,19 @@ func TestDecide(t *testing.T) {
 			snapshot: []func(*engine.Snapshot){Touched("shop", 4*time.Second)}, want: "stopped_delay 59m56s",
 		},
 		{name: "its own stopped delay: one that is not understood", policy: Usual(), c: Ended(engine.CauseStopped, Labelled(policy.LabelStoppedDelay, "2d")), want: "stopped_delay 9s"},
-		{name: "its own time to be unhealthy: longer", policy: Usual(), c: Running(SickFor(59*time.Second), Labelled(policy.LabelUnhealthyFor, "1m")), want: ""},
-		{name: "its own time to be unhealthy: over", policy: Usual(), c: Running(SickFor(time.Minute), Labelled(policy.LabelUnhealthyFor, "1m")), want: "restart unhealthy"},
-		{name: "its own time to be unhealthy: none", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Hour }), c: Running(SickFor(0), Labelled(policy.LabelUnhealthyFor, "0s")), want: "restart unhealthy"},
-		{name: "its own number of attempts: less", policy: Usual(), c: Running(SickFor(0), Labelled(policy.LabelMaxAttempts, "2")), record: &history.Record{Attempts: 2, Restarts: 2, LastEnd: Ago(time.Hour)}, want: "gave_up"},
-		{name: "its own number of attempts: more", policy: Usual(), c: Running(SickFor(0), Labelled(policy.LabelMaxAttempts, "9")), record: &history.Record{Attempts: 8, Restarts: 8, LastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
+		{name: "its own time to be unhealthy: longer", policy: Usual(), c: Running(UnhealthyFor(59*time.Second), Labelled(policy.LabelUnhealthyFor, "1m")), want: ""},
+		{name: "its own time to be unhealthy: over", policy: Usual(), c: Running(UnhealthyFor(time.Minute), Labelled(policy.LabelUnhealthyFor, "1m")), want: "restart unhealthy"},
+		{name: "its own time to be unhealthy: none", policy: Usual(func(p *policy.Policy) { p.UnhealthyFor = time.Hour }), c: Running(UnhealthyFor(0), Labelled(policy.LabelUnhealthyFor, "0s")), want: "restart unhealthy"},
+		{name: "its own number of attempts: less", policy: Usual(), c: Running(UnhealthyFor(0), Labelled(policy.LabelMaxAttempts, "2")), record: &history.Record{Attempts: 2, Restarts: 2, LastEnd: Ago(time.Hour)}, want: "gave_up"},
+		{name: "its own number of attempts: more", policy: Usual(), c: Running(UnhealthyFor(0), Labelled(policy.LabelMaxAttempts, "9")), record: &history.Record{Attempts: 8, Restarts: 8, LastEnd: Ago(time.Hour)}, want: "restart unhealthy"},
 
 		// Holds, and Defib itself.
 		{name: "on hold: a death", policy: Usual(HoldFor("web", time.Hour)), c: Ended(engine.CauseSelf), want: "on_hold 1h0m0s"},
-		{name: "on hold: a sickness", policy: Usual(HoldFor("*", time.Hour)), c: Running(SickFor(0)), want: "on_hold 1h0m0s"},
+		{name: "on hold: a sickness", policy: Usual(HoldFor("*", time.Hour)), c: Running(UnhealthyFor(0)), want: "on_hold 1h0m0s"},
 		{name: "on hold: another one", policy: Usual(HoldFor("token", time.Hour)), c: Ended(engine.CauseSelf), want: "start"},
 		{name: "on hold: it is over", policy: Usual(HoldFor("web", 0)), c: Ended(engine.CauseSelf), want: "start"},
 		{name: "self: never, for no alert", policy: Usual(), c: Running(), snapshot: []func(*engine.Snapshot){Itself("a1")}, asked: true, want: "self"},
-		{name: "self: nor for its own sickness", policy: Usual(), c: Running(SickFor(0)), snapshot: []func(*engine.Snapshot){Itself("a1")}, want: "self"},
+		{name: "self: nor for its own sickness", policy: Usual(), c: Running(UnhealthyFor(0)), snapshot: []func(*engine.Snapshot){Itself("a1")}, want: "self"},
 		{name: "self: others are healed", policy: Usual(), c: Ended(engine.CauseSelf), snapshot: []func(*engine.Snapshot){Itself("b2")}, want: "start"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -366,20 +366,20 @@ func TestDecideLooksAgainWhenTheFirstWaitEnds(t *testing.T) {
 }
 
 func TestDecideLooksAgainWhenTheContainersOwnTimeIsOver(t *testing.T) {
-	c := Running(SickFor(30*time.Second), Labelled(policy.LabelUnhealthyFor, "2m"))
+	c := Running(UnhealthyFor(30*time.Second), Labelled(policy.LabelUnhealthyFor, "2m"))
 	if got, want := Decide(Noon, Usual(), SnapshotOf(c), history.History{}, nil).Next, Noon.Add(90*time.Second); !got.Equal(want) {
 		t.Errorf("next look %s, want %s", got, want)
 	}
 }
 
 func TestDecideLooksAgainWhenAnyCauseMayBeRipe(t *testing.T) {
-	c := Running(SickFor(0), BegunAgo(3*time.Second))
+	c := Running(UnhealthyFor(0), BegunAgo(3*time.Second))
 	records := history.History{Records: map[string]*history.Record{"a1": {Attempts: 3, LastEnd: Ago(0)}}}
 	requests := asks(map[string]time.Time{"a1": Noon})
 	requests[0].Deadline = Noon.Add(time.Minute) // it waits
 	got := Decide(Noon, Usual(), SnapshotOf(c), records, requests)
 	if want := Noon.Add(4 * time.Second); !got.Next.Equal(want) {
-		t.Errorf("next look %s, want %s, when the back-off of its sickness ends: %s", got.Next, want, ran(got, "a1"))
+		t.Errorf("next look %s, want %s, when the back-off ends: %s", got.Next, want, ran(got, "a1"))
 	}
 }
 
@@ -432,7 +432,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 			Sharing([]engine.Namespace{engine.Network, engine.PID, engine.IPC}[pick(3)], fmt.Sprintf("%02d", pick(12)))(c)
 		}
 		if pick(4) == 0 {
-			SickFor(time.Duration(pick(90)) * time.Second)(c)
+			UnhealthyFor(time.Duration(pick(90)) * time.Second)(c)
 		}
 		if !quiet && pick(4) == 0 {
 			c.StopSeenAt = Ago(time.Duration(pick(600)) * time.Second)

@@ -26,8 +26,8 @@ func TestTaskIsEndedForAnAlertOnly(t *testing.T) {
 	}{
 		"an alert asks for it": {c: task(), want: "restart alert"},
 		"nobody does":          {c: task(), quiet: true, want: ""},
-		"an alert asks for it, and it is unhealthy": {c: task(SickFor(time.Minute)), want: "restart alert"},
-		"it is unhealthy":                       {c: task(SickFor(time.Minute)), quiet: true, want: "swarm_task"},
+		"an alert asks for it, and it is unhealthy": {c: task(UnhealthyFor(time.Minute)), want: "restart alert"},
+		"it is unhealthy":                       {c: task(UnhealthyFor(time.Minute)), quiet: true, want: "swarm_task"},
 		"it is down":                            {c: task(down), quiet: true, want: "swarm_task"},
 		"an alert asks for it, and it is down":  {c: task(down), want: "swarm_task"},
 		"it has no such label":                  {c: task(func(c *engine.Container) { delete(c.Labels, policy.LabelSwarm) }), want: "swarm_task"},

@@ -124,7 +124,7 @@ func TestWhatIsKeptOfADeath(t *testing.T) {
 }
 
 func TestWhatIsKeptOfARestart(t *testing.T) {
-	sick := fixture.Running(fixture.BegunAgo(time.Hour), fixture.SickFor(time.Minute), func(c *engine.Container) { c.HealthOutput = "HTTP 503" })
+	sick := fixture.Running(fixture.BegunAgo(time.Hour), fixture.UnhealthyFor(time.Minute), func(c *engine.Container) { c.HealthOutput = "HTTP 503" })
 	ended := func(edit func(*engine.Container)) *engine.Container {
 		c := fixture.Running(fixture.BegunAgo(0), func(c *engine.Container) {
 			c.Started, c.Finished, c.Exit = fixture.Noon.Add(time.Second), fixture.Noon, engine.Exit{Known: true, Code: 143}

@@ -80,7 +80,7 @@ func TestTaskIsEndedOnceForAnAlert(t *testing.T) {
 func TestTaskIsLeftToSwarmUnlessAnAlertAsksForARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := onSwarm(t, Usual(), everywhere, Running(TaskOf("api.1", "a1")), Running(TaskOf("api.2", "b2")))
-		w.Sickens("a1")
+		w.TurnsUnhealthy("a1")
 		w.Dies("b2")
 		Post(t, h, byService("api", "heal", "start")).Want(200, outcome.AlreadyRunning)
 		Post(t, h, Firing("name", "api.2.b2", "heal", "start"), Firing("name", "api.2.b2")).Want(200, outcome.Outcome(outcome.SwarmTask), outcome.Outcome(outcome.SwarmTask))

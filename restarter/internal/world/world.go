@@ -253,8 +253,8 @@ func (w *World) Dies(id string) {
 	synctest.Wait()
 }
 
-// Sickens makes a container that runs unhealthy.
-func (w *World) Sickens(id string) {
+// TurnsUnhealthy makes a container that runs unhealthy.
+func (w *World) TurnsUnhealthy(id string) {
 	w.Edit(id, func(c *engine.Container) {
 		c.HealthCheck, c.Health, c.HealthOutput, c.UnhealthySince = true, engine.Unhealthy, "connection refused", time.Now()
 	})

@@ -20,7 +20,7 @@ func TestForeseenIsWhatAFreshDefibWouldDo(t *testing.T) {
 		Running(Named("b2", "batch-sick"), UnhealthyFor(time.Minute)),
 		Ended(engine.CauseStopped, Named("c1", "batch-stopped"), Labelled(policy.LabelPolicy, "sometimes")),
 		Ended(engine.CauseSelf, Named("d1", "other")),
-		Running(Named("e1", "batch-patient"), SickFor(time.Minute), Labelled(policy.LabelUnhealthyFor, "90s")),
+		Running(Named("e1", "batch-patient"), UnhealthyFor(time.Minute), Labelled(policy.LabelUnhealthyFor, "90s")),
 	}}
 	var got []string
 	for _, x := range restarter.Preview(Noon, Usual(), p) {

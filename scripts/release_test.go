@@ -152,7 +152,7 @@ func TestReleaseIsTheSameWhereverAndWheneverItIsBuilt(t *testing.T) {
 	names, program := contents(t, archives[0])
 	want := []string{
 		"-rw-r--r-- CHANGELOG.md", "-rw-r--r-- CODE_OF_CONDUCT.md", "-rw-r--r-- CONTRIBUTING.md", "-rw-r--r-- LICENSE",
-		"-rw-r--r-- MAINTAINERS.md", "-rw-r--r-- README.md", "-rw-r--r-- SECURITY.md",
+		"-rw-r--r-- MAINTAINERS.md", "-rw-r--r-- README.md", "-rw-r--r-- RELEASE.md", "-rw-r--r-- SECURITY.md",
 		"-rw-r--r-- alerts/containers.yml", "-rw-r--r-- alerts/healing.yml", "-rwxr-xr-x defib",
 		"-rw-r--r-- deploy/systemd/defib.env", "-rw-r--r-- deploy/systemd/defib.service", "-rw-r--r-- deploy/systemd/sysusers.conf",
 	}

@@ -16,42 +16,18 @@ type nameCounters struct {
 
 // projectChanged notes that something happened to a container of a compose project.
 func (b *Store) projectChanged(id, project string, at time.Time) {
-	if project != "" && at.After(b.projects[project]) && !b.ownChange(id, at) {
+	if project != "" && at.After(b.projects[project]) && !b.own.Has(id, at) {
 		b.projects[project], b.changed = at, true
 	}
 }
 
-// ownTail is how long after our own doing its events may come.
-const ownTail = time.Second
-
 // Changing begins an action that renames, stops or removes a container, and may create
 // another one in its place, or go on with others that were. Until it is over, what happens
 // to these is no change of their project.
-func (b *Store) Changing(id string, others ...string) {
-	until := new(time.Time)
-	for _, key := range append(others, id) {
-		b.own[key] = until
-	}
-}
+func (b *Store) Changing(id string, others ...string) { b.own.Begin(id, others...) }
 
 // HasChanged ends that.
-func (b *Store) HasChanged(now time.Time, id string) { *b.own[id] = now.Add(ownTail) }
-
-// takesName notes the name of a container, which is ours if it is that of such another one.
-func (b *Store) takesName(id, name string) {
-	_, otherID, _ := engine.ParsePassingName(name)
-	for key, until := range b.own {
-		if b.own[id] == nil && until.IsZero() && otherID == engine.ShortID(key) {
-			b.own[id] = until
-		}
-	}
-}
-
-// ownChange reports whether what happens to a container at that moment comes of what we do.
-func (b *Store) ownChange(id string, at time.Time) bool {
-	until := b.own[id]
-	return until != nil && (until.IsZero() || at.Before(*until))
-}
+func (b *Store) HasChanged(now time.Time, id string) { b.own.End(now, id) }
 
 // changedByOthers notes the same, unless an action of our own is under way.
 func (b *Store) changedByOthers(e *entry, id, project string, at time.Time) {
@@ -108,5 +84,5 @@ func (b *Store) tidy(now time.Time) {
 	for _, times := range []map[string]time.Time{b.projects, b.stops} {
 		maps.DeleteFunc(times, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
 	}
-	maps.DeleteFunc(b.own, func(_ string, until *time.Time) bool { return !until.IsZero() && now.After(*until) })
+	b.own.Forget(now)
 }

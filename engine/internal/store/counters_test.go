@@ -1,13 +1,13 @@
 package store
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/engine/internal/ownchange"
 )
 
 func TestCountsSurviveRecreation(t *testing.T) {
@@ -204,7 +204,7 @@ func TestProjectIsTouched(t *testing.T) {
 		{"a rename after our own re-creation", func(l *harness) {
 			l.Changing("a")
 			l.HasChanged(l.now, "a")
-			l.pass(2 * ownTail)
+			l.pass(2 * ownchange.Tail)
 			l.happens("a", "rename", "c")
 		}, true},
 		{"a stop after our own action", func(l *harness) {
@@ -340,24 +340,5 @@ func TestProjectIsTouchedWhenItHappenedBeforeTheFirstPicture(t *testing.T) {
 	l.sync()
 	if got := l.Snapshot().Projects["shop"]; !got.Equal(died) {
 		t.Errorf("touched %v ago, want 7s", l.now.Sub(got))
-	}
-}
-
-// TestWhatIsCreatedInAnothersPlaceIsKnownByItsName: its ID is not known before.
-func TestWhatIsCreatedInAnothersPlaceIsKnownByItsName(t *testing.T) {
-	b, old, now := New(), strings.Repeat("a", 64), time.Unix(0, 0)
-	b.Changing(old)
-	b.takesName("new", engine.PassingName("web", old))
-	b.takesName("other", engine.PassingName("web", strings.Repeat("b", 64)))
-	b.takesName("third", "web")
-	b.HasChanged(now, old)
-	b.takesName("late", engine.PassingName("web", old))
-	for id, want := range map[string]bool{old: true, "new": true, "other": false, "third": false, "late": false} {
-		if got := b.ownChange(id, now); got != want {
-			t.Errorf("%s counts as our own: %t", id, got)
-		}
-		if b.ownChange(id, now.Add(2*ownTail)) {
-			t.Errorf("%s counts as our own long after that", id)
-		}
 	}
 }

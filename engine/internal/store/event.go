@@ -69,7 +69,7 @@ func (b *Store) Event(now time.Time, h Event) bool {
 		b.handleDestroy(h.ID, project, at, now)
 		return true
 	case "create", "rename":
-		b.takesName(h.ID, h.Name)
+		b.own.Named(h.ID, h.Name)
 		b.projectChanged(h.ID, project, at)
 	case "start":
 		b.count(e, engine.EventStart)

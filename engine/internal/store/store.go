@@ -11,6 +11,7 @@ import (
 
 	"defib/engine"
 	"defib/engine/internal/gap"
+	"defib/engine/internal/ownchange"
 	"defib/engine/internal/queue"
 )
 
@@ -71,9 +72,9 @@ type Store struct {
 	counters        map[string]*nameCounters
 	projects        map[string]time.Time
 	stops           map[string]time.Time
-	own             map[string]*time.Time // by ID: until when what happens to it is our own doing; zero: it is under way
-	tombstones      map[string]time.Time  // destroyed lately: a list may still hold them
-	notFound        map[string]time.Time  // not found lately by an inspect: a list asked before may still hold them
+	own             ownchange.Changes
+	tombstones      map[string]time.Time // destroyed lately: a list may still hold them
+	notFound        map[string]time.Time // not found lately by an inspect: a list asked before may still hold them
 	driftCandidates map[string]*driftCandidate
 	images          images
 	earlier         *earlier // nil: there was no earlier life
@@ -104,7 +105,6 @@ func New() *Store {
 		counters:        map[string]*nameCounters{},
 		projects:        map[string]time.Time{},
 		stops:           map[string]time.Time{},
-		own:             map[string]*time.Time{},
 		tombstones:      map[string]time.Time{},
 		notFound:        map[string]time.Time{},
 		driftCandidates: map[string]*driftCandidate{},

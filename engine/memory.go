@@ -49,6 +49,8 @@ type Remembered struct {
 	StopAt     time.Time `json:"t,omitzero"`  // when it was told to stop
 	StopSeenAt time.Time `json:"q,omitzero"`  // the same on our clock
 	SignalAt   time.Time `json:"k,omitzero"`  // when it was sent another signal
+
+	FirstSignalAt time.Time `json:"g,omitzero"` // the first of these signals, in this run
 }
 
 // Memory is what is to be remembered of the engine at this moment. It asks nobody.

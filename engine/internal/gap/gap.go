@@ -3,15 +3,14 @@
 package gap
 
 import (
+	"cmp"
+	"maps"
 	"time"
 
 	"defib/engine"
 )
 
 const (
-	// ShutdownWindow is how long before its last event an engine that shuts down stops its
-	// first container.
-	ShutdownWindow = time.Minute
 	// What ran at the last look, and ended so soon after it, ended with the engine, if that
 	// was restarted. Where Defib was away for longer before the end, the container may as
 	// well have been stopped, and the engine have been restarted later.
@@ -34,6 +33,7 @@ const (
 // All times are on the engine's clock.
 type Gap struct {
 	looked    time.Time
+	shutdown  time.Time // before it, no shutdown told a container to stop; zero: nobody knows
 	ended     bool      // the watch, with that look
 	bootedAt  time.Time // the host of the engine; zero: not known
 	restarted bool      // the engine was
@@ -51,7 +51,7 @@ func New(m engine.Memory, kind Kind, announcesStops bool, bootID string, bootedA
 	endures := kind == None && announcesStops
 	rebooted := m.BootID != "" && bootID != "" && m.BootID != bootID && !endures
 	return &Gap{
-		looked: m.Looked, ended: m.Ended, bootedAt: bootedAt,
+		looked: m.Looked, shutdown: ShutdownBegan(maps.Values(m.Containers), m.Looked), ended: m.Ended, bootedAt: bootedAt,
 		rebooted: rebooted, restarted: rebooted || kind == Restarted && announcesStops,
 	}
 }
@@ -97,7 +97,8 @@ func (g *Gap) stopped(r engine.Remembered, c *engine.Container, stopAt time.Time
 	case same && !stopAt.After(g.firstStop()):
 		return false
 	}
-	return c.Started.Before(g.looked) && g.isShutdown() && g.inShutdown(c)
+	told := cmp.Or(r.FirstSignalAt, r.FinishedAt, c.Finished)
+	return c.Started.Before(g.looked) && g.isShutdown() && g.inShutdown(c) && !told.Before(g.shutdown)
 }
 
 // isShutdown reports whether the stops just before the last look were those of a shutdown.

@@ -46,6 +46,7 @@ type evidence struct {
 	stopAt        time.Time // the newest stopping signal, on the engine's clock
 	stopSeenAt    time.Time // the same on our clock; zero: it was told in vain
 	otherSignalAt time.Time // the newest signal of another kind, on the engine's clock
+	firstSignalAt time.Time // the first of either kind that a death now would follow from
 	oom           bool
 }
 
@@ -63,8 +64,13 @@ func (l *lifecycle) observeStart(now time.Time) {
 
 // observeKill takes a signal sent through the API, and whether that is one to stop by.
 func (l *lifecycle) observeKill(at, now time.Time, stopping bool) {
+	if l.acting {
+		return
+	}
+	if e := &l.evidence; e.firstSignalAt.IsZero() || at.Sub(engine.Later(e.stopAt, e.otherSignalAt)) > engine.StopWindow {
+		e.firstSignalAt = at
+	}
 	switch {
-	case l.acting:
 	case stopping:
 		l.evidence.stopAt, l.evidence.stopSeenAt = at, now
 	default:
@@ -155,7 +161,7 @@ func (l *lifecycle) observeDown(c, before *engine.Container, now time.Time) {
 	if l.isOtherRun(c, before) {
 		l.renew(c.Started)
 	} else if l.cause == engine.CauseStopped && l.evidence.stopPrecedes(c.Started) {
-		l.evidence.stopAt, l.cause = time.Time{}, engine.CauseUnknown
+		l.evidence.stopAt, l.evidence.firstSignalAt, l.cause = time.Time{}, time.Time{}, engine.CauseUnknown
 	}
 	if !l.over() { // its die event may be on its way: the evidence stays for it
 		l.end(down, c.Finished, now, engine.CauseUnknown)
@@ -184,6 +190,9 @@ func (l *lifecycle) renew(startedAt time.Time) {
 	}
 	if was.otherSignalAt.After(startedAt) {
 		l.evidence.otherSignalAt = was.otherSignalAt
+	}
+	if was.firstSignalAt.After(startedAt) {
+		l.evidence.firstSignalAt = was.firstSignalAt
 	}
 }
 

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"iter"
 	"time"
 
 	"defib/engine"
@@ -165,7 +167,22 @@ func (b *Store) byEngine() func(e *entry) bool {
 	}
 	lost := b.engineTime(b.lost)
 	return func(e *entry) bool {
-		return e.life.cause == engine.CauseStopped && e.life.endedAt.After(lost.Add(-gap.ShutdownWindow)) && e.c.Started.Before(lost)
+		l := &e.life
+		return l.cause == engine.CauseStopped && l.endedAt.After(lost.Add(-gap.ShutdownWindow)) && e.c.Started.Before(lost) &&
+			!cmp.Or(l.evidence.firstSignalAt, l.endedAt).Before(b.shutdown)
+	}
+}
+
+// runs are the newest runs of the containers. One that is acted upon, or that is paused or
+// about to be restarted, need not be told to stop by a shutdown.
+func (b *Store) runs() iter.Seq[engine.Remembered] {
+	return func(yield func(engine.Remembered) bool) {
+		for _, e := range b.entries {
+			up := e.c != nil && (e.life.over() || e.c.Up())
+			if up && !e.life.acting && !yield(e.remember()) {
+				return
+			}
+		}
 	}
 }
 

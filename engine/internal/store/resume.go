@@ -89,7 +89,7 @@ func recalled(r engine.Remembered, complete bool, began, now time.Time) lifecycl
 		}
 		return at
 	}
-	l := lifecycle{evidence: evidence{complete: complete && !r.Unsure, stopAt: r.StopAt, stopSeenAt: seen(r.StopSeenAt), otherSignalAt: r.SignalAt}}
+	l := lifecycle{evidence: evidence{complete: complete && !r.Unsure, stopAt: r.StopAt, stopSeenAt: seen(r.StopSeenAt), otherSignalAt: r.SignalAt, firstSignalAt: r.FirstSignalAt}}
 	switch {
 	case r.Phase == engine.PhaseRunning:
 		l.phase, l.since = running, began
@@ -171,7 +171,7 @@ func (e *entry) remember() engine.Remembered {
 	l := &e.life
 	r := engine.Remembered{
 		Phase: phases[l.phase], Unsure: !l.evidence.complete,
-		StopAt: l.evidence.stopAt.UTC(), StopSeenAt: l.evidence.stopSeenAt.Round(0).UTC(), SignalAt: l.evidence.otherSignalAt.UTC(),
+		StopAt: l.evidence.stopAt.UTC(), StopSeenAt: l.evidence.stopSeenAt.Round(0).UTC(), SignalAt: l.evidence.otherSignalAt.UTC(), FirstSignalAt: l.evidence.firstSignalAt.UTC(),
 	}
 	if c := e.before(); c != nil {
 		r.StartedAt = c.Started.UTC()

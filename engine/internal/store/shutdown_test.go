@@ -120,3 +120,86 @@ func TestEngineShutdownIsNotAStop(t *testing.T) {
 		})
 	}
 }
+
+// What somebody stops in the last minute before the engine is restarted stays stopped, if
+// another container ran on until the engine told it to stop.
+func TestStopBeforeAnEngineShutdownIsAStop(t *testing.T) {
+	stop := func(l *lives, id string) {
+		for _, event := range [][2]string{{"kill", "15"}, {"die", "0"}, {"stop", ""}} {
+			l.happens(id, event[0], event[1])
+		}
+		l.look()
+	}
+	shutdown := func(l *lives) {
+		told := l.engineNow()
+		l.pass(time.Millisecond)
+		l.happens("b", "kill", "15")
+		l.happens("b", "die", "0")
+		l.truth["b"].Finished = told // as Docker 20.10 has it: a moment before the event of the kill
+		l.happens("b", "stop", "")
+		l.happens("slow", "kill", "15")
+		l.look()
+		l.pass(11 * time.Second)
+		l.happens("slow", "kill", "9")
+		l.happens("slow", "die", "137")
+		l.happens("slow", "stop", "")
+	}
+	gone := func(l *lives) {
+		l.cut()
+		l.replaced()
+	}
+	between := func(l *lives) { // two lives of Defib
+		l.save(true)
+		l.again()
+		l.pass(time.Second)
+		l.endSilently("b", "slow")
+		l.replaced()
+	}
+	for _, tc := range []struct {
+		name  string
+		play  func(l *lives)
+		db, b engine.ExitCause
+	}{
+		{"the engine shuts down", func(l *lives) {
+			shutdown(l)
+			gone(l)
+		}, engine.CauseStopped, engine.CauseEngine},
+		{"the engine is killed, and stops what outlived it as it comes back", func(l *lives) {
+			gone(l)
+			shutdown(l)
+		}, engine.CauseStopped, engine.CauseEngine},
+		{"Defib is restarting the other, and is not told of its stop", func(l *lives) {
+			l.silently("slow", "destroy", "")
+			l.sync()
+			l.Acting("b", true)
+			l.happens("b", "kill", "15")
+			l.happens("b", "die", "0")
+			gone(l)
+		}, engine.CauseEngine, engine.CauseSelf},
+		{"Defib ends before the engine shuts down", between, engine.CauseStopped, engine.CauseEngine},
+		{"Defib ends while the engine shuts down", func(l *lives) {
+			l.happens("b", "kill", "15")
+			between(l)
+		}, engine.CauseStopped, engine.CauseEngine},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLives(t)
+			for _, id := range []string{"db", "b", "slow"} {
+				l.put(id)
+			}
+			l.pass(time.Hour)
+			l.open()
+			l.sync()
+			l.pass(time.Hour)
+			stop(l, "db")
+			l.pass(30 * time.Second)
+			tc.play(l)
+			l.pass(5 * time.Second)
+			l.open()
+			l.sync()
+			if db, b := l.get("db").ExitCause, l.get("b").ExitCause; db != tc.db || b != tc.b {
+				t.Errorf("db ended %q, b %q, want %q and %q", db, b, tc.db, tc.b)
+			}
+		})
+	}
+}

@@ -89,6 +89,7 @@ type Store struct {
 	syncBy     time.Time // zero until the list has come
 	gap        gap.Kind  // before the stream, until the snapshot is whole
 	lost       time.Time // when the stream ended; zero while it is open
+	shutdown   time.Time // before it, on the engine's clock, no shutdown told a container to stop; zero: nobody knows
 	listed     time.Time
 	listing    bool
 	changed    bool
@@ -132,6 +133,7 @@ func (b *Store) Opened(then, engineThen time.Time, before gap.Kind, told Stops) 
 func (b *Store) Closed(now time.Time) {
 	if b.lost.IsZero() {
 		b.lost, b.changed = now, true
+		b.shutdown = gap.ShutdownBegan(b.runs(), b.engineTime(now))
 	}
 	b.listing = false // its answer is void
 	clear(b.driftCandidates)

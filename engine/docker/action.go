@@ -86,8 +86,8 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 // anew, and returns what it is now. What the inspect shows counts more than the
 // request's answer.
 func (e *Engine) act(ctx context.Context, name string, c *engine.Container, patience time.Duration, request func(ctx context.Context, id string) error) (*engine.Container, error) {
-	e.inbox.post(func(time.Time) { e.store.Acting(c.ID, true) })
-	defer e.inbox.post(func(time.Time) { e.store.Acting(c.ID, false) })
+	e.inbox.Post(func(time.Time) { e.store.Acting(c.ID, true) })
+	defer e.inbox.Post(func(time.Time) { e.store.Acting(c.ID, false) })
 
 	callCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -113,7 +113,7 @@ func (e *Engine) act(ctx context.Context, name string, c *engine.Container, pati
 // what it is now: nil if it is gone.
 func (e *Engine) fresh(ctx context.Context, id string) (*engine.Container, error) {
 	fresh := make(chan *engine.Container, 1)
-	e.inbox.post(func(now time.Time) { e.store.Refresh(now, id, fresh) })
+	e.inbox.Post(func(now time.Time) { e.store.Refresh(now, id, fresh) })
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()

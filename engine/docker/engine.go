@@ -17,6 +17,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker/address"
 	"defib/engine/docker/call"
+	"defib/engine/internal/inbox"
 	"defib/engine/internal/self"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
@@ -67,7 +68,7 @@ type Engine struct {
 	self   func() self.Self  // read once
 	states transition.States // of what is logged when it begins and when it ends
 
-	inbox inbox
+	inbox *inbox.Inbox // into Run
 	store *store.Store // owned by Run
 	info  engineInfo   // owned by Run
 }
@@ -83,7 +84,7 @@ func New(o Options) (*Engine, error) {
 		metrics: newMetrics(),
 		self:    sync.OnceValue(self.Detect),
 		changed: make(chan struct{}, 1),
-		inbox:   inbox{wake: make(chan struct{}, 1)},
+		inbox:   inbox.New(),
 		store:   store.New(),
 	}
 	e.snapshot.Store(&engine.Snapshot{})
@@ -144,30 +145,4 @@ func (e *Engine) publish() {
 	case e.changed <- struct{}{}:
 	default:
 	}
-}
-
-// inbox is the one queue into the goroutine that owns the store: what is posted
-// first is done first. Posting never blocks.
-type inbox struct {
-	mu    sync.Mutex
-	items []func(now time.Time)
-	wake  chan struct{}
-}
-
-func (q *inbox) post(f func(now time.Time)) {
-	q.mu.Lock()
-	q.items = append(q.items, f)
-	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (q *inbox) take() []func(now time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	items := q.items
-	q.items = nil
-	return items
 }

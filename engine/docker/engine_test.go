@@ -297,14 +297,10 @@ func TestEventsAreTakenOnceWhenTheStreamIsGivenUp(t *testing.T) {
 	w := connected(t, Options{Host: f.host()})
 	f.die(id)
 	w.untilState(t, id, engine.Exited)
-	w.inbox.post(func(time.Time) { // while the loop is busy, events come and drift is found
+	w.inbox.Post(func(time.Time) { // while the loop is busy, events come and drift is found
 		f.start(id)
 		f.emit(id, "update")
-		eventually(t, "the reader posted them", func() bool {
-			w.inbox.mu.Lock()
-			defer w.inbox.mu.Unlock()
-			return len(w.inbox.items) > 1
-		})
+		eventually(t, "the reader posted them", func() bool { return w.inbox.Len() > 1 })
 		w.store.Drifts++
 	})
 	w.untilState(t, id, engine.Running)

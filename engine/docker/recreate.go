@@ -75,9 +75,9 @@ func (e *Engine) Discard(ctx context.Context, c *engine.Container) error {
 // changes begins what is our own doing with a container, and with others that take part, and
 // returns what ends it.
 func (e *Engine) changes(id string, others ...string) (end func()) {
-	e.inbox.post(func(time.Time) { e.store.Changing(id, others...) })
+	e.inbox.Post(func(time.Time) { e.store.Changing(id, others...) })
 	return func() {
-		e.inbox.post(func(now time.Time) {
+		e.inbox.Post(func(now time.Time) {
 			e.store.HasChanged(now, id)
 			e.store.Acting(id, false)
 		})
@@ -89,7 +89,7 @@ func (e *Engine) changes(id string, others ...string) (end func()) {
 func (e *Engine) steps(id string) *recreation.Steps {
 	call := func(ctx context.Context, name string, f func(context.Context) error) error {
 		if name == call.Stop {
-			e.inbox.post(func(time.Time) { e.store.Acting(id, true) })
+			e.inbox.Post(func(time.Time) { e.store.Acting(id, true) })
 		}
 		return e.call(ctx, name, f)
 	}

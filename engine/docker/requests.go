@@ -64,7 +64,7 @@ func (c *connection) read(since time.Time, stream <-chan events.Message, ended <
 		case m := <-stream:
 			h := answer.Event(m)
 			if !c.repeats(h, since) {
-				c.inbox.post(func(now time.Time) { c.event(now, h) })
+				c.inbox.Post(func(now time.Time) { c.event(now, h) })
 			}
 		case err := <-ended:
 			if errors.Is(err, io.EOF) || err == nil {

@@ -88,7 +88,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		cancel(nil)
 		wg.Wait()
 		c.close()
-		e.drain(time.Now()) // the last events too: the next stream begins after them
+		e.inbox.Drain(time.Now()) // the last events too: the next stream begins after them
 	}()
 
 	e.store.Meet(about.id, about.now)
@@ -183,18 +183,11 @@ func (c *connection) close() {
 
 // post hands an answer to the loop. It is void once the connection has ended.
 func (c *connection) post(ctx context.Context, f func(now time.Time)) {
-	c.inbox.post(func(now time.Time) {
+	c.inbox.Post(func(now time.Time) {
 		if ctx.Err() == nil {
 			f(now)
 		}
 	})
-}
-
-// drain does what was posted.
-func (e *Engine) drain(now time.Time) {
-	for _, f := range e.inbox.take() {
-		f(now)
-	}
 }
 
 // loop owns the store while the connection lives.
@@ -204,7 +197,7 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 	for {
 		ended := context.Cause(ctx) // before the last look into the inbox
 		now := time.Now()
-		c.drain(now)
+		c.inbox.Drain(now)
 		if ended != nil {
 			return c.current, ended
 		}
@@ -225,7 +218,7 @@ func (c *connection) loop(ctx context.Context) (came bool, err error) {
 			timer = time.After(time.Until(next))
 		}
 		select {
-		case <-c.inbox.wake:
+		case <-c.inbox.Wake():
 		case <-timer:
 		case <-resync.C:
 			c.list(ctx)

@@ -314,7 +314,7 @@ func TestWhatWasDoneInALongGapIsKnown(t *testing.T) {
 		f.emit(id, "kill")
 		f.die(id)
 		f.emit(id, "stop")
-		time.Sleep(10 * firstReplayWindow)
+		time.Sleep(10 * replayWindow)
 		f.drop(false)
 		w.until(t, "it is back", func(p *engine.Snapshot) bool { return p.Connected && p.Get(id).State == engine.Exited })
 		synctest.Wait()

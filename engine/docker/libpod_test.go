@@ -2,6 +2,7 @@ package docker
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,39 @@ func TestPodmanThatGivesNoAnswerIsAskedAgain(t *testing.T) {
 	}
 	f.on(call.InspectLibpod, nil)
 	w.until(t, "it is known", func(p *engine.Snapshot) bool { return p.Get(id).ExitCause == engine.CauseStopped })
+}
+
+// Podman keeps its events indefinitely: of a quiet host, whose last event is old, not all that
+// its health checks have made since are asked for again.
+func TestPodmanIsAskedForItsNewestEventsOnly(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		f.version, _ = jsonFile(t, "podman-5.8", "version.json")
+		id, other := f.put("web"), f.put("other")
+		w := connectedInProcess(t, f)
+		f.emit(other, "start")
+		time.Sleep(10 * replayWindow)
+		var since, until atomic.Int64
+		f.on(call.Events, func(rw http.ResponseWriter, r *http.Request) {
+			if q := r.URL.Query(); q.Get("until") != "" {
+				since.Store(nanos(q.Get("since")))
+				until.Store(nanos(q.Get("until")))
+			}
+			f.stream(rw, r)
+		})
+		f.drop(true)
+		f.userStops(id)
+		f.drop(false)
+		w.until(t, "it is back", func(p *engine.Snapshot) bool { return p.Connected && p.Get(id).State == engine.Exited })
+		if window := time.Duration(until.Load() - since.Load()); window != replayWindow {
+			t.Errorf("it asks for the events of %v, want %v", window, replayWindow)
+		}
+		if c := w.Snapshot().Get(id); c.ExitCause != engine.CauseStopped || c.Events[engine.EventDie] != 1 {
+			t.Errorf("ended %q, events %v", c.ExitCause, c.Events)
+		}
+		if n := w.Snapshot().Get(other).Events[engine.EventStart]; n != 1 {
+			t.Errorf("the other has %d starts", n)
+		}
+	})
 }
 
 func TestSurveyTriesPodmansOwnAPI(t *testing.T) {

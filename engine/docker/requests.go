@@ -94,16 +94,17 @@ func (c *connection) event(now time.Time, h store.Event) {
 
 // past is from when on the engine is asked for what it still holds, until the given moment on
 // its clock: our last event. The first time that is all, so that the engine is known again
-// later by the last of them, however long ago it was.
+// later by the last of them, however long ago it was. Podman keeps its events indefinitely,
+// those of health checks too, so of them only the newest are asked for.
 func (c *connection) past(until time.Time) time.Time {
 	last := c.store.Last().At
 	switch {
-	case c.podman.Is && !c.store.Known(): // which keeps them for ever
-		return engine.Later(last, until.Add(-firstReplayWindow))
-	case last.IsZero():
-		return time.Unix(1, 0)
 	case last.After(until): // its clock was set back: what it holds is not ours
 		return until
+	case c.podman.Is:
+		return engine.Later(last, until.Add(-replayWindow))
+	case last.IsZero():
+		return time.Unix(1, 0)
 	}
 	return last
 }

@@ -127,7 +127,7 @@ func TestOldEventsCountWithAMemoryOnly(t *testing.T) {
 			_, m := aLife(t, f, Options{}, engine.Memory{}, nothing)
 			f.emit(id, "kill")
 			f.die(id)
-			time.Sleep(firstReplayWindow + time.Minute)
+			time.Sleep(replayWindow + time.Minute)
 			want := engine.CauseStopped
 			if !remembers {
 				m, want = engine.Memory{}, engine.CauseUnknown
@@ -266,7 +266,7 @@ func TestPodmanIsAskedForTenMinutesAtMost(t *testing.T) {
 		f.emit(f.put("web"), "update")
 		_, m := aLife(t, f, Options{}, engine.Memory{}, nothing)
 		time.Sleep(time.Hour)
-		earliest := f.now().Add(-firstReplayWindow)
+		earliest := f.now().Add(-replayWindow)
 		f.on("events", func(w http.ResponseWriter, r *http.Request) {
 			if since := nanos(r.URL.Query().Get("since")); since < earliest.UnixNano() {
 				t.Errorf("asked for the events of %v", time.Unix(0, since))

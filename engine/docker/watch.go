@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// How far back the first stream is replayed: a stop older than this is not
-	// told from a death. The engine holds 256 events of all kinds.
-	firstReplayWindow = 10 * time.Minute
+	// How far back the first stream is replayed, and any of Podman's: a stop older than this
+	// is not told from a death. Docker holds 256 events of all kinds.
+	replayWindow = 10 * time.Minute
 
 	reconnectFirst = 100 * time.Millisecond
 	reconnectSoon  = time.Second // while the engine answers
@@ -119,7 +119,7 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 	}
 	evident := time.Time{}
 	if e.store.Last().At.IsZero() { // nothing is known of this engine
-		evident = about.now.Add(-firstReplayWindow)
+		evident = about.now.Add(-replayWindow)
 	}
 	e.store.Opened(about.then, about.now, e.store.Gap(past), c.podman.StopsTold())
 	c.metrics.events.Add(float64(e.store.Replay(time.Now(), past, evident)))

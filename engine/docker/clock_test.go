@@ -3,8 +3,10 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -299,6 +301,31 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 			if n := metricFailures(t, w.Engine, call.Events); n != 0 {
 				t.Errorf("round %d: %v requests for events have failed", round, n)
 			}
+		}
+	})
+}
+
+// A proxy may say of each request which it was: what lasts is said once all the same.
+func TestLastingFailureWhoseTextDiffersIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		var requests atomic.Int64
+		fails := func(w http.ResponseWriter, r *http.Request) {
+			answers(http.StatusBadGateway, fmt.Sprint("bad gateway, request ", requests.Add(1)))(w, r)
+		}
+		w := connectedInProcess(t, f)
+		f.on(call.List, fails)
+		f.on(call.Images, fails)
+		time.Sleep(2 * store.ImagesEvery)
+		f.on(call.Version, fails)
+		f.drop(false)
+		time.Sleep(time.Hour)
+		for _, text := range []string{"cannot list containers", "cannot list images", "engine unavailable"} {
+			if lines := w.log.lines("level=WARN", text); len(lines) != 1 {
+				t.Errorf("%s is said %d times", text, len(lines))
+			}
+		}
+		if n := requests.Load(); n < 100 {
+			t.Errorf("only %d requests failed", n)
 		}
 	})
 }

@@ -41,7 +41,7 @@ func (c *connection) tellImages(err, forbidden error) {
 	fault := ""
 	for _, e := range []error{err, forbidden} {
 		if e != nil {
-			fault = e.Error()
+			fault = refusal.Class(e)
 		}
 	}
 	if !c.states.Changed(call.Images, fault) {

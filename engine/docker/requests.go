@@ -191,7 +191,7 @@ func (c *connection) listFailed(err error) {
 		c.cancel(err)
 		return
 	}
-	if c.states.Changed(call.List, err.Error()) {
+	if c.states.Changed(call.List, refusal.Class(err)) {
 		c.Logger.Warn("cannot list containers", "err", err)
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"sync"
 	"time"
 
 	"github.com/docker/docker/client"
 
 	"defib/engine/docker/libpod"
+	"defib/engine/internal/refusal"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
 )
@@ -26,16 +26,12 @@ const (
 	reconnectMost  = 5 * time.Second
 )
 
-// passing is what the text of one lasting failure may differ in: the port that a
-// connection came from, the moments that a request asks about.
-var passing = regexp.MustCompile(`\S+->|\?[^"]*`)
-
 var errDrift = errors.New("the snapshot had drifted from the list of containers")
 
 // Run watches the engine until the context ends, and returns nil. An engine
 // that is away never ends it: it tries again for ever.
 func (e *Engine) Run(ctx context.Context) error {
-	said := &transition.States{} // by text, since the engine was last there
+	said := &transition.States{} // by class, since the engine was last there
 	wait := reconnectFirst
 	for {
 		began := time.Now()
@@ -61,7 +57,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		} else {
 			err = e.explain(ctx, err)
 			e.cause.Store(new(err.Error()))
-			if said.Changed(passing.ReplaceAllString(err.Error(), ""), "said") {
+			if said.Changed(refusal.Class(err), "said") {
 				e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
 			}
 		}

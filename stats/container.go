@@ -191,8 +191,10 @@ func (r *Reader) readCounters(k *container, s *sample) error {
 			e.take(s, data)
 		case passes(err):
 			return err
-		case i == 0 || errors.Is(err, unix.ENODEV):
+		case i == 0 && errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV):
 			return errEnded
+		case i == 0:
+			return err
 		default: // the kernel or a controller does not have it
 			r.files.close(f)
 			f.missing = true

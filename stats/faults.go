@@ -102,7 +102,7 @@ func (r *Reader) cgroupFault() (kind string, f Fault) {
 	case none:
 		return noContainers, faultf("no container has its cgroup below %s: mount /proc and /sys/fs/cgroup of the host, read-only (in a container, at /host/proc and /host/sys/fs/cgroup), or set --path.procfs and --path.cgroupfs; those of a rootless engine have none unless systemd delegates them to its user", r.o.CgroupFS)
 	}
-	return someContainers, faultf("the cgroups of %s are not found below %s", some(t.missed), r.o.CgroupFS)
+	return someContainers, faultf("the cgroups of %s cannot be found or read below %s", some(t.missed), r.o.CgroupFS)
 }
 
 func faultf(format string, args ...any) Fault { return Fault(fmt.Sprintf(format, args...)) }

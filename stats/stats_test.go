@@ -453,9 +453,32 @@ func TestContainerThatEndsCostsItselfAlone(t *testing.T) {
 		if reading.Containers[web] == nil || reading.Containers[db] != nil || reading.Unreadable != 1 {
 			t.Errorf("web %v, db %v, unreadable %d", reading.Containers[web], reading.Containers[db], reading.Unreadable)
 		}
-		if logged := strings.Contains(h.log.String(), "the cgroups of db are not found"); logged != (i > 0) {
+		if logged := strings.Contains(h.log.String(), "the cgroups of db cannot be found"); logged != (i > 0) {
 			t.Errorf("after reading %d it is logged: %t", i, logged)
 		}
+	}
+}
+
+// TestCgroupThatMayNotBeReadIsAFault has a folder in place of the first file, which root may
+// not read either.
+func TestCgroupThatMayNotBeReadIsAFault(t *testing.T) {
+	h := newHost(t)
+	db := id("b")
+	for i, of := range []string{web, db} {
+		h.run(of, 7+i)
+	}
+	first := filepath.Join("cgroup/docker", db, "cpu.stat")
+	h.remove(first)
+	h.write(filepath.Join(first, "x"), "")
+	r, p := h.reader(), snapshot(up(web, "web", 7), up(db, "db", 8))
+	for i := range 3 {
+		reading := r.Read(began.Add(time.Duration(i)*15*time.Second), p)
+		if reading.Containers[web] == nil || reading.Containers[db] != nil || reading.Unreadable != 1 || len(reading.Faults) != 1 {
+			t.Errorf("web %v, db %v, unreadable %d, faults %q", reading.Containers[web], reading.Containers[db], reading.Unreadable, reading.Faults)
+		}
+	}
+	if n := strings.Count(h.log.String(), "the cgroups of db cannot be found or read"); n != 1 {
+		t.Errorf("it is logged %d times:\n%s", n, &h.log)
 	}
 }
 

@@ -91,7 +91,7 @@ func (e *Engine) act(ctx context.Context, name string, c *engine.Container, pati
 
 	callCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := e.call(callCtx, name, func(ctx context.Context) error {
+	err := e.callOf(callCtx, name, c.ID, func(ctx context.Context) error {
 		act := func(id string) error { return request(ctx, id) }
 		return refusal.Revealed(act(c.ID), act)
 	})

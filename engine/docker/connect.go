@@ -100,7 +100,7 @@ func (e *Engine) handshake(ctx context.Context, api *client.Client) (engineInfo,
 	v, err := api.ServerVersion(ctx)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("get the version: %w", e.answered(ctx, call.Version, err))
+		err = fmt.Errorf("get the version: %w", e.answered(ctx, call.Version, "", err))
 	case versions.LessThan(v.APIVersion, minAPIVersion):
 		err = fmt.Errorf("the engine is too old: it supports API %s, Defib requires %s (Docker 1.12) or newer", v.APIVersion, minAPIVersion)
 	}
@@ -123,7 +123,7 @@ func (e *Engine) ask(ctx context.Context, api *client.Client) (a engineInfo) {
 		a.then = time.Now()
 		a.now = a.then
 		info, err := api.Info(ctx)
-		if err = e.answered(ctx, call.Info, err); err == nil {
+		if err = e.answered(ctx, call.Info, "", err); err == nil {
 			a.id, a.host = info.ID, info.Name
 			if t := notation.Time(info.SystemTime); !t.IsZero() {
 				a.now, a.timed = t, true

@@ -18,6 +18,7 @@ import (
 	"defib/engine/docker/address"
 	"defib/engine/docker/call"
 	"defib/engine/internal/inbox"
+	"defib/engine/internal/refusal"
 	"defib/engine/internal/self"
 	"defib/engine/internal/store"
 	"defib/internal/transition"
@@ -65,8 +66,9 @@ type Engine struct {
 
 	transport http.RoundTripper // to an engine within this process; nil: to Host
 
-	self   func() self.Self  // read once
-	states transition.States // of what is logged when it begins and when it ends
+	self    func() self.Self  // read once
+	states  transition.States // of what is logged when it begins and when it ends
+	refused refusal.Calls
 
 	inbox *inbox.Inbox // into Run
 	store *store.Store // owned by Run

@@ -27,7 +27,7 @@ func (e *Engine) Logs(ctx context.Context, c *engine.Container, until time.Time,
 	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
 	defer cancel()
 	unreadable := false // by nobody's fault
-	err = e.call(ctx, call.Logs, func(ctx context.Context) error {
+	err = e.callOf(ctx, call.Logs, c.ID, func(ctx context.Context) error {
 		lines, err = logs.Before(ctx, func(ctx context.Context, tail int, until time.Time) (io.ReadCloser, error) {
 			o := container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Tail: strconv.Itoa(tail)}
 			if !until.IsZero() {

@@ -72,11 +72,16 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 // call times one request and counts its failure. A container that is not there,
 // or a caller that lost interest, is none.
 func (e *Engine) call(ctx context.Context, name string, f func(context.Context) error) error {
+	return e.callOf(ctx, name, "", f)
+}
+
+// callOf is call of a request about a container.
+func (e *Engine) callOf(ctx context.Context, name, id string, f func(context.Context) error) error {
 	began := time.Now()
 	err := f(ctx)
 	e.metrics.durations.WithLabelValues(name).Observe(time.Since(began).Seconds())
 	if err != nil && !refusal.Absent(err) && !errors.Is(ctx.Err(), context.Canceled) {
 		e.metrics.failures.WithLabelValues(name).Inc()
 	}
-	return e.answered(ctx, name, err)
+	return e.answered(ctx, name, id, err)
 }

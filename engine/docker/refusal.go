@@ -7,10 +7,12 @@ import (
 	"defib/engine/internal/refusal"
 )
 
-// answered explains the error of a refused call. It says so when a dispensable
-// call begins to be refused, and when it is allowed again. An error that came of
-// the context's end is no answer: it may tell why another call was refused.
-func (e *Engine) answered(ctx context.Context, name string, err error) error {
+// answered explains the error of a refused call. It says so when a dispensable call begins
+// to be refused, and when it is allowed again: of a call about a container, whose ID is not
+// "", when that is so for the last one that was refused, since others may never have been.
+// An error that came of the context's end is no answer: it may tell why another call was
+// refused.
+func (e *Engine) answered(ctx context.Context, name, id string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -20,11 +22,11 @@ func (e *Engine) answered(ctx context.Context, name string, err error) error {
 	}
 	switch {
 	case refusal.Refused(err):
-		if e.states.Changed(name, "refused") {
+		if e.refused.Begins(name, id) {
 			e.Logger.Warn("call refused", "call", name, "err", err)
 		}
 	case err == nil:
-		if e.states.Changed(name, "") {
+		if e.refused.Ends(name, id) {
 			e.Logger.Info("call allowed again", "call", name)
 		}
 	}

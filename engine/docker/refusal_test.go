@@ -2,6 +2,7 @@ package docker
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,35 @@ func TestRefusedCallIsSaidOnce(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A proxy may let only certain containers through: that others get through ends no refusal.
+func TestCallThatIsRefusedOfSomeContainersIsSaidOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fakeEngine) {
+		hidden, web := f.put("hidden"), f.put("web")
+		f.on(call.Inspect, func(rw http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, hidden) {
+				answers(http.StatusForbidden, "forbidden")(rw, r)
+				return
+			}
+			f.answer(rw, r, "inspect", web)
+		})
+		w := connectedInProcess(t, f)
+		said := func(refused, allowed int) {
+			t.Helper()
+			for range 5 {
+				f.emit(hidden, "update")
+				f.emit(web, "update")
+				time.Sleep(time.Minute)
+			}
+			if r, a := len(w.log.lines("call refused")), len(w.log.lines("call allowed again")); r != refused || a != allowed {
+				t.Errorf("it is said %d times that it is refused, %d that it is allowed; want %d and %d", r, a, refused, allowed)
+			}
+		}
+		said(1, 0)
+		f.on(call.Inspect, nil)
+		said(1, 1)
+	})
 }
 
 // A proxy that hides the path of an inspect says 404, as the engine does of a

@@ -203,7 +203,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 		callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		var fresh *engine.Container
-		err := c.call(callCtx, call.Inspect, func(ctx context.Context) error {
+		err := c.callOf(callCtx, call.Inspect, id, func(ctx context.Context) error {
 			in, err := c.api.ContainerInspect(ctx, id)
 			if err == nil {
 				fresh = answer.Container(in)
@@ -232,7 +232,7 @@ func (c *connection) inspect(ctx context.Context, id string) {
 // ended asks Podman how the run of a container ended. Where a proxy refuses that, nobody
 // knows.
 func (c *connection) ended(ctx context.Context, fresh *engine.Container) error {
-	err := c.call(ctx, call.InspectLibpod, func(ctx context.Context) error {
+	err := c.callOf(ctx, call.InspectLibpod, fresh.ID, func(ctx context.Context) error {
 		return libpod.Ended(ctx, c.libpod, fresh, time.Now().Add(c.clockAhead))
 	})
 	if refusal.Refused(err) {

@@ -74,7 +74,7 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 		return said
 	})
 	switch {
-	case errors.Is(err, engine.ErrGone) && said == nil, now != nil && !now.Up():
+	case errors.Is(err, engine.ErrGone) && said == nil, now != nil && !now.Alive():
 		return nil
 	case err == nil:
 		return errors.New("the engine accepted the request, but the task was not ended")

@@ -98,6 +98,7 @@ func TestTaskIsEndedIfSwarmReplacesIt(t *testing.T) {
 		"a proxy refuses the tasks":              {fault: func(f *fakeEngine) { f.on("tasks", answers(http.StatusForbidden, "no")) }, want: engine.ErrRefused, says: "allow GET /tasks"},
 		"a proxy refuses the stop":               {fault: func(f *fakeEngine) { f.on("stop", answers(http.StatusForbidden, "no")) }, want: engine.ErrRefused, says: "allow POST /containers/*/stop"},
 		"the engine says yes, and it runs on":    {fault: func(f *fakeEngine) { f.on("stop", answers(http.StatusNoContent, "")) }, says: "was not ended"},
+		"the engine says yes, and it is paused":  {fault: pauses, says: "was not ended"},
 		"the engine cannot":                      {fault: func(f *fakeEngine) { f.on("stop", answers(http.StatusInternalServerError, "cannot kill")) }, says: "cannot kill"},
 		"the engine says no, and ends it anyway": {fault: endsBut(http.StatusInternalServerError)},
 		"it is removed as soon as it has ended":  {fault: removes(http.StatusNoContent, "")},
@@ -114,7 +115,7 @@ func TestTaskIsEndedIfSwarmReplacesIt(t *testing.T) {
 			}
 			switch err := w.EndTask(t.Context(), c); {
 			case tc.want == nil && tc.says == "":
-				if now := w.Snapshot().Get(c.ID); err != nil || now != nil && now.Up() {
+				if now := w.Snapshot().Get(c.ID); err != nil || now != nil && now.Alive() {
 					t.Errorf("%v, and it is %+v", err, now)
 				}
 			case err == nil || !errors.Is(err, tc.want) && tc.want != nil || !strings.Contains(err.Error(), tc.says):
@@ -124,6 +125,14 @@ func TestTaskIsEndedIfSwarmReplacesIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pauses has a container be paused by a stop.
+func pauses(f *fakeEngine) {
+	f.on("stop", func(w http.ResponseWriter, _ *http.Request) {
+		f.set(f.order[0], container.StatePaused)
+		w.WriteHeader(http.StatusNoContent)
+	})
 }
 
 // endsBut has a stop carried out and answered so.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/client"
 
 	"defib/engine"
 	"defib/engine/docker/call"
@@ -127,7 +125,7 @@ func failed(err error) error {
 	switch {
 	case refusal.Refused(err):
 		return fmt.Errorf("%w: %w", engine.ErrRefused, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), client.IsErrConnectionFailed(err):
+	case call.Unanswered(err):
 		return fmt.Errorf("%w: %w", engine.ErrNoAnswer, err)
 	}
 	return err

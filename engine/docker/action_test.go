@@ -132,7 +132,14 @@ func TestStart(t *testing.T) {
 				w.WriteHeader(http.StatusNoContent)
 			}
 		}},
-		{name: "the engine hangs up", says: "EOF", fault: func(*fakeEngine, string) http.HandlerFunc {
+		{name: "the engine hangs up in the middle of its answer", want: engine.ErrNoAnswer, says: "EOF", fault: func(*fakeEngine, string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "100")
+				w.WriteHeader(http.StatusInternalServerError)
+				_, _ = w.Write([]byte("{"))
+			}
+		}},
+		{name: "the engine hangs up", want: engine.ErrNoAnswer, says: "EOF", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 		}},
 	} {

@@ -3,7 +3,12 @@
 package call
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+
+	"github.com/docker/docker/client"
 
 	"defib/engine/internal/refusal"
 )
@@ -74,4 +79,10 @@ func WithHint(name string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: refused by a socket proxy: allow %s (docs/privileges.md lists every call that Defib needs)", err, Requests[name])
+}
+
+// Unanswered reports whether a call's error leaves open what the engine has done, or will do.
+func Unanswered(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || client.IsErrConnectionFailed(err)
 }

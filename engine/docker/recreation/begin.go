@@ -217,7 +217,7 @@ func (a *attempt) stopOld(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case NoAnswer(err):
+	case call.Unanswered(err):
 		return fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	if now, look := a.inspect(ctx, a.Old.ID); look == nil && !runs(now) {

@@ -6,14 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/docker/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"defib/engine"
@@ -120,12 +118,6 @@ func (s *Steps) call(ctx context.Context, name string, timeout time.Duration, f 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return s.Call(ctx, name, f)
-}
-
-// NoAnswer reports whether a call's error leaves open what the engine has done, or will do.
-func NoAnswer(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || client.IsErrConnectionFailed(err)
 }
 
 // name is the name of a container, without its slash.

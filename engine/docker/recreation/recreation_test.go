@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"defib/engine"
+	"defib/engine/docker/call"
 	"defib/engine/internal/refusal"
 )
 
@@ -78,9 +79,9 @@ func TestStepThatFailsIsUndoneOrGoneOnFrom(t *testing.T) {
 				f := newFake(t)
 				f.once(step, tc.after, tc.err)
 				id, err := f.steps().Begin(t.Context(), nil, f.recreation())
-				stopped := step == "start new" || step == "stop old" && (tc.after || NoAnswer(tc.err))
+				stopped := step == "start new" || step == "stop old" && (tc.after || call.Unanswered(tc.err))
 				switch {
-				case step == "stop old" && tc.after && !NoAnswer(tc.err): // an inspect shows that it is down
+				case step == "stop old" && tc.after && !call.Unanswered(tc.err): // an inspect shows that it is down
 					if err != nil || f.String() != done {
 						t.Errorf("%v: %s", err, f)
 					}

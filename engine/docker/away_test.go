@@ -48,7 +48,7 @@ func TestAdvice(t *testing.T) {
 			l.(*net.UnixListener).SetUnlinkOnClose(false)
 			l.Close()
 			return "unix://" + path
-		}, []string{"nothing listens", "mount the directory"}},
+		}, []string{"nothing listens", "start Defib again"}},
 		{"nobody listens on the port", func(t *testing.T) string {
 			l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 			if err != nil {

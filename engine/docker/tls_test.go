@@ -23,12 +23,18 @@ import (
 // self-signed certificate that serves for all.
 func identity(t *testing.T) (dir string, pair tls.Certificate) {
 	t.Helper()
+	return identityUntil(t, time.Now().Add(time.Hour))
+}
+
+// identityUntil is one that expires at that moment.
+func identityUntil(t *testing.T, expires time.Time) (dir string, pair tls.Certificate) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), NotBefore: expires.Add(-2 * time.Hour), NotAfter: expires,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -91,6 +97,12 @@ func TestTLS(t *testing.T) {
 		t.Setenv("DOCKER_CERT_PATH", dir)
 		t.Setenv("DOCKER_TLS_VERIFY", "1")
 		wantAdvice(t, servingTLS(t, newFake(t), pair), "certificate mismatch")
+	})
+	t.Run("a certificate that has expired", func(t *testing.T) {
+		dir, pair := identityUntil(t, time.Now().Add(-time.Minute))
+		t.Setenv("DOCKER_CERT_PATH", dir)
+		t.Setenv("DOCKER_TLS_VERIFY", "1")
+		wantAdvice(t, servingTLS(t, newFake(t), pair), "has expired", "renew the certificate", "correct the clock")
 	})
 	t.Run("a client that is not known", func(t *testing.T) {
 		dir, _ := identity(t)

@@ -2,6 +2,7 @@ package refusal
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,11 +16,11 @@ func ExplainDial(network, addr string, err error) error {
 	advice := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		advice = "no such socket: is Docker running on this host? In a container, mount the directory of the socket; if the socket is elsewhere, set --docker.host"
+		advice = "no such socket: is Docker running on this host? In a container, mount the socket (see docs/install.md); if it is elsewhere, set --docker.host"
 	case errors.Is(err, fs.ErrPermission):
 		advice = "run Defib with the group of the socket (stat -c %g " + addr + "), in a container with --group-add"
 	case errors.Is(err, syscall.ECONNREFUSED) && network == "unix":
-		advice = "nothing listens on the socket: is Docker running? In a container, mount the directory of the socket, not the file, which becomes stale when Docker restarts"
+		advice = "nothing listens on the socket: is Docker running? In a container, what is mounted is the socket from before a restart of Docker: start Defib again; with live-restore, see docs/install.md"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		advice = "does the engine listen there?"
 	default:
@@ -30,9 +31,12 @@ func ExplainDial(network, addr string, err error) error {
 
 // ExplainTLS adds to the error of a call what to do about it, if it comes of TLS.
 func ExplainTLS(err error) error {
+	invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
 	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
 	text := err.Error()
 	switch {
+	case invalid.Cert != nil && invalid.Reason == x509.Expired, strings.Contains(text, "expired certificate"):
+		return fmt.Errorf("%w: renew the certificate, or correct the clock", err)
 	case unverified || strings.Contains(text, "certificate"):
 		return fmt.Errorf("%w: certificate mismatch: DOCKER_CERT_PATH must contain ca.pem, cert.pem and key.pem for this engine", err)
 	case strings.Contains(text, "TLS"), strings.Contains(text, "tls:"), strings.Contains(text, "HTTPS"):

@@ -165,7 +165,7 @@ func (e *Engine) List(ctx context.Context) ([]*engine.Container, error) {
 		return err
 	})
 	if err != nil {
-		return nil, e.explain(ctx, err)
+		return nil, e.explain(ctx, call.WithHint(call.List, err))
 	}
 	return containers, nil
 }

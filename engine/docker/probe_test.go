@@ -150,3 +150,15 @@ func TestFirstEndsWithASnapshotOrTellsWhyThereIsNone(t *testing.T) {
 		}
 	})
 }
+
+func TestListThatIsRefusedSaysWhatToAllow(t *testing.T) {
+	f := serving(t)
+	f.on(call.List, answers(http.StatusForbidden, "no way"))
+	e, err := New(Options{Host: f.host(), Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.List(t.Context()); err == nil || !strings.Contains(err.Error(), "allow GET /containers/json") {
+		t.Errorf("%v", err)
+	}
+}

@@ -111,7 +111,7 @@ func TestEachCallIsNeededForWhatTheDocsSay(t *testing.T) {
 			if said := d.Notices("allow " + refused.request); len(said) != min(1, len(refused.lost)) {
 				t.Errorf("said %d times that %s is refused: %v", len(said), refused.request, said)
 			}
-			if n := len(d.Notices("refused by a socket proxy")); n != min(1, len(refused.lost)) {
+			if n := len(d.Notices("refused by the engine or a socket proxy")); n != min(1, len(refused.lost)) {
 				t.Errorf("said %d times that calls are refused", n)
 			}
 		})

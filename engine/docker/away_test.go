@@ -71,22 +71,22 @@ func TestAdvice(t *testing.T) {
 			f := serving(t)
 			f.on("ping", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"forbidden by the proxy", "refused by a socket proxy", "allow GET /_ping"}},
+		}, []string{"forbidden by the proxy", "refused by the engine or a socket proxy", "allow GET /_ping"}},
 		{"a proxy refuses the events", func(t *testing.T) string {
 			f := serving(t)
 			f.on("events", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"refused by a socket proxy", "allow GET /events"}},
+		}, []string{"refused by the engine or a socket proxy", "allow GET /events"}},
 		{"a proxy refuses the list", func(t *testing.T) string {
 			f := serving(t)
 			f.on("list", answers(http.StatusForbidden, "forbidden by the proxy"))
 			return f.host()
-		}, []string{"list containers", "refused by a socket proxy", "allow GET /containers/json"}},
+		}, []string{"list containers", "refused by the engine or a socket proxy", "allow GET /containers/json"}},
 		{"a proxy that knows no GET", func(t *testing.T) string {
 			f := serving(t)
 			f.on("version", answers(http.StatusMethodNotAllowed, "Method Not Allowed"))
 			return f.host()
-		}, []string{"get the version", "refused by a socket proxy", "allow GET /version"}},
+		}, []string{"get the version", "refused by the engine or a socket proxy", "allow GET /version"}},
 		{"it is too old", func(t *testing.T) string {
 			f := serving(t)
 			f.apiVersion = "1.12"

@@ -78,7 +78,7 @@ func WithHint(name string, err error) error {
 	if !refusal.Refused(err) {
 		return err
 	}
-	return fmt.Errorf("%w: refused by a socket proxy: allow %s (docs/privileges.md lists every call that Defib needs)", err, Requests[name])
+	return fmt.Errorf("%w: refused by the engine or a socket proxy: allow %s (docs/privileges.md lists every call that Defib needs)", err, Requests[name])
 }
 
 // Unanswered reports whether a call's error leaves open what the engine has done, or will do.

@@ -12,6 +12,7 @@ import (
 	"defib/engine"
 	"defib/engine/docker/answer"
 	"defib/engine/docker/call"
+	"defib/engine/internal/refusal"
 )
 
 // attempt is one that has begun in this life of Defib, so that it can be undone until the
@@ -152,7 +153,7 @@ func (a *attempt) createFrom(ctx context.Context, image string) (same bool, err 
 	err = a.call(ctx, call.Create, a.Patience, func(ctx context.Context) error {
 		made, err := a.API.ContainerCreate(ctx, s.config, s.host, nil, s.platform, a.passing)
 		a.newID, a.newName = made.ID, a.passing
-		return err
+		return refusal.Revealed(err, func(string) error { return nil })
 	})
 	if err != nil {
 		return false, err

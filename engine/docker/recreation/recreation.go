@@ -80,7 +80,8 @@ func (s *Steps) stop(ctx context.Context, c *engine.Container) error {
 
 func (s *Steps) start(ctx context.Context, id string) error {
 	return s.call(ctx, call.Start, s.Patience, func(ctx context.Context) error {
-		err := s.API.ContainerStart(ctx, id, container.StartOptions{})
+		act := func(id string) error { return s.API.ContainerStart(ctx, id, container.StartOptions{}) }
+		err := refusal.Revealed(act(id), act)
 		if refusal.Absent(err) && !strings.Contains(err.Error(), id) {
 			return errors.New(err.Error()) // it is not this one that is gone, but its parent
 		}

@@ -337,6 +337,16 @@ func TestMissingImageIsNoRefusal(t *testing.T) {
 	}
 }
 
+func TestMissingNetworkIsNoRefusal(t *testing.T) {
+	for _, step := range []string{"create new", "start new"} {
+		f := newFake(t)
+		f.once(step, false, fmt.Errorf("%w: network shop_default not found", errdefs.ErrNotFound))
+		if _, err := f.steps().Begin(t.Context(), nil, f.recreation()); err == nil || refusal.Refused(err) {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+}
+
 // Resume never takes for a re-creation what is none.
 func TestResumeLeavesAloneWhatHasItsOwnName(t *testing.T) {
 	f := newFake(t)

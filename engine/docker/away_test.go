@@ -23,7 +23,7 @@ func complaint(t *testing.T, o Options) string {
 	t.Helper()
 	w := runEngine(t, o)
 	eventually(t, "it complains", func() bool { return len(w.log.lines("level=WARN", "engine unavailable")) > 0 })
-	line := w.log.lines("engine unavailable")[0]
+	line := w.log.lines("engine unavailable", "address="+o.Host)[0]
 	if _, err := w.Up(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the engine is unavailable: no snapshot") {
 		t.Errorf("up: %v", err)
 	}

@@ -236,6 +236,9 @@ func TestLaw5SilentChangeIsFoundByTheNextList(t *testing.T) {
 		if metric(t, w.Engine, "defib_engine_drift_total") != 1 || metric(t, w.Engine, "defib_engine_reconnects_total") != 1 {
 			t.Error("want one drift and one reconnect")
 		}
+		if len(w.log.lines("level=INFO", "snapshot differs from the list of containers, reconnecting")) != 1 || len(w.log.lines("event stream ended")) != 0 {
+			t.Error("the log does not say why")
+		}
 		if _, err := w.Up(t.Context()); err != nil {
 			t.Errorf("up: %v", err)
 		}

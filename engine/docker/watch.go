@@ -26,7 +26,7 @@ const (
 	reconnectMost  = 5 * time.Second
 )
 
-var errDrift = errors.New("the snapshot had drifted from the list of containers")
+var errDrift = errors.New("the snapshot differs from the list of containers")
 
 // Run watches the engine until the context ends, and returns nil. An engine
 // that is away never ends it: it tries again for ever.
@@ -50,15 +50,16 @@ func (e *Engine) Run(ctx context.Context) error {
 			if time.Since(began) > reconnectSoon {
 				wait = reconnectFirst
 			}
-			e.Logger.Info("event stream ended, reconnecting", "err", err)
 			if errors.Is(err, errDrift) {
+				e.Logger.Info("snapshot differs from the list of containers, reconnecting")
 				continue
 			}
+			e.Logger.Info("event stream ended, reconnecting", "err", err)
 		} else {
 			err = e.explain(ctx, err)
 			e.cause.Store(new(err.Error()))
 			if said.Changed(refusal.Class(err), "said") {
-				e.Logger.Warn("engine unavailable", "host", e.Host, "err", err)
+				e.Logger.Warn("engine unavailable", "address", e.Host, "err", err)
 			}
 		}
 		select {

@@ -25,6 +25,7 @@ type attempt struct {
 	old     container.InspectResponse // before anything was done
 	passing string                    // the name under which the new one is created
 	newID   string                    // "": it is not known to have been created
+	byID    bool                      // it was created from the ID of the image
 
 	// What is to be found, unless somebody changes it.
 	oldName, newName string
@@ -54,7 +55,11 @@ func (s *Steps) Begin(ctx context.Context, leaving <-chan struct{}, r engine.Rec
 			return "", a.undo(ctx, err)
 		}
 	}
-	return a.newID, s.startNew(ctx, r.Old.ID, a.newID)
+	err = s.startNew(ctx, r.Old.ID, a.newID)
+	if err == nil && a.byID {
+		s.Logger.Info("re-created from the image ID: its name now refers to another image, or is unknown", "container", r.Name, "image", a.old.Config.Image)
+	}
+	return a.newID, err
 }
 
 // look inspects the old one for the first time: it must be what the decision was about.
@@ -133,9 +138,7 @@ func (a *attempt) create(ctx context.Context) error {
 		}
 		a.newID = ""
 	}
-	if byName != a.old.Image {
-		a.Logger.Info("re-created by the ID of its image, since the name no longer means it or is not known to", "container", a.Name, "image", byName)
-	}
+	a.byID = byName != a.old.Image
 	same, err := a.createFrom(ctx, a.old.Image)
 	if err == nil && !same {
 		err = errors.New("the engine created it from another image")

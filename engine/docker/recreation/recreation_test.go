@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -305,9 +306,20 @@ func TestImageIsTheSame(t *testing.T) {
 			f.images["app"] = tc.means
 			r := f.recreation()
 			r.Old.ImageStatus = tc.status
-			id, err := f.steps().Begin(t.Context(), nil, r)
+			s, log := f.steps(), &strings.Builder{}
+			s.Logger = slog.New(slog.NewTextHandler(log, nil))
+			f.before = func(string) error {
+				if log.Len() > 0 {
+					t.Errorf("before it is done, it is logged: %s", log)
+				}
+				return nil
+			}
+			id, err := s.Begin(t.Context(), nil, r)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if said := strings.Contains(log.String(), "re-created from the image ID"); said != (tc.want != "app") {
+				t.Errorf("it is logged: %q", log)
 			}
 			if c := f.containers[id]; c.Image != "sha256:app" || c.Config.Image != tc.want || f.created != tc.times || len(f.containers) != 3 {
 				t.Errorf("%s from %s, %d created, %d there", c.Image, c.Config.Image, f.created, len(f.containers))

@@ -78,6 +78,6 @@ func TestUnhealthyContainerIsLeftAlone(t *testing.T) {
 	soon.StartedTimes(1)
 	frozen.MustBe(container.StatePaused)
 
-	hopeless.Restart() // somebody has mended it
+	hopeless.Restart() // somebody has fixed it
 	resigned.AwaitValue(harness.Series("defib_container_gave_up", "name", hopeless.Name), 0)
 }

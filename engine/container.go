@@ -129,7 +129,7 @@ type Container struct {
 	VolumesFrom   []string      // docker run --volumes-from: names or IDs, with :ro or :rw
 	PID           int           // of its first process, as the host of the engine counts them; 0: it is down
 	Updates       int           // how often its limits may have changed, as far as we saw
-	StopTimeout   time.Duration // between SIGTERM and SIGKILL; negative: for ever
+	StopTimeout   time.Duration // between SIGTERM and SIGKILL; negative: no limit
 
 	Created, Started, Finished time.Time // on the engine's clock; zero: never
 

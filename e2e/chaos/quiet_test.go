@@ -99,7 +99,7 @@ func (c *chaos) repair(x *role, held string) (wrong string) {
 		return said("missing", c.do(x, "create", func(ctx context.Context) error { return c.create(ctx, x) }))
 	case err != nil:
 		// An engine of 20.10 that was ended in the midst of a start may hold the lock of
-		// the container for ever. Only its own end helps.
+		// the container indefinitely. Only its own end helps.
 		c.wedged = c.wedged || errors.Is(err, context.DeadlineExceeded)
 		return err.Error()
 	case x.looping || x.parent != nil && x.parentID != x.parent.id || s.State.Dead || spoiltError.MatchString(s.State.Error) || isForgotten(s) && (!x.listed || held == "engine_restarting"):
@@ -158,7 +158,7 @@ var spoiltError = regexp.MustCompile(`already exists|file exists|already in use`
 const forgottenAfter = 2 * time.Minute
 
 // isForgotten reports whether an engine that was killed has left a container
-// restarting for ever, as 20.10 may. A start of it is answered 304, a restart 500,
+// restarting indefinitely, as 20.10 may. A start of it is answered 304, a restart 500,
 // and neither does anything.
 func isForgotten(s container.InspectResponse) bool {
 	ended, err := time.Parse(time.RFC3339Nano, s.State.FinishedAt)

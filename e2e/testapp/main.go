@@ -1,5 +1,5 @@
 // Testapp is the program inside the test containers: it lives and dies as it
-// is told. With no arguments it runs for ever and leaves with 0 on SIGTERM.
+// is told. With no arguments it runs until SIGTERM, and leaves with 0.
 // What it is to use, see work.go, it uses beside that, or as a second one in the
 // same container that leaves when it is done.
 package main

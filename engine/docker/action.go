@@ -66,13 +66,13 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 	if grace != nil {
 		options.Timeout, patience = new(int(math.Ceil(grace.Seconds()))), *grace
 	}
-	var said error
+	var stopErr error
 	now, err := e.act(ctx, call.Stop, c, patience+actionTimeout, func(ctx context.Context, id string) error {
-		said = e.api.Load().ContainerStop(ctx, id, options)
-		return said
+		stopErr = e.api.Load().ContainerStop(ctx, id, options)
+		return stopErr
 	})
 	switch {
-	case errors.Is(err, engine.ErrGone) && said == nil, now != nil && !now.Alive():
+	case errors.Is(err, engine.ErrGone) && stopErr == nil, now != nil && !now.Alive():
 		return nil
 	case err == nil:
 		return errors.New("the engine accepted the request, but the task was not ended")

@@ -295,7 +295,7 @@ func TestLastingFailureIsSaidOnce(t *testing.T) {
 			}
 			f.drop(false)
 			time.Sleep(2 * reconnectMost)
-			f.drop(false) // a cut after it was back is mended at once
+			f.drop(false) // a cut after it was back is followed by a new stream at once
 			time.Sleep(2 * reconnectFirst)
 			synctest.Wait()
 			if !w.Snapshot().Connected || len(w.log.lines("engine connected")) != 2*round+1 {

@@ -29,9 +29,9 @@ const (
 var errDrift = errors.New("the snapshot differs from the list of containers")
 
 // Run watches the engine until the context ends, and returns nil. An engine
-// that is away never ends it: it tries again for ever.
+// that is unavailable never ends it: it tries again indefinitely.
 func (e *Engine) Run(ctx context.Context) error {
-	said := &transition.States{} // by class, since the engine was last there
+	reported := &transition.States{} // by class, since the engine was last there
 	wait := reconnectFirst
 	for {
 		began := time.Now()
@@ -45,7 +45,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil //nolint:nilerr // whatever err is, it was asked for
 		}
 		if came { // the next attempt will tell whether there is more to say
-			said = &transition.States{}
+			reported = &transition.States{}
 			wait = min(wait, reconnectSoon) // a stream that is cut again and again is not opened in a hot loop
 			if time.Since(began) > reconnectSoon {
 				wait = reconnectFirst
@@ -58,7 +58,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		} else {
 			err = e.explain(ctx, err)
 			e.cause.Store(new(err.Error()))
-			if said.Changed(refusal.Class(err), "said") {
+			if reported.Changed(refusal.Class(err), "reported") {
 				e.Logger.Warn("engine unavailable", "address", e.Host, "err", err)
 			}
 		}

@@ -1,4 +1,4 @@
-// Package beside does what a file system may let hang for ever, without letting its callers.
+// Package beside runs what a file system may have hang, for callers that must not wait so long.
 package beside
 
 import "context"

@@ -28,7 +28,7 @@ type Verdict struct {
 	Detail     string             // what is to be said beside the reason's sentence
 	Until      time.Time          // when that ends; zero: on news only
 
-	due   time.Time // since when it may be acted upon: one that failed again and again must not come first for ever
+	due   time.Time // since when it may be acted upon: one that failed again and again must not always come first
 	again time.Time // when to look again: another cause may be ripe before; zero: on news only
 
 	after []*engine.Container // those that it is restarted after

@@ -219,7 +219,7 @@ func (e *evaluator) forbidden(c *engine.Container, rule policy.Rule, t policy.Tr
 	return e.neverStarted(c)
 }
 
-// onHold reports whether a hold keeps everybody's hands off a container, and until when; zero:
+// onHold reports whether a container is on hold, and until when; zero:
 // until the hold file can be read.
 func (e *evaluator) onHold(rule policy.Rule) (is bool, until time.Time) {
 	if e.policy.HoldAll {

@@ -99,7 +99,7 @@ func TestActionThatWasUnderWayMayStillBeCarriedOut(t *testing.T) {
 }
 
 // A life that was killed may have begun an action that it had not saved: a start that falls
-// into the gap is no proof that somebody mended the container.
+// into the gap is no proof that somebody fixed the container.
 func TestStartInAGapResetsNoLimit(t *testing.T) {
 	for name, row := range map[string]struct {
 		until time.Time

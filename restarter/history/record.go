@@ -138,7 +138,7 @@ func (r *Record) observeReady(now time.Time, c *engine.Container, again bool) {
 }
 
 // startedByOthers takes note of a start while no action of ours is under way:
-// whoever did it may have mended the container. But an engine may complete an
+// whoever did it may have fixed the container. But an engine may complete an
 // action of ours that it has not answered.
 func (r *Record) startedByOthers() {
 	if !r.Late {

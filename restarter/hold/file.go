@@ -221,7 +221,7 @@ func render(hs policy.Holds, lines []holdLine) string {
 	return text.String()
 }
 
-// lock never waits for ever: whoever may read the folder can lock it.
+// lock does not wait indefinitely: whoever may read the folder can lock it.
 func lock(folder *os.File) error {
 	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(20 * time.Millisecond) {
 		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -123,10 +123,10 @@ func (r Rule) Heals(t Trigger) bool { return slices.Contains(r.Triggers, t) }
 // container's own label, then the whitelist. Who writes a label wants something: if it
 // is not understood what, the container is left alone.
 func (p Policy) For(c *engine.Container) Rule {
-	said := ReadLabels(c, p.Settings)
-	r := Rule{Mode: cmp.Or(said.mode, p.Mode), Triggers: p.Triggers, Settings: said.Settings, Recreate: said.recreate, Ends: said.ends}
-	if said.own {
-		r.Triggers = said.triggers
+	labels := ReadLabels(c, p.Settings)
+	r := Rule{Mode: cmp.Or(labels.mode, p.Mode), Triggers: p.Triggers, Settings: labels.Settings, Recreate: labels.recreate, Ends: labels.ends}
+	if labels.own {
+		r.Triggers = labels.triggers
 	}
 	matches := func(e Pattern) bool { return e.Matches(c) }
 	globs := true
@@ -137,15 +137,15 @@ func (p Policy) For(c *engine.Container) Rule {
 		}
 	}
 	switch {
-	case said.enable == no || slices.ContainsFunc(p.Exclude, matches):
+	case labels.enable == no || slices.ContainsFunc(p.Exclude, matches):
 		return r
-	case said.enable == unsaid:
+	case labels.enable == unsaid:
 		r.Whitelisted, r.GlobOnly = len(r.Matches) > 0, globs
 	default:
 		r.Whitelisted = true
 	}
 	if r.Whitelisted {
-		r.BadLabels, r.HeldUntil = said.Bad, p.Holds.Until(c)
+		r.BadLabels, r.HeldUntil = labels.Bad, p.Holds.Until(c)
 	}
 	return r
 }

@@ -40,7 +40,7 @@ type File struct {
 
 // Open locks a file for the life of the process, by a file beside it whose name ends with
 // .lock, and removes what an earlier process left half written. The directory must be
-// there and writable. It may take for ever on a file system that hangs.
+// there and writable. On a file system that hangs it may never return.
 func Open(path string) (*File, error) {
 	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, permissions)
 	if err != nil {

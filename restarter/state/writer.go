@@ -71,7 +71,7 @@ type Writer struct {
 	file    *File
 	metrics *Metrics
 	logger  *slog.Logger
-	said    transition.States // what is wrong with the file
+	fault   transition.States // what is wrong with the file
 
 	mu      sync.Mutex
 	newest  any    // not written yet; nil: nothing
@@ -207,7 +207,7 @@ func (w *Writer) note(err error) {
 		w.metrics.failures.Inc()
 		text = err.Error()
 	}
-	switch changed := w.said.Changed(w.file.path, text); {
+	switch changed := w.fault.Changed(w.file.path, text); {
 	case !changed:
 	case err == nil:
 		w.logger.Info("state file is written again", "file", w.file.path)

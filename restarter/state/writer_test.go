@@ -105,7 +105,7 @@ func TestWhatIsOfAnotherEngineIsSetAsideBeforeTheNextWrite(t *testing.T) {
 	}
 }
 
-// Whoever puts a document never waits, and neither does the end: not for ever.
+// Whoever puts a document never waits, and the end does not wait indefinitely.
 func TestLaw12FileSystemThatHangsStopsNobody(t *testing.T) {
 	w, _, log := writing(t, filepath.Join(t.TempDir(), "state.json"))
 	hung := make(chan struct{})

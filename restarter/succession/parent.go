@@ -28,7 +28,7 @@ func Noted(c *engine.Container) history.NetworkParent {
 
 // NewParent returns the container that has taken the place of the one whose network this
 // container shared; else why says what is missing. One of another compose project never
-// does, whatever its name: what leaves by its network would leave by the wrong door.
+// does, whatever its name: its network may lead elsewhere, such as around a VPN.
 func NewParent(p *engine.Snapshot, c *engine.Container, known history.NetworkParent) (parent *engine.Container, why string) {
 	if known.ID == "" {
 		return nil, "the name of the container whose network it shared is not known: it was gone before Defib first saw it"

@@ -229,7 +229,7 @@ func TestLaw10MemoryIsForgottenOnceItIsJudged(t *testing.T) {
 	}
 }
 
-// A kill that the run survived until the end of a life is no stop for ever.
+// A kill that the run survived until the end of a life does not count as a stop for good.
 func TestStopThatIsUnderWayGoesOnInTheNextLife(t *testing.T) {
 	for script, want := range map[string]bool{
 		"kill 15, +1m, end, +1m, open":                  true,

@@ -11,15 +11,8 @@ import (
 	"defib/restarter/succession"
 )
 
-const (
-	// A container that nobody saw end, so long before the first snapshot, is
-	// taken for one that was stopped.
-	unknownWindow = 10 * time.Minute
-	// A stop takes the container's stop timeout, and so much more on a slow host.
-	stopSlack = 20 * time.Second
-	// A glob or a label does not mean what exited so long before the first snapshot.
-	oldWindow = 24 * time.Hour
-)
+// A stop takes the container's stop timeout, and so much more on a slow host.
+const stopSlack = 20 * time.Second
 
 // evaluator is what one decision rests on.
 type evaluator struct {
@@ -199,35 +192,6 @@ func (e *evaluator) putOff(c *engine.Container) (outcome.Reason, time.Time) {
 	return "", time.Time{}
 }
 
-// forbidden names what forbids to act whatever is wrong with the container, and until when.
-func (e *evaluator) forbidden(c *engine.Container, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
-	held, until := e.onHold(rule)
-	r := Veto(e.snapshot, c)
-	if r == outcome.SwarmTask && rule.Ends && t == policy.TriggerAlert && c.Up() {
-		r = unfit(c) // its owner says so
-	}
-	switch {
-	case e.history.Acting(c.ID):
-		return outcome.InProgress, time.Time{}
-	case held:
-		return outcome.OnHold, until
-	case r != outcome.Created:
-		return r, time.Time{}
-	case t == policy.TriggerDependsOn:
-		return "", time.Time{} // it is ready to be started
-	}
-	return e.neverStarted(c)
-}
-
-// onHold reports whether a container is on hold, and until when; zero:
-// until the hold file can be read.
-func (e *evaluator) onHold(rule policy.Rule) (is bool, until time.Time) {
-	if e.policy.HoldAll {
-		return true, time.Time{}
-	}
-	return rule.HeldUntil.After(e.now), rule.HeldUntil
-}
-
 // restartBlocked names what forbids to restart a container that runs: restarting it is
 // not free.
 func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, rule policy.Rule, t policy.Trigger) (outcome.Reason, time.Time) {
@@ -256,104 +220,4 @@ func stopping(c *engine.Container) time.Duration {
 		return engine.StopWindow
 	}
 	return min(c.StopTimeout+stopSlack, engine.StopWindow)
-}
-
-// Veto names what forbids to act whatever happened.
-func Veto(p *engine.Snapshot, c *engine.Container) outcome.Reason {
-	switch {
-	case c.ID == p.Self:
-		return outcome.Self
-	case c.Task() != "":
-		return outcome.SwarmTask
-	case compose.OneOff(c):
-		return outcome.OneOff
-	}
-	return unfit(c)
-}
-
-// unfit names what of a container's state forbids to act.
-func unfit(c *engine.Container) outcome.Reason {
-	switch c.State {
-	case engine.Paused:
-		return outcome.Paused
-	case engine.Restarting:
-		return outcome.EngineRestarting
-	case engine.Removing:
-		return outcome.Removing
-	case engine.Dead:
-		return outcome.Dead
-	}
-	switch {
-	case !c.Inspected:
-		return outcome.NotInspected
-	case c.AutoRemove:
-		return outcome.AutoRemove
-	case c.Untouched():
-		return outcome.Created
-	}
-	return ""
-}
-
-// ending judges how the last run ended: whether that is to be healed, and when.
-func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (outcome.Reason, time.Time) {
-	ending, seen := e.resolveUnknown(c)
-	if ending == engine.CauseStopped && (rule.Mode != policy.Always || !rule.Heals(policy.TriggerExited)) {
-		return outcome.Stopped, time.Time{}
-	}
-	if e.finished(c, rule) {
-		return outcome.Finished, time.Time{}
-	}
-	if rule.GlobOnly && e.grownOld(c, ending) {
-		return outcome.Old, time.Time{}
-	}
-	until := e.replaced(c, rule)
-	if ending == engine.CauseStopped || !seen {
-		until = engine.Later(until, e.stopDelayEnd(c, rule))
-	}
-	if until.After(e.now) {
-		return outcome.StoppedDelay, until
-	}
-	return "", time.Time{}
-}
-
-// grownOld reports whether a container exited so long before the first snapshot that nobody
-// misses it. One that Defib was healing, or that ended with its engine, is missed however
-// long the host was off.
-func (e *evaluator) grownOld(c *engine.Container, ending engine.ExitCause) bool {
-	if c.Finished.IsZero() || ending == engine.CauseEngine || e.history.At(c.ID).Attempts > 0 {
-		return false
-	}
-	return e.snapshot.First.Sub(c.Finished) > oldWindow
-}
-
-// resolveUnknown resolves an end that nobody saw: it counts as a stop if it lies far
-// back, or if the engine would have restarted the container itself, had it not
-// been stopped. Seen is false when it still is a guess.
-func (e *evaluator) resolveUnknown(c *engine.Container) (cause engine.ExitCause, seen bool) {
-	if c.ExitCause != engine.CauseUnknown {
-		return c.ExitCause, true
-	}
-	if e.snapshot.First.Sub(c.Finished) > unknownWindow || c.AlwaysRestarts() && c.Error == "" {
-		return engine.CauseStopped, true
-	}
-	return engine.CauseSelf, false
-}
-
-// stopDelayEnd is when a container that was stopped has been left alone for long
-// enough, and its compose project with it.
-func (e *evaluator) stopDelayEnd(c *engine.Container, rule policy.Rule) time.Time {
-	until := c.ExitSeenAt.Add(rule.StoppedDelay)
-	if project := c.Project(); project != "" {
-		until = engine.Later(until, e.snapshot.Projects[project].Add(rule.StoppedDelay))
-		until = engine.Later(until, e.stopped[project].Add(engine.StopWindow))
-	}
-	return until
-}
-
-// finished reports whether the container ended well, as it was meant to.
-func (e *evaluator) finished(c *engine.Container, rule policy.Rule) bool {
-	if c.State != engine.Exited || !c.Exit.Known || c.Exit.Code != 0 {
-		return false
-	}
-	return rule.Mode == policy.OnFailure || c.RestartPolicy == string(policy.OnFailure) || e.awaited[c.Project()+"/"+c.Service()]
 }

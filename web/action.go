@@ -28,20 +28,7 @@ func (p view) actionText() Sentence {
 	}
 	switch p.Reason {
 	case outcome.InProgress:
-		if p.leaving() {
-			return say("Defib leaves it alone: somebody is stopping it.")
-		}
-		switch {
-		case p.Removes:
-			return say("Defib is removing it now: a re-creation has left it behind.")
-		case p.Recreates:
-			return say("Defib is re-creating it now, in the network of its new parent.")
-		case p.ends():
-			return say("Defib is ending the task now. Swarm replaces it.")
-		case p.Container.Up():
-			return say("Defib is restarting it now.")
-		}
-		return say("Defib is starting it now.")
+		return p.underway()
 	case outcome.BackOff, outcome.StoppedDelay, outcome.Refused, outcome.RateLimited, outcome.InServiceRestart:
 		return p.waits()
 	case outcome.DryRun:
@@ -62,6 +49,23 @@ func (p view) actionText() Sentence {
 		return p.unasked()
 	}
 	return p.alone(p.Reason)
+}
+
+// underway says what is being done to it.
+func (p view) underway() Sentence {
+	switch {
+	case p.leaving():
+		return say("Defib leaves it alone: somebody is stopping it.")
+	case p.Removes:
+		return say("Defib is removing it now: a re-creation has left it behind.")
+	case p.Recreates:
+		return say("Defib is re-creating it now, in the network of its new parent.")
+	case p.ends():
+		return say("Defib is ending the task now. Swarm replaces it.")
+	case p.Container.Up():
+		return say("Defib is restarting it now.")
+	}
+	return say("Defib is starting it now.")
 }
 
 // ends reports whether to act upon it is to end it, which is a task of Swarm.

@@ -3,6 +3,7 @@ package restarter
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -181,8 +182,41 @@ func (q *queue) give(one *decision.Request, a outcome.Answer) {
 	w := q.owners[one]
 	w.answers[w.index] = a
 	if w.open--; w.open == 0 {
-		w.reply <- w.answer(decision.Merge(w.requests, w.answers))
+		w.reply <- w.answer(merge(w.requests, w.answers))
 	}
+}
+
+// merge makes one answer of those about the containers of one alert: the outcome that
+// matters most, and what became of each. Replicas that are not whitelisted are not
+// spoken of, unless none is.
+func merge(requests []*decision.Request, answers []outcome.Answer) outcome.Answer {
+	if len(answers) == 1 {
+		return answers[0]
+	}
+	most := slices.MaxFunc(answers, func(a, b outcome.Answer) int { return a.Outcome.Weight() - b.Outcome.Weight() })
+	if most.Outcome == outcome.NotWhitelisted {
+		return most
+	}
+	var parts []string
+	names := map[string][]string{}
+	for i, a := range answers {
+		if a.Outcome == outcome.NotWhitelisted {
+			continue
+		}
+		part := string(a.Outcome)
+		if a.Detail != "" {
+			part += " (" + a.Detail + ")"
+		}
+		if names[part] == nil {
+			parts = append(parts, part)
+		}
+		names[part] = append(names[part], requests[i].Name)
+	}
+	for i, part := range parts {
+		parts[i] = strings.Join(names[part], ", ") + ": " + part
+	}
+	most.Detail = strings.Join(parts, "; ")
+	return most
 }
 
 // drop forgets the requests that are done.

@@ -3,8 +3,6 @@ package decision
 import (
 	"cmp"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"defib/engine"
@@ -267,37 +265,4 @@ func (v Verdict) soon(deadline time.Time) bool {
 		return true
 	}
 	return !v.Until.IsZero() && !v.Until.After(deadline)
-}
-
-// Merge makes one answer of those about the containers of one alert: the outcome that
-// matters most, and what became of each. Replicas that are not whitelisted are not
-// spoken of, unless none is.
-func Merge(requests []*Request, answers []outcome.Answer) outcome.Answer {
-	if len(answers) == 1 {
-		return answers[0]
-	}
-	most := slices.MaxFunc(answers, func(a, b outcome.Answer) int { return a.Outcome.Weight() - b.Outcome.Weight() })
-	if most.Outcome == outcome.NotWhitelisted {
-		return most
-	}
-	var parts []string
-	names := map[string][]string{}
-	for i, a := range answers {
-		if a.Outcome == outcome.NotWhitelisted {
-			continue
-		}
-		part := string(a.Outcome)
-		if a.Detail != "" {
-			part += " (" + a.Detail + ")"
-		}
-		if names[part] == nil {
-			parts = append(parts, part)
-		}
-		names[part] = append(names[part], requests[i].Name)
-	}
-	for i, part := range parts {
-		parts[i] = strings.Join(names[part], ", ") + ": " + part
-	}
-	most.Detail = strings.Join(parts, "; ")
-	return most
 }

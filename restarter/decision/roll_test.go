@@ -7,61 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"defib/engine"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
 	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
-
-func TestTheOutcomeOfAServiceIsTheOneThatMattersMost(t *testing.T) {
-	for _, row := range [][]outcome.Outcome{ // the first wins
-		{outcome.Outcome(outcome.InProgress), outcome.Outcome(outcome.InServiceRestart)},
-		{outcome.Failed, outcome.Restarted},
-		{outcome.Outcome(outcome.InServiceRestart), outcome.Restarted, outcome.Outcome(outcome.GaveUp)},
-		{outcome.Restarted, outcome.Outcome(outcome.Paused), outcome.AlreadyRestarted, outcome.NotWhitelisted},
-		{outcome.Started, outcome.AlreadyRunning},
-		{outcome.Outcome(outcome.Paused), outcome.AlreadyRestarted},
-		{outcome.AlreadyRestarted, outcome.NotWhitelisted},
-		{outcome.NotWhitelisted, outcome.NotWhitelisted},
-	} {
-		for first := range row {
-			var requests []*Request
-			var answers []outcome.Answer
-			for i := range row {
-				requests = append(requests, &Request{Name: fmt.Sprint(i)})
-				answers = append(answers, outcome.Answer{Outcome: row[(first+i)%len(row)]})
-			}
-			if got := Merge(requests, answers); cmp.Diff(row[0], got.Outcome) != "" {
-				t.Errorf("%v: got %s", row, got.Outcome)
-			}
-		}
-	}
-}
-
-func TestTheAnswerAboutAServiceSaysWhatBecameOfEachReplica(t *testing.T) {
-	requests := []*Request{{Name: "db-1"}, {Name: "db-2"}, {Name: "db-3"}, {Name: "db-4"}}
-	failed := outcome.Answer{Outcome: outcome.Failed, Detail: "port taken"}
-	for _, row := range []struct {
-		answers []outcome.Answer
-		want    outcome.Answer
-	}{
-		{
-			[]outcome.Answer{{Outcome: outcome.Restarted}, {Outcome: outcome.NotWhitelisted}, failed, {Outcome: outcome.Restarted}},
-			outcome.Answer{Outcome: outcome.Failed, Detail: "db-1, db-4: restarted; db-3: failed (port taken)"},
-		},
-		{
-			[]outcome.Answer{{Outcome: outcome.NotWhitelisted}, {Outcome: outcome.NotWhitelisted}, {Outcome: outcome.NotWhitelisted}, {Outcome: outcome.NotWhitelisted}},
-			outcome.Answer{Outcome: outcome.NotWhitelisted},
-		},
-	} {
-		if d := cmp.Diff(row.want, Merge(requests, row.answers)); d != "" {
-			t.Error(d)
-		}
-	}
-}
 
 // What one decision does about three replicas that an alert asks for, by what is known of
 // each.

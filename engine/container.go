@@ -54,7 +54,7 @@ var Healths = []Health{Starting, Healthy, Unhealthy}
 // events between start and death, since the engine's API does not say.
 type ExitCause string
 
-// The endings. NotEnded is that of a container that runs or never ran.
+// The causes. CauseNone is that of a container that runs or never ran.
 const (
 	CauseNone    ExitCause = ""
 	CauseSelf    ExitCause = "self"    // it died without having been told to
@@ -257,7 +257,7 @@ func (p *Snapshot) Find(idOrName string) *Container {
 
 // Named returns each container that has a name, one per name, sorted by it. A
 // snapshot is made of answers from different moments, so that two containers may
-// have the same name in it for a blink: then the younger one counts. The slice is
+// have the same name in it for a moment: then the younger one counts. The slice is
 // shared and must not be changed.
 func (p *Snapshot) Named() []*Container {
 	p.once.Do(func() {
@@ -297,8 +297,8 @@ func OnePerName[E any](all []E, container func(E) *Container) []E {
 // means the image that it runs, on this host.
 type ImageStatus int
 
-// The freshness of a container. FreshnessUnknown is that of one whose image
-// name is gone, or was none, or of an engine that may not list its images.
+// The statuses. ImageUnknown is that of a container whose image name is gone, or was none,
+// or of an engine that may not list its images.
 const (
 	ImageUnknown ImageStatus = iota
 	ImageCurrent

@@ -29,7 +29,7 @@ type LastEvent struct {
 // Phase is how far the newest run of a container had come.
 type Phase string
 
-// The phases of a run. None is that of a container of which no run is known.
+// The phases of a run; "": no run of the container is known.
 const (
 	PhaseStarted Phase = "started" // its start was heard, and no inspect had shown it yet
 	PhaseRunning Phase = "running"
@@ -86,8 +86,3 @@ func remember(c *Container) Remembered {
 	}
 	return r
 }
-
-// onWall is a moment as the clock on the wall has it. The monotonic clock does not know
-// of a wall clock that was set since, as that of a host without a clock of its own is
-// once it has a network.
-func onWall(t time.Time) time.Time { return t.Round(0).UTC() }

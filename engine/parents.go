@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Namespace is what a container can share with another one, its parent.
@@ -80,12 +79,4 @@ const killed = 137
 // its first process ends.
 func (c *Container) MayBeKilledWithParent() bool {
 	return c.Shares(PID) != "" && c.Exit.Code == killed && !c.Exit.OOMKilled
-}
-
-// Later returns the later of two times.
-func Later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -27,9 +27,9 @@ import (
 const (
 	// Up gives the engine so long to answer a ping.
 	pingTimeout = time.Second
-	// Up overlooks an event stream that is away for so long.
+	// Up overlooks an event stream that has been down for so long.
 	streamGrace = 5 * time.Second
-	// Up takes a snapshot for current for so many resync intervals after its list.
+	// So many resync intervals after its list, Up no longer takes a snapshot for current.
 	staleAfter = 3
 )
 

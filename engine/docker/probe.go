@@ -41,7 +41,8 @@ type Probe struct {
 
 // Probe makes each call that Defib will ever make, once, and changes nothing:
 // containers are inspected, started and so on by an ID that none has, and one is
-// created from an image that does not exist. It needs no Run. The error says that there cannot be a connection.
+// created from an image that does not exist. It needs no Run. The error says that there
+// cannot be a connection.
 func (e *Engine) Probe(ctx context.Context) (Probe, error) {
 	api, err := e.client()
 	if err != nil {

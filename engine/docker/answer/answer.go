@@ -21,8 +21,8 @@ import (
 // Source: https://docs.docker.com/reference/cli/docker/container/stop/
 const DefaultStopTimeout = 10 * time.Second
 
-// Container makes one of an inspect's answer. What only events tell
-// (ending, counts) is left to the store.
+// Container makes one of an inspect's answer. What only events tell (how it ended, how
+// often) is left to the store.
 func Container(in container.InspectResponse) *engine.Container {
 	c := &engine.Container{Inspected: true, RestartPolicy: string(container.RestartPolicyDisabled), StopTimeout: DefaultStopTimeout}
 	if in.ContainerJSONBase != nil {

@@ -12,7 +12,7 @@ import (
 
 const (
 	// What ran at the last look, and ended so soon after it, ended with the engine, if that
-	// was restarted. Where Defib was away for longer before the end, the container may as
+	// was restarted. Where Defib was not running for longer before the end, the container may as
 	// well have been stopped, and the engine have been restarted later.
 	endWindow = 2 * time.Minute
 	// exitLost is the exit code that Docker gives to what it finds dead when it starts.

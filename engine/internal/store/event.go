@@ -16,7 +16,7 @@ const (
 
 // Event is a container event as the engine sent it.
 type Event struct {
-	Kind    string // container or image; of others only their being is known
+	Kind    string // container or image; the others count only as the newest event
 	Action  string // create, start, die, …; health_status with its suffix
 	ID      string
 	Name    string    // of the container

@@ -44,7 +44,7 @@ type lifecycle struct {
 type evidence struct {
 	complete      bool      // watched without a gap since the run was seen
 	stopAt        time.Time // the newest stopping signal, on the engine's clock
-	stopSeenAt    time.Time // the same on our clock; zero: it was told in vain
+	stopSeenAt    time.Time // the same on our clock; zero: no death followed within StopWindow
 	otherSignalAt time.Time // the newest signal of another kind, on the engine's clock
 	firstSignalAt time.Time // the first of either kind that a death now would follow from
 	oom           bool

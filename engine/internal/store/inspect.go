@@ -116,7 +116,7 @@ func (b *Store) reply(e *entry, c *engine.Container) {
 	e.waiters = nil
 }
 
-// update makes c, completed with what only events tell, the entry's face.
+// update makes c, completed with what only events tell, the description of the container.
 func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
 	c.Exit = e.exit
 	c.Updates = e.updates

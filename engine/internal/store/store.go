@@ -61,8 +61,7 @@ type entry struct {
 	remembered *engine.Remembered // of an earlier life, until an inspect has been judged by it
 }
 
-// Store is the ledger of one engine: events, lists and inspects go in, snapshots
-// come out. It does no I/O and is told the time; one goroutine owns it.
+// Store is what is known of one engine. One goroutine owns it.
 type Store struct {
 	entries         map[string]*entry
 	order           []*entry          // all that are described, sorted by id; nil: to be sorted again

@@ -5,8 +5,6 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG REVISION=unknown
-ARG BRANCH=unknown
 RUN scripts/build.sh
 # For the state file. The user may be another one than the image's.
 RUN install -d -m 1777 /root-of-image/var/lib/defib

@@ -7,5 +7,4 @@ exec docker build \
 	--build-arg GO_VERSION="$(sed -n 's/^go //p' go.mod)" \
 	--build-arg VERSION="$version" \
 	--build-arg REVISION="$(git rev-parse --verify -q HEAD 2>/dev/null || echo unknown)" \
-	--build-arg BRANCH="$(git symbolic-ref --short -q HEAD 2>/dev/null || echo unknown)" \
 	-t "defib:$version" -t defib:latest .

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is released, from the commit that is checked out, into dist/: for
 # each architecture a static binary and an archive, their checksums, and the image
-# if there is an engine. Each binary is built twice, the second time in another
+# if there is an engine. All in dist/ is built twice, the second time in another
 # place and from nothing, and must come out the same.
 #
 # ARCHES="amd64 armv7": build for these only.
@@ -20,53 +20,64 @@ fail() {
 changes=$(git status --porcelain)
 [[ -z $changes ]] || fail 'The release is built from a commit, and these are not in it:' "$changes"
 version=$(cat VERSION)
-REVISION=$(git rev-parse HEAD)
+revision=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export REVISION SOURCE_DATE_EPOCH BRANCH=release # whatever the branch is called here
+export SOURCE_DATE_EPOCH
 unset GOAMD64 GOARM64 GOEXPERIMENT GOFLAGS
 
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
-mkdir -p "$work"/{here,elsewhere}/src
-for place in here elsewhere; do git archive HEAD | tar -x -C "$work/$place/src"; done
-rm -rf dist
-mkdir dist
+# Go writes the tag into the binaries: it is there, whether the commit has it yet or not.
+for place in here elsewhere; do
+	git clone -q --no-hardlinks --no-tags . "$work/$place"
+	git -C "$work/$place" tag "v$version"
+done
 
-# build PLACE ARCH OUTPUT
-build() {
+# binary CLONE ARCH OUTPUT
+binary() {
 	local arch=$2 arm=''
 	if [[ $arch == armv7 ]]; then arch=arm arm=7; fi
-	(cd "$work/$1/src" && GOOS=linux GOARCH=$arch GOARM=$arm OUTPUT=$3 scripts/build.sh)
+	GOOS=linux GOARCH=$arch GOARM=$arm OUTPUT=$3 "$1/scripts/build.sh"
 }
 
-# same BINARY ARCH: whether it can be built again, and what it must not be.
-same() {
-	local size
-	(
-		[[ ${QUICK:-} == 1 ]] || export GOCACHE="$work/cache"
-		build elsewhere "$2" "$work/again"
-	)
-	cmp "$1" "$work/again" || fail "$1: built again, it differs"
+# archive CLONE BINARY: the binary and what belongs to it: all that the docs lead
+# to, but no Go. Whoever makes it, and when, it is the same.
+archive() {
+	local name root pages
+	name=$(basename "$2")
+	root=$1.archive/$name
+	mkdir -p "$root"
+	pages=$(cd "$1" && echo *.md)
+	install -m 755 "$2" "$root/defib"
+	# shellcheck disable=SC2086 # several names
+	tar -C "$1" -c --exclude='*.go' LICENSE $pages docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
+	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+		-C "$1.archive" -c "$name" | gzip -9n >"$2.tar.gz"
+}
+
+# build CLONE DIR: all that is released, from the clone into the directory.
+build() {
+	local arch name
+	mkdir "$2"
+	for arch in "${arches[@]}"; do
+		name=$2/defib-$version-linux-$arch
+		binary "$1" "$arch" "$name"
+		archive "$1" "$name"
+	done
+	(cd "$2" && sha256sum -- * >sha256sums.txt)
+}
+
+# check BINARY: what it must not be.
+check() {
+	local path size info
 	for path in "$PWD" "$work" "$(go env GOMODCACHE)" "$(go env GOROOT)"; do
 		! grep -qF "$path/" "$1" || fail "$1: the path $path of this machine is in it"
 	done
-	go version -m "$1" | grep -q 'CGO_ENABLED=0' || fail "$1: it is not static"
+	info=$(go version -m "$1")
+	[[ $info == *CGO_ENABLED=0* ]] || fail "$1: it is not static"
+	[[ $info == *vcs.revision=$revision*vcs.modified=false* ]] || fail "$1: it is not known to be of this commit"
 	size=$(stat -c %s "$1")
 	((size <= limit)) || fail "$1: $size bytes, more than $limit"
-	printf '%-40s %9d bytes, built twice alike\n' "$1" "$size"
-}
-
-# archive NAME: the binary of that name and what belongs to it: all that the docs
-# lead to, but no Go. Whoever makes it, and when, it is the same.
-archive() {
-	local root=$work/$1 pages
-	mkdir "$root"
-	pages=$(cd "$work/here/src" && echo *.md)
-	install -m 755 "dist/$1" "$root/defib"
-	# shellcheck disable=SC2086 # several names
-	tar -C "$work/here/src" -c --exclude='*.go' LICENSE $pages docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
-	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-		-C "$work" -c "$1" | gzip -9n >"dist/$1.tar.gz"
 }
 
 # image builds the image where that is possible.
@@ -85,12 +96,17 @@ image() {
 	fi
 }
 
-echo "Defib $version of $REVISION, by $(go env GOVERSION)"
-for arch in "${arches[@]}"; do
-	name=defib-$version-linux-$arch
-	build here "$arch" "$PWD/dist/$name"
-	same "dist/$name" "$arch"
-	archive "$name"
-done
-(cd dist && sha256sum -- * >sha256sums.txt)
+echo "Defib $version of $revision, by $(go env GOVERSION)"
+rm -rf dist
+build "$work/here" "$PWD/dist"
+for arch in "${arches[@]}"; do check "dist/defib-$version-linux-$arch"; done
+(
+	[[ ${QUICK:-} == 1 ]] || export GOCACHE="$work/cache"
+	export TZ=Asia/Kathmandu LC_ALL=C
+	umask 077
+	build "$work/elsewhere" "$work/again"
+)
+diff -r dist "$work/again" || fail 'Built again, it differs.'
+echo 'dist/, built twice alike:'
+(cd dist && stat -c '%9s bytes  %n' -- *)
 image

@@ -71,6 +71,15 @@ func clone(t *testing.T) (dir string) {
 	return dir
 }
 
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 func copyFile(from, to string) error {
 	info, err := os.Stat(from)
 	if err != nil {

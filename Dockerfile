@@ -1,11 +1,15 @@
 # GO_VERSION: `make image` passes the one in go.mod.
 ARG GO_VERSION=1.26
-FROM golang:${GO_VERSION} AS build
+# The compiler runs as what the builder is, and compiles for what the image is to be: nothing
+# is emulated. Without BuildKit both are empty, and mean the engine's own.
+FROM --platform=${BUILDPLATFORM:-linux} golang:${GO_VERSION} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN scripts/build.sh
+ARG TARGETARCH
+ARG TARGETVARIANT
+RUN GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} scripts/build.sh
 # For the state file. The user may be another one than the image's.
 RUN install -d -m 1777 /root-of-image/var/lib/defib
 

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,6 +144,56 @@ func contents(t *testing.T, file string) (names []string, program []byte) {
 	}
 }
 
+// A scanner must find in the list what Go says is in the program, and nothing must be in it
+// that is another one at each build.
+func checkSBOM(t *testing.T, file string, program []byte) {
+	t.Helper()
+	var list struct {
+		BOMFormat, SerialNumber string
+		Metadata                struct {
+			Timestamp string
+			Tools     []struct{ Hashes []any }
+			Component struct{ Name, Version string }
+		}
+		Components []struct {
+			Name, Version string
+			Evidence      struct{ Licenses []any }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, file)), &list); err != nil {
+		t.Fatal(err)
+	}
+	version := "v" + strings.TrimSpace(read(t, "../VERSION"))
+	if list.BOMFormat != "CycloneDX" || list.SerialNumber+list.Metadata.Timestamp != "" || list.Metadata.Component.Version != version {
+		t.Errorf("%s of %q with serial number %q and time %q", list.BOMFormat, list.Metadata.Component, list.SerialNumber, list.Metadata.Timestamp)
+	}
+	if len(list.Metadata.Tools) != 1 || len(list.Metadata.Tools[0].Hashes) != 0 {
+		t.Errorf("made by %v, want one tool, by which no machine is known", list.Metadata.Tools)
+	}
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Main.Version != version {
+		t.Errorf("the program calls itself %s, want %s", info.Main.Version, version)
+	}
+	want, got := []string{"std " + info.GoVersion}, []string(nil)
+	for _, module := range info.Deps {
+		want = append(want, module.Path+" "+module.Version)
+	}
+	for _, c := range list.Components {
+		got = append(got, c.Name+" "+c.Version)
+		if len(c.Evidence.Licenses) == 0 && c.Name != "std" { // whose directory has no licence of its own
+			t.Errorf("%s has no licence", c.Name)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("modules: in the program (-), in the list (+)\n%s", d)
+	}
+}
+
 // It is built for one architecture only, and the second time with what the first
 // has compiled: the rest is for make release.
 func TestReleaseIsTheSameWhereverAndWheneverItIsBuilt(t *testing.T) {
@@ -151,7 +203,7 @@ func TestReleaseIsTheSameWhereverAndWheneverItIsBuilt(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	dist := filepath.Join(dir, "dist")
-	if out, err := run(t, dist, nil, "sha256sum", "-c", "sha256sums.txt"); err != nil || strings.Count(out, ": OK\n") != 2 {
+	if out, err := run(t, dist, nil, "sha256sum", "-c", "sha256sums.txt"); err != nil || strings.Count(out, ": OK\n") != 3 {
 		t.Error(err, out)
 	}
 	archives, _ := filepath.Glob(filepath.Join(dist, "*.tar.gz"))
@@ -172,6 +224,7 @@ func TestReleaseIsTheSameWhereverAndWheneverItIsBuilt(t *testing.T) {
 	if err != nil || !bytes.Equal(alone, program) {
 		t.Errorf("the program alone differs from that in the archive: %v", err)
 	}
+	checkSBOM(t, strings.TrimSuffix(archives[0], ".tar.gz")+".cdx.json", program)
 }
 
 func TestReleaseRefusesWhatIsInNoCommit(t *testing.T) {

@@ -97,6 +97,21 @@ func TestDockerfileMakesTheImageThatTheReadmePromises(t *testing.T) {
 	}
 }
 
+// TestDockerfileCompilesForOtherArchitectures: on the builder's own, so that nothing has to be
+// emulated, and without BuildKit too, where no platform has a name.
+func TestDockerfileCompilesForOtherArchitectures(t *testing.T) {
+	build := stages(t)[0]
+	if !strings.HasPrefix(build[0].args, "--platform=${BUILDPLATFORM:-linux} golang:") {
+		t.Errorf("the compiler is FROM %s", build[0].args)
+	}
+	compile := slices.Index(build, instruction{"RUN", "GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} scripts/build.sh"})
+	for _, name := range []string{"TARGETARCH", "TARGETVARIANT"} { // else empty
+		if i := slices.Index(build, instruction{"ARG", name}); i < 0 || i > compile {
+			t.Errorf("what is compiled for is no ARG: %s", name)
+		}
+	}
+}
+
 // TestDockerfileCopiesWhatIsThere looks at both ends: what is copied in exists, and what is
 // copied on was copied in, or is built.
 func TestDockerfileCopiesWhatIsThere(t *testing.T) {

@@ -47,6 +47,7 @@ func TestWorkflowsCallTheMakefile(t *testing.T) {
 	for file, want := range map[string][]string{
 		"push.yml":    {"build", "lint", "unit"},
 		"nightly.yml": {"test", "test-engines", "vuln"},
+		"release.yml": {"lint", "release", "unit"},
 	} {
 		var got []string
 		for _, m := range called.FindAllStringSubmatch(read(t, ".github/workflows/"+file), -1) {

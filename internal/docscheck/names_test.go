@@ -19,16 +19,19 @@ import (
 var strangers = map[string][]string{
 	"Alertmanager":                     {"--cluster.listen-address", "--cluster.peer-timeout", "--config.file"},
 	"Prometheus":                       {"--rules.alert.resend-delay"},
+	"cosign":                           {"--bundle", "--certificate-identity", "--certificate-oidc-issuer"},
 	"docker buildx":                    {"--load", "--platform"},
 	"docker compose":                   {"--detach", "--force-recreate", "--no-deps", "--no-start"},
 	"docker inspect":                   {"--format"},
 	"docker logs":                      {"--tail"},
 	"docker ps":                        {"--filter"},
 	"docker run":                       {"--cap-drop", "--cpus", "--group-add", "--health-cmd", "--health-interval", "--health-retries", "--label", "--memory", "--memory-swap", "--mount", "--name", "--network", "--read-only", "--restart", "--rm", "--security-opt", "--stop-timeout", "--tmpfs", "--user", "--userns"},
+	"gh attestation verify":            {"--repo"},
 	"podman system service":            {"--time"},
 	"a file":                           {"defib.tar", "defib.token", "defib.yml", "defib_token"},
 	"a label of targets and of alerts": {"docker_host"},
 	"an alert of an example":           {"HealDatabaseLocked"},
+	"sha256sum":                        {"--ignore-missing"},
 	"the stack for Swarm":              {"DEFIB_IMAGE", "defib_prometheus"},
 }
 

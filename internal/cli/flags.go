@@ -141,7 +141,11 @@ func newApp(f *flags) *kingpin.Application {
 }
 
 // Model describes the commands and flags of the program.
-func Model() *kingpin.ApplicationModel { return newApp(&flags{}).Model() }
+func Model() *kingpin.ApplicationModel {
+	app := newApp(&flags{})
+	_, _ = app.ParseContext(nil) // gives each flag its variable
+	return app.Model()
+}
 
 // tolerate has flags note what is not of their kind.
 func tolerate(get func(name string) *kingpin.FlagClause, all []*kingpin.FlagModel, unread *[]error) {

@@ -35,7 +35,7 @@ Commands ({{.App.Name}} <command> --help says more about one):
 {{end -}}
 `
 
-var helpFuncs = template.FuncMap{"Groups": groupFlags, "Selected": selected}
+var helpFuncs = template.FuncMap{"Groups": GroupFlags, "Selected": selected}
 
 // selected is the command that help is asked about; nil: the program.
 func selected(command *kingpin.CmdModel) *kingpin.CmdModel {
@@ -45,15 +45,15 @@ func selected(command *kingpin.CmdModel) *kingpin.CmdModel {
 	return command
 }
 
-// group is flags under a heading.
-type group struct {
+// Group is flags under a heading.
+type Group struct {
 	Heading string
 	Flags   []*kingpin.FlagModel
 }
 
-// groupFlags groups flags by the beginnings of their names.
-func groupFlags(flags []*kingpin.FlagModel) []group {
-	groups := []group{
+// GroupFlags groups flags by the beginnings of their names.
+func GroupFlags(flags []*kingpin.FlagModel) []Group {
+	groups := []Group{
 		{Heading: "The engine"},
 		{Heading: "What is healed, and how often"},
 		{Heading: "Healing for alerts"},

@@ -41,7 +41,7 @@ packages() {
 	docker-compose-v2) ;; # see fetch_compose
 	systemd-analyze) echo systemd ;;
 	ip) echo iproute2 ;;
-	debootstrap | rootlesskit | slirp4netns) echo "$1" ;;
+	debootstrap | lintian | rootlesskit | slirp4netns) echo "$1" ;;
 	newuidmap) echo uidmap ;;
 	fuse-overlayfs) echo fuse-overlayfs ;;
 	*) echo "install.sh: no package known for $1" >&2 && exit 1 ;;

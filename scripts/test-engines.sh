@@ -58,48 +58,12 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-# The mirror from which this machine has its own Debian; where apt has a list of them in a file,
-# the first.
-mirror() {
-	local uri
-	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
-	uri=${uri%/}
-	[[ $uri != mirror+file:* ]] || uri=$(grep -Eom 1 '^https?://[^[:space:]]+' "${uri#mirror+file:}")
-	[[ $uri == http*://* ]] && echo "${uri%/}"
-}
-mirror=$(mirror) || mirror=$(apt-get -q update >&2 && mirror) || { # apt may not have asked it yet
-	echo 'make test-engines: the sources of apt name no mirror of Debian by http or https' >&2
-	exit 1
-}
-
-# make_root SUITE: as $cache/SUITE, unless there is one, made from what the mirror has now.
-# It ends with $not_installable if the packages that the suite has now cannot be installed.
+# make_root SUITE: as $cache/SUITE. It ends with $not_installable if the packages that the suite
+# has now cannot be installed.
 not_installable=75
 make_root() {
-	local suite=$1 root=$cache/$1 new=$cache/$1.new made_from=$work/$1.made-from
 	export DEFIB_WORK=$work # see running
-	# For debootstrap, which does not know those of apt.
-	eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy | sed "/='DIRECT'/d; s/^/export /")"
-	if ! /usr/lib/apt/apt-helper download-file "$mirror/dists/$suite/InRelease" "$made_from"; then
-		[[ $(tail -n 1 "$root/made-from") == "${packages[*]}" ]] || return
-		echo "WARNING: $mirror cannot be asked for $suite: its root is as of $(date -r "$root/made-from" +%F)" >&3
-		return
-	fi
-	echo "${packages[*]}" >>"$made_from"
-	if cmp -s "$made_from" "$root/made-from"; then return; fi
-	rm -rf --one-file-system "$new"
-	# In namespaces that end with it: no mount and no process is left if it is interrupted.
-	unshare --mount --pid --fork --kill-child debootstrap --variant=minbase "$suite" "$new" "$mirror" || {
-		tail -n 15 "$new/debootstrap/debootstrap.log" || true
-		return $not_installable
-	}
-	printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d" # no package starts its service
-	chmod +x "$new/usr/sbin/policy-rc.d"
-	DEBIAN_FRONTEND=noninteractive scripts/in-root.sh "$new" apt-get -q -y --no-install-recommends install "${packages[@]}" || return $not_installable
-	rm -f "$new"/var/cache/apt/archives/*.deb
-	mv "$made_from" "$new/made-from"
-	rm -rf --one-file-system "$root"
-	mv "$new" "$root"
+	exec scripts/make-root.sh "$1" "$cache/$1" "${packages[@]}"
 }
 
 # wrap: the programs of $suite, for the PATH.

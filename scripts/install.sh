@@ -40,6 +40,7 @@ packages() {
 	docker-compose) echo docker-compose ;;
 	docker-compose-v2) ;; # see fetch_compose
 	systemd-analyze) echo systemd ;;
+	systemd-nspawn) echo systemd-container ;;
 	ip) echo iproute2 ;;
 	debootstrap | lintian | rootlesskit | slirp4netns) echo "$1" ;;
 	newuidmap) echo uidmap ;;

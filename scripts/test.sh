@@ -9,7 +9,7 @@ if ! command -v go >/dev/null; then
 fi
 export PATH=$PATH:/usr/sbin:/sbin # where dockerd lives; not on every user's PATH
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false" # a clone of another owner has no readable history
-scripts/install.sh gcc docker docker-compose docker-compose-v2 dockerd podman prometheus promtool prometheus-alertmanager amtool chromium systemd-analyze lintian ip fuse-overlayfs rootlesskit slirp4netns newuidmap
+scripts/install.sh gcc docker docker-compose docker-compose-v2 dockerd podman prometheus promtool prometheus-alertmanager amtool chromium systemd-analyze systemd-nspawn debootstrap lintian ip fuse-overlayfs rootlesskit slirp4netns newuidmap
 
 failed=()
 check() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is released, from the commit that is checked out, into dist/: for
-# each architecture a static binary, an archive and a list of what is in the binary
-# (an SBOM), and their checksums. All in dist/ is built twice, the second time in
+# each architecture a static binary, an archive, a Debian package and a list of what is in
+# the binary (an SBOM), and their checksums. All in dist/ is built twice, the second time in
 # another place and from nothing, and must come out the same. If there is an engine,
 # the images are built as well, as defib:VERSION-ARCH, and hold the same programs.
 #
@@ -56,7 +56,7 @@ archive() {
 	pages=$(cd "$1" && echo *.md)
 	install -m 755 "$2" "$root/defib"
 	# shellcheck disable=SC2086 # several names
-	tar -C "$1" -c --exclude='*.go' LICENSE $pages docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
+	tar -C "$1" -c --exclude='*.go' --exclude=deploy/debian LICENSE $pages docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
 	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-C "$1.archive" -c "$name" | gzip -9n >"$2.tar.gz"
 }
@@ -79,6 +79,7 @@ build() {
 		name=$2/defib-$version-linux-$arch
 		OUTPUT=$name for_arch "$arch" "$1/scripts/build.sh"
 		archive "$1" "$name"
+		DIST=$2 "$1/scripts/package.sh" "$arch" "$name"
 		sbom "$1" "$arch" "$name"
 	done
 	(cd "$2" && sha256sum -- * >sha256sums.txt)

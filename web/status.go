@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"defib/engine"
 	"defib/restarter"
 	"defib/stats"
 	"defib/web/heartbeat"
@@ -185,14 +186,10 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 			s.Faults = append(s.Faults, text.Line(string(f)))
 		}
 	}
-	self := ""
-	if own := r.Snapshot.Get(r.Snapshot.Self); own != nil {
-		self = own.Name
-	}
 	died := postmortem.ByName(s.Deaths)
 	for _, standing := range r.Containers {
 		c := newContainer(view{
-			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll, self: self,
+			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll, self: ownName(r.Snapshot),
 			use: resources.Of(reading, standing.Container),
 		})
 		if c.Deaths = died[c.Name]; c.Kind == Need && len(c.Deaths) > 0 {
@@ -203,6 +200,14 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 	}
 	s.Summary = summary(s.Counts)
 	return s
+}
+
+// ownName is the name of Defib's own container on this engine; "": it runs in none.
+func ownName(p *engine.Snapshot) string {
+	if own := p.Get(p.Self); own != nil {
+		return own.Name
+	}
+	return ""
 }
 
 func newContainer(p view) Container {

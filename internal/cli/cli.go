@@ -23,7 +23,8 @@ const (
 // Run is the program: it carries out the command that args name, which serves until
 // the context ends unless told otherwise, and returns the exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	f, done, err := parse(args, stdout)
+	// To be told to end meanwhile is no mistake in a flag.
+	f, done, err := parse(context.WithoutCancel(ctx), args, stdout)
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "defib: %s\nTry 'defib --help' or 'defib COMMAND --help'.\n", strings.ReplaceAll(err.Error(), "\n", "\ndefib: "))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -183,7 +184,7 @@ func (v value) IsCumulative() bool {
 // parse reads the command line and the environment. Done means that help or the
 // version was asked for and given. Every value that cannot work is part of the
 // error.
-func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
+func parse(ctx context.Context, args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	f = &flags{}
 	app := newApp(f)
 	app.UsageWriter(stdout)
@@ -201,10 +202,10 @@ func parse(args []string, stdout io.Writer) (f *flags, done bool, err error) {
 	case commandHold, commandRelease:
 		return f, false, f.checkHold() // nor is it here
 	case commandCheck:
-		f.flagErrors = f.check() // they are what is asked for
+		f.flagErrors = f.check(ctx) // they are what is asked for
 		return f, false, nil
 	}
-	return f, false, f.check()
+	return f, false, f.check(ctx)
 }
 
 // flagErrors are what is wrong with flags.
@@ -228,7 +229,7 @@ func (m *flagErrors) positive(flag string, d time.Duration) {
 }
 
 // check completes the flags and returns every mistake, joined.
-func (f *flags) check() error {
+func (f *flags) check(ctx context.Context) error {
 	m := flagErrors(slices.Clone(f.unread))
 	m.of("--docker.host", address.Check(f.host))
 	m.positive("--docker.timeout", f.timeout)
@@ -247,7 +248,7 @@ func (f *flags) check() error {
 	m = append(m, f.policy.Check())
 
 	f.guard = webhook.Guard{TokenFile: f.tokenFile, WebConfig: *f.web.WebConfigFile}
-	m.of("--webhook.token-file", f.guard.Check())
+	m.of("--webhook.token-file", f.guard.Check(ctx))
 	for _, text := range f.matchTexts {
 		match, err := webhook.ParseMatch(text)
 		m.of("--webhook.match", err)
@@ -273,7 +274,7 @@ func (f *flags) check() error {
 	for _, address := range *f.web.WebListenAddresses {
 		m.of("--web.listen-address", checkListen(address))
 	}
-	m.of("--web.config.file", webconfig.Validate(*f.web.WebConfigFile))
+	m.of("--web.config.file", webconfig.Validate(ctx, *f.web.WebConfigFile))
 	return errors.Join(m...)
 }
 

@@ -37,7 +37,7 @@ type meaning struct {
 
 func meant(t *testing.T, args ...string) meaning {
 	t.Helper()
-	f, done, err := parse(args, io.Discard)
+	f, done, err := parse(t.Context(), args, io.Discard)
 	if err != nil || done {
 		t.Fatalf("%q: done %v, error %v", args, done, err)
 	}
@@ -156,7 +156,7 @@ func TestFileSystemsOfTheHostAreFoundWhereAContainerHasThem(t *testing.T) {
 
 func TestOnlyAnEngineOnASocketIsOnThisHost(t *testing.T) {
 	for host, want := range map[string]bool{address.Default: true, "tcp://127.0.0.1:2375": false} {
-		f, _, err := parse([]string{"--docker.host=" + host}, io.Discard)
+		f, _, err := parse(t.Context(), []string{"--docker.host=" + host}, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}

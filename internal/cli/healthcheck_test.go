@@ -161,7 +161,7 @@ func TestHealthcheckDoesNotWaitForWhatHangs(t *testing.T) {
 	for name, serve := range map[string]func(http.Handler) *httptest.Server{"http": httptest.NewServer, "https": httptest.NewTLSServer} {
 		server := serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
 		t.Cleanup(server.Close)
-		f, _, err := parse([]string{"healthcheck", "--web.listen-address=" + server.Listener.Addr().String()}, nil)
+		f, _, err := parse(t.Context(), []string{"healthcheck", "--web.listen-address=" + server.Listener.Addr().String()}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,8 +22,8 @@ const timeout = 2 * time.Second
 func Late(context.Context) error { return errors.New("the file system does not respond") }
 
 // Validate returns why the toolkit cannot use the file, or cannot read it in time.
-func Validate(file string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+func Validate(ctx context.Context, file string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := beside.Run(ctx, func() (none struct{}, err error) { return none, toolkit.Validate(file) }, Late)
 	return err

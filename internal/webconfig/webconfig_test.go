@@ -46,7 +46,7 @@ func TestLaw12AFileThatHangsIsRefusedInTime(t *testing.T) {
 	if err := syscall.Mkfifo(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := webconfig.Validate(file); err == nil || !strings.Contains(err.Error(), "does not respond") {
+	if err := webconfig.Validate(t.Context(), file); err == nil || !strings.Contains(err.Error(), "does not respond") {
 		t.Errorf("error %v", err)
 	}
 	// Ends what still reads it.

@@ -32,11 +32,11 @@ type Guard struct {
 }
 
 // Check returns what cannot work about the guard.
-func (g Guard) Check() error {
+func (g Guard) Check(ctx context.Context) error {
 	if g.TokenFile == "" {
 		return nil
 	}
-	if _, err := newReader(g.token).read(context.Background()); err != nil {
+	if _, err := newReader(g.token).read(ctx); err != nil {
 		return err
 	}
 	if users, err := g.users(); err == nil && users {

@@ -197,7 +197,7 @@ func TestGuardRefusesAtStartWhatCannotWork(t *testing.T) {
 		{Guard{TokenFile: file(t, "  short  ")}, "5 characters"},
 		{Guard{TokenFile: file(t, secret), WebConfig: file(t, "basic_auth_users:\n  am: x\n")}, "one Authorization header"},
 	} {
-		err := row.guard.Check()
+		err := row.guard.Check(t.Context())
 		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%+v: %v, want %q", row.guard, err, row.want)
 		}

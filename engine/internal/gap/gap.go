@@ -4,7 +4,6 @@ package gap
 
 import (
 	"cmp"
-	"maps"
 	"time"
 
 	"defib/engine"
@@ -51,7 +50,7 @@ func New(m engine.Memory, kind Kind, announcesStops bool, bootID string, bootedA
 	endures := kind == None && announcesStops
 	rebooted := m.BootID != "" && bootID != "" && m.BootID != bootID && !endures
 	return &Gap{
-		looked: m.Looked, shutdown: ShutdownBegan(maps.Values(m.Containers), m.Looked), ended: m.Ended, bootedAt: bootedAt,
+		looked: m.Looked, shutdown: ShutdownBegan(m.Containers, m.Looked), ended: m.Ended, bootedAt: bootedAt,
 		rebooted: rebooted, restarted: rebooted || kind == Restarted && announcesStops,
 	}
 }

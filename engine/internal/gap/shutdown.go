@@ -1,8 +1,6 @@
 package gap
 
 import (
-	"iter"
-	"slices"
 	"time"
 
 	"defib/engine"
@@ -24,33 +22,48 @@ type run struct{ began, until time.Time }
 // engine went away at the given one: by what was known then of the newest runs, on the clock
 // of the engine. If a container ran on untold for longer than a shutdown takes, and no other
 // was told meanwhile, what was told before was stopped by somebody. Zero: none did.
-func ShutdownBegan(runs iter.Seq[engine.Remembered], gone time.Time) time.Time {
+func ShutdownBegan(runs map[string]engine.Remembered, gone time.Time) time.Time {
 	var told, untold []run
-	for r := range runs {
+	tell := func(began, at time.Time) {
+		if !at.Before(gone.Add(-ShutdownWindow)) {
+			told = append(told, run{began, at})
+		}
+	}
+	for _, r := range runs {
 		switch {
 		case r.Own, r.Phase == engine.PhaseStarted:
 		case !r.FirstSignalAt.IsZero(): // the end may be a moment earlier, since its event comes after the signal
-			told = append(told, run{r.StartedAt, r.FirstSignalAt})
+			tell(r.StartedAt, r.FirstSignalAt)
 		case r.Phase == engine.PhaseRunning:
 			untold = append(untold, run{r.StartedAt, gone})
 		case r.Cause == engine.CauseStopped: // when it was told is forgotten
-			told = append(told, run{r.FinishedAt, r.FinishedAt})
+			tell(r.FinishedAt, r.FinishedAt)
 		}
 	}
-	told = slices.DeleteFunc(told, func(r run) bool { return r.until.Before(gone.Add(-ShutdownWindow)) })
 	if len(untold) >= len(told) { // else they may be such as a shutdown could not tell
 		told = append(told, untold...)
 	}
-	slices.SortFunc(told, func(a, b run) int { return b.until.Compare(a.until) })
-	began, first := gone, gone
-	for i, r := range told {
-		if i > 0 && first.Sub(r.until) > shutdownPause && began.Before(r.until) {
+	return beginning(told, gone)
+}
+
+// beginning goes back from the last to be told to the first before whom there was a pause.
+func beginning(told []run, gone time.Time) time.Time {
+	for first := gone.Add(1); ; {
+		began, before := gone, time.Time{}
+		for _, r := range told {
+			switch {
+			case r.until.Before(first):
+				before = engine.Later(before, r.until)
+			case r.began.Before(began):
+				began = r.began
+			}
+		}
+		if before.IsZero() {
+			return before
+		}
+		if first.Sub(before) > shutdownPause && began.Before(before) {
 			return first
 		}
-		first = r.until
-		if r.began.Before(began) {
-			began = r.began
-		}
+		first = before
 	}
-	return time.Time{}
 }

@@ -1,7 +1,7 @@
 package gap
 
 import (
-	"maps"
+	"strconv"
 	"testing"
 	"time"
 
@@ -50,12 +50,12 @@ func TestWhenAShutdownBegan(t *testing.T) {
 		{"the other crashed", []engine.Remembered{told(-46 * time.Second), {Phase: engine.PhaseDown, StartedAt: began, FinishedAt: look, Cause: engine.CauseSelf}}, none},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			byIndex := map[int]engine.Remembered{}
+			byID := map[string]engine.Remembered{}
 			for i, r := range tc.runs {
-				byIndex[i] = r
+				byID[strconv.Itoa(i)] = r
 			}
 			got := none
-			if at := ShutdownBegan(maps.Values(byIndex), look); !at.IsZero() {
+			if at := ShutdownBegan(byID, look); !at.IsZero() {
 				got = at.Sub(look)
 			}
 			if got != tc.want {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"iter"
 	"time"
 
 	"defib/engine"
@@ -175,15 +174,14 @@ func (b *Store) byEngine() func(e *entry) bool {
 
 // runs are the newest runs of the containers. One that is acted upon, or that is paused or
 // about to be restarted, need not be told to stop by a shutdown.
-func (b *Store) runs() iter.Seq[engine.Remembered] {
-	return func(yield func(engine.Remembered) bool) {
-		for _, e := range b.entries {
-			up := e.c != nil && (e.life.over() || e.c.Up())
-			if up && !e.life.acting && !yield(e.remember()) {
-				return
-			}
+func (b *Store) runs() map[string]engine.Remembered {
+	runs := map[string]engine.Remembered{}
+	for id, e := range b.entries {
+		if e.c != nil && (e.life.over() || e.c.Up()) && !e.life.acting {
+			runs[id] = e.remember()
 		}
 	}
+	return runs
 }
 
 // engineTime turns a moment on our clock into one on the engine's.

@@ -23,19 +23,20 @@ type run struct{ began, until time.Time }
 // of the engine. If a container ran on untold for longer than a shutdown takes, and no other
 // was told meanwhile, what was told before was stopped by somebody. Zero: none did.
 func ShutdownBegan(runs map[string]engine.Remembered, gone time.Time) time.Time {
+	earliest := gone.Add(-ShutdownWindow)
 	var told, untold []run
 	tell := func(began, at time.Time) {
-		if !at.Before(gone.Add(-ShutdownWindow)) {
+		if !at.Before(earliest) {
 			told = append(told, run{began, at})
 		}
 	}
 	for _, r := range runs {
 		switch {
 		case r.Own, r.Phase == engine.PhaseStarted:
+		case r.Phase == engine.PhaseRunning && r.StopAt.IsZero() && r.FirstSignalAt.Before(earliest): // or told to reload, long ago
+			untold = append(untold, run{r.StartedAt, gone})
 		case !r.FirstSignalAt.IsZero(): // the end may be a moment earlier, since its event comes after the signal
 			tell(r.StartedAt, r.FirstSignalAt)
-		case r.Phase == engine.PhaseRunning:
-			untold = append(untold, run{r.StartedAt, gone})
 		case r.Cause == engine.CauseStopped: // when it was told is forgotten
 			tell(r.FinishedAt, r.FinishedAt)
 		}

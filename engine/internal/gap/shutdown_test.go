@@ -25,6 +25,7 @@ func TestWhenAShutdownBegan(t *testing.T) {
 		return r
 	}
 	running := engine.Remembered{Phase: engine.PhaseRunning, StartedAt: began}
+	reloaded := engine.Remembered{Phase: engine.PhaseRunning, StartedAt: began, SignalAt: look.Add(-2 * time.Minute), FirstSignalAt: look.Add(-2 * time.Minute)}
 	dying := engine.Remembered{Phase: engine.PhaseRunning, StartedAt: began, StopAt: look.Add(-time.Second), FirstSignalAt: look.Add(-20 * time.Second)}
 	for _, tc := range []struct {
 		name string
@@ -43,6 +44,7 @@ func TestWhenAShutdownBegan(t *testing.T) {
 		{"the other was started after the stop", []engine.Remembered{told(-46 * time.Second), since(-40*time.Second, told(-time.Second))}, none},
 		{"the other was told more than a minute before, and dies late", []engine.Remembered{told(-46 * time.Second), told(-2 * time.Minute)}, none},
 		{"one is stopped, the other runs on untold, as when the engine is killed", []engine.Remembered{told(-46 * time.Second), running}, 0},
+		{"so it is, and the other was told to reload, long before", []engine.Remembered{told(-46 * time.Second), reloaded}, 0},
 		{"one is stopped just before that", []engine.Remembered{told(-5 * time.Second), running}, none},
 		{"one of three hangs, and cannot be told", []engine.Remembered{told(-20 * time.Second), told(-20 * time.Second), running}, none},
 		{"our own restart is under way, or has failed", []engine.Remembered{told(-46 * time.Second), {Phase: engine.PhaseDown, StartedAt: began, FinishedAt: look, Cause: engine.CauseSelf, Own: true}}, none},

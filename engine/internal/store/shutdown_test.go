@@ -190,6 +190,9 @@ func TestStopBeforeAnEngineShutdownIsAStop(t *testing.T) {
 			l.pass(time.Hour)
 			l.open()
 			l.sync()
+			for _, id := range []string{"b", "slow"} { // to reload, long before
+				l.happens(id, "kill", "1")
+			}
 			l.pass(time.Hour)
 			stop(l, "db")
 			l.pass(30 * time.Second)

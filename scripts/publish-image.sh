@@ -16,7 +16,7 @@ digest=$(sed -n 's/.*"containerimage\.digest": "\(sha256:[0-9a-f]*\)".*/\1/p' "$
 for platform in amd64 arm64 arm/v7; do
 	container=$(docker create -q --platform "linux/$platform" "$name@$digest")
 	docker cp -q "$container:/defib" "$work/defib"
-	docker rm "$container" >&2
+	docker rm -v "$container" >&2
 	cmp "$work/defib" "dist/defib-$version-linux-${platform/\//}"
 done
 if [[ $version != *-* ]]; then docker buildx imagetools create -t "$name:latest" "$name@$digest" >&2; fi

@@ -115,16 +115,22 @@ images() {
 	fi
 }
 
-# image ARCH TAG. Without BuildKit nobody else tells the Dockerfile the architecture.
+buildkit() { [[ ${DOCKER_BUILDKIT:-1} != 0 ]] && docker buildx version >/dev/null 2>&1; }
+
+# image ARCH TAG. The builder that Docker had before BuildKit takes no stage of another
+# architecture, and so builds for its own alone.
 image() {
 	local arch=$1 variant='' platform container size
 	if [[ $arch == armv7 ]]; then arch=arm variant=v7; fi
 	platform=linux/$arch${variant:+/$variant}
-	"$work/here/scripts/image.sh" --platform "$platform" -t "$2" \
-		--build-arg "TARGETARCH=$arch" --build-arg "TARGETVARIANT=$variant"
+	if [[ $arch != "$(docker version -f '{{.Server.Arch}}')" ]] && ! buildkit; then
+		echo "No image $2: without BuildKit (docker-buildx) there are those of the engine's architecture only."
+		return
+	fi
+	"$work/here/scripts/image.sh" --platform "$platform" -t "$2"
 	container=$(docker create --platform "$platform" "$2" 2>/dev/null) # it warns of another architecture
 	docker cp "$container:/defib" "$work/program"
-	docker rm "$container" >/dev/null
+	docker rm -v "$container" >/dev/null
 	cmp "$work/program" "dist/defib-$version-linux-$1" || fail "$2: the program in it is not the one in dist/"
 	size=$(docker image inspect -f '{{.Size}}' "$2")
 	((size <= limit)) || fail "$2: $size bytes, more than $limit"

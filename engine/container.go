@@ -221,6 +221,7 @@ type Snapshot struct {
 	BootID     string                // of the engine's host; "": not known
 	LastEvent  LastEvent             // the newest of those that the snapshot rests on
 	ClockAhead time.Duration         // how far the engine's clock is ahead of ours
+	Shutdown   time.Time             // while the stream is down: before it, on the engine's clock, no shutdown told a container to stop; zero: nobody knows
 	Heard      map[string]Remembered // by ID: what events told and no inspect has shown yet
 	Earlier    *Memory               // nil unless this snapshot is not whole: what is to be remembered instead
 

@@ -8,10 +8,11 @@ import (
 // Memory is what one life of Defib has to know of an engine for the next one to go on
 // from there. All times are in UTC, on the clock of the engine unless noted.
 type Memory struct {
-	EngineID   string                `json:"engine,omitempty"` // "": it has none that lasts
-	BootID     string                `json:"boot,omitempty"`   // of the engine's host; "": not known
-	Looked     time.Time             `json:"looked,omitzero"`  // when the snapshot was last known to be current
-	Ended      bool                  `json:"ended,omitempty"`  // the watch ended then; else it went on, for how long is not known
+	EngineID   string                `json:"engine,omitempty"`  // "": it has none that lasts
+	BootID     string                `json:"boot,omitempty"`    // of the engine's host; "": not known
+	Looked     time.Time             `json:"looked,omitzero"`   // when the snapshot was last known to be current
+	Ended      bool                  `json:"ended,omitempty"`   // the watch ended then; else it went on, for how long is not known
+	Shutdown   time.Time             `json:"shutdown,omitzero"` // as of the snapshot
 	Last       LastEvent             `json:"last,omitzero"`
 	Containers map[string]Remembered `json:"containers,omitempty"` // by ID
 }
@@ -65,7 +66,7 @@ func (p *Snapshot) Memory(now time.Time) Memory {
 	}
 	m := Memory{
 		EngineID: p.EngineID, BootID: p.BootID, Last: p.LastEvent,
-		Looked: onWall(now).Add(p.ClockAhead), Ended: !p.Lost.IsZero(),
+		Looked: onWall(now).Add(p.ClockAhead), Ended: !p.Lost.IsZero(), Shutdown: p.Shutdown.Round(0).UTC(),
 		Containers: make(map[string]Remembered, len(p.Containers)),
 	}
 	for _, c := range p.Containers {

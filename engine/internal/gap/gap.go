@@ -50,7 +50,7 @@ func New(m engine.Memory, kind Kind, announcesStops bool, bootID string, bootedA
 	endures := kind == None && announcesStops
 	rebooted := m.BootID != "" && bootID != "" && m.BootID != bootID && !endures
 	return &Gap{
-		looked: m.Looked, shutdown: ShutdownBegan(m.Containers, m.Looked), ended: m.Ended, bootedAt: bootedAt,
+		looked: m.Looked, shutdown: engine.Later(m.Shutdown, ShutdownBegan(m.Containers, m.Looked)), ended: m.Ended, bootedAt: bootedAt,
 		rebooted: rebooted, restarted: rebooted || kind == Restarted && announcesStops,
 	}
 }
@@ -96,7 +96,10 @@ func (g *Gap) stopped(r engine.Remembered, c *engine.Container, stopAt time.Time
 	case same && !stopAt.After(g.firstStop()):
 		return false
 	}
-	told := cmp.Or(r.FirstSignalAt, r.FinishedAt, c.Finished)
+	told := r.FirstSignalAt
+	if told.IsZero() { // it is forgotten; the end may be a moment before the event of the signal
+		told = cmp.Or(r.FinishedAt, c.Finished).Add(shutdownPause / 2)
+	}
 	return c.Started.Before(g.looked) && g.isShutdown() && g.inShutdown(c) && !told.Before(g.shutdown)
 }
 

@@ -149,7 +149,7 @@ func (b *Store) synced(now time.Time) {
 	if b.first.IsZero() {
 		b.first = b.engineTime(now)
 	}
-	b.lost, b.changed = time.Time{}, true
+	b.lost, b.shutdown, b.changed = time.Time{}, time.Time{}, true
 	b.images.due, b.images.refused = now, false // by events of the gap, or by another engine
 }
 

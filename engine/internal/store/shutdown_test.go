@@ -177,6 +177,11 @@ func TestStopBeforeAnEngineShutdownIsAStop(t *testing.T) {
 			gone(l)
 		}, engine.CauseEngine, engine.CauseSelf},
 		{"Defib ends before the engine shuts down", between, engine.CauseStopped, engine.CauseEngine},
+		{"Defib ends once the engine has shut down", func(l *lives) {
+			shutdown(l)
+			l.cut()
+			between(l)
+		}, engine.CauseStopped, engine.CauseEngine},
 		{"Defib ends while the engine shuts down", func(l *lives) {
 			l.happens("b", "kill", "15")
 			between(l)

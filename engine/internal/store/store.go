@@ -183,7 +183,7 @@ func (b *Store) Snapshot() *engine.Snapshot {
 	b.arrange()
 	p := engine.NewSnapshot(containers(b.order), containers(b.named))
 	p.Connected = !b.syncing && b.lost.IsZero()
-	p.Lost, p.Listed, p.First = b.lost, b.listed, b.first
+	p.Lost, p.Listed, p.First, p.Shutdown = b.lost, b.listed, b.first, b.shutdown
 	p.LastEvent, p.ClockAhead, p.Heard = b.Last(), b.engineThen.Sub(b.ourThen.Round(0)), b.heard()
 	p.Projects = maps.Clone(b.projects)
 	if b.stopsTold != StopsUntold {

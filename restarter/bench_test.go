@@ -37,9 +37,9 @@ func (s *still) Recreate(context.Context, <-chan struct{}, engine.Recreation) (*
 
 func (s *still) Discard(context.Context, *engine.Container) error { return nil }
 
-// BenchmarkRound is what one event costs the restarter: it looks at all
+// BenchmarkReconcile is what one event costs the restarter: it looks at all
 // containers, decides, and tells what it found. One in ten is down and held.
-func BenchmarkRound(b *testing.B) {
+func BenchmarkReconcile(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 5000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r := crowd(n, Usual())
@@ -65,8 +65,8 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
-// BenchmarkRoundGlobs is the same with a whitelist and a hold file of this many globs.
-func BenchmarkRoundGlobs(b *testing.B) {
+// BenchmarkReconcileGlobs is the same with a whitelist and a hold file of this many globs.
+func BenchmarkReconcileGlobs(b *testing.B) {
 	for _, globs := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint(globs), func(b *testing.B) {
 			r := crowd(1000, globbed(b, globs))

@@ -131,6 +131,39 @@ func TestStateFilesOfOlderVersionsAreRead(t *testing.T) {
 	}
 }
 
+// What a later version of the same major one may add takes away no more than it is about.
+func TestStateFileOfALaterVersionIsRead(t *testing.T) {
+	versions := written(t)
+	text, err := os.ReadFile(filepath.Join(versions[len(versions)-1], "state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{
+		{`"version": 1,`, `"version": 1, "later": {"a": [1]},`},
+		{`"engine": {`, `"engine": {"later": "a",`},
+		{`"history": {`, `"history": {"later": 1,`},
+		{`"s": "`, `"later": true, "s": "`},
+		{`"p": "running"`, `"p": "later"`},
+		{`"c": "stopped"`, `"c": "later"`},
+		{` u50`, ` z50`}, // a state of heartbeats
+	} {
+		if !bytes.Contains(text, []byte(change[0])) {
+			t.Fatalf("there is no %s to be changed", change[0])
+		}
+		text = bytes.ReplaceAll(text, []byte(change[0]), []byte(change[1]))
+	}
+	path := filepath.Join(t.TempDir(), "state.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	past := keeper.Open(t.Context(), path, false, slog.New(slog.NewTextHandler(&log, nil)))
+	if past == nil || past.Memory == nil || log.Len() > 0 {
+		t.Fatalf("it is not read: %s", &log)
+	}
+	past.Close()
+}
+
 // TestEveryFieldOfTheStateFileIsRecorded: what is in no file could be renamed unseen.
 func TestEveryFieldOfTheStateFileIsRecorded(t *testing.T) {
 	for file, document := range map[string]reflect.Type{

@@ -2,7 +2,6 @@ package heartbeat
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,44 +71,36 @@ func (s *Strip) write() string {
 // maxQuarter is more than any clock shows.
 const maxQuarter = 1 << 40
 
-// UnmarshalJSON reads what MarshalJSON wrote. What cannot be read is an error.
+// UnmarshalJSON reads what MarshalJSON wrote. What it does not understand, such as a state
+// that a later version has, was not seen: the file holds what matters more.
 func (s *Saved) UnmarshalJSON(text []byte) error {
 	var d document
-	if err := json.Unmarshal(text, &d); err != nil {
-		return fmt.Errorf("reading heartbeats: %w", err)
+	if json.Unmarshal(text, &d) != nil || d.Quarter < -maxQuarter || d.Quarter > maxQuarter {
+		return nil
 	}
-	if d.Quarter < -maxQuarter || d.Quarter > maxQuarter {
-		return errors.New("reading heartbeats: their time is none")
-	}
-	strips := make(map[string]*Strip, len(d.Strips))
+	s.strips = make(map[string]*Strip, len(d.Strips))
 	for name, words := range d.Strips {
-		strip, err := readStrip(words)
-		if err != nil {
-			return fmt.Errorf("reading the heartbeat of %q: %w", name, err)
+		if strip, ok := readStrip(words); ok {
+			strip.last = d.Quarter
+			s.strips[name] = strip
 		}
-		strip.last = d.Quarter
-		strips[name] = strip
 	}
-	s.strips = strips
 	return nil
 }
 
-func readStrip(words string) (*Strip, error) {
+func readStrip(words string) (s *Strip, ok bool) {
 	s, filled := &Strip{}, 0
 	for word := range strings.FieldsSeq(words) {
 		c, n, ok := readRun(word)
 		if !ok || n > Cells-filled {
-			return nil, fmt.Errorf("unexpected %q", word)
+			return nil, false
 		}
 		for i := range n {
 			s.cells[filled+i] = c
 		}
 		filled += n
 	}
-	if filled != Cells {
-		return nil, fmt.Errorf("%d cells, want %d", filled, Cells)
-	}
-	return s, nil
+	return s, filled == Cells
 }
 
 // readRun reads one word: so many cells that are the same.
@@ -117,11 +108,12 @@ func readRun(word string) (c cell, n int, ok bool) {
 	state, known := parseState(word[0])
 	count, times, special := strings.Cut(word[1:], ":")
 	n, err := strconv.Atoi(count)
-	if !known || err != nil || n < 1 {
+	switch c = usual(state); {
+	case err != nil || n < 1:
 		return cell{}, 0, false
-	}
-	c = usual(state)
-	if !special {
+	case !known:
+		return cell{}, n, true
+	case !special:
 		return c, n, true
 	}
 	up, watched, _ := strings.Cut(times, "/")

@@ -3,12 +3,18 @@
 # packages, unless there is one that was made from what the mirror has now. As root. The mirror is
 # that of this machine. Nothing that is installed there starts a service: see policy-rc.d.
 #
+# ROOT.lock is locked meanwhile. Whoever uses ROOT may lock it, too, shared.
+#
 # It ends with 75 if the packages that the suite has now cannot be installed. To file descriptor
 # 3, if it is open, goes what a person should see.
 set -euo pipefail
-suite=$1 root=$2
+suite=$1 root=$(realpath -m "$2")
 shift 2
 { : >&3; } 2>/dev/null || exec 3>&2
+if [[ -e $root && ! -e $root/made-from ]]; then
+	echo "$root was not made by this script, which would delete it" >&2
+	exit 1
+fi
 in_root=$(dirname "$0")/in-root.sh not_installable=75 new=$root.new
 
 mkdir -p "$(dirname "$root")"

@@ -69,7 +69,7 @@ func TestLifeOfThePackage(t *testing.T) {
 
 	s.do("apt-get remove -qq -y defib")
 	s.serviceIs("inactive")
-	s.do("! grep -qsx defib /proc/[0-9]*/comm; ls -l /var/lib/defib/state.json /var/lib/defib/holds /etc/default/defib")
+	s.do("! grep -qsx defib /proc/[0-9]*/comm && ls -l /var/lib/defib/state.json /var/lib/defib/holds /etc/default/defib")
 	s.do("apt-get install -qq -y /mnt/" + young)
 	s.awaitMetric("docker_up 1")
 	if now, _ := s.ask("cat /etc/default/defib"); now != settings {

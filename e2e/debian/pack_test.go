@@ -36,7 +36,7 @@ func pack(t *testing.T, version, folder string) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	found, _ := filepath.Glob(filepath.Join(folder, "defib_"+strings.Replace(version, "-", "~", 1)+"_*.deb"))
+	found, _ := filepath.Glob(filepath.Join(folder, "defib_"+version+"_*.deb"))
 	if len(found) != 1 {
 		t.Fatalf("packages of %s: %q", version, found)
 	}

@@ -195,15 +195,22 @@ func makeRoot(t *testing.T) string {
 			harness.Unavailable(t, program+" is not on the PATH")
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	suite, err := exec.CommandContext(ctx, "sh", "-c", `. /etc/os-release && [ "$ID" = debian ] && printf %s "$VERSION_CODENAME"`).Output()
+	suite, err := exec.CommandContext(t.Context(), "sh", "-c", `. /etc/os-release && [ "$ID" = debian ] && printf %s "$VERSION_CODENAME"`).Output()
 	if err != nil {
 		harness.Unavailable(t, "this machine is no Debian")
 	}
 	root := filepath.Join("/var/cache/defib-test-debian", string(suite))
-	if out, err := exec.CommandContext(ctx, harness.Repository("scripts/make-root.sh"), string(suite), root, "systemd-sysv").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), harness.Repository("scripts/make-root.sh"), string(suite), root, "systemd-sysv").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	// Nobody makes it anew while it is in use.
+	lock, err := os.Open(root + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lock.Close() })
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH); err != nil {
+		t.Fatal(err)
 	}
 	return root
 }

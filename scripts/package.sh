@@ -14,7 +14,7 @@ armv7) ARCH=armhf ;; # Debian's name
 esac
 VERSION=${VERSION:-$(cat VERSION)}
 VERSION=${VERSION/-/\~} # sorts before the release
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -c safe.directory="$PWD" log -1 --format=%ct)}
 BINARY=$binary
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
@@ -32,11 +32,12 @@ defib ($VERSION) stable; urgency=medium
  -- $(sed -n 's/^maintainer: //p' deploy/debian/nfpm.yaml)  $(at -R)
 END
 mkdir "$WORK/doc"
-tar -c --exclude='*.go' --exclude=.gitignore --exclude=deploy/debian --mode=u=rwX,go=rX ./*.md docs deploy alerts/containers.yml alerts/healing.yml |
-	tar -x -C "$WORK/doc"
+# What git knows, and no secret that somebody has put beside it. The clone may be another user's.
+git -c safe.directory="$PWD" ls-files -z ':(glob)*.md' docs deploy alerts/containers.yml alerts/healing.yml ':!*.go' ':!*.gitignore' ':!deploy/debian' |
+	tar -c --null -T - --mode=u=rwX,go=rX | tar -x -C "$WORK/doc"
 mv "$WORK"/doc/{deploy,examples} # where they are in Debian
 find "$WORK" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 mkdir -p "${DIST:-dist}"
 go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0 package --config deploy/debian/nfpm.yaml --packager deb \
-	--target "${DIST:-dist}/defib_${VERSION}_$ARCH.deb"
+	--target "${DIST:-dist}/defib_${VERSION/\~/-}_$ARCH.deb" # no ~: GitHub would rename it

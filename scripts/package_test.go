@@ -27,7 +27,7 @@ func pack(t *testing.T, dir, version, folder, umask string) string {
 	if out, err := run(t, dir, env, "bash", "-c", "umask "+umask+" && scripts/package.sh "+arch+" defib"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return filepath.Join(folder, fmt.Sprintf("defib_%s_%s.deb", strings.Replace(version, "-", "~", 1), debArch))
+	return filepath.Join(folder, fmt.Sprintf("defib_%s_%s.deb", version, debArch))
 }
 
 func TestDebianPackageIsTheSameWheneverItIsBuilt(t *testing.T) {

@@ -25,6 +25,8 @@ revision=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 unset GOAMD64 GOARM64 GOEXPERIMENT GOFLAGS
+GOTOOLCHAIN=go$(sed -n 's/^go //p' go.mod) # another release of Go compiles other bytes
+export GOTOOLCHAIN
 
 sbom_tool=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
 
 	"defib/internal/cli"
+	"defib/restarter/policy"
 )
 
 // stableFlags are every flag, its default, and the environment variables.
@@ -26,15 +28,36 @@ func stableFlags(t *testing.T) (lines []string) {
 	for _, m := range regexp.MustCompile(`\(\$(\w+)\)`).FindAllStringSubmatch(help.String(), -1) {
 		lines = append(lines, "environment variable: "+m[1])
 	}
+	lines = append(lines, flagValues()...)
 	t.Setenv("DOCKER_HOST", "")
 	for _, f := range cli.Model().Flags {
 		if !f.Hidden {
 			lines = append(lines, "flag: "+flagLine(f))
 		}
 	}
+	lines = append(lines, flagValues()...)
 	t.Setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
 	if defaultOf("docker.host") == os.Getenv("DOCKER_HOST") {
 		lines = append(lines, "flag: --docker.host, default DOCKER_HOST if that is set")
+	}
+	return lines
+}
+
+// flagValues are the values of flags that are one of a list.
+func flagValues() (lines []string) {
+	values := map[string][]string{"log.level": promslog.LevelFlagOptions, "log.format": promslog.FormatFlagOptions}
+	for _, mode := range []policy.Mode{policy.Always, policy.UnlessStopped, policy.OnFailure} {
+		if _, err := policy.ParseMode(string(mode)); err == nil {
+			values["restart.policy"] = append(values["restart.policy"], string(mode))
+		}
+	}
+	for _, trigger := range policy.AllTriggers {
+		values["restart.triggers"] = append(values["restart.triggers"], string(trigger))
+	}
+	for flag, all := range values {
+		for _, value := range all {
+			lines = append(lines, "flag: --"+flag+"="+value)
+		}
 	}
 	return lines
 }

@@ -18,15 +18,33 @@ import (
 
 var update = flag.Bool("update", false, "add what is new to the list of what is stable")
 
-// stableList has a line for each thing that docs/stability.md calls stable.
-const stableList = "internal/docscheck/testdata/stable.txt"
+// list is what was recorded of the program, a line for each thing.
+type list struct{ file, head, gone string }
 
-const stableHead = `# What is stable, as docs/stability.md explains. A line that is new is an addition: have it
+// stableList has what docs/stability.md calls stable.
+var stableList = list{
+	file: "internal/docscheck/testdata/stable.txt",
+	head: `# What is stable, as docs/stability.md explains. A line that is new is an addition: have it
 # written by
 #   go test ./internal/docscheck -run TestNothingStableHasChanged -update
 # and describe it in CHANGELOG.md. A line that the program no longer has is a break, which
 # needs a new major version: only then is it removed here, by hand.
-`
+`,
+	gone: "Stable things have gone or changed. That needs a new major version.",
+}
+
+// followedList has what follows cAdvisor, and so may change.
+var followedList = list{
+	file: "internal/docscheck/testdata/cadvisor.txt",
+	head: `# The metrics that follow cAdvisor, which docs/stability.md does not call stable. If a line is
+# gone or changed here, that is a [CHANGE] in CHANGELOG.md. New lines are written by
+#   go test ./internal/docscheck -run TestNothingStableHasChanged -update
+`,
+	gone: "Metrics that follow cAdvisor have gone or changed. If they are to, remove these lines from the list, and describe it as a [CHANGE] in CHANGELOG.md.",
+}
+
+// followed begins each line of that list.
+const followed = "metric of cAdvisor's: "
 
 func TestNothingStableHasChanged(t *testing.T) {
 	program := slices.Concat(
@@ -36,23 +54,31 @@ func TestNothingStableHasChanged(t *testing.T) {
 	)
 	slices.Sort(program)
 	program = slices.Compact(program)
+	isFollowed := func(line string) bool { return strings.HasPrefix(line, followed) }
+	stableList.compare(t, slices.DeleteFunc(slices.Clone(program), isFollowed))
+	followedList.compare(t, slices.DeleteFunc(program, func(line string) bool { return !isFollowed(line) }))
+}
+
+// compare compares the program with what was recorded of it.
+func (l list) compare(t *testing.T, program []string) {
+	t.Helper()
 	var recorded []string
-	for line := range strings.Lines(read(t, stableList)) {
+	for line := range strings.Lines(read(t, l.file)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			recorded = append(recorded, line)
 		}
 	}
 	if broken := without(recorded, program); len(broken) > 0 {
-		t.Errorf("Stable things have gone or changed. That needs a new major version. The program no longer has\n\t%s", strings.Join(broken, "\n\t"))
+		t.Errorf("%s The program no longer has\n\t%s", l.gone, strings.Join(broken, "\n\t"))
 	}
 	if *update {
 		program = slices.Concat(program, recorded)
 		slices.Sort(program)
-		writeStable(t, slices.Compact(program))
+		l.write(t, slices.Compact(program))
 		return
 	}
 	if added := without(program, recorded); len(added) > 0 {
-		t.Errorf("Stable things have come, or taken the place of what has gone. Run this test with -update, and describe in CHANGELOG.md\n\t%s", strings.Join(added, "\n\t"))
+		t.Errorf("Things have come to %s, or taken the place of what has gone. Run this test with -update, and describe in CHANGELOG.md\n\t%s", l.file, strings.Join(added, "\n\t"))
 	}
 }
 
@@ -61,17 +87,17 @@ func without(lines, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return slices.Contains(others, line) })
 }
 
-// writeStable writes the list, with a blank line between one kind and the next.
-func writeStable(t *testing.T, lines []string) {
+// write writes the list, with a blank line between one kind and the next.
+func (l list) write(t *testing.T, lines []string) {
 	t.Helper()
-	text, last := stableHead, ""
+	text, last := l.head, ""
 	for _, line := range lines {
 		if kind, _, _ := strings.Cut(line, ": "); kind != last {
 			text, last = text+"\n", kind
 		}
 		text += line + "\n"
 	}
-	if err := os.WriteFile(at(stableList), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(at(l.file), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -94,7 +120,7 @@ func stableMetrics(t *testing.T) (lines []string) {
 		}
 		kind := "metric: "
 		if strings.HasPrefix(name, "container_") || strings.HasPrefix(name, "machine_") {
-			kind = "metric of cAdvisor's: "
+			kind = followed
 		}
 		var labels []string
 		for _, m := range f.GetMetric() {
@@ -169,8 +195,8 @@ func stableRules(t *testing.T) (lines []string) {
 	return lines
 }
 
-// stablePlaces are what users mount and set of the image and of the systemd unit, and the
-// version of the state file, of which no older Defib reads a newer one.
+// stablePlaces are what users mount and set of the image, the systemd unit and the package, and
+// the version of the state file, of which no older Defib reads a newer one.
 func stablePlaces(t *testing.T) (lines []string) {
 	t.Helper()
 	for _, i := range stages(t)[1] {
@@ -181,6 +207,9 @@ func stablePlaces(t *testing.T) (lines []string) {
 	unit := regexp.MustCompile(`(?m)^(?:User|Group|StateDirectory|EnvironmentFile)=.*$`)
 	for _, line := range unit.FindAllString(read(t, "deploy/systemd/defib.service"), -1) {
 		lines = append(lines, "systemd unit: "+line)
+	}
+	for _, m := range regexp.MustCompile(`dst: (/usr/bin/\S+|/etc/\S+|\S+\.service),`).FindAllStringSubmatch(read(t, "deploy/debian/nfpm.yaml"), -1) {
+		lines = append(lines, "Debian package: "+m[1])
 	}
 	return append(lines, fmt.Sprintf("state file: version %d", state.Version))
 }

@@ -24,8 +24,7 @@ defib \- {{roff .Summary}}
 .SH DESCRIPTION
 Defib watches a Docker Engine, exposes every container to Prometheus, and starts or restarts
 those that are whitelisted: when they exit, when an alert of Alertmanager asks for it, and, if
-told so, when they are unhealthy.
-It changes nothing else, and says why it leaves a whitelisted container alone.
+told so, when they are unhealthy. It says why it leaves a whitelisted container alone.
 .PP
 The page for people is at http://localhost:10911/, the metrics are at /metrics below it.
 .SH COMMANDS

@@ -32,7 +32,7 @@ const (
 // All times are on the engine's clock.
 type Gap struct {
 	looked    time.Time
-	shutdown  time.Time // before it, no shutdown told a container to stop; zero: nobody knows
+	shutdown  time.Time // ShutdownBegan
 	ended     bool      // the watch, with that look
 	bootedAt  time.Time // the host of the engine; zero: not known
 	restarted bool      // the engine was
@@ -96,10 +96,7 @@ func (g *Gap) stopped(r engine.Remembered, c *engine.Container, stopAt time.Time
 	case same && !stopAt.After(g.firstStop()):
 		return false
 	}
-	told := r.FirstSignalAt
-	if told.IsZero() { // it is forgotten; the end may be a moment before the event of the signal
-		told = cmp.Or(r.FinishedAt, c.Finished).Add(shutdownPause / 2)
-	}
+	told := cmp.Or(r.FirstStopAt, r.FinishedAt, c.Finished)
 	return c.Started.Before(g.looked) && g.isShutdown() && g.inShutdown(c) && !told.Before(g.shutdown)
 }
 

@@ -46,7 +46,7 @@ type evidence struct {
 	stopAt        time.Time // the newest stopping signal, on the engine's clock
 	stopSeenAt    time.Time // the same on our clock; zero: no death followed within StopWindow
 	otherSignalAt time.Time // the newest signal of another kind, on the engine's clock
-	firstSignalAt time.Time // the first of either kind that a death now would follow from
+	firstStopAt   time.Time // the first of those stopping signals, each less than StopWindow after the last
 	oom           bool
 }
 
@@ -67,15 +67,15 @@ func (l *lifecycle) observeKill(at, now time.Time, stopping bool) {
 	if l.acting {
 		return
 	}
-	if e := &l.evidence; e.firstSignalAt.IsZero() || at.Sub(engine.Later(e.stopAt, e.otherSignalAt)) > engine.StopWindow {
-		e.firstSignalAt = at
-	}
+	e := &l.evidence
 	switch {
-	case stopping:
-		l.evidence.stopAt, l.evidence.stopSeenAt = at, now
-	default:
-		l.evidence.otherSignalAt = at
+	case !stopping:
+		e.otherSignalAt = at
+		return
+	case e.firstStopAt.IsZero() || at.Sub(e.stopAt) > engine.StopWindow:
+		e.firstStopAt = at
 	}
+	e.stopAt, e.stopSeenAt = at, now
 }
 
 // observeStop takes the event of a finished docker stop, which on Docker 20.10 comes
@@ -161,7 +161,7 @@ func (l *lifecycle) observeDown(c, before *engine.Container, now time.Time) {
 	if l.isOtherRun(c, before) {
 		l.renew(c.Started)
 	} else if l.cause == engine.CauseStopped && l.evidence.stopPrecedes(c.Started) {
-		l.evidence.stopAt, l.evidence.firstSignalAt, l.cause = time.Time{}, time.Time{}, engine.CauseUnknown
+		l.evidence.stopAt, l.evidence.firstStopAt, l.cause = time.Time{}, time.Time{}, engine.CauseUnknown
 	}
 	if !l.over() { // its die event may be on its way: the evidence stays for it
 		l.end(down, c.Finished, now, engine.CauseUnknown)
@@ -191,8 +191,8 @@ func (l *lifecycle) renew(startedAt time.Time) {
 	if was.otherSignalAt.After(startedAt) {
 		l.evidence.otherSignalAt = was.otherSignalAt
 	}
-	if was.firstSignalAt.After(startedAt) {
-		l.evidence.firstSignalAt = was.firstSignalAt
+	if was.firstStopAt.After(startedAt) {
+		l.evidence.firstStopAt = was.firstStopAt
 	}
 }
 

@@ -168,7 +168,7 @@ func (b *Store) byEngine() func(e *entry) bool {
 	return func(e *entry) bool {
 		l := &e.life
 		return l.cause == engine.CauseStopped && l.endedAt.After(lost.Add(-gap.ShutdownWindow)) && e.c.Started.Before(lost) &&
-			!cmp.Or(l.evidence.firstSignalAt, l.endedAt).Before(b.shutdown)
+			!cmp.Or(l.evidence.firstStopAt, l.endedAt).Before(b.shutdown)
 	}
 }
 

@@ -89,7 +89,7 @@ func recalled(r engine.Remembered, complete bool, began, now time.Time) lifecycl
 		}
 		return at
 	}
-	l := lifecycle{evidence: evidence{complete: complete && !r.Unsure, stopAt: r.StopAt, stopSeenAt: seen(r.StopSeenAt), otherSignalAt: r.SignalAt, firstSignalAt: r.FirstSignalAt}}
+	l := lifecycle{evidence: evidence{complete: complete && !r.Unsure, stopAt: r.StopAt, stopSeenAt: seen(r.StopSeenAt), otherSignalAt: r.SignalAt, firstStopAt: r.FirstStopAt}}
 	switch {
 	case r.Phase == engine.PhaseRunning:
 		l.phase, l.since = running, began
@@ -155,8 +155,9 @@ func (b *Store) heard() map[string]engine.Remembered {
 	for id, e := range b.unsettled {
 		l := &e.life
 		signalled := !l.over() && (!l.evidence.stopSeenAt.IsZero() || !l.evidence.otherSignalAt.IsZero())
+		stopped := l.over() && !l.evidence.firstStopAt.IsZero() && l.endedAt.After(b.last.At.Add(-gap.ShutdownWindow)) // perhaps by a shutdown
 		switch {
-		case b.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !signalled:
+		case b.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !signalled && !stopped:
 			delete(b.unsettled, id)
 			continue
 		case all == nil:
@@ -171,7 +172,7 @@ func (e *entry) remember() engine.Remembered {
 	l := &e.life
 	r := engine.Remembered{
 		Phase: phases[l.phase], Unsure: !l.evidence.complete,
-		StopAt: l.evidence.stopAt.UTC(), StopSeenAt: l.evidence.stopSeenAt.Round(0).UTC(), SignalAt: l.evidence.otherSignalAt.UTC(), FirstSignalAt: l.evidence.firstSignalAt.UTC(),
+		StopAt: l.evidence.stopAt.UTC(), StopSeenAt: l.evidence.stopSeenAt.Round(0).UTC(), SignalAt: l.evidence.otherSignalAt.UTC(), FirstStopAt: l.evidence.firstStopAt.UTC(),
 	}
 	if c := e.before(); c != nil {
 		r.StartedAt = c.Started.UTC()

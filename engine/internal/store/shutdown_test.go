@@ -182,6 +182,17 @@ func TestStopBeforeAnEngineShutdownIsAStop(t *testing.T) {
 			l.cut()
 			between(l)
 		}, engine.CauseStopped, engine.CauseEngine},
+		{"the others are told to reload just before", func(l *lives) {
+			l.happens("b", "kill", "1")
+			l.pass(9 * time.Second)
+			shutdown(l)
+			gone(l)
+		}, engine.CauseStopped, engine.CauseEngine},
+		{"so they are, and Defib ends before", func(l *lives) {
+			l.happens("b", "kill", "1")
+			l.pass(9 * time.Second)
+			between(l)
+		}, engine.CauseStopped, engine.CauseEngine},
 		{"Defib ends while the engine shuts down", func(l *lives) {
 			l.happens("b", "kill", "15")
 			between(l)
@@ -209,5 +220,35 @@ func TestStopBeforeAnEngineShutdownIsAStop(t *testing.T) {
 				t.Errorf("db ended %q, b %q, want %q and %q", db, b, tc.db, tc.b)
 			}
 		})
+	}
+}
+
+// What is slow to stop was told before it ended. A next life knows that.
+func TestSlowStopBeforeAnEngineShutdownIsAStopInTheNextLifeToo(t *testing.T) {
+	l := newLives(t)
+	for _, id := range []string{"db", "b"} {
+		l.put(id)
+	}
+	l.pass(time.Hour)
+	l.open()
+	l.sync()
+	l.happens("db", "kill", "15")
+	l.pass(10 * time.Second)
+	for _, event := range [][2]string{{"kill", "9"}, {"die", "137"}, {"stop", ""}} {
+		l.happens("db", event[0], event[1])
+	}
+	l.look()
+	l.pass(4 * time.Second)
+	l.happens("b", "kill", "15") // by the shutdown
+	l.save(true)
+	l.again()
+	l.pass(time.Second)
+	l.endSilently("b")
+	l.replaced()
+	l.pass(5 * time.Second)
+	l.open()
+	l.sync()
+	if db, b := l.get("db").ExitCause, l.get("b").ExitCause; db != engine.CauseStopped || b != engine.CauseEngine {
+		t.Errorf("db ended %q, b %q", db, b)
 	}
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"time"
 
 	"defib/engine/docker/call"
 	"defib/engine/internal/refusal"
@@ -9,7 +10,8 @@ import (
 
 // answered explains the error of a refused call. It says so when a dispensable call begins
 // to be refused, and when it is allowed again: of a call about a container, whose ID is not
-// "", when that is so for the last one that was refused, since others may never have been.
+// "", when that is so for the last one that was refused, since others may never have been, or
+// long after that.
 // An error that came of the context's end is no answer: it may tell why another call was
 // refused.
 func (e *Engine) answered(ctx context.Context, name, id string, err error) error {
@@ -22,11 +24,11 @@ func (e *Engine) answered(ctx context.Context, name, id string, err error) error
 	}
 	switch {
 	case refusal.Refused(err):
-		if e.refused.Begins(name, id) {
+		if e.refused.Begins(time.Now(), name, id) {
 			e.Logger.Warn("call refused", "call", name, "err", err)
 		}
 	case err == nil:
-		if e.refused.Ends(name, id) {
+		if e.refused.Ends(time.Now(), name, id) {
 			e.Logger.Info("call allowed again", "call", name)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// How far back the first stream is replayed, and any of Podman's: a stop older than this
-	// is not told from a death. Docker holds 256 events of all kinds.
+	// How far back events are evidence of how a container ended, when Defib first connects; of
+	// Podman, which keeps them all, how far back they are asked for.
 	replayWindow = 10 * time.Minute
 
 	reconnectFirst = 100 * time.Millisecond

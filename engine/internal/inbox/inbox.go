@@ -30,7 +30,7 @@ func (q *Inbox) Post(f func(now time.Time)) {
 // Wake gets an element after something was posted.
 func (q *Inbox) Wake() <-chan struct{} { return q.wake }
 
-// Len is how much there is to do.
+// Len is how much there is to do, for tests.
 func (q *Inbox) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

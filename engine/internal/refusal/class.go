@@ -3,6 +3,7 @@ package refusal
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"regexp"
@@ -27,6 +28,13 @@ var kinds = []struct {
 	{"invalid", errdefs.IsInvalidArgument},
 	{"deadline", func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 	{"cut off", func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
+	{"expired", func(err error) bool {
+		invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+		return invalid.Cert != nil && invalid.Reason == x509.Expired
+	}},
+	{"TLS", func(err error) bool {
+		return strings.Contains(err.Error(), "tls:") || strings.Contains(err.Error(), "HTTPS")
+	}},
 	{"certificate", func(err error) bool {
 		_, is := errors.AsType[*tls.CertificateVerificationError](err)
 		return is

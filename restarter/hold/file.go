@@ -175,9 +175,7 @@ func Change(ctx context.Context, file string, change func(holds policy.Holds, br
 }
 
 func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, error)) (policy.Holds, error) {
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target // a file in the place of the link would be none that others read
-	}
+	file = target(file) // one in the place of a link would be none that others read
 	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
 		return nil, fmt.Errorf("open the directory of the hold file: %w", err)
@@ -199,6 +197,21 @@ func changeHolds(file string, change func(policy.Holds, error) (policy.Holds, er
 		return nil, fmt.Errorf("write %s (its directory must be writable): %w", file, err)
 	}
 	return holds, nil
+}
+
+// target is the file that a path means, also if that is a link to what does not exist yet.
+func target(file string) string {
+	if path, err := filepath.EvalSymlinks(file); err == nil {
+		return path
+	}
+	path, err := os.Readlink(file)
+	switch {
+	case err != nil:
+		return file
+	case !filepath.IsAbs(path):
+		path = filepath.Join(filepath.Dir(file), path)
+	}
+	return path
 }
 
 // render returns the text of a file that has these holds, and what else these lines say.

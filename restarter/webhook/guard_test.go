@@ -97,6 +97,19 @@ func TestWhoMayCallTheWebhook(t *testing.T) {
 	}
 }
 
+func TestLaw12AWebConfigurationThatHangsIsNotWaitedForAtTheStart(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "web.yml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Guard{TokenFile: file(t, secret), WebConfig: fifo}).Check(t.Context()); err != nil {
+		t.Error(err) // of the file itself others complain
+	}
+	if err := os.WriteFile(fifo, nil, 0o600); err != nil { // which ends the wait
+		t.Fatal(err)
+	}
+}
+
 // A token file on a file system that hangs refuses callers, each after a while, and holds up
 // nothing for longer.
 func TestLaw12ATokenFileThatHangsRefusesCallersInTime(t *testing.T) {

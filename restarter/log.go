@@ -114,8 +114,8 @@ func (r *Restarter) logRemoval(res history.Result) {
 		return
 	}
 	log := r.logger.Debug
-	if last := r.logged[res.Container.ID]; last != nil && last.unremoved != res.Err.Error() && !errors.Is(res.Err, engine.ErrRefused) { // of which the engine warns once
-		log, last.unremoved = r.logger.Warn, res.Err.Error()
+	if last := r.logged[res.Container.ID]; last != nil && !last.unremoved && !errors.Is(res.Err, engine.ErrRefused) { // of which the engine warns once
+		log, last.unremoved = r.logger.Warn, true
 	}
 	log("removal failed", append(attrs, "attempt", res.Attempt, "err", res.Err)...)
 }
@@ -144,7 +144,7 @@ func ranFor(c *engine.Container, now time.Time) time.Duration {
 type logState struct {
 	what      logged
 	occasion  map[policy.Trigger]time.Time // of which a dry run has spoken
-	unremoved string                       // why its removal failed; "": it has not
+	unremoved bool                         // its removal has failed
 }
 
 // logged is what a log line says of a container: a new one is written when it

@@ -112,7 +112,7 @@ func TestDashboardShowsAScene(t *testing.T) {
 		harness.Eventually(t, "data for "+q.Where, func() bool { return len(draw(p, q, s.Prefix, begun).numbers()) > 0 })
 	}
 	for where, want := range map[string]string{
-		"Hosts blind, A": "0", "Down, A": "1", "Unhealthy, A": "1", "Looping, A": "1", "Given up, A": "0", "On hold, A": "0",
+		"Hosts without data, A": "0", "Down, A": "1", "Unhealthy, A": "1", "Crash-looping, A": "1", "Given up, A": "0", "On hold, A": "0",
 	} {
 		harness.Eventually(t, where+" to show "+want, func() bool {
 			got := draw(p, queries[where], s.Prefix, begun).numbers()
@@ -130,7 +130,7 @@ func TestDashboardShowsAScene(t *testing.T) {
 		return maps.Equal(reasons, why)
 	})
 	seen := map[string]bool{}
-	for _, row := range draw(p, queries["States of those that were sick, A"], s.Prefix, begun).Data.Result {
+	for _, row := range draw(p, queries["Unhealthy or down over time, A"], s.Prefix, begun).Data.Result {
 		seen[row.Metric["name"]] = true
 		for _, v := range row.Values {
 			seen[row.Metric["name"]+" "+v.number()] = true

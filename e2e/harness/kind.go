@@ -31,6 +31,16 @@ const lendIDs = `for file in subuid subgid; do
 done
 `
 
+// openDevices has everybody open the devices that they need, as udev does where it runs.
+const openDevices = `for device in net/tun fuse; do
+	if [ -e "/dev/$device" ]; then
+		cp -a "/dev/$device" "$DIR/${device#*/}"
+		chmod 666 "$DIR/${device#*/}"
+		mount --bind "$DIR/${device#*/}" "/dev/$device"
+	fi
+done
+`
+
 // becomeNobody has the engine started by that user, to whom all is given that the engine
 // writes.
 const becomeNobody = `chown -R nobody:nogroup "$DIR"
@@ -44,7 +54,7 @@ func (k Kind) script() string {
 		script += lendIDs
 	}
 	if k.Rootless {
-		script += becomeNobody
+		script += openDevices + becomeNobody
 	}
 	return script
 }

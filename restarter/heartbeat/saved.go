@@ -75,7 +75,8 @@ const maxQuarter = 1 << 40
 // that a later version has, was not seen: the file holds what matters more.
 func (s *Saved) UnmarshalJSON(text []byte) error {
 	var d document
-	if json.Unmarshal(text, &d) != nil || d.Quarter < -maxQuarter || d.Quarter > maxQuarter {
+	_ = json.Unmarshal(text, &d) // which goes on after what does not fit
+	if d.Quarter < -maxQuarter || d.Quarter > maxQuarter {
 		return nil
 	}
 	s.strips = make(map[string]*Strip, len(d.Strips))

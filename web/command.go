@@ -13,7 +13,7 @@ import (
 	"defib/restarter/policy"
 )
 
-// before is how long before a container ended or fell ill the logs begin that are to
+// before is how long before a container ended or became unhealthy the logs begin that are to
 // be looked at.
 const before = 2 * time.Minute
 
@@ -30,36 +30,36 @@ var (
 // commands are what to copy into a shell on the host of the container: what shows
 // the cause first, then what may fix it. Nothing that a container's labels say
 // can make them do anything else.
-func (p view) commands() []string {
-	c := p.Container
-	if p.Veto == outcome.SwarmTask {
+func (v view) commands() []string {
+	c := v.Container
+	if v.Veto == outcome.SwarmTask {
 		return nil // Swarm would undo it
 	}
-	switch p.kind() {
+	switch v.kind() {
 	case Need, Healing:
 	case Paused:
 		return []string{"docker unpause " + target(c)}
 	case OnHold:
-		return append(p.release(), p.start()...)
+		return append(v.release(), v.start()...)
 	case Stopped:
-		return p.start()
+		return v.start()
 	default:
 		return nil
 	}
 	var commands []string
-	if fine := p.Reason == outcome.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
-		commands = append(commands, p.logs())
+	if fine := v.Reason == outcome.BadLabel && c.Well(); !fine && !c.Started.IsZero() {
+		commands = append(commands, v.logs())
 	}
 	if c.Up() && c.Health == engine.Unhealthy {
 		commands = append(commands, "docker inspect --format '{{json .State.Health}}' "+target(c))
 	}
-	return append(commands, p.fix()...)
+	return append(commands, v.fix()...)
 }
 
-// logs shows what the container wrote before it ended, or was seen to fall ill. The
+// logs shows what the container wrote before it ended, or was seen to become unhealthy. The
 // moment is on the engine's clock.
-func (p view) logs() string {
-	c := p.Container
+func (v view) logs() string {
+	c := v.Container
 	var fell time.Time
 	switch {
 	case c.Up() && !c.UnhealthySince.IsZero():
@@ -80,64 +80,64 @@ var startedByHand = []outcome.Reason{
 }
 
 // fix does what Defib does not do.
-func (p view) fix() []string {
-	c := p.Container
+func (v view) fix() []string {
+	c := v.Container
 	switch {
-	case p.anew():
+	case v.anew():
 		return []string{recreate(c)}
 	case c.State == engine.Dead:
 		return []string{"docker rm --force " + target(c)}
-	case p.kind() != Need, p.Reason == outcome.BadLabel && c.Well():
+	case v.kind() != Need, v.Reason == outcome.BadLabel && c.Well():
 		return nil
-	case c.Up() && p.Tie.Reason == "" && (p.Streak < looping || p.GaveUp):
+	case c.Up() && v.Tie.Reason == "" && (v.Streak < looping || v.GaveUp):
 		return []string{"docker restart " + target(c)}
-	case !p.Rule.Whitelisted || slices.Contains(startedByHand, p.Reason):
-		return p.start()
+	case !v.Rule.Whitelisted || slices.Contains(startedByHand, v.Reason):
+		return v.start()
 	}
 	return nil
 }
 
 // start starts what is down. Without what it shares with another it cannot start.
-func (p view) start() []string {
-	if c := p.Container; p.Tie.Reason == "" && (c.State == engine.Exited || c.State == engine.Created) {
+func (v view) start() []string {
+	if c := v.Container; v.Tie.Reason == "" && (c.State == engine.Exited || c.State == engine.Created) {
 		return []string{"docker start " + target(c)}
 	}
 	return nil
 }
 
 // anew reports whether only a new container helps, and compose can make it.
-func (p view) anew() bool {
-	c := p.Container
-	if k := p.kind(); k != Need && k != Healing {
+func (v view) anew() bool {
+	c := v.Container
+	if k := v.kind(); k != Need && k != Healing {
 		return false
 	}
-	hopeless := c.State == engine.Dead || p.Reason == outcome.ParentGone || p.Tie.Reason == outcome.ParentGone || c.Error != "" || p.Reason == outcome.BadLabel
+	hopeless := c.State == engine.Dead || v.Reason == outcome.ParentGone || v.Tie.Reason == outcome.ParentGone || c.Error != "" || v.Reason == outcome.BadLabel
 	return hopeless && recreate(c) != ""
 }
 
 // release ends the hold of the container, from any directory.
-func (p view) release() []string {
-	h := p.hold()
-	path, err := filepath.Abs(p.holdFile)
+func (v view) release() []string {
+	h := v.hold()
+	path, err := filepath.Abs(v.holdFile)
 	if err != nil || h == nil || !entry.MatchString(h.String()) || !file.MatchString(path) {
 		return nil
 	}
 	command := "defib release --restart.hold-file=" + path + " '" + h.String() + "'"
-	if program, err := os.Executable(); p.self != "" {
-		if err != nil || !file.MatchString(program) || !word.MatchString(p.self) {
+	if program, err := os.Executable(); v.self != "" {
+		if err != nil || !file.MatchString(program) || !word.MatchString(v.self) {
 			return nil
 		}
-		command = "docker exec " + p.self + " " + strings.Replace(command, "defib", program, 1)
+		command = "docker exec " + v.self + " " + strings.Replace(command, "defib", program, 1)
 	}
 	return []string{command}
 }
 
 // hold is that of the container which ends last; nil if there is none.
-func (p view) hold() *policy.Hold {
-	until := p.holds.Until(p.Container)
-	for i, h := range p.holds {
-		if h.Until.Equal(until) && h.Matches(p.Container) {
-			return &p.holds[i]
+func (v view) hold() *policy.Hold {
+	until := v.holds.Until(v.Container)
+	for i, h := range v.holds {
+		if h.Until.Equal(until) && h.Matches(v.Container) {
+			return &v.holds[i]
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ func target(c *engine.Container) string {
 	if word.MatchString(c.Name) {
 		return c.Name
 	}
-	return short(c.ID)
+	return engine.ShortID(c.ID)
 }
 
 // recreate creates a compose service's container anew; "" if it is none, or its

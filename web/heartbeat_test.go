@@ -90,7 +90,7 @@ func TestBarsDifferInTheirHeightToo(t *testing.T) {
 			if (middle + height / 2 !== 12) throw new Error(path.outerHTML + " is " + height + " high");
 			return [path.getAttribute("class"), height];
 		}))`)
-		if d := cmp.Diff(map[string]float64{"down": 12, "ill": 8, "up": 4, "off": 1, "gap": 1}, heights); d != "" && where == ".legend" {
+		if d := cmp.Diff(map[string]float64{"down": 12, "unhealthy": 8, "up": 4, "off": 1, "gap": 1}, heights); d != "" && where == ".legend" {
 			t.Error(d)
 		}
 		if heights["down"] == 0 || heights["up"] == 0 {

@@ -210,16 +210,16 @@ func ownName(p *engine.Snapshot) string {
 	return ""
 }
 
-func newContainer(p view) Container {
-	c := p.Container
-	since := p.since()
+func newContainer(v view) Container {
+	c := v.Container
+	since := v.since()
 	t := Container{
-		Name: text.Printable(c.Name), ID: c.ID, Image: text.Brief(c.Image), Kind: p.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: text.Brief(c.HealthOutput),
-		Since: since, Restarts: p.Streak, GaveUp: p.GaveUp, Whitelisted: p.Rule.Whitelisted,
-		Reason: string(p.Reason), Trigger: string(p.Trigger), Until: p.Until, Created: c.Created, Recreated: p.Predecessor != nil,
-		Story: p.summary(), Next: p.nextAction(), Commands: p.commands(), Age: age(p.now, since),
-		CPUCores: p.use.Cores, MemoryUsed: p.use.Memory, MemoryLimit: p.use.MemoryLimit, Received: p.use.Received, Sent: p.use.Sent,
-		Heartbeat: heartbeat.Of(p.Heartbeat, p.now), LastUsage: p.use.Last, CPU: p.use.CPUAmount, Memory: p.use.MemoryAmount,
+		Name: text.Printable(c.Name), ID: c.ID, Image: text.Brief(c.Image), Kind: v.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: text.Brief(c.HealthOutput),
+		Since: since, Restarts: v.Streak, GaveUp: v.GaveUp, Whitelisted: v.Rule.Whitelisted,
+		Reason: string(v.Reason), Trigger: string(v.Trigger), Until: v.Until, Created: c.Created, Recreated: v.Predecessor != nil,
+		Story: v.summary(), Next: v.nextAction(), Commands: v.commands(), Age: age(v.now, since),
+		CPUCores: v.use.Cores, MemoryUsed: v.use.Memory, MemoryLimit: v.use.MemoryLimit, Received: v.use.Received, Sent: v.use.Sent,
+		Heartbeat: heartbeat.Of(v.Heartbeat, v.now), LastUsage: v.use.Last, CPU: v.use.CPUAmount, Memory: v.use.MemoryAmount,
 	}
 	if c.Exit.Known {
 		t.ExitCode, t.OOMKilled, t.Exit = &c.Exit.Code, c.Exit.OOMKilled, text.ExitWords(c.Exit)
@@ -268,9 +268,7 @@ func key(at time.Time, which string) string {
 }
 
 // Short is the beginning of the ID, as docker ps shows it.
-func (c Container) Short() string { return short(c.ID) }
-
-func short(id string) string { return id[:min(12, len(id))] }
+func (c Container) Short() string { return engine.ShortID(c.ID) }
 
 // Missing lists the entries of the whitelist that no container matches.
 func (s *Status) Missing() []Entry {

@@ -11,28 +11,28 @@ import (
 
 // summary tells what has happened to a container that is not fine, and how often. It
 // is nil for one that is fine.
-func (p view) summary() []Sentence {
-	if p.kind() == Fine {
+func (v view) summary() []Sentence {
+	if v.kind() == Fine {
 		return nil
 	}
-	told := []Sentence{p.what(), p.cause(), say(p.use.Sentence), p.often(), p.recreated()}
+	told := []Sentence{v.what(), v.cause(), say(v.use.Sentence), v.often(), v.recreated()}
 	return slices.DeleteFunc(told, func(s Sentence) bool { return len(s) == 0 })
 }
 
 // what says what has happened, and when.
-func (p view) what() Sentence {
-	c := p.Container
+func (v view) what() Sentence {
+	c := v.Container
 	switch {
 	case !c.Inspected:
 		return say("The engine lists it as ", string(c.State), ", but does not answer an inspect of it.")
 	case c.Up():
-		return p.whatRuns()
+		return v.whatRuns()
 	case c.FailedStart():
-		return say("It failed to start ", ago(p.now, p.ended()), ".")
+		return say("It failed to start ", ago(v.now, v.ended()), ".")
 	}
 	switch c.State {
 	case engine.Created:
-		return say("It was created ", p.created(), " and never started.")
+		return say("It was created ", v.created(), " and never started.")
 	case engine.Paused:
 		return say("Somebody has paused it.")
 	case engine.Removing:
@@ -40,63 +40,63 @@ func (p view) what() Sentence {
 	case engine.Dead:
 		return say("The engine tried to remove it and failed; it can never run again.")
 	case engine.Restarting:
-		return p.exited("Its own restart policy is restarting it: it exited ")
+		return v.exited("Its own restart policy is restarting it: it exited ")
 	}
 	switch c.ExitCause {
 	case engine.CauseStopped:
-		return p.exited("Somebody stopped it ")
+		return v.exited("Somebody stopped it ")
 	case engine.CauseEngine:
-		return p.exited("The engine was shut down, and stopped it ")
+		return v.exited("The engine was shut down, and stopped it ")
 	case engine.CauseUnknown:
-		return append(p.exited("It exited "), say(" Whether somebody stopped it is not known.")...)
+		return append(v.exited("It exited "), say(" Whether somebody stopped it is not known.")...)
 	}
-	return p.exited("It exited ")
+	return v.exited("It exited ")
 }
 
 // whatRuns says what is wrong with one that runs.
-func (p view) whatRuns() Sentence {
-	c := p.Container
-	up := ago(p.now, c.StartSeenAt)
+func (v view) whatRuns() Sentence {
+	c := v.Container
+	up := ago(v.now, c.StartSeenAt)
 	switch {
-	case p.leaving():
+	case v.leaving():
 		return say("It started ", up, ", and somebody is stopping it.")
-	case p.Reason == outcome.InProgress:
+	case v.Reason == outcome.InProgress:
 		return say("It started ", up, " and is being restarted.")
-	case p.adrift():
-		shared, lacks := p.shared(), "its shared "+p.shared()
-		if p.Tie.Namespace == engine.Network {
+	case v.adrift():
+		shared, lacks := v.shared(), "its shared "+v.shared()
+		if v.Tie.Namespace == engine.Network {
 			lacks = "a network"
 		}
 		return say("It runs without ", lacks, ": the container whose ", shared, " it shares is down, was removed, or was started after it.")
 	case c.Health == engine.Unhealthy && !c.UnhealthySince.IsZero():
-		return say("It started ", up, " and became unhealthy ", ago(p.now, c.UnhealthySince), ".")
+		return say("It started ", up, " and became unhealthy ", ago(v.now, c.UnhealthySince), ".")
 	case c.Health == engine.Unhealthy:
 		return say("It started ", up, " and is unhealthy.")
-	case p.Reason != "" && p.Reason != outcome.BadLabel:
+	case v.Reason != "" && v.Reason != outcome.BadLabel:
 		return say("It started ", up, ", and an alert asks for its restart.")
-	case p.Reason != "":
+	case v.Reason != "":
 		return say("It is running; it started ", up, ".")
 	}
 	return say("It is running for now; it started ", up, ".")
 }
 
 // exited completes a sentence by when it exited, how, and after how long.
-func (p view) exited(beginning string) Sentence {
-	c := p.Container
+func (v view) exited(beginning string) Sentence {
+	c := v.Container
 	s := say(beginning)
-	if p.ended().IsZero() {
-		s = append(s, say(p.moment(c.Finished))...)
+	if v.ended().IsZero() {
+		s = append(s, say(v.moment(c.Finished))...)
 	} else {
-		s = append(s, say(ago(p.now, p.ended()))...)
+		s = append(s, say(ago(v.now, v.ended()))...)
 	}
 	ran := ""
 	if d := c.Finished.Sub(c.Started); !c.Started.IsZero() && d >= 0 {
 		ran = text.Span(d)
 	}
 	switch {
-	case p.unstartable() && ran != "":
+	case v.unstartable() && ran != "":
 		return append(s, say(" after running for "+ran+", and has failed to start since.")...)
-	case p.unstartable():
+	case v.unstartable():
 		return append(s, say(" and has failed to start since.")...)
 	case c.Exit.Known:
 		s = append(s, say(" with "+text.ExitPhrase(c.Exit))...)
@@ -109,40 +109,40 @@ func (p view) exited(beginning string) Sentence {
 
 // unstartable reports whether the exit code is not that of its last run, but of a
 // start that failed since.
-func (p view) unstartable() bool {
-	c := p.Container
+func (v view) unstartable() bool {
+	c := v.Container
 	return c.Error != "" && c.Exit.Known && c.Exit.Code >= 126 && c.Exit.Code <= 128
 }
 
 // moment speaks of one of the engine's clock: by ours, if a moment is known by
 // both.
-func (p view) moment(at time.Time) any {
-	c := p.Container
+func (v view) moment(at time.Time) any {
+	c := v.Container
 	switch {
 	case !c.StartSeenAt.IsZero() && !c.Started.IsZero():
-		return ago(p.now, c.StartSeenAt.Add(at.Sub(c.Started)))
+		return ago(v.now, c.StartSeenAt.Add(at.Sub(c.Started)))
 	case !c.ExitSeenAt.IsZero() && !c.Finished.IsZero() && c.ExitCause != engine.CauseUnknown:
-		return ago(p.now, c.ExitSeenAt.Add(at.Sub(c.Finished)))
+		return ago(v.now, c.ExitSeenAt.Add(at.Sub(c.Finished)))
 	}
 	return on(at)
 }
 
 // created speaks of when it was created.
-func (p view) created() any {
-	if made := p.Container.CreatedSeenAt; !made.IsZero() {
-		return ago(p.now, made)
+func (v view) created() any {
+	if made := v.Container.CreatedSeenAt; !made.IsZero() {
+		return ago(v.now, made)
 	}
-	return p.moment(p.Container.Created)
+	return v.moment(v.Container.Created)
 }
 
 // leaving reports whether somebody else than Defib is stopping it.
-func (p view) leaving() bool {
-	return p.Reason == outcome.InProgress && !p.Container.StopSeenAt.IsZero() && !p.Until.IsZero()
+func (v view) leaving() bool {
+	return v.Reason == outcome.InProgress && !v.Container.StopSeenAt.IsZero() && !v.Until.IsZero()
 }
 
 // cause hands on what the engine or the health check has said.
-func (p view) cause() Sentence {
-	c := p.Container
+func (v view) cause() Sentence {
+	c := v.Container
 	switch {
 	case c.Error != "" && !c.Up():
 		return say("The engine says: ", quote(c.Error), ".")
@@ -153,24 +153,24 @@ func (p view) cause() Sentence {
 }
 
 // often says how often it has been started without coming up to stay.
-func (p view) often() Sentence {
-	if p.Streak == 0 {
+func (v view) often() Sentence {
+	if v.Streak == 0 {
 		return nil
 	}
-	s := say("It has been started or restarted "+text.Times(p.Streak), " since it last stayed up and well for ", text.Span(p.reset), ".")
-	if p.Streak >= looping {
+	s := say("It has been started or restarted "+text.Times(v.Streak), " since it last stayed up and well for ", text.Span(v.reset), ".")
+	if v.Streak >= looping {
 		s = append(s, say(" Restarts do not help: fix the cause.")...)
 	}
 	return s
 }
 
 // recreated says whether it is another container than the one that had its name.
-func (p view) recreated() Sentence {
-	c, before := p.Container, p.Predecessor
+func (v view) recreated() Sentence {
+	c, before := v.Container, v.Predecessor
 	if before == nil {
 		return nil
 	}
-	s := say("It was re-created ", p.created(), " from ", quote(c.Image))
+	s := say("It was re-created ", v.created(), " from ", quote(c.Image))
 	switch {
 	case c.Image != before.Image:
 		s = append(s, say("; before, it was from ", quote(before.Image))...)
@@ -184,9 +184,9 @@ func (p view) recreated() Sentence {
 
 // since is the moment from which its state has lasted, on our clock as far as it
 // is known.
-func (p view) since() time.Time {
-	if begun := p.Container.StartSeenAt; !begun.IsZero() {
+func (v view) since() time.Time {
+	if begun := v.Container.StartSeenAt; !begun.IsZero() {
 		return begun
 	}
-	return p.ended()
+	return v.ended()
 }

@@ -103,87 +103,87 @@ type view struct {
 
 // orphaned reports whether it lives in a namespace of a container that was restarted
 // after it, or is gone.
-func (p view) orphaned() bool { return p.Tie.Lost && p.Tie.Reason != outcome.ParentDown }
+func (v view) orphaned() bool { return v.Tie.Lost && v.Tie.Reason != outcome.ParentDown }
 
 // adrift reports whether it runs without what it shares with another.
-func (p view) adrift() bool {
-	return p.orphaned() || p.Trigger == policy.TriggerDependency && p.Container.Up()
+func (v view) adrift() bool {
+	return v.orphaned() || v.Trigger == policy.TriggerDependency && v.Container.Up()
 }
 
 // kind says what the container means to the reader. A crash loop needs a person,
 // however soon the next attempt comes.
-func (p view) kind() Kind {
-	c := p.Container
-	k := p.stateKind()
-	if p.Veto == outcome.SwarmTask && !p.GaveUp {
+func (v view) kind() Kind {
+	c := v.Container
+	k := v.stateKind()
+	if v.Veto == outcome.SwarmTask && !v.GaveUp {
 		return k // what to do about it is Swarm's to know
 	}
-	if left := p.Veto == outcome.OneOff || p.Veto == outcome.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
+	if left := v.Veto == outcome.OneOff || v.Veto == outcome.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
 		return Itself
 	}
-	if k == Healing && p.Streak >= looping && p.Reason != outcome.TooYoung {
+	if k == Healing && v.Streak >= looping && v.Reason != outcome.TooYoung {
 		return Need
 	}
-	if k == Fine && (p.Streak >= looping || p.GaveUp || c.Health == engine.Unhealthy || p.orphaned()) {
+	if k == Fine && (v.Streak >= looping || v.GaveUp || c.Health == engine.Unhealthy || v.orphaned()) {
 		return Need
 	}
 	return k
 }
 
-func (p view) stateKind() Kind {
-	c := p.Container
+func (v view) stateKind() Kind {
+	c := v.Container
 	switch {
-	case p.Veto == outcome.SwarmTask && (!c.Well() || p.adrift()):
+	case v.Veto == outcome.SwarmTask && (!c.Well() || v.adrift()):
 		return Swarm
 	case !c.Inspected:
 		return Need
-	case c.Well() && !p.adrift() && p.Reason == outcome.OnHold:
+	case c.Well() && !v.adrift() && v.Reason == outcome.OnHold:
 		return Fine
-	case p.Reason != "":
-		return p.kindOf(p.Reason)
-	case p.HealthDue.After(p.now):
+	case v.Reason != "":
+		return v.kindOf(v.Reason)
+	case v.HealthDue.After(v.now):
 		return Healing
 	case c.Up():
 		return Fine
-	case p.Rule.Whitelisted:
+	case v.Rule.Whitelisted:
 		return Healing // it has only just gone down
-	case p.Veto != "":
-		return p.kindOf(p.Veto)
+	case v.Veto != "":
+		return v.kindOf(v.Veto)
 	}
-	return p.unlistedKind()
+	return v.unlistedKind()
 }
 
 // kindOf is what a reason means for this container: what is left to itself may
 // have finished, unless another took its place.
-func (p view) kindOf(r outcome.Reason) Kind {
-	if r == outcome.OnHold && p.holdAll {
+func (v view) kindOf(r outcome.Reason) Kind {
+	if r == outcome.OnHold && v.holdAll {
 		return Need
 	}
-	if k := kind(r); k != Itself || r == outcome.Superseded || p.Container.Up() || !p.succeeded() {
+	if k := kind(r); k != Itself || r == outcome.Superseded || v.Container.Up() || !v.succeeded() {
 		return k
 	}
 	return Finished
 }
 
 // succeeded reports whether its last run ended with exit code 0.
-func (p view) succeeded() bool {
-	c := p.Container
+func (v view) succeeded() bool {
+	c := v.Container
 	return c.Exit.Known && c.Exit.Code == 0 && c.Error == ""
 }
 
 // unlistedKind judges one that is down and not whitelisted: nobody will start it,
 // so that the question is whether anybody misses it.
-func (p view) unlistedKind() Kind {
-	c := p.Container
+func (v view) unlistedKind() Kind {
+	c := v.Container
 	engineKnows := c.AlwaysRestarts() && c.Error == ""
 	switch {
 	case c.ExitCause == engine.CauseStopped:
 		return Stopped
-	case p.engineReturns():
+	case v.engineReturns():
 		return Healing
-	case c.State == engine.Exited && p.succeeded() && c.ExitCause != engine.CauseEngine:
+	case c.State == engine.Exited && v.succeeded() && c.ExitCause != engine.CauseEngine:
 		return Finished
-	case !p.ended().IsZero() && p.now.Sub(p.ended()) > missedFor:
+	case !v.ended().IsZero() && v.now.Sub(v.ended()) > missedFor:
 		return Old
 	case c.ExitCause == engine.CauseUnknown && (engineKnows || c.Exit.Code == 137 && !c.Exit.OOMKilled || c.Exit.Code == 143):
 		return Stopped // as far as anybody can tell
@@ -193,17 +193,17 @@ func (p view) unlistedKind() Kind {
 
 // engineReturns reports whether the engine, which was shut down and is back, will
 // start it by its own restart policy.
-func (p view) engineReturns() bool {
-	c := p.Container
-	if c.ExitCause != engine.CauseEngine || c.Error != "" || p.now.Sub(c.ExitSeenAt) > backWithin {
+func (v view) engineReturns() bool {
+	c := v.Container
+	if c.ExitCause != engine.CauseEngine || c.Error != "" || v.now.Sub(c.ExitSeenAt) > backWithin {
 		return false
 	}
-	return c.AlwaysRestarts() || c.RestartPolicy == string(policy.OnFailure) && !p.succeeded()
+	return c.AlwaysRestarts() || c.RestartPolicy == string(policy.OnFailure) && !v.succeeded()
 }
 
 // ended is when it went down, on our clock; zero: it is up, or that is not known.
-func (p view) ended() time.Time {
-	if c := p.Container; !c.Up() && c.State != engine.Paused {
+func (v view) ended() time.Time {
+	if c := v.Container; !c.Up() && c.State != engine.Paused {
 		return c.ExitSeenAt
 	}
 	return time.Time{}

@@ -47,7 +47,7 @@ var looks = []struct {
 	words  string // for the legend
 }{
 	{heartbeat.Down, "down", 12, "down"},
-	{heartbeat.Unhealthy, "ill", 8, "unhealthy"},
+	{heartbeat.Unhealthy, "unhealthy", 8, "unhealthy"},
 	{heartbeat.Up, "up", 4, "up"},
 	{heartbeat.Off, "off", 1, "meant to be down: stopped, paused, finished or never started"},
 	{heartbeat.Unknown, "gap", 1, "unknown: Defib or the engine did not run, or there was no such container"},

@@ -88,7 +88,7 @@ func TestWhatIsDrawn(t *testing.T) {
 	s := Of(lived(t, seen{23 * h, well}, seen{10 * h, died}, seen{10*h - 1, well}, seen{8 * h, nil}, seen{7 * h, sick}, seen{6 * h, well}, seen{3 * h, stopped}, seen{2 * h, died}), now)
 	want := []Bars{
 		{"down", "M55 6h1M87 6h9"},
-		{"ill", "M67 8h5"},
+		{"unhealthy", "M67 8h5"},
 		{"up", "M3 10h52M56 10h8M72 10h12"},
 		{"off", "M84 11.5h3"},
 		{"gap", "M0 11.5h3M64 11.5h3"},

@@ -82,7 +82,7 @@ func newDeath(now time.Time, d postmortem.Death) Death {
 		Container: text.Printable(d.Container), ID: d.ID, Time: d.Time, Seconds: d.RanFor().Seconds(), Trigger: d.Trigger, Restarted: d.Restarted,
 		Cause: string(d.Cause), ExitCode: d.ExitCode, OOMKilled: d.OOMKilled, Health: text.Brief(d.Health),
 		LogCut: d.LogCut, Pending: d.Pending, LogError: text.Brief(d.LogError),
-		Now: now, Key: short(d.ID) + "-" + strconv.FormatInt(d.Time.UnixMilli(), 36), Summary: summary(d),
+		Now: now, Key: engine.ShortID(d.ID) + "-" + strconv.FormatInt(d.Time.UnixMilli(), 36), Summary: summary(d),
 	}
 	if u := d.Usage; u != nil {
 		t.LastUsage = Usage(*u)
@@ -185,9 +185,7 @@ func Cards(deaths []Death, elsewhere func(name string) bool) []Card {
 		if len(cards) == maxCards {
 			break
 		}
-		cards = append(cards, Card{Name: d.Container, Short: short(d.ID), Deaths: named[d.Container]})
+		cards = append(cards, Card{Name: d.Container, Short: engine.ShortID(d.ID), Deaths: named[d.Container]})
 	}
 	return cards
 }
-
-func short(id string) string { return id[:min(12, len(id))] }

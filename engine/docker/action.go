@@ -62,12 +62,12 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", engine.ErrNotBegun, failed(err))
 	}
-	options, patience := container.StopOptions{}, max(0, c.StopTimeout)
+	options, timeout := container.StopOptions{}, max(0, c.StopTimeout)
 	if grace != nil {
-		options.Timeout, patience = new(int(math.Ceil(grace.Seconds()))), *grace
+		options.Timeout, timeout = new(int(math.Ceil(grace.Seconds()))), *grace
 	}
 	var stopErr error
-	now, err := e.act(ctx, call.Stop, c, patience+actionTimeout, func(ctx context.Context, id string) error {
+	now, err := e.act(ctx, call.Stop, c, timeout+actionTimeout, func(ctx context.Context, id string) error {
 		stopErr = e.api.Load().ContainerStop(ctx, id, options)
 		return stopErr
 	})
@@ -83,11 +83,11 @@ func (e *Engine) EndTask(ctx context.Context, c *engine.Container) error {
 // act makes one request for the container's ID, waits for the container to be inspected
 // anew, and returns what it is now. What the inspect shows counts more than the
 // request's answer.
-func (e *Engine) act(ctx context.Context, name string, c *engine.Container, patience time.Duration, request func(ctx context.Context, id string) error) (*engine.Container, error) {
+func (e *Engine) act(ctx context.Context, name string, c *engine.Container, timeout time.Duration, request func(ctx context.Context, id string) error) (*engine.Container, error) {
 	e.inbox.Post(func(time.Time) { e.store.Acting(c.ID, true) })
 	defer e.inbox.Post(func(time.Time) { e.store.Acting(c.ID, false) })
 
-	callCtx, cancel := context.WithTimeout(ctx, patience)
+	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := e.callOf(callCtx, name, c.ID, func(ctx context.Context) error {
 		act := func(id string) error { return request(ctx, id) }

@@ -18,9 +18,9 @@ func named(name string) func(*engine.Container) bool {
 }
 
 // surveyed asks a fake engine, by call: "" what works, else the error.
-func surveyed(t *testing.T, f *fakeEngine, patience time.Duration) (Probe, map[string]string) {
+func surveyed(t *testing.T, f *fakeEngine, timeout time.Duration) (Probe, map[string]string) {
 	t.Helper()
-	e, err := New(Options{Host: f.host(), Timeout: patience, ResyncInterval: time.Hour, ReadsLogs: true, Recreates: named("web"), Ends: named("task"), Logger: slog.New(slog.DiscardHandler)})
+	e, err := New(Options{Host: f.host(), Timeout: timeout, ResyncInterval: time.Hour, ReadsLogs: true, Recreates: named("web"), Ends: named("task"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

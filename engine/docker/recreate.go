@@ -93,5 +93,5 @@ func (e *Engine) steps(id string) *recreation.Steps {
 		}
 		return e.call(ctx, name, f)
 	}
-	return &recreation.Steps{API: e.api.Load(), Call: call, Timeout: e.Timeout, Patience: actionTimeout, Logger: e.Logger}
+	return &recreation.Steps{API: e.api.Load(), Call: call, Timeout: e.Timeout, ActionTimeout: actionTimeout, Logger: e.Logger}
 }

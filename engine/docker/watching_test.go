@@ -116,11 +116,11 @@ func connected(t testing.TB, o Options) *watchedEngine {
 // until waits for a snapshot, woken by news of it.
 func (w *watchedEngine) until(t testing.TB, what string, ok func(*engine.Snapshot) bool) {
 	t.Helper()
-	patience := time.After(10 * time.Second)
+	limit := time.After(10 * time.Second)
 	for !ok(w.Snapshot()) {
 		select {
 		case <-w.Changed():
-		case <-patience:
+		case <-limit:
 			t.Fatalf("in vain waited until %s: %+v", what, w.Snapshot())
 		}
 	}

@@ -153,7 +153,7 @@ func (a *attempt) createFrom(ctx context.Context, image string) (same bool, err 
 	if err != nil {
 		return false, err
 	}
-	err = a.call(ctx, call.Create, a.Patience, func(ctx context.Context) error {
+	err = a.call(ctx, call.Create, a.ActionTimeout, func(ctx context.Context) error {
 		made, err := a.API.ContainerCreate(ctx, s.config, s.host, nil, s.platform, a.passing)
 		a.newID, a.newName = made.ID, a.passing
 		return refusal.Revealed(err, func(string) error { return nil })

@@ -38,10 +38,10 @@ type Steps struct {
 	Call func(ctx context.Context, name string, f func(context.Context) error) error
 	// Timeout is that of a call which an engine answers at once.
 	Timeout time.Duration
-	// Patience is that of what takes the engine longer: a stop has it beside the
+	// ActionTimeout is that of what takes the engine longer: a stop has it beside the
 	// container's own timeout.
-	Patience time.Duration
-	Logger   *slog.Logger
+	ActionTimeout time.Duration
+	Logger        *slog.Logger
 }
 
 // inspect asks what a container is now; ErrGone: there is none.
@@ -73,13 +73,13 @@ func (s *Steps) restartBy(ctx context.Context, id string, policy container.Resta
 
 // stop stops a container with its own signal and timeout.
 func (s *Steps) stop(ctx context.Context, c *engine.Container) error {
-	return s.call(ctx, call.Stop, max(0, c.StopTimeout)+s.Patience, func(ctx context.Context) error {
+	return s.call(ctx, call.Stop, max(0, c.StopTimeout)+s.ActionTimeout, func(ctx context.Context) error {
 		return s.API.ContainerStop(ctx, c.ID, container.StopOptions{})
 	})
 }
 
 func (s *Steps) start(ctx context.Context, id string) error {
-	return s.call(ctx, call.Start, s.Patience, func(ctx context.Context) error {
+	return s.call(ctx, call.Start, s.ActionTimeout, func(ctx context.Context) error {
 		act := func(id string) error { return s.API.ContainerStart(ctx, id, container.StartOptions{}) }
 		err := refusal.Revealed(act(id), act)
 		if refusal.Absent(err) && !strings.Contains(err.Error(), id) {
@@ -106,7 +106,7 @@ func (s *Steps) Discard(ctx context.Context, c *engine.Container) error {
 // Remove removes a container that is down. Its volumes stay, also those without a name:
 // another one may have them by now.
 func (s *Steps) Remove(ctx context.Context, id string) error {
-	err := s.call(ctx, call.Remove, s.Patience, func(ctx context.Context) error {
+	err := s.call(ctx, call.Remove, s.ActionTimeout, func(ctx context.Context) error {
 		return s.API.ContainerRemove(ctx, id, container.RemoveOptions{})
 	})
 	if refusal.Absent(err) {

@@ -47,7 +47,7 @@ func newHarness(t testing.TB) *harness {
 // toldBy is how engines tell of stops, by the version of Podman.
 var toldBy = map[string]Stops{"": StopsAnnounced, "4.3": StopsUntold, "5.8": StopsRecorded}
 
-// watching returns a ledger whose first snapshot shows these containers running.
+// watching returns a store whose first snapshot shows these containers running.
 func watching(t testing.TB, ids ...string) *harness {
 	l := newHarness(t)
 	for _, id := range ids {

@@ -312,7 +312,7 @@ func TestSicknessIsKnownSinceItWasSeen(t *testing.T) {
 	}
 }
 
-// restartedUnheard returns a ledger that heard a container being told to stop, and
+// restartedUnheard returns a store that heard a container being told to stop, and
 // not that it died and was started again.
 func restartedUnheard(t *testing.T) *harness {
 	l := watching(t, "a")

@@ -19,7 +19,7 @@ type orphan struct {
 	labels  map[string]string // nil: it is to be created anew
 	host    func(h *container.HostConfig)
 	after   func(child *harness.Container)         // it has been created
-	deed    func(parent, child *harness.Container) // nil: docker rm and docker run
+	happens func(parent, child *harness.Container) // nil: docker rm and docker run
 	reasons []string                               // nil: parent_gone
 	child   *harness.Container
 }
@@ -27,7 +27,7 @@ type orphan struct {
 // by re-creates a parent as a person does, from this.
 func by(p harness.Spec) func(parent, child *harness.Container) {
 	p.Network = "none"
-	return func(parent, _ *harness.Container) { parent.Recreate(harness.Deeds["person"], p) }
+	return func(parent, _ *harness.Container) { parent.Recreate(harness.Recreators["person"], p) }
 }
 
 // orphans are all rows. Elder is a container that is older than any of them.
@@ -45,19 +45,19 @@ func orphans(s *harness.Env, elder *harness.Container) []*orphan {
 		{name: "whose volumes another one takes", after: func(child *harness.Container) {
 			s.Create("borrower", harness.Spec{Network: "none", Host: func(h *container.HostConfig) { h.VolumesFrom = []string{child.Name} }})
 		}},
-		{name: "whose parent is gone for good", deed: func(parent, _ *harness.Container) { parent.Remove() }},
-		{name: "whose parent is not started", deed: func(parent, _ *harness.Container) {
+		{name: "whose parent is gone for good", happens: func(parent, _ *harness.Container) { parent.Remove() }},
+		{name: "whose parent is not started", happens: func(parent, _ *harness.Container) {
 			parent.Remove()
 			s.Create(parent.Name[len(s.Prefix):], none)
 		}},
-		{name: "whose parent is unhealthy", deed: by(sick)},
-		{name: "whose parent is another project's by now", labels: memberOf(stack, "foreign", recreateLabel, "true"), deed: by(harness.Spec{Labels: memberOf(other, "parent-of-foreign")})},
-		{name: "whose parent is a project's by now", deed: by(harness.Spec{Labels: memberOf(other, "parent-of-mine")})},
-		{name: "whose parent is older than it", deed: func(parent, _ *harness.Container) {
+		{name: "whose parent is unhealthy", happens: by(sick)},
+		{name: "whose parent is another project's by now", labels: memberOf(stack, "foreign", recreateLabel, "true"), happens: by(harness.Spec{Labels: memberOf(other, "parent-of-foreign")})},
+		{name: "whose parent is a project's by now", happens: by(harness.Spec{Labels: memberOf(other, "parent-of-mine")})},
+		{name: "whose parent is older than it", happens: func(parent, _ *harness.Container) {
 			parent.Remove()
 			elder.Rename(parent.Name)
 		}},
-		{name: "whose parent could be either of two", labels: memberOf(stack, "torn", recreateLabel, "true", "com.docker.compose.depends_on", "vpn:service_started:true"), deed: func(parent, _ *harness.Container) {
+		{name: "whose parent could be either of two", labels: memberOf(stack, "torn", recreateLabel, "true", "com.docker.compose.depends_on", "vpn:service_started:true"), happens: func(parent, _ *harness.Container) {
 			parent.Remove()
 			for _, n := range []string{"2", "3"} {
 				s.Run("vpn-"+n, harness.Spec{Network: "none", Labels: memberOf(stack, "vpn", "com.docker.compose.container-number", n)})
@@ -76,8 +76,8 @@ func (o *orphan) run(s *harness.Env, suffix string) (parent *harness.Container) 
 	if o.reasons == nil {
 		o.reasons = []string{"parent_gone"}
 	}
-	if o.deed == nil {
-		o.deed = by(harness.Spec{Labels: memberOf(o.labels["com.docker.compose.project"], suffix+"-vpn")})
+	if o.happens == nil {
+		o.happens = by(harness.Spec{Labels: memberOf(o.labels["com.docker.compose.project"], suffix+"-vpn")})
 	}
 	project := o.labels["com.docker.compose.project"]
 	parent = s.Run(suffix+"-vpn", harness.Spec{Network: "none", Labels: memberOf(project, suffix+"-vpn")})
@@ -122,9 +122,9 @@ func TestRecreationIsDeclined(t *testing.T) {
 	d := s.Defib(harness.Whitelist(listed...), "--restart.stopped-delay=1s", "--restart.hold-file="+holds, "--docker.resync-interval=5s")
 	dry := s.Defib(harness.Whitelist(rehearsed.child), "--restart.stopped-delay=1s", "--dry-run")
 	for row, parent := range parents {
-		row.deed(parent, row.child)
+		row.happens(parent, row.child)
 	}
-	f.parent = f.parent.Recreate(harness.Deeds["person"], f.spec)
+	f.parent = f.parent.Recreate(harness.Recreators["person"], f.spec)
 	before := s.Names()
 	for _, child := range f.children {
 		f.recreated(child)
@@ -164,10 +164,10 @@ func TestRecreationWithoutAName(t *testing.T) {
 	s := harness.NewEnv(t, harness.SharedEngine(t))
 	row := &orphan{}
 	parent := row.run(s, "orphan")
-	row.deed(parent, row.child)
+	row.happens(parent, row.child)
 	f := newFamily(s, "", false)
 	d := s.Defib(harness.Whitelist(append(f.children, row.child)...), "--restart.stopped-delay=1s", "--state.file="+filepath.Join(t.TempDir(), "state.json"))
-	f.parent = f.parent.Recreate(harness.Deeds["person"], f.spec)
+	f.parent = f.parent.Recreate(harness.Recreators["person"], f.spec)
 	for _, child := range f.children {
 		f.recreated(child)
 	}

@@ -99,7 +99,7 @@ func newOrdeals(t *testing.T, e *harness.Engine, first int) (all []*ordeal) {
 // recreateParent is the deed that begins it.
 func (o *ordeal) recreateParent() {
 	o.Helper()
-	o.parent = o.parent.Recreate(harness.Deeds["person"], o.spec)
+	o.parent = o.parent.Recreate(harness.Recreators["person"], o.spec)
 }
 
 // each does something once for each ordeal that is ready for it, until none is left.

@@ -14,7 +14,7 @@ func TestChildrenOfARecreatedContainerAreRecreated(t *testing.T) {
 	harness.DockerOnly(t, harness.KeepsParents)
 	t.Parallel()
 	for name, row := range map[string]struct {
-		by      string // whose deed it is
+		by      string // who does it
 		project bool
 		checked bool // the parent has a health check
 		down    bool // one of the children
@@ -43,7 +43,7 @@ func TestChildrenOfARecreatedContainerAreRecreated(t *testing.T) {
 			if row.away {
 				d.Terminate()
 			}
-			f.parent = f.parent.Recreate(harness.Deeds[row.by], f.spec)
+			f.parent = f.parent.Recreate(harness.Recreators[row.by], f.spec)
 			began := time.Now()
 			if row.down {
 				f.children[0].StopAtOnce()
@@ -81,7 +81,7 @@ func TestRecreationOfChildrenOfChildren(t *testing.T) {
 	f.adopt(s.Run("proxy", harness.ChildOf(f.parent, child)))
 	f.adopt(s.Run("web", harness.ChildOf(f.children[0], child)))
 	d := s.Defib(harness.Whitelist(f.children...), "--restart.stopped-delay=1s")
-	f.parent = f.parent.Recreate(harness.Deeds["updater"], f.spec)
+	f.parent = f.parent.Recreate(harness.Recreators["updater"], f.spec)
 	proxy := f.recreated(f.children[0])
 	web := f.recreated(f.children[1])
 	if first, second := proxy.StartedAt(), web.StartedAt(); second.Before(first) {

@@ -56,14 +56,14 @@ func (f *fleet) recreateParents(r *rand.Rand, stop <-chan struct{}) {
 	}
 	by := []string{"updater", "person", "compose"}
 	r.Shuffle(len(by), func(i, k int) { by[i], by[k] = by[k], by[i] })
-	deeds := 0
-	deed := func(x *role) {
-		how := by[deeds%len(by)]
-		deeds++
+	recreations := 0
+	recreate := func(x *role) {
+		how := by[recreations%len(by)]
+		recreations++
 		// What goes wrong is noted with the action, and put right in the quiet.
 		_ = f.do(x, "re-creation by "+how, func(ctx context.Context) error {
 			name := f.name(x)
-			id, err := harness.Deeds[how](ctx, f.Engine, x.id, name, func(ctx context.Context, name string) (string, error) {
+			id, err := harness.Recreators[how](ctx, f.Engine, x.id, name, func(ctx context.Context, name string) (string, error) {
 				return f.createAs(ctx, x, name)
 			})
 			if id != "" {
@@ -76,10 +76,10 @@ func (f *fleet) recreateParents(r *rand.Rand, stop <-chan struct{}) {
 		if harness.Pause(stop, time.Duration(r.IntN(3000))*time.Millisecond) {
 			return
 		}
-		deed(x)
+		recreate(x)
 	}
 	if !harness.Pause(stop, 27*time.Second+time.Duration(r.IntN(10000))*time.Millisecond) {
-		deed(parents[len(parents)-1])
+		recreate(parents[len(parents)-1])
 	}
 }
 
@@ -96,7 +96,7 @@ func (f *fleet) meet(ctx context.Context, x *role) {
 }
 
 // leftovers are the containers that bear the name of no role, but one in passing. Those
-// that a deed of the test has left behind are removed.
+// that a re-creation by the test has left behind are removed.
 func (f *fleet) leftovers() (wrong []string) {
 	ctx, cancel := context.WithTimeout(f.Context(), harness.Limit)
 	defer cancel()

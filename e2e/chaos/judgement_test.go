@@ -9,9 +9,9 @@ import (
 	"defib/e2e/harness"
 )
 
-// TestJudgeOfChaosCondemnsEachBreach is about the judge itself: it would find
+// TestJudgeOfChaosReportsEachBreach is about the judge itself: it would find
 // what Defib never does.
-func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
+func TestJudgeOfChaosReportsEachBreach(t *testing.T) {
 	harness.EngineIndependent(t)
 	t.Parallel()
 	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -154,8 +154,8 @@ func TestJudgeOfChaosCondemnsEachBreach(t *testing.T) {
 	}
 }
 
-// TestJudgeOfChaosCondemnsFalseAnswers is about the judge too.
-func TestJudgeOfChaosCondemnsFalseAnswers(t *testing.T) {
+// TestJudgeOfChaosReportsFalseAnswers is about the judge too.
+func TestJudgeOfChaosReportsFalseAnswers(t *testing.T) {
 	harness.EngineIndependent(t)
 	t.Parallel()
 	zero := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -16,7 +16,7 @@
 // top of a test why it does not run everywhere. What a machine lacks skips a test, and
 // fails it where CI is set ([Unavailable]).
 //
-// What happened is known from three witnesses, none of which believes another: the
+// What happened is known from three sources, each checked by the others: the
 // engine's own events ([Recorder], behind [Container.AwaitEvents] and
 // [Container.Times]), Defib's log ([Journal]) and its metrics ([Defib.Scrape]).
 // [Defib.AwaitValue] and [Defib.AwaitHeld] are for states that last: one that passes

@@ -8,12 +8,12 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// Deed is a way in which others than Defib re-create a container: in the end another one
+// Recreator is a way in which others than Defib re-create a container: in the end another one
 // that runs has its name, and it is gone. Create creates the other one, under a name.
-type Deed func(ctx context.Context, e *Engine, id, name string, create func(ctx context.Context, name string) (string, error)) (newID string, err error)
+type Recreator func(ctx context.Context, e *Engine, id, name string, create func(ctx context.Context, name string) (string, error)) (newID string, err error)
 
-// Deeds are all of them, by who does so.
-var Deeds = map[string]Deed{"updater": asUpdater, "person": asPerson, "compose": asCompose}
+// Recreators are all of them, by who does so.
+var Recreators = map[string]Recreator{"updater": asUpdater, "person": asPerson, "compose": asCompose}
 
 var aSecond = 1 // until a container that is told to stop is killed
 
@@ -69,7 +69,7 @@ func asCompose(ctx context.Context, e *Engine, id, name string, create func(cont
 }
 
 // Recreate has others re-create a container, from this Spec, and returns the new one.
-func (b *Container) Recreate(deed Deed, p Spec) *Container {
+func (b *Container) Recreate(deed Recreator, p Spec) *Container {
 	b.Helper()
 	fresh := &Container{Env: b.Env, Name: b.Name, stopTimeout: p.StopTimeout}
 	b.Must("re-creating "+b.Name, func(ctx context.Context) (err error) {

@@ -87,7 +87,8 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 		if a.Act != b.Act {
 			return count(b.Act) - count(a.Act)
 		}
-		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.Container.ID, b.Container.ID))
+		// What is down comes before what a re-creation has left.
+		return cmp.Or(count(a.Removes)-count(b.Removes), a.due.Compare(b.due), cmp.Compare(a.Container.ID, b.Container.ID))
 	})
 	p.roll(e)
 	p.limit(e)
@@ -117,14 +118,14 @@ func (p *Plan) limit(e *evaluator) {
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
 		switch {
-		case !v.Act, v.Removes:
-		case !v.Restarts() && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
+		case !v.Act:
+		case !v.Removes && !v.Restarts() && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
 			v.Act, v.Reason = false, outcome.Superseded
 		case !v.Restarts() && starts >= e.policy.Concurrency, v.Restarts() && restarts >= e.policy.Concurrency:
 			v.Act, v.Reason = false, outcome.RateLimited
 		case !v.Restarts():
 			starts++
-			started[v.Container.ID] = true
+			started[v.Container.ID] = !v.Removes
 		case !v.Trigger.Counts():
 			restarts++
 		case len(spent) >= e.policy.MaxPerMinute:

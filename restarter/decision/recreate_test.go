@@ -11,6 +11,7 @@ import (
 	"defib/restarter/compose"
 	"defib/restarter/history"
 	. "defib/restarter/internal/fixture"
+	"defib/restarter/outcome"
 	"defib/restarter/policy"
 )
 
@@ -234,6 +235,40 @@ func TestReCreationThatHasBegunIsFoundByNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Removals take the places of starts, once all that is down has one.
+func TestLaw2RemovalsAreLimitedAndComeLast(t *testing.T) {
+	past := history.History{Began: Ago(time.Hour), Since: Ago(time.Hour), Records: map[string]*history.Record{}}
+	cs := []*engine.Container{vpn()}
+	for _, digit := range []string{"1", "2", "3", "4", "5"} {
+		now, old := digit+strings.Repeat("c", 63), digit+strings.Repeat("a", 63)
+		name := "web" + digit
+		cs = append(cs,
+			child(Named(now, name), BegunAgo(time.Minute), Existing(time.Minute), func(c *engine.Container) { c.Parents[0].Container = hex("b") }),
+			child(Named(old, engine.PassingName(name, now)), func(c *engine.Container) {
+				c.State, c.ExitCause, c.ExitSeenAt, c.StartSeenAt = engine.Exited, engine.CauseStopped, Ago(time.Minute), time.Time{}
+			}))
+		past.Records[now] = &history.Record{Parent: known("vpn").Parent, ReadySince: Ago(time.Minute)}
+		past.Records[old] = known("vpn")
+	}
+	down := Ended(engine.CauseSelf, Named(hex("f"), "token"))
+	p := Usual()
+	p.Whitelist, p.Concurrency = Patterns("web*,token"), 3
+	removes, starts := 0, 0
+	for _, v := range Decide(Noon, p, SnapshotOf(append(cs, down)...), past, nil).Verdicts {
+		switch {
+		case v.Act && v.Removes:
+			removes++
+		case v.Act && v.Container == down:
+			starts++
+		case v.Removes && v.Reason != outcome.RateLimited:
+			t.Errorf("%s is left for %q", v.Container.Name, v.Reason)
+		}
+	}
+	if removes != 2 || starts != 1 {
+		t.Errorf("%d removals and %d starts at a time, want 2 and 1", removes, starts)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestAnAddressIsFollowedOnceTheContainersAreKnown(t *testing.T) {
 	h := away()
 	p := open(t, h)
 	follow(p, "gateway")
-	p.Until("the cause", `document.getElementById("away") && document.getElementById("unknown").hidden`)
+	p.Until("the cause", `document.getElementById("unavailable") && document.getElementById("unknown").hidden`)
 	h.goesAway(nil)
 	p.Until("the card", marked+` === "gateway LI" && document.activeElement.hasAttribute("aria-current")`)
 }

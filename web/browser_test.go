@@ -151,7 +151,7 @@ func TestAnEngineThatIsAwayIsShownAsAway(t *testing.T) {
 	p := open(t, h)
 	p.Until("the containers", summaryText+`.includes("27 fine")`)
 	h.goesAway(errors.New("the engine is away: permission denied"))
-	p.Until("the cause", `document.getElementById("away")?.textContent.includes("permission denied")`)
+	p.Until("the cause", `document.getElementById("unavailable")?.textContent.includes("permission denied")`)
 	if text := browser.Eval[string](p, "document.body.textContent"); strings.Contains(text, "checkout") || strings.Contains(text, "27 fine") {
 		t.Error("the page shows what was as what is")
 	}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"defib/e2e/harness"
@@ -139,7 +140,7 @@ func (j *judge) hostLimitsHeld() {
 	exempt := make([]bool, len(j.orders))
 	for i, o := range j.orders {
 		exempt[i] = j.followsParent(o)
-		at, lately := 0, 0
+		at, lately := 0, []string(nil)
 		for k, b := range j.orders[:i+1] {
 			if b.Kind != o.Kind || b.Life != o.Life && j.unsaved(b) {
 				continue
@@ -149,14 +150,14 @@ func (j *judge) hostLimitsHeld() {
 			}
 			// They are counted when they are decided, and may be a little late here.
 			if !exempt[k] && o.Begun.Sub(b.Begun) < time.Minute-2*time.Second-j.slowest {
-				lately++
+				lately = append(lately, fmt.Sprintf("%s %.8s of life %d", b.Begun.Format("15:04:05.000"), b.ID, b.Life))
 			}
 		}
 		if at > j.concurrency {
 			j.violation(o.ID, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.Kind, j.concurrency)
 		}
-		if o.Kind == "restart" && !exempt[i] && lately > j.perMinute {
-			j.violation(o.ID, "law 2: %d restarts within a minute, %d are allowed", lately, j.perMinute)
+		if o.Kind == "restart" && !exempt[i] && len(lately) > j.perMinute {
+			j.violation(o.ID, "law 2: %d restarts within a minute, %d are allowed (%s)", len(lately), j.perMinute, strings.Join(lately, ", "))
 		}
 	}
 }

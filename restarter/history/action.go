@@ -71,13 +71,12 @@ func (r Result) DeclinedBySwarm() bool {
 func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	h.Changes++
 	rec := h.Records[a.Container.ID]
-	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now
+	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now.Add(slotTimeout)
 	rec.Attempts++
 	a.Attempt, a.began, a.parents = rec.Attempts, now, map[string]time.Time{}
 	if a.Removes {
 		return a
 	}
-	rec.SlotUntil = now.Add(slotTimeout)
 	if a.Container.Up() {
 		rec.SlotUntil = rec.SlotUntil.Add(max(0, a.Container.StopTimeout))
 	}

@@ -77,3 +77,12 @@ func TestStartBySomebodyElseEndsTheFailureOfOurs(t *testing.T) {
 		t.Error("it still counts as failed")
 	}
 }
+
+func TestARemovalTakesThePlaceOfAStart(t *testing.T) {
+	c := Ended(engine.CauseStopped)
+	h := History{Records: map[string]*Record{c.ID: {}}}
+	h.Begin(Noon, SnapshotOf(c), Action{Container: c, Removes: true})
+	if starts, restarts := h.Active(Noon); starts != 1 || restarts != 0 {
+		t.Errorf("%d starts and %d restarts take a place, want 1 and 0", starts, restarts)
+	}
+}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -148,15 +149,16 @@ func (j *judge) hostLimitsHeld() {
 			if b.Life == o.Life && (b.Ended.IsZero() || b.Ended.After(o.Begun)) {
 				at++
 			}
-			// They are counted when they are decided, and may be a little late here.
-			if !exempt[k] && o.Begun.Sub(b.Begun) < time.Minute-2*time.Second-j.slowest {
+			// They are counted when they are decided, and may be a little late here. One that
+			// is refused is not one.
+			if !exempt[k] && b.Status != http.StatusForbidden && o.Begun.Sub(b.Begun) < time.Minute-2*time.Second-j.slowest {
 				lately = append(lately, fmt.Sprintf("%s %.8s of life %d", b.Begun.Format("15:04:05.000"), b.ID, b.Life))
 			}
 		}
 		if at > j.concurrency {
 			j.violation(o.ID, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.Kind, j.concurrency)
 		}
-		if o.Kind == "restart" && !exempt[i] && len(lately) > j.perMinute {
+		if o.Kind == "restart" && !exempt[i] && o.Status != http.StatusForbidden && len(lately) > j.perMinute {
 			j.violation(o.ID, "law 2: %d restarts within a minute, %d are allowed (%s)", len(lately), j.perMinute, strings.Join(lately, ", "))
 		}
 	}

@@ -100,8 +100,10 @@ func (s *Env) remove(id string) error {
 		if errdefs.IsNotFound(err) {
 			return nil // Podman may remove it, and say that it could not
 		}
-		// Podman cannot remove one that ends by itself at that moment.
-		if err == nil || !strings.Contains(err.Error(), "container state improper") || Pause(ctx.Done(), 100*time.Millisecond) {
+		// Podman cannot remove one that ends by itself at that moment, and Docker none whose
+		// file system is still in use.
+		again := err != nil && (strings.Contains(err.Error(), "container state improper") || strings.Contains(err.Error(), "device or resource busy"))
+		if !again || Pause(ctx.Done(), 100*time.Millisecond) {
 			return err
 		}
 	}

@@ -82,12 +82,12 @@ func newUsageDescs(labels []string) usageDescs {
 		reads:      d.counter("container_fs_reads_total", "Reads from the device.", "device"),
 		writes:     d.counter("container_fs_writes_total", "Writes to the device.", "device"),
 
-		receive:  d.receive(),
-		transmit: d.transmit(),
+		receive:  d.traffic("receive", "received", "receiving"),
+		transmit: d.traffic("transmit", "transmitted", "transmitting"),
 
-		cpuPressure:    d.cpuPressure(),
-		memoryPressure: d.memoryPressure(),
-		ioPressure:     d.ioPressure(),
+		cpuPressure:    d.stall("cpu", "a processor"),
+		memoryPressure: d.stall("memory", "memory"),
+		ioPressure:     d.stall("io", "I/O"),
 
 		memoryLimit: d.gauge("container_spec_memory_limit_bytes", "Memory limit; 0 is unlimited."),
 		swapLimit:   d.gauge("container_spec_memory_swap_limit_bytes", "Swap limit; 0 is unlimited."),
@@ -104,41 +104,22 @@ func newUsageDescs(labels []string) usageDescs {
 	return descs
 }
 
-func (d *describer) receive() trafficDescs {
+// traffic describes one direction of a network interface.
+func (d *describer) traffic(direction, was, while string) trafficDescs {
+	name := "container_network_" + direction
 	return trafficDescs{
-		bytes:   d.counter("container_network_receive_bytes_total", "Bytes received.", "interface"),
-		packets: d.counter("container_network_receive_packets_total", "Packets received.", "interface"),
-		errors:  d.counter("container_network_receive_errors_total", "Errors while receiving.", "interface"),
-		dropped: d.counter("container_network_receive_packets_dropped_total", "Packets dropped while receiving.", "interface"),
+		bytes:   d.counter(name+"_bytes_total", "Bytes "+was+".", "interface"),
+		packets: d.counter(name+"_packets_total", "Packets "+was+".", "interface"),
+		errors:  d.counter(name+"_errors_total", "Errors while "+while+".", "interface"),
+		dropped: d.counter(name+"_packets_dropped_total", "Packets dropped while "+while+".", "interface"),
 	}
 }
 
-func (d *describer) transmit() trafficDescs {
-	return trafficDescs{
-		bytes:   d.counter("container_network_transmit_bytes_total", "Bytes transmitted.", "interface"),
-		packets: d.counter("container_network_transmit_packets_total", "Packets transmitted.", "interface"),
-		errors:  d.counter("container_network_transmit_errors_total", "Errors while transmitting.", "interface"),
-		dropped: d.counter("container_network_transmit_packets_dropped_total", "Packets dropped while transmitting.", "interface"),
-	}
-}
-
-func (d *describer) cpuPressure() stallDescs {
+// stall describes how long processes waited for a resource.
+func (d *describer) stall(resource, what string) stallDescs {
+	name := "container_pressure_" + resource
 	return stallDescs{
-		waiting: d.counter("container_pressure_cpu_waiting_seconds_total", "How long some process waited for a processor."),
-		stalled: d.counter("container_pressure_cpu_stalled_seconds_total", "How long all processes waited for a processor."),
-	}
-}
-
-func (d *describer) memoryPressure() stallDescs {
-	return stallDescs{
-		waiting: d.counter("container_pressure_memory_waiting_seconds_total", "How long some process waited for memory."),
-		stalled: d.counter("container_pressure_memory_stalled_seconds_total", "How long all processes waited for memory."),
-	}
-}
-
-func (d *describer) ioPressure() stallDescs {
-	return stallDescs{
-		waiting: d.counter("container_pressure_io_waiting_seconds_total", "How long some process waited for I/O."),
-		stalled: d.counter("container_pressure_io_stalled_seconds_total", "How long all processes waited for I/O."),
+		waiting: d.counter(name+"_waiting_seconds_total", "How long some process waited for "+what+"."),
+		stalled: d.counter(name+"_stalled_seconds_total", "How long all processes waited for "+what+"."),
 	}
 }

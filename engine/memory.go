@@ -51,7 +51,7 @@ type Remembered struct {
 	StopSeenAt time.Time `json:"q,omitzero"`  // the same on our clock
 	SignalAt   time.Time `json:"k,omitzero"`  // when it was sent another signal
 
-	FirstStopAt time.Time `json:"g,omitzero"` // when it was first told to, if it had to be told again
+	FirstStopAt time.Time `json:"g,omitzero"` // when it was first told to stop; StopAt is the last time
 }
 
 // Memory is what is to be remembered of the engine at this moment. It asks nobody.

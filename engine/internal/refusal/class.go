@@ -3,7 +3,6 @@ package refusal
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"regexp"
@@ -28,10 +27,7 @@ var kinds = []struct {
 	{"invalid", errdefs.IsInvalidArgument},
 	{"deadline", func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 	{"cut off", func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
-	{"expired", func(err error) bool {
-		invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
-		return invalid.Cert != nil && invalid.Reason == x509.Expired
-	}},
+	{"expired", expired},
 	{"TLS", func(err error) bool {
 		return strings.Contains(err.Error(), "tls:") || strings.Contains(err.Error(), "HTTPS")
 	}},

@@ -31,11 +31,10 @@ func ExplainDial(network, addr string, err error) error {
 
 // ExplainTLS adds to the error of a call what to do about it, if it comes of TLS.
 func ExplainTLS(err error) error {
-	invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
 	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
 	text := err.Error()
 	switch {
-	case invalid.Cert != nil && invalid.Reason == x509.Expired, strings.Contains(text, "expired certificate"):
+	case expired(err), strings.Contains(text, "expired certificate"):
 		return fmt.Errorf("%w: renew the certificate, or correct the clock", err)
 	case unverified || strings.Contains(text, "certificate"):
 		return fmt.Errorf("%w: certificate mismatch: DOCKER_CERT_PATH must contain ca.pem, cert.pem and key.pem for this engine", err)
@@ -43,4 +42,10 @@ func ExplainTLS(err error) error {
 		return fmt.Errorf("%w: only one side uses TLS: check DOCKER_CERT_PATH and DOCKER_TLS_VERIFY", err)
 	}
 	return err
+}
+
+// expired reports whether a certificate that is not valid now is the cause.
+func expired(err error) bool {
+	invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+	return invalid.Cert != nil && invalid.Reason == x509.Expired
 }

@@ -88,7 +88,7 @@ type Store struct {
 	syncBy     time.Time // zero until the list has come
 	gap        gap.Kind  // before the stream, until the snapshot is whole
 	lost       time.Time // when the stream ended; zero while it is open
-	shutdown   time.Time // before it, on the engine's clock, no shutdown told a container to stop; zero: nobody knows
+	shutdown   time.Time // gap.ShutdownBegan, while the stream is down
 	listed     time.Time
 	listing    bool
 	changed    bool

@@ -39,11 +39,7 @@ func (g Guard) Check(ctx context.Context) error {
 	if _, err := newReader(g.token).read(ctx); err != nil {
 		return err
 	}
-	users := newReader(func() (credentials, error) {
-		users, err := g.users()
-		return credentials{users: users}, err
-	})
-	if now, err := users.read(ctx); err == nil && now.users {
+	if now, err := newReader(Guard{WebConfig: g.WebConfig}.read).read(ctx); err == nil && now.users {
 		return fmt.Errorf("cannot be combined with basic_auth_users in %s: a request has only one Authorization header", g.WebConfig)
 	}
 	return nil

@@ -69,11 +69,11 @@ func asCompose(ctx context.Context, e *Engine, id, name string, create func(cont
 }
 
 // Recreate has others re-create a container, from this Spec, and returns the new one.
-func (b *Container) Recreate(deed Recreator, p Spec) *Container {
+func (b *Container) Recreate(by Recreator, p Spec) *Container {
 	b.Helper()
 	fresh := &Container{Env: b.Env, Name: b.Name, stopTimeout: p.StopTimeout}
 	b.Must("re-creating "+b.Name, func(ctx context.Context) (err error) {
-		fresh.ID, err = deed(ctx, b.Engine, b.ID, b.Name, func(ctx context.Context, name string) (string, error) {
+		fresh.ID, err = by(ctx, b.Engine, b.ID, b.Name, func(ctx context.Context, name string) (string, error) {
 			return b.Engine.CreateTestapp(ctx, name, p)
 		})
 		return err

@@ -28,7 +28,6 @@ func stableFlags(t *testing.T) (lines []string) {
 	for _, m := range regexp.MustCompile(`\(\$(\w+)\)`).FindAllStringSubmatch(help.String(), -1) {
 		lines = append(lines, "environment variable: "+m[1])
 	}
-	lines = append(lines, flagValues()...)
 	t.Setenv("DOCKER_HOST", "")
 	for _, f := range cli.Model().Flags {
 		if !f.Hidden {
@@ -124,20 +123,20 @@ func stableExitCodes(t *testing.T) (lines []string) {
 	file := "--restart.hold-file=" + filepath.Join(t.TempDir(), "holds")
 	none := "--docker.host=unix://" + filepath.Join(t.TempDir(), "docker.sock")
 	for what, args := range map[string][]string{
-		"--version":                           {"--version"},
-		"--help":                              {"--help"},
-		"serve, ended by a signal":            {"serve", free, none},
-		"serve, on a port that is taken":      {"serve", "--web.listen-address=" + taken.Addr().String(), none},
-		"an unknown flag":                     {"--no-such-flag"},
-		"an unknown command":                  {"no-such-command"},
-		"values that cannot work":             {"serve", "--docker.timeout=0s", free, none},
-		"check, with an engine that is away":  {"check", none},
-		"check, with values that cannot work": {"check", "--docker.timeout=0s", none},
-		"healthcheck, if nothing answers":     {"healthcheck", "--web.listen-address=" + closedPort(t)},
-		"rules":                               {"rules"},
-		"hold":                                {"hold", "web", "--for=1h", file, none},
-		"hold, without a hold file":           {"hold", "web", "--for=1h", none},
-		"release":                             {"release", file, none},
+		"--version":                              {"--version"},
+		"--help":                                 {"--help"},
+		"serve, ended by a signal":               {"serve", free, none},
+		"serve, on a port that is taken":         {"serve", "--web.listen-address=" + taken.Addr().String(), none},
+		"an unknown flag":                        {"--no-such-flag"},
+		"an unknown command":                     {"no-such-command"},
+		"values that cannot work":                {"serve", "--docker.timeout=0s", free, none},
+		"check, while the engine is unavailable": {"check", none},
+		"check, with values that cannot work":    {"check", "--docker.timeout=0s", none},
+		"healthcheck, if nothing answers":        {"healthcheck", "--web.listen-address=" + closedPort(t)},
+		"rules":                                  {"rules"},
+		"hold":                                   {"hold", "web", "--for=1h", file, none},
+		"hold, without a hold file":              {"hold", "web", "--for=1h", none},
+		"release":                                {"release", file, none},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if what == "serve, ended by a signal" {

@@ -32,9 +32,7 @@ defib ($VERSION) stable; urgency=medium
  -- $(sed -n 's/^maintainer: //p' deploy/debian/nfpm.yaml)  $(at -R)
 END
 mkdir "$WORK/doc"
-# What git knows, and no secret that somebody has put beside it. The clone may be another user's.
-git -c safe.directory="$PWD" ls-files -z ':(glob)*.md' docs deploy alerts/containers.yml alerts/healing.yml ':!*.go' ':!*.gitignore' ':!deploy/debian' |
-	tar -c --null -T - --mode=u=rwX,go=rX | tar -x -C "$WORK/doc"
+scripts/documents.sh "$WORK/doc"
 mv "$WORK"/doc/{deploy,examples} # where they are in Debian
 find "$WORK" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 

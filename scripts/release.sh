@@ -48,17 +48,16 @@ for_arch() {
 	CGO_ENABLED=0 GOOS=linux GOARCH=$arch GOARM=$arm "$@"
 }
 
-# archive CLONE BINARY: the binary and what belongs to it: all that the docs lead
-# to, but no Go. Whoever makes it, and when, it is the same.
+# archive CLONE BINARY: the binary and what belongs to it. Whoever makes it, and when, it is
+# the same.
 archive() {
-	local name root pages
+	local name root
 	name=$(basename "$2")
 	root=$1.archive/$name
 	mkdir -p "$root"
-	pages=$(cd "$1" && echo *.md)
 	install -m 755 "$2" "$root/defib"
-	# shellcheck disable=SC2086 # several names
-	tar -C "$1" -c --exclude='*.go' --exclude=deploy/debian LICENSE $pages docs deploy alerts/containers.yml alerts/healing.yml | tar -x -C "$root"
+	install -m 644 "$1/LICENSE" "$root"
+	"$1/scripts/documents.sh" "$root"
 	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-C "$1.archive" -c "$name" | gzip -9n >"$2.tar.gz"
 }

@@ -236,48 +236,48 @@ func NewSnapshot(byID, named []*Container) *Snapshot {
 }
 
 // Get returns the container with this full ID, or nil.
-func (p *Snapshot) Get(id string) *Container {
-	i, ok := slices.BinarySearchFunc(p.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
+func (s *Snapshot) Get(id string) *Container {
+	i, ok := slices.BinarySearchFunc(s.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
 	if !ok {
 		return nil
 	}
-	return p.Containers[i]
+	return s.Containers[i]
 }
 
 // Find returns the container with this ID or name, or nil.
-func (p *Snapshot) Find(idOrName string) *Container {
-	if c := p.Get(idOrName); c != nil {
+func (s *Snapshot) Find(idOrName string) *Container {
+	if c := s.Get(idOrName); c != nil {
 		return c
 	}
-	i, ok := slices.BinarySearchFunc(p.Named(), idOrName, func(c *Container, name string) int { return cmp.Compare(c.Name, name) })
+	i, ok := slices.BinarySearchFunc(s.Named(), idOrName, func(c *Container, name string) int { return cmp.Compare(c.Name, name) })
 	if !ok {
 		return nil
 	}
-	return p.Named()[i]
+	return s.Named()[i]
 }
 
 // Named returns each container that has a name, one per name, sorted by it. A
 // snapshot is made of answers from different moments, so that two containers may
 // have the same name in it for a moment: then the younger one counts. The slice is
 // shared and must not be changed.
-func (p *Snapshot) Named() []*Container {
-	p.once.Do(func() {
-		if p.named != nil {
+func (s *Snapshot) Named() []*Container {
+	s.once.Do(func() {
+		if s.named != nil {
 			return
 		}
-		p.named = OnePerName(p.Containers, func(c *Container) *Container { return c })
+		s.named = OnePerName(s.Containers, func(c *Container) *Container { return c })
 	})
-	return p.named
+	return s.named
 }
 
 // Names holds every name that the snapshot knows, of containers and of departed
 // ones.
-func (p *Snapshot) Names() map[string]bool {
-	names := make(map[string]bool, len(p.Containers)+len(p.Departed))
-	for _, c := range p.Containers {
+func (s *Snapshot) Names() map[string]bool {
+	names := make(map[string]bool, len(s.Containers)+len(s.Departed))
+	for _, c := range s.Containers {
 		names[c.Name] = true
 	}
-	for _, d := range p.Departed {
+	for _, d := range s.Departed {
 		names[d.Name] = true
 	}
 	return names

@@ -55,24 +55,24 @@ type Remembered struct {
 }
 
 // Memory is what is to be remembered of the engine at this moment. It asks nobody.
-func (p *Snapshot) Memory(now time.Time) Memory {
+func (s *Snapshot) Memory(now time.Time) Memory {
 	switch {
-	case p.Earlier != nil:
-		return *p.Earlier
-	case p.First.IsZero():
+	case s.Earlier != nil:
+		return *s.Earlier
+	case s.First.IsZero():
 		return Memory{}
-	case !p.Lost.IsZero():
-		now = p.Lost
+	case !s.Lost.IsZero():
+		now = s.Lost
 	}
 	m := Memory{
-		EngineID: p.EngineID, BootID: p.BootID, Last: p.LastEvent,
-		Looked: onWall(now).Add(p.ClockAhead), Ended: !p.Lost.IsZero(), Shutdown: p.Shutdown.Round(0).UTC(),
-		Containers: make(map[string]Remembered, len(p.Containers)),
+		EngineID: s.EngineID, BootID: s.BootID, Last: s.LastEvent,
+		Looked: onWall(now).Add(s.ClockAhead), Ended: !s.Lost.IsZero(), Shutdown: s.Shutdown.Round(0).UTC(),
+		Containers: make(map[string]Remembered, len(s.Containers)),
 	}
-	for _, c := range p.Containers {
+	for _, c := range s.Containers {
 		m.Containers[c.ID] = remember(c)
 	}
-	maps.Copy(m.Containers, p.Heard)
+	maps.Copy(m.Containers, s.Heard)
 	return m
 }
 

@@ -35,31 +35,31 @@ func (c *Container) Shares(n Namespace) string {
 
 // ParentOf returns the container whose namespace of this kind a container shares; nil if
 // that is gone. Shares is false if it shares none.
-func (p *Snapshot) ParentOf(c *Container, n Namespace) (parent *Container, shares bool) {
+func (s *Snapshot) ParentOf(c *Container, n Namespace) (parent *Container, shares bool) {
 	of := c.Shares(n)
 	if of == "" {
 		return nil, false
 	}
-	return p.Parent(Parent{Namespace: n, Container: of}), true
+	return s.Parent(Parent{Namespace: n, Container: of}), true
 }
 
 // Parent returns the container that is meant, as Docker finds it; nil if it is gone.
-func (p *Snapshot) Parent(of Parent) *Container {
-	if c := p.Find(of.Container); c != nil {
+func (s *Snapshot) Parent(of Parent) *Container {
+	if c := s.Find(of.Container); c != nil {
 		return c
 	}
-	return p.ByPrefix(of.Container)
+	return s.ByPrefix(of.Container)
 }
 
 // ByPrefix returns the container whose ID begins so; nil if there is none, or more than one:
 // no guessing.
-func (p *Snapshot) ByPrefix(id string) *Container {
-	i, _ := slices.BinarySearchFunc(p.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
+func (s *Snapshot) ByPrefix(id string) *Container {
+	i, _ := slices.BinarySearchFunc(s.Containers, id, func(c *Container, id string) int { return cmp.Compare(c.ID, id) })
 	begins := func(i int) bool {
-		return i < len(p.Containers) && strings.HasPrefix(p.Containers[i].ID, id)
+		return i < len(s.Containers) && strings.HasPrefix(s.Containers[i].ID, id)
 	}
 	if begins(i) && !begins(i+1) {
-		return p.Containers[i]
+		return s.Containers[i]
 	}
 	return nil
 }

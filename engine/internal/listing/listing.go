@@ -23,20 +23,20 @@ type Item struct {
 }
 
 // Container is what is known of a container that has not been inspected.
-func (s Item) Container() *engine.Container {
-	return &engine.Container{ID: s.ID, Name: s.Name, Image: s.Image, ImageID: s.ImageID, Labels: s.Labels, State: s.State, Created: s.Created}
+func (i Item) Container() *engine.Container {
+	return &engine.Container{ID: i.ID, Name: i.Name, Image: i.Image, ImageID: i.ImageID, Labels: i.Labels, State: i.State, Created: i.Created}
 }
 
 // Differs reports whether a line of a list contradicts what an inspect said:
 // state, name, and what the status text tells of exit code and health.
-func (s Item) Differs(c *engine.Container) bool {
-	if c.State != s.State || c.Name != s.Name {
+func (i Item) Differs(c *engine.Container) bool {
+	if c.State != i.State || c.Name != i.Name {
 		return true
 	}
-	if code, told := exitCode(s.Status); told && c.Exit.Known {
+	if code, told := exitCode(i.Status); told && c.Exit.Known {
 		return code != c.Exit.Code
 	}
-	h := health(s.Status)
+	h := health(i.Status)
 	return c.State == engine.Running && h != engine.NoHealth && h != c.Health
 }
 
@@ -63,8 +63,8 @@ var lasting = regexp.MustCompile(`^(?:Up|Exited \(-?\d+\)) (Less than a|About an
 // Lasting is how long at least the container has been up or down: "Exited (0) About an hour
 // ago", "Up Less than a second". Hours are rounded. Of days, and in texts of another kind,
 // it is not told. Source: https://github.com/docker/go-units/blob/master/duration.go
-func (s Item) Lasting() (least time.Duration, told bool) {
-	m := lasting.FindStringSubmatch(s.Status)
+func (i Item) Lasting() (least time.Duration, told bool) {
+	m := lasting.FindStringSubmatch(i.Status)
 	if m == nil {
 		return 0, false
 	}

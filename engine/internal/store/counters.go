@@ -15,74 +15,74 @@ type nameCounters struct {
 }
 
 // projectChanged notes that something happened to a container of a compose project.
-func (b *Store) projectChanged(id, project string, at time.Time) {
-	if project != "" && at.After(b.projects[project]) && !b.own.Has(id, at) {
-		b.projects[project], b.changed = at, true
+func (s *Store) projectChanged(id, project string, at time.Time) {
+	if project != "" && at.After(s.projects[project]) && !s.own.Has(id, at) {
+		s.projects[project], s.changed = at, true
 	}
 }
 
 // Changing begins an action that renames, stops or removes a container, and may create
 // another one in its place, or go on with others that were. Until it is over, what happens
 // to these is no change of their project.
-func (b *Store) Changing(id string, others ...string) { b.own.Begin(id, others...) }
+func (s *Store) Changing(id string, others ...string) { s.own.Begin(id, others...) }
 
 // HasChanged ends that.
-func (b *Store) HasChanged(now time.Time, id string) { b.own.End(now, id) }
+func (s *Store) HasChanged(now time.Time, id string) { s.own.End(now, id) }
 
 // changedByOthers notes the same, unless an action of our own is under way.
-func (b *Store) changedByOthers(e *entry, id, project string, at time.Time) {
+func (s *Store) changedByOthers(e *entry, id, project string, at time.Time) {
 	if !e.life.acting {
-		b.projectChanged(id, project, at)
+		s.projectChanged(id, project, at)
 	}
 }
 
 // stoppedByOthers notes that a container was told to stop.
-func (b *Store) stoppedByOthers(e *entry, project string, at time.Time) {
-	if project != "" && !e.life.acting && at.After(b.stops[project]) {
-		b.stops[project], b.changed = at, true
+func (s *Store) stoppedByOthers(e *entry, project string, at time.Time) {
+	if project != "" && !e.life.acting && at.After(s.stops[project]) {
+		s.stops[project], s.changed = at, true
 	}
 }
 
 // count counts one event. What the first replay tells of the time before Defib
 // started is evidence, but counted it would look like news.
-func (b *Store) count(e *entry, k engine.Event) {
+func (s *Store) count(e *entry, k engine.Event) {
 	switch {
-	case b.first.IsZero() && b.last.At.Before(b.engineThen):
+	case s.first.IsZero() && s.last.At.Before(s.engineThen):
 	case e.c == nil:
 		e.early[k]++
 	default:
-		b.countersOf(e.c.Name).counts[k]++
+		s.countersOf(e.c.Name).counts[k]++
 	}
 }
 
-func (b *Store) countersOf(name string) *nameCounters {
-	t := b.counters[name]
+func (s *Store) countersOf(name string) *nameCounters {
+	t := s.counters[name]
 	if t == nil {
 		t = &nameCounters{}
-		b.counters[name] = t
+		s.counters[name] = t
 	}
 	return t
 }
 
 // releaseName notes that a container left its name.
-func (b *Store) releaseName(name string, now time.Time) {
-	t := b.countersOf(name)
+func (s *Store) releaseName(name string, now time.Time) {
+	t := s.countersOf(name)
 	if t.containers--; t.containers == 0 {
 		t.removedAt = now
 	}
 }
 
 // tidy forgets what nobody asks for any more.
-func (b *Store) tidy(now time.Time) {
-	for name, t := range b.counters {
+func (s *Store) tidy(now time.Time) {
+	for name, t := range s.counters {
 		if !t.removedAt.IsZero() && now.Sub(t.removedAt) > departedFor {
-			delete(b.counters, name)
+			delete(s.counters, name)
 		}
 	}
-	maps.DeleteFunc(b.tombstones, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	maps.DeleteFunc(b.notFound, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
-	for _, times := range []map[string]time.Time{b.projects, b.stops} {
+	maps.DeleteFunc(s.tombstones, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
+	maps.DeleteFunc(s.notFound, func(_ string, at time.Time) bool { return now.Sub(at) > departedFor })
+	for _, times := range []map[string]time.Time{s.projects, s.stops} {
 		maps.DeleteFunc(times, func(_ string, at time.Time) bool { return now.Sub(at) > engine.ProjectWindow })
 	}
-	b.own.Forget(now)
+	s.own.Forget(now)
 }

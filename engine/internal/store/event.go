@@ -29,95 +29,95 @@ type Event struct {
 // Replay takes the events that came before the stream opened, the oldest first. Those
 // of containers after since are entered; it returns how many of them were news. By the
 // last one of any kind the engine is known again later.
-func (b *Store) Replay(now time.Time, past []Event, since time.Time) (news int) {
+func (s *Store) Replay(now time.Time, past []Event, since time.Time) (news int) {
 	for _, h := range past {
-		if h.Kind == KindContainer && h.At.After(since) && b.Event(now, h) {
+		if h.Kind == KindContainer && h.At.After(since) && s.Event(now, h) {
 			news++
 		}
-		b.last = h.key()
+		s.last = h.key()
 	}
 	return news
 }
 
 // Event takes one event. It reports whether it was news of a container.
-func (b *Store) Event(now time.Time, h Event) bool {
-	if h.key() == b.last {
+func (s *Store) Event(now time.Time, h Event) bool {
+	if h.key() == s.last {
 		return false // the replay begins with the last one we had
 	}
-	b.last = h.key()
+	s.last = h.key()
 	if h.Kind == KindImage {
-		b.imagesSoon(now)
+		s.imagesSoon(now)
 		return false
 	}
-	delete(b.driftCandidates, h.ID)
-	if _, dead := b.tombstones[h.ID]; dead {
+	delete(s.driftCandidates, h.ID)
+	if _, dead := s.tombstones[h.ID]; dead {
 		return false
 	}
-	delete(b.notFound, h.ID)
-	at := b.seen(h.At, now)
-	e := b.entries[h.ID]
+	delete(s.notFound, h.ID)
+	at := s.seen(h.At, now)
+	e := s.entries[h.ID]
 	if e == nil {
-		e = b.add(h.ID, now)
+		e = s.add(h.ID, now)
 	}
-	b.invalidate(e)
-	b.unsettled[h.ID] = e
+	s.invalidate(e)
+	s.unsettled[h.ID] = e
 	e.lastEvent = now
 	project := cmp.Or(e.project(), h.Project)
 
 	switch h.Action {
 	case "destroy", "remove": // Docker's and Podman's word
-		b.handleDestroy(h.ID, project, at, now)
+		s.handleDestroy(h.ID, project, at, now)
 		return true
 	case "create", "rename":
-		b.own.Named(h.ID, h.Name)
-		b.projectChanged(h.ID, project, at)
+		s.own.Named(h.ID, h.Name)
+		s.projectChanged(h.ID, project, at)
 	case "start":
-		b.count(e, engine.EventStart)
-		b.started(e, h, at)
+		s.count(e, engine.EventStart)
+		s.started(e, h, at)
 	case "kill":
-		b.count(e, engine.EventKill)
-		b.killed(e, h, project, at)
+		s.count(e, engine.EventKill)
+		s.killed(e, h, project, at)
 	case "stop":
 		e.life.observeStop(h.At, at)
 	case "die":
-		b.count(e, engine.EventDie)
-		b.died(e, h, project, at)
+		s.count(e, engine.EventDie)
+		s.died(e, h, project, at)
 	case "oom":
-		b.count(e, engine.EventOOM)
+		s.count(e, engine.EventOOM)
 		e.life.evidence.oom = true
 	case "update":
 		e.updates++
 	case "health_status: unhealthy":
-		b.count(e, engine.EventUnhealthy)
+		s.count(e, engine.EventUnhealthy)
 	}
-	b.queue.Add(&e.item)
+	s.queue.Add(&e.item)
 	return true
 }
 
-func (b *Store) started(e *entry, h Event, at time.Time) {
+func (s *Store) started(e *entry, h Event, at time.Time) {
 	e.life.observeStart(at)
-	if b.stopsTold == StopsRecorded && h.At.Before(b.engineThen) { // its host may have been rebooted since
+	if s.stopsTold == StopsRecorded && h.At.Before(s.engineThen) { // its host may have been rebooted since
 		e.life.observeGap()
 	}
 }
 
-func (b *Store) died(e *entry, h Event, project string, at time.Time) {
-	e.life.observeDie(h.At, at, b.stopsTold == StopsAnnounced)
+func (s *Store) died(e *entry, h Event, project string, at time.Time) {
+	e.life.observeDie(h.At, at, s.stopsTold == StopsAnnounced)
 	e.exit = e.exitOf(h.Exit)
-	if b.stopsTold != StopsRecorded { // else an inspect tells
-		b.ended(e, h.ID, project, h.Exit == "0", at)
+	if s.stopsTold != StopsRecorded { // else an inspect tells
+		s.ended(e, h.ID, project, h.Exit == "0", at)
 	}
 }
 
 // ended notes what the end of a container means to its project.
-func (b *Store) ended(e *entry, id, project string, well bool, at time.Time) {
+func (s *Store) ended(e *entry, id, project string, well bool, at time.Time) {
 	if e.life.cause != engine.CauseSelf || well { // a crash is no change
-		b.changedByOthers(e, id, project, at)
+		s.changedByOthers(e, id, project, at)
 	}
 }
 
-func (b *Store) killed(e *entry, h Event, project string, at time.Time) {
-	switch b.stopsTold {
+func (s *Store) killed(e *entry, h Event, project string, at time.Time) {
+	switch s.stopsTold {
 	case StopsUntold:
 		return // it names no signal
 	case StopsRecorded: // nor does this one, which tells whether it ended the container
@@ -126,9 +126,9 @@ func (b *Store) killed(e *entry, h Event, project string, at time.Time) {
 	}
 	stopping := e.stoppedBy(h.Signal)
 	e.life.observeKill(h.At, at, stopping)
-	b.changedByOthers(e, h.ID, project, at)
+	s.changedByOthers(e, h.ID, project, at)
 	if stopping {
-		b.stoppedByOthers(e, project, at)
+		s.stoppedByOthers(e, project, at)
 	}
 }
 

@@ -28,8 +28,8 @@ type images struct {
 
 // imagesSoon has the images listed again after an event, or after a hint that
 // the engine left one out.
-func (b *Store) imagesSoon(now time.Time) {
-	i := &b.images
+func (s *Store) imagesSoon(now time.Time) {
+	i := &s.images
 	if i.refused || i.due.IsZero() && !i.asking {
 		return
 	}
@@ -40,8 +40,8 @@ func (b *Store) imagesSoon(now time.Time) {
 }
 
 // ImagesDue reports whether to ask now. Then an answer has to follow.
-func (b *Store) ImagesDue(now time.Time) bool {
-	i := &b.images
+func (s *Store) ImagesDue(now time.Time) bool {
+	i := &s.images
 	if i.asking || i.due.IsZero() || now.Before(i.due) {
 		return false
 	}
@@ -60,8 +60,8 @@ func (i *images) sooner(next time.Time) time.Time {
 // ImagesAnswered takes the names that were asked for, nil if there was no answer.
 // An answer that something has overtaken is asked for again: a new image
 // would make its own container look outdated.
-func (b *Store) ImagesAnswered(now time.Time, names map[string]string, refused bool) {
-	i := &b.images
+func (s *Store) ImagesAnswered(now time.Time, names map[string]string, refused bool) {
+	i := &s.images
 	i.asking, i.refused = false, refused
 	switch {
 	case names == nil && !refused:
@@ -74,14 +74,14 @@ func (b *Store) ImagesAnswered(now time.Time, names map[string]string, refused b
 		i.pause, i.due = 0, now.Add(ImagesEvery)
 	}
 	i.names = names
-	for _, e := range b.entries {
+	for _, e := range s.entries {
 		if e.c == nil {
 			continue
 		}
 		if f := ImageStatusOf(i.names, e.c); f != e.c.ImageStatus {
 			c := *e.c
 			c.ImageStatus = f
-			e.c, b.changed = &c, true
+			e.c, s.changed = &c, true
 		}
 	}
 }
@@ -100,13 +100,13 @@ func ImageStatusOf(names map[string]string, c *engine.Container) engine.ImageSta
 
 // imageStatus is that of a container as an inspect shows it. A new one that seems
 // outdated may be of an image that was made without a word: the next list tells.
-func (b *Store) imageStatus(now time.Time, before, c *engine.Container) engine.ImageStatus {
+func (s *Store) imageStatus(now time.Time, before, c *engine.Container) engine.ImageStatus {
 	if before != nil && before.ImageName == c.ImageName && before.ImageID == c.ImageID {
 		return before.ImageStatus
 	}
-	f := ImageStatusOf(b.images.names, c)
+	f := ImageStatusOf(s.images.names, c)
 	if f == engine.ImageOutdated {
-		b.imagesSoon(now)
+		s.imagesSoon(now)
 		return engine.ImageUnknown
 	}
 	return f

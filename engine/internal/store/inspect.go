@@ -9,50 +9,50 @@ import (
 
 // InspectAsked begins an inspect that Step reported. The mark that it returns goes into
 // Inspected.
-func (b *Store) InspectAsked(now time.Time, id string) (mark int) {
-	e := b.entries[id]
+func (s *Store) InspectAsked(now time.Time, id string) (mark int) {
+	e := s.entries[id]
 	e.asked = now
 	return e.version
 }
 
 // Inspected takes the answer of an inspect: c, or nil when the engine says that
 // there is no such container, or not ok when there was no answer.
-func (b *Store) Inspected(now time.Time, id string, mark int, c *engine.Container, ok bool) {
-	b.queue.Done(id)
-	if s := b.driftCandidates[id]; s != nil && ok && !sameState(s.before, c) {
-		s.confirmed = true
+func (s *Store) Inspected(now time.Time, id string, mark int, c *engine.Container, ok bool) {
+	s.queue.Done(id)
+	if d := s.driftCandidates[id]; d != nil && ok && !sameState(d.before, c) {
+		d.confirmed = true
 	} else if ok {
-		delete(b.driftCandidates, id)
+		delete(s.driftCandidates, id)
 	}
-	e := b.entries[id]
+	e := s.entries[id]
 	if e == nil {
 		return
 	}
 	switch {
 	case e.version != mark:
-		b.queue.Add(&e.item) // something happened meanwhile
+		s.queue.Add(&e.item) // something happened meanwhile
 	case !ok:
-		b.queue.AddAfter(now, &e.item, true)
-		b.markStale(now, e)
+		s.queue.AddAfter(now, &e.item, true)
+		s.markStale(now, e)
 	case c == nil:
-		b.handleNotFound(now, id, e)
+		s.handleNotFound(now, id, e)
 	default:
-		b.applyInspect(now, id, e, c)
+		s.applyInspect(now, id, e, c)
 	}
 }
 
 // markStale marks what is known of a container as not inspected.
-func (b *Store) markStale(now time.Time, e *entry) {
+func (s *Store) markStale(now time.Time, e *entry) {
 	if e.c == nil || !e.c.Inspected {
 		return
 	}
 	c := *e.c
 	c.Inspected = false
-	b.update(now, e, &c)
+	s.update(now, e, &c)
 }
 
 // applyInspect puts a fresh answer into the snapshot.
-func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Container) {
+func (s *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Container) {
 	var at time.Time
 	switch {
 	case c.Alive():
@@ -62,91 +62,91 @@ func (b *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	default:
 		at = c.Finished
 	}
-	seen := b.seen(at, now)
+	seen := s.seen(at, now)
 	if e.life.startedByOthers() && c.RestartCount == 0 {
-		b.projectChanged(id, c.Project(), e.life.since) // through the API, not by a restart policy
+		s.projectChanged(id, c.Project(), e.life.since) // through the API, not by a restart policy
 	}
-	b.unsettled[id] = e
+	s.unsettled[id] = e
 	e.known = e.asked
 	wasDown := e.life.phase == down
 	e.life.observeInspect(c, e.before(), seen)
-	if b.earlier != nil && b.endedBetween(e, c) {
+	if s.earlier != nil && s.endedBetween(e, c) {
 		e.life.cause = engine.CauseEngine
 	}
-	e.life.evidence.expire(now, b.engineTime(now))
+	e.life.evidence.expire(now, s.engineTime(now))
 	if c.Exit.Known {
 		e.exit = c.Exit
 	}
 	if !wasDown {
-		b.recorded(e, c, seen)
+		s.recorded(e, c, seen)
 	}
-	b.update(now, e, c)
-	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || b.awaitsStart(now, c) {
-		b.queue.AddAfter(now, &e.item, false)
+	s.update(now, e, c)
+	if !c.StopSeenAt.IsZero() || c.State == engine.Restarting || c.State == engine.Removing || s.awaitsStart(now, c) {
+		s.queue.AddAfter(now, &e.item, false)
 	} else {
-		b.queue.Forget(&e.item)
+		s.queue.Forget(&e.item)
 	}
-	b.reply(e, c)
+	s.reply(e, c)
 }
 
 // recorded notes what an end means to the project of a container, of which only an inspect
 // tells how it came.
-func (b *Store) recorded(e *entry, c *engine.Container, at time.Time) {
-	if b.stopsTold != StopsRecorded || e.life.phase != down {
+func (s *Store) recorded(e *entry, c *engine.Container, at time.Time) {
+	if s.stopsTold != StopsRecorded || e.life.phase != down {
 		return
 	}
-	b.ended(e, c.ID, c.Project(), c.Exit.Known && c.Exit.Code == 0, at)
+	s.ended(e, c.ID, c.Project(), c.Exit.Known && c.Exit.Code == 0, at)
 	if e.life.cause == engine.CauseStopped {
-		b.stoppedByOthers(e, c.Project(), at)
+		s.stoppedByOthers(e, c.Project(), at)
 	}
 }
 
 // awaitsStart reports whether a container was created so lately that a first start
 // which fails must be found: no event tells. Later a list tells of one that succeeds.
-func (b *Store) awaitsStart(now time.Time, c *engine.Container) bool {
-	return c.State == engine.Created && b.engineTime(now).Sub(c.Created) < firstStartWindow
+func (s *Store) awaitsStart(now time.Time, c *engine.Container) bool {
+	return c.State == engine.Created && s.engineTime(now).Sub(c.Created) < firstStartWindow
 }
 
 // reply has those who wait for a fresh look at the entry told, once the snapshot
 // that shows it is out.
-func (b *Store) reply(e *entry, c *engine.Container) {
+func (s *Store) reply(e *entry, c *engine.Container) {
 	for _, w := range e.waiters {
-		b.replies = append(b.replies, func() { w <- c })
+		s.replies = append(s.replies, func() { w <- c })
 	}
 	e.waiters = nil
 }
 
 // update makes c, completed with what only events tell, the description of the container.
-func (b *Store) update(now time.Time, e *entry, c *engine.Container) {
+func (s *Store) update(now time.Time, e *entry, c *engine.Container) {
 	c.Exit = e.exit
 	c.Updates = e.updates
 	if e.c != nil && e.c.Created.Equal(c.Created) {
 		c.CreatedSeenAt = e.c.CreatedSeenAt // the clocks may drift
 	} else {
-		c.CreatedSeenAt = b.ourTime(c.Created, now)
+		c.CreatedSeenAt = s.ourTime(c.Created, now)
 	}
 	e.life.describe(c)
 	c.UnhealthySince = unhealthySince(now, e.c, c)
-	t := b.countersOf(c.Name)
+	t := s.countersOf(c.Name)
 	for i, n := range e.early {
 		t.counts[i] += n
 	}
 	e.early = engine.Counts{}
 	c.Events = t.counts
-	c.ImageStatus = b.imageStatus(now, e.c, c)
+	c.ImageStatus = s.imageStatus(now, e.c, c)
 	if e.c != nil && reflect.DeepEqual(e.c, c) {
 		return // what has not changed keeps its pointer, and is no news
 	}
 	if e.c == nil || e.c.Name != c.Name || !e.c.Created.Equal(c.Created) {
-		b.order = nil
+		s.order = nil
 	}
 	if e.c == nil || e.c.Name != c.Name {
 		t.containers, t.removedAt = t.containers+1, time.Time{}
 		if e.c != nil {
-			b.releaseName(e.c.Name, now)
+			s.releaseName(e.c.Name, now)
 		}
 	}
-	e.c, b.changed = c, true
+	e.c, s.changed = c, true
 }
 
 // unhealthySince is since when c, which was before, is unhealthy; zero: it is not.
@@ -163,65 +163,65 @@ func unhealthySince(now time.Time, before, c *engine.Container) time.Time {
 // Refresh has the container inspected anew and passes what comes of it to w,
 // which must not block: nil if it is gone. One that was created just now may not have been
 // heard of.
-func (b *Store) Refresh(now time.Time, id string, w chan<- *engine.Container) {
-	e := b.entries[id]
-	if _, dead := b.tombstones[id]; e == nil && dead {
-		b.replies = append(b.replies, func() { w <- nil })
+func (s *Store) Refresh(now time.Time, id string, w chan<- *engine.Container) {
+	e := s.entries[id]
+	if _, dead := s.tombstones[id]; e == nil && dead {
+		s.replies = append(s.replies, func() { w <- nil })
 		return
 	}
 	if e == nil {
-		e = b.add(id, now)
+		e = s.add(id, now)
 		e.lastEvent = now // a list that was asked for before need not hold it
 	}
-	b.invalidate(e)
+	s.invalidate(e)
 	e.waiters = append(e.waiters, w)
-	b.queue.Add(&e.item)
+	s.queue.Add(&e.item)
 }
 
 // Acting begins or ends an action of our own. What happens to the container until
 // it has been started is our doing, and no evidence of a stop.
-func (b *Store) Acting(id string, is bool) {
-	if e := b.entries[id]; e != nil {
+func (s *Store) Acting(id string, is bool) {
+	if e := s.entries[id]; e != nil {
 		e.life.acting = is
 	}
 }
 
 // Step does what is due and reports the ids to inspect, at most free of them. Each has
 // to be inspected.
-func (b *Store) Step(now time.Time, free int) (ids []string) {
-	for id, s := range b.driftCandidates {
-		if now.Sub(s.listed) >= DriftSlack {
-			if s.confirmed {
-				b.Drifts++
+func (s *Store) Step(now time.Time, free int) (ids []string) {
+	for id, d := range s.driftCandidates {
+		if now.Sub(d.listed) >= DriftSlack {
+			if d.confirmed {
+				s.Drifts++
 			}
-			delete(b.driftCandidates, id)
+			delete(s.driftCandidates, id)
 		}
 	}
-	ids = b.queue.Take(now, free)
-	if b.syncing && !b.syncBy.IsZero() && (b.queue.Idle() || !now.Before(b.syncBy)) {
-		b.synced(now)
+	ids = s.queue.Take(now, free)
+	if s.syncing && !s.syncBy.IsZero() && (s.queue.Idle() || !now.Before(s.syncBy)) {
+		s.synced(now)
 	}
 	return ids
 }
 
 // Next is when there is something to do without news: a Step, or a list of images;
 // zero: never.
-func (b *Store) Next() time.Time { return b.images.sooner(b.next()) }
+func (s *Store) Next() time.Time { return s.images.sooner(s.next()) }
 
 // next is that, images left out.
-func (b *Store) next() time.Time {
+func (s *Store) next() time.Time {
 	var next time.Time
 	sooner := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}
-	sooner(b.queue.NextDue())
-	for _, s := range b.driftCandidates {
-		sooner(s.listed.Add(DriftSlack))
+	sooner(s.queue.NextDue())
+	for _, d := range s.driftCandidates {
+		sooner(d.listed.Add(DriftSlack))
 	}
-	if b.syncing {
-		sooner(b.syncBy)
+	if s.syncing {
+		sooner(s.syncBy)
 	}
 	return next
 }

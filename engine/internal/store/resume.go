@@ -23,29 +23,29 @@ type earlier struct {
 
 // Resume has the store go on from what an earlier life knew. It comes before all else.
 // BootID and bootedAt are of the engine's host now; zero: not known.
-func (b *Store) Resume(m engine.Memory, bootID string, bootedAt time.Time) {
+func (s *Store) Resume(m engine.Memory, bootID string, bootedAt time.Time) {
 	if !m.Looked.IsZero() {
-		b.earlier, b.last = &earlier{memory: m, bootID: bootID, bootedAt: bootedAt}, m.Last
+		s.earlier, s.last = &earlier{memory: m, bootID: bootID, bootedAt: bootedAt}, m.Last
 	}
 }
 
 // Meet takes which engine there is, before its replay is asked for. Of another one nothing
 // is remembered. What one holds whose clock was set back is not to be asked for by its old
 // one.
-func (b *Store) Meet(engineID string, engineNow time.Time) {
-	if b.earlier == nil || b.Known() {
+func (s *Store) Meet(engineID string, engineNow time.Time) {
+	if s.earlier == nil || s.Known() {
 		return
 	}
-	if id := b.earlier.memory.EngineID; id != "" && engineID != "" && id != engineID {
-		b.earlier, b.last = nil, engine.LastEvent{}
+	if id := s.earlier.memory.EngineID; id != "" && engineID != "" && id != engineID {
+		s.earlier, s.last = nil, engine.LastEvent{}
 	}
-	if b.last.At.After(engineNow) {
-		b.last = engine.LastEvent{}
+	if s.last.At.After(engineNow) {
+		s.last = engine.LastEvent{}
 	}
 }
 
 // Last is the newest event, of any kind; the zero value if there was none.
-func (b *Store) Last() engine.LastEvent { return b.last }
+func (s *Store) Last() engine.LastEvent { return s.last }
 
 // key is what an event is known again by.
 func (h Event) key() engine.LastEvent {
@@ -53,14 +53,14 @@ func (h Event) key() engine.LastEvent {
 }
 
 // Gap tells of which kind the gap before a stream is, by its replay.
-func (b *Store) Gap(past []Event) gap.Kind {
-	knows := slices.ContainsFunc(past, func(h Event) bool { return h.key() == b.last })
+func (s *Store) Gap(past []Event) gap.Kind {
+	knows := slices.ContainsFunc(past, func(h Event) bool { return h.key() == s.last })
 	switch {
 	case knows:
 		return gap.None
-	case b.earlier != nil && !b.Known() && (b.last.ID == "" || len(past) >= heldEvents):
+	case s.earlier != nil && !s.Known() && (s.last.ID == "" || len(past) >= heldEvents):
 		return gap.Missed
-	case b.last.ID == "":
+	case s.last.ID == "":
 		return gap.None
 	}
 	// In one life also after a full replay: a gap between two streams is short, and an
@@ -69,14 +69,14 @@ func (b *Store) Gap(past []Event) gap.Kind {
 }
 
 // recall has a new entry go on from what is remembered of its container.
-func (b *Store) recall(e *entry, id string, now time.Time) {
-	if b.earlier == nil {
+func (s *Store) recall(e *entry, id string, now time.Time) {
+	if s.earlier == nil {
 		return
 	}
-	if r, ok := b.earlier.memory.Containers[id]; ok {
-		b.unsettled[id] = e
+	if r, ok := s.earlier.memory.Containers[id]; ok {
+		s.unsettled[id] = e
 		e.remembered = &r
-		e.life = recalled(r, b.gap == gap.None && b.stopsTold != StopsRecorded, b.ourTime(r.StartedAt, now), now)
+		e.life = recalled(r, s.gap == gap.None && s.stopsTold != StopsRecorded, s.ourTime(r.StartedAt, now), now)
 	}
 }
 
@@ -121,11 +121,11 @@ func (e *entry) before() *engine.Container {
 }
 
 // betweenLives returns what tells which containers the engine ended between two lives.
-func (b *Store) betweenLives() func(e *entry) bool {
-	was := b.earlier
-	g := gap.New(was.memory, b.gap, b.stopsTold == StopsAnnounced, was.bootID, was.bootedAt)
+func (s *Store) betweenLives() func(e *entry) bool {
+	was := s.earlier
+	g := gap.New(was.memory, s.gap, s.stopsTold == StopsAnnounced, was.bootID, was.bootedAt)
 	was.gap, was.memory = g, engine.Memory{}
-	for _, e := range b.entries {
+	for _, e := range s.entries {
 		switch {
 		case e.c == nil:
 		case e.remembered == nil:
@@ -134,31 +134,31 @@ func (b *Store) betweenLives() func(e *entry) bool {
 			g.See(*e.remembered, e.c)
 		}
 	}
-	return func(e *entry) bool { return b.endedBetween(e, e.c) }
+	return func(e *entry) bool { return s.endedBetween(e, e.c) }
 }
 
 // endedBetween reports, once, whether the engine ended the container between two lives. One
 // that hangs is judged by its first inspect.
-func (b *Store) endedBetween(e *entry, c *engine.Container) bool {
+func (s *Store) endedBetween(e *entry, c *engine.Container) bool {
 	r := e.remembered
-	if r == nil || b.earlier.gap == nil || !c.Inspected {
+	if r == nil || s.earlier.gap == nil || !c.Inspected {
 		return false
 	}
 	e.remembered = nil
-	return b.earlier.gap.ByEngine(*r, c, e.life.cause, e.life.evidence.stopAt)
+	return s.earlier.gap.ByEngine(*r, c, e.life.cause, e.life.evidence.stopAt)
 }
 
 // heard is what events told of containers that no inspect has shown yet, and what a
 // description does not tell. Most snapshots have none.
-func (b *Store) heard() map[string]engine.Remembered {
+func (s *Store) heard() map[string]engine.Remembered {
 	var all map[string]engine.Remembered
-	for id, e := range b.unsettled {
+	for id, e := range s.unsettled {
 		l := &e.life
 		signalled := !l.over() && (!l.evidence.stopSeenAt.IsZero() || !l.evidence.otherSignalAt.IsZero())
-		stopped := l.over() && !l.evidence.firstStopAt.IsZero() && l.endedAt.After(b.last.At.Add(-gap.ShutdownWindow)) // perhaps by a shutdown
+		stopped := l.over() && !l.evidence.firstStopAt.IsZero() && l.endedAt.After(s.last.At.Add(-gap.ShutdownWindow)) // perhaps by a shutdown
 		switch {
-		case b.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !signalled && !stopped:
-			delete(b.unsettled, id)
+		case s.entries[id] != e, l.phase != started && l.phase != died && l.cause != causeOwn && !signalled && !stopped:
+			delete(s.unsettled, id)
 			continue
 		case all == nil:
 			all = map[string]engine.Remembered{}

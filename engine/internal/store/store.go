@@ -113,56 +113,56 @@ func New() *Store {
 
 // Opened begins an unbroken stretch of stream. Then and engineThen are one
 // moment on our clock and on the engine's. Before is the gap since the last stretch.
-func (b *Store) Opened(then, engineThen time.Time, before gap.Kind, told Stops) {
-	b.engineThen, b.ourThen, b.stopsTold = engineThen, then, told
-	b.syncing, b.syncBy, b.gap = true, time.Time{}, max(b.gap, before)
-	b.images.asking, b.images.due = false, time.Time{}
-	b.queue.Reset() // the list asks for all
+func (s *Store) Opened(then, engineThen time.Time, before gap.Kind, told Stops) {
+	s.engineThen, s.ourThen, s.stopsTold = engineThen, then, told
+	s.syncing, s.syncBy, s.gap = true, time.Time{}, max(s.gap, before)
+	s.images.asking, s.images.due = false, time.Time{}
+	s.queue.Reset() // the list asks for all
 	if before != gap.None || told == StopsRecorded {
-		for _, e := range b.entries {
+		for _, e := range s.entries {
 			e.life.observeGap()
 		}
 	}
-	if b.last.At.IsZero() || before != gap.None { // the replay, if there is any, is to come
-		b.last = engine.LastEvent{At: engineThen.UTC()}
+	if s.last.At.IsZero() || before != gap.None { // the replay, if there is any, is to come
+		s.last = engine.LastEvent{At: engineThen.UTC()}
 	}
 }
 
 // Closed ends the stretch.
-func (b *Store) Closed(now time.Time) {
-	if b.lost.IsZero() {
-		b.lost, b.changed = now, true
-		b.shutdown = gap.ShutdownBegan(b.runs(), b.engineTime(now))
+func (s *Store) Closed(now time.Time) {
+	if s.lost.IsZero() {
+		s.lost, s.changed = now, true
+		s.shutdown = gap.ShutdownBegan(s.runs(), s.engineTime(now))
 	}
-	b.listing = false // its answer is void
-	clear(b.driftCandidates)
+	s.listing = false // its answer is void
+	clear(s.driftCandidates)
 }
 
 // Known reports whether there has been a snapshot.
-func (b *Store) Known() bool { return !b.first.IsZero() }
+func (s *Store) Known() bool { return !s.first.IsZero() }
 
 // Synced reports whether the snapshot is whole since the stream opened.
-func (b *Store) Synced() bool { return !b.syncing }
+func (s *Store) Synced() bool { return !s.syncing }
 
 // Changed reports whether the snapshot differs from the one that was last taken.
-func (b *Store) Changed() bool { return b.changed }
+func (s *Store) Changed() bool { return s.changed }
 
 // Inspecting is how many inspects are asked for and not answered.
-func (b *Store) Inspecting() int { return b.queue.InFlight() }
+func (s *Store) Inspecting() int { return s.queue.InFlight() }
 
 // Len is how many containers there are.
-func (b *Store) Len() int { return len(b.entries) }
+func (s *Store) Len() int { return len(s.entries) }
 
 // TakeReplies returns what is to be called once the newest snapshot is out.
-func (b *Store) TakeReplies() []func() {
-	replies := b.replies
-	b.replies = nil
+func (s *Store) TakeReplies() []func() {
+	replies := s.replies
+	s.replies = nil
 	return replies
 }
 
 // ourTime turns a moment on the engine's clock into one on ours, never later than now.
-func (b *Store) ourTime(at, now time.Time) time.Time {
-	if t := b.ourThen.Add(at.Sub(b.engineThen)); t.Before(now) {
+func (s *Store) ourTime(at, now time.Time) time.Time {
+	if t := s.ourThen.Add(at.Sub(s.engineThen)); t.Before(now) {
 		return t
 	}
 	return now
@@ -170,26 +170,26 @@ func (b *Store) ourTime(at, now time.Time) time.Time {
 
 // seen is the moment on our clock from which something counts that we learn of
 // now: in the first snapshot when it happened, afterwards now.
-func (b *Store) seen(at, now time.Time) time.Time {
-	if b.first.IsZero() && !at.IsZero() {
-		return b.ourTime(at, now)
+func (s *Store) seen(at, now time.Time) time.Time {
+	if s.first.IsZero() && !at.IsZero() {
+		return s.ourTime(at, now)
 	}
 	return now
 }
 
 // Snapshot is a snapshot of the store.
-func (b *Store) Snapshot() *engine.Snapshot {
-	b.changed = false
-	b.arrange()
-	p := engine.NewSnapshot(containers(b.order), containers(b.named))
-	p.Connected = !b.syncing && b.lost.IsZero()
-	p.Lost, p.Listed, p.First, p.Shutdown = b.lost, b.listed, b.first, b.shutdown
-	p.LastEvent, p.ClockAhead, p.Heard = b.Last(), b.engineThen.Sub(b.ourThen.Round(0)), b.heard()
-	p.Projects = maps.Clone(b.projects)
-	if b.stopsTold != StopsUntold {
-		p.Stops = maps.Clone(b.stops)
+func (s *Store) Snapshot() *engine.Snapshot {
+	s.changed = false
+	s.arrange()
+	p := engine.NewSnapshot(containers(s.order), containers(s.named))
+	p.Connected = !s.syncing && s.lost.IsZero()
+	p.Lost, p.Listed, p.First, p.Shutdown = s.lost, s.listed, s.first, s.shutdown
+	p.LastEvent, p.ClockAhead, p.Heard = s.Last(), s.engineThen.Sub(s.ourThen.Round(0)), s.heard()
+	p.Projects = maps.Clone(s.projects)
+	if s.stopsTold != StopsUntold {
+		p.Stops = maps.Clone(s.stops)
 	}
-	for name, t := range b.counters {
+	for name, t := range s.counters {
 		if !t.removedAt.IsZero() && name != "" {
 			p.Departed = append(p.Departed, engine.Departed{Name: name, Events: t.counts})
 		}
@@ -200,17 +200,17 @@ func (b *Store) Snapshot() *engine.Snapshot {
 
 // arrange sorts the containers by id and by name, if one came, left or changed
 // its name since: most snapshots differ from the last one in neither.
-func (b *Store) arrange() {
-	if b.order != nil {
+func (s *Store) arrange() {
+	if s.order != nil {
 		return
 	}
-	for _, e := range b.entries {
+	for _, e := range s.entries {
 		if e.c != nil {
-			b.order = append(b.order, e)
+			s.order = append(s.order, e)
 		}
 	}
-	slices.SortFunc(b.order, func(x, y *entry) int { return cmp.Compare(x.c.ID, y.c.ID) })
-	b.named = engine.OnePerName(b.order, func(e *entry) *engine.Container { return e.c })
+	slices.SortFunc(s.order, func(x, y *entry) int { return cmp.Compare(x.c.ID, y.c.ID) })
+	s.named = engine.OnePerName(s.order, func(e *entry) *engine.Container { return e.c })
 }
 
 func containers(es []*entry) []*engine.Container {
@@ -221,42 +221,42 @@ func containers(es []*entry) []*engine.Container {
 	return cs
 }
 
-func (b *Store) add(id string, now time.Time) *entry {
+func (s *Store) add(id string, now time.Time) *entry {
 	e := &entry{item: queue.NewItem(id)}
-	b.entries[id] = e
-	b.recall(e, id, now)
+	s.entries[id] = e
+	s.recall(e, id, now)
 	return e
 }
 
 // invalidate makes every answer that was asked for until now too old.
-func (b *Store) invalidate(e *entry) {
-	b.versions++
-	e.version = b.versions
+func (s *Store) invalidate(e *entry) {
+	s.versions++
+	e.version = s.versions
 }
 
-func (b *Store) remove(id string, now time.Time) {
-	e := b.entries[id]
-	delete(b.entries, id)
-	b.queue.Remove(&e.item)
-	b.order, b.changed = nil, true
+func (s *Store) remove(id string, now time.Time) {
+	e := s.entries[id]
+	delete(s.entries, id)
+	s.queue.Remove(&e.item)
+	s.order, s.changed = nil, true
 	if e.c != nil {
-		b.releaseName(e.c.Name, now)
+		s.releaseName(e.c.Name, now)
 	}
-	b.reply(e, nil)
+	s.reply(e, nil)
 }
 
 // handleDestroy removes what was destroyed.
-func (b *Store) handleDestroy(id, project string, at, now time.Time) {
-	b.remove(id, now)
-	b.tombstones[id] = now // a list asked for before still holds it
-	b.projectChanged(id, project, at)
+func (s *Store) handleDestroy(id, project string, at, now time.Time) {
+	s.remove(id, now)
+	s.tombstones[id] = now // a list asked for before still holds it
+	s.projectChanged(id, project, at)
 }
 
 // handleNotFound removes what an inspect does not find: it may be gone, or about to come,
 // since Docker 20.10 lists a container a moment before it can be inspected. So
 // its events and later lists count.
-func (b *Store) handleNotFound(now time.Time, id string, e *entry) {
-	b.projectChanged(id, e.project(), now)
-	b.remove(id, now)
-	b.notFound[id] = now
+func (s *Store) handleNotFound(now time.Time, id string, e *entry) {
+	s.projectChanged(id, e.project(), now)
+	s.remove(id, now)
+	s.notFound[id] = now
 }

@@ -33,6 +33,7 @@ defib ($VERSION) stable; urgency=medium
 END
 mkdir "$WORK/doc"
 scripts/documents.sh "$WORK/doc"
+scripts/licenses.sh | gzip -9n >"$WORK/doc/THIRD_PARTY_LICENSES.gz"
 mv "$WORK"/doc/{deploy,examples} # where they are in Debian
 find "$WORK" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 

@@ -83,6 +83,7 @@ var listing = []string{
 	"-rw-r--r-- /usr/share/bash-completion/completions/defib",
 	"-rw-r--r-- /usr/share/doc/defib/CHANGELOG.md",
 	"-rw-r--r-- /usr/share/doc/defib/README.md",
+	"-rw-r--r-- /usr/share/doc/defib/THIRD_PARTY_LICENSES.gz",
 	"-rw-r--r-- /usr/share/doc/defib/alerts/containers.yml",
 	"-rw-r--r-- /usr/share/doc/defib/alerts/healing.yml",
 	"-rw-r--r-- /usr/share/doc/defib/changelog.gz",

@@ -57,6 +57,7 @@ archive() {
 	mkdir -p "$root"
 	install -m 755 "$2" "$root/defib"
 	install -m 644 "$1/LICENSE" "$root"
+	"$1/scripts/licenses.sh" >"$root/THIRD_PARTY_LICENSES"
 	"$1/scripts/documents.sh" "$root"
 	tar --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-C "$1.archive" -c "$name" | gzip -9n >"$2.tar.gz"

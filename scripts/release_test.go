@@ -106,8 +106,9 @@ func run(t *testing.T, dir string, env []string, program string, args ...string)
 	return string(out), err
 }
 
-// contents lists an archive: names with their modes; and it returns the program.
-func contents(t *testing.T, file string) (names []string, program []byte) {
+// contents lists an archive: names with their modes; and it returns the program and the licenses
+// of what is in it.
+func contents(t *testing.T, file string) (names []string, program, licenses []byte) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -120,7 +121,7 @@ func contents(t *testing.T, file string) (names []string, program []byte) {
 	for r := tar.NewReader(unpacked); ; {
 		head, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return names, program
+			return names, program, licenses
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -136,11 +137,43 @@ func contents(t *testing.T, file string) (names []string, program []byte) {
 			continue // some of them stand for all
 		}
 		names = append(names, head.FileInfo().Mode().String()+" "+name)
-		if name == "defib" {
-			if program, err = io.ReadAll(r); err != nil {
-				t.Fatal(err)
-			}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
 		}
+		switch name {
+		case "defib":
+			program = text
+		case "THIRD_PARTY_LICENSES":
+			licenses = text
+		}
+	}
+}
+
+// checkLicenses: the text of each module in the program, and of Go, must be there.
+func checkLicenses(t *testing.T, text string, program []byte) {
+	t.Helper()
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{info.GoVersion}
+	for _, module := range info.Deps {
+		want = append(want, module.Path+" "+module.Version)
+	}
+	var got []string
+	for _, part := range strings.Split("\n"+text, "\n==== ")[1:] {
+		head, license, _ := strings.Cut(part, "\n")
+		name, _, _ := strings.Cut(head, ": ")
+		if len(license) < 100 {
+			t.Errorf("%s: %q", head, license)
+		}
+		got = append(got, name)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := cmp.Diff(want, slices.Compact(got)); d != "" {
+		t.Errorf("modules: in the program (-), with a license (+)\n%s", d)
 	}
 }
 
@@ -210,10 +243,10 @@ func TestReleaseIsTheSameWhereverAndWheneverItIsBuilt(t *testing.T) {
 	if len(archives) != 1 {
 		t.Fatalf("archives: %q", archives)
 	}
-	names, program := contents(t, archives[0])
+	names, program, licenses := contents(t, archives[0])
 	want := []string{
 		"-rw-r--r-- CHANGELOG.md", "-rw-r--r-- CODE_OF_CONDUCT.md", "-rw-r--r-- CONTRIBUTING.md", "-rw-r--r-- LICENSE",
-		"-rw-r--r-- MAINTAINERS.md", "-rw-r--r-- README.md", "-rw-r--r-- RELEASE.md", "-rw-r--r-- SECURITY.md",
+		"-rw-r--r-- MAINTAINERS.md", "-rw-r--r-- README.md", "-rw-r--r-- RELEASE.md", "-rw-r--r-- SECURITY.md", "-rw-r--r-- THIRD_PARTY_LICENSES",
 		"-rw-r--r-- alerts/containers.yml", "-rw-r--r-- alerts/healing.yml", "-rwxr-xr-x defib",
 		"-rw-r--r-- deploy/systemd/defib.env", "-rw-r--r-- deploy/systemd/defib.service", "-rw-r--r-- deploy/systemd/sysusers.conf",
 	}
@@ -225,6 +258,7 @@ func TestReleaseIsTheSameWhereverAndWheneverItIsBuilt(t *testing.T) {
 		t.Errorf("the program alone differs from that in the archive: %v", err)
 	}
 	checkSBOM(t, strings.TrimSuffix(archives[0], ".tar.gz")+".cdx.json", program)
+	checkLicenses(t, string(licenses), program)
 }
 
 func TestReleaseRefusesWhatIsInNoCommit(t *testing.T) {

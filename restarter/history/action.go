@@ -121,7 +121,9 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	}
 	if !res.Begun() && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
-		h.forgetRestart(res.began)
+		if res.Restarts() {
+			h.forgetRestart(res.began)
+		}
 	}
 	if res.New != nil {
 		h.succeed(res.Container, res.New, res.Err == nil)

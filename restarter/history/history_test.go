@@ -78,6 +78,20 @@ func TestStartBySomebodyElseEndsTheFailureOfOurs(t *testing.T) {
 	}
 }
 
+// What begins by one plan begins at one time.
+func TestLaw2StartThatIsRefusedLeavesTheRestartsOfTheMinute(t *testing.T) {
+	down, up := Ended(engine.CauseSelf, Named("1", "down")), Running(Named("2", "up"))
+	p := SnapshotOf(down, up)
+	h := New(Noon)
+	h.Sync(Noon, Usual(), p)
+	h.Begin(Noon, p, Action{Container: up, Trigger: policy.TriggerUnhealthy})
+	a := h.Begin(Noon, p, Action{Container: down, Trigger: policy.TriggerExited})
+	h.Finish(Noon, Usual(), p, Result{Action: a, Err: engine.ErrRefused})
+	if len(h.RecentRestarts) != 1 {
+		t.Errorf("%d restarts count, want the one that was begun", len(h.RecentRestarts))
+	}
+}
+
 func TestARemovalTakesThePlaceOfAStart(t *testing.T) {
 	c := Ended(engine.CauseStopped)
 	h := History{Records: map[string]*Record{c.ID: {}}}

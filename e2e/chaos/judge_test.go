@@ -158,7 +158,7 @@ func (j *judge) hostLimitsHeld() {
 		if at > j.concurrency {
 			j.violation(o.ID, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.Kind, j.concurrency)
 		}
-		if o.Kind == "restart" && !exempt[i] && o.Status != http.StatusForbidden && len(lately) > j.perMinute {
+		if o.Kind == "restart" && !exempt[i] && len(lately) > j.perMinute {
 			j.violation(o.ID, "law 2: %d restarts within a minute, %d are allowed (%s)", len(lately), j.perMinute, strings.Join(lately, ", "))
 		}
 	}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,10 @@ func TestJudgeOfChaosReportsEachBreach(t *testing.T) {
 	makes := func(id string, when float64) harness.Mutation {
 		o := act(id, "create", when, when)
 		o.Name = "follower.defib-0123456789ab"
+		return o
+	}
+	refused := func(o harness.Mutation) harness.Mutation {
+		o.Status = http.StatusForbidden
 		return o
 	}
 	series := func(n int, every float64, kind string) (all []harness.Mutation) {
@@ -63,6 +68,9 @@ func TestJudgeOfChaosReportsEachBreach(t *testing.T) {
 		"one start too many at a time":  {orders: series(4, 0.01, "start"), want: "law 2: 4 actions"},
 		"as many restarts in a minute":  {orders: series(12, 1, "restart")},
 		"one restart more in a minute":  {orders: series(13, 1, "restart"), want: "law 2: 13 restarts"},
+		"as many, and one is refused":   {orders: append(series(12, 1, "restart"), refused(act("mine12", "restart", 13, 13.1)))},
+		"one more, and one is refused":  {orders: append(series(13, 1, "restart"), refused(act("mine13", "restart", 13.5, 13.6))), want: "law 2: 13 restarts"},
+		"one of many that are refused":  {orders: append([]harness.Mutation{refused(act("mine12", "restart", 0, 0.1))}, series(13, 1, "restart")[1:]...)},
 		"no back-off":                   {orders: []harness.Mutation{act("mine", "start", 10, 11), act("mine", "start", 11.1, 12)}, want: "attempt 2 came"},
 		"a back-off that doubles":       {orders: []harness.Mutation{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.8, 11)}},
 		"a back-off that does not":      {orders: []harness.Mutation{act("mine", "start", 10, 10.1), act("mine", "start", 10.3, 10.4), act("mine", "start", 10.6, 11)}, want: "attempt 3 came"},
@@ -139,7 +147,7 @@ func TestJudgeOfChaosReportsEachBreach(t *testing.T) {
 			book.names["follower"] = &role{listed: true, follows: true, parent: dad}
 			book.names["mine"] = book.owner("mine")
 			book.owns("heir", book.names["follower"])
-			for i := range 13 {
+			for i := range 14 {
 				book.owns(fmt.Sprint("mine", i), &role{listed: true})
 			}
 			if row.blind {

@@ -152,13 +152,13 @@ func (r *Restarter) shutDown(leave context.CancelFunc) {
 	close(r.closed)
 	grace := time.AfterFunc(shutdownGrace, leave)
 	defer grace.Stop()
-	starts, restarts := r.history.UnderWay()
-	for starts > 0 {
+	underWay := r.history.UnderWay()
+	for underWay[history.Start]+underWay[history.Removal] > 0 {
 		r.finish(time.Now(), <-r.results)
-		starts, restarts = r.history.UnderWay()
+		underWay = r.history.UnderWay()
 	}
 	leave()
-	for range restarts {
+	for range underWay[history.Restart] {
 		r.finish(time.Now(), <-r.results)
 	}
 	r.leave(time.Now())

@@ -103,6 +103,9 @@ func (v view) waits() Sentence {
 		}
 		return say("Defib tries again ", in(v.now, v.Until), ": the engine, or a proxy in front of it, refuses to start or restart containers.")
 	case outcome.RateLimited:
+		if v.Removes {
+			return say("Defib removes it as soon as other actions have ended: a re-creation has left it behind.")
+		}
 		if v.Until.IsZero() {
 			return say("Defib ", verb, " it as soon as others have been started or restarted.")
 		}

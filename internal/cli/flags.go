@@ -89,7 +89,7 @@ func newApp(f *flags) *kingpin.Application {
 		Default("15m").DurationVar(&f.policy.Backoff.Reset)
 	app.Flag("restart.max-attempts", "After how many restarts that do not help Defib gives up restarting a running container.").
 		Default("5").IntVar(&f.policy.MaxAttempts)
-	app.Flag("restart.concurrency", "Maximum number of starts, and of restarts, at the same time.").
+	app.Flag("restart.concurrency", "Maximum number of starts, and of restarts, at the same time. Removals of what was re-created take what starts leave.").
 		Default("4").IntVar(&f.policy.Concurrency)
 	app.Flag("restart.max-per-minute", "Maximum number of restarts of running containers on this host in any minute.").
 		Default("10").IntVar(&f.policy.MaxPerMinute)

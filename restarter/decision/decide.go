@@ -53,7 +53,7 @@ func (v Verdict) Action() history.Action {
 
 // Plan is what is to be done at a moment.
 type Plan struct {
-	Verdicts []Verdict // one per container that matters, those to act upon first, the longest due first, then by ID
+	Verdicts []Verdict // one per container that matters: those to act upon first, removals last of these; the longest due first, then by ID
 	Answers  []Answered
 	Next     time.Time // when to decide again without news, after now; zero: never
 
@@ -112,27 +112,29 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 
 // limit holds what would be one action too many, in the order of the verdicts.
 func (p *Plan) limit(e *evaluator) {
-	starts, restarts := e.history.Active(p.now)
+	underWay := e.history.Active(p.now)
 	spent := slices.Clone(e.history.RecentRestarts)
 	started := map[string]bool{} // IDs of those that are started by this plan
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
+		if !v.Act {
+			continue
+		}
+		kind := v.Action().Kind()
+		counts := kind == history.Restart && v.Trigger.Counts()
 		switch {
-		case !v.Act:
-		case !v.Removes && !v.Restarts() && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
+		case kind == history.Start && slices.ContainsFunc(e.twins(v.Container), func(t *engine.Container) bool { return started[t.ID] }):
 			v.Act, v.Reason = false, outcome.Superseded
-		case !v.Restarts() && starts >= e.policy.Concurrency, v.Restarts() && restarts >= e.policy.Concurrency:
+		case !underWay.Free(kind, e.policy.Concurrency):
 			v.Act, v.Reason = false, outcome.RateLimited
-		case !v.Restarts():
-			starts++
-			started[v.Container.ID] = !v.Removes
-		case !v.Trigger.Counts():
-			restarts++
-		case len(spent) >= e.policy.MaxPerMinute:
+		case counts && len(spent) >= e.policy.MaxPerMinute:
 			v.Act, v.Reason, v.Until = false, outcome.RateLimited, spent[len(spent)-e.policy.MaxPerMinute].Add(time.Minute)
 		default:
-			restarts++
-			spent = append(spent, p.now)
+			underWay[kind]++
+			started[v.Container.ID] = kind == history.Start
+			if counts {
+				spent = append(spent, p.now)
+			}
 		}
 	}
 }

@@ -440,7 +440,7 @@ func scene(r *rand.Rand) (*engine.Snapshot, history.History, map[string]time.Tim
 		p.Containers = append(p.Containers, c)
 		if pick(2) == 0 {
 			records.Records[c.ID] = &history.Record{
-				Acting: pick(4) == 0, Restarting: pick(2) == 0, SlotUntil: Ago(time.Duration(pick(60)-30) * time.Second), Attempts: pick(6), Restarts: pick(6),
+				Acting: pick(4) == 0, Kind: history.Kind(pick(3)), SlotUntil: Ago(time.Duration(pick(60)-30) * time.Second), Attempts: pick(6), Restarts: pick(6),
 				LastEnd: Ago(time.Duration(pick(60)) * time.Second), Streak: pick(3), ReadySince: Ago(time.Duration(pick(60)) * time.Second),
 			}
 		}
@@ -481,8 +481,8 @@ func checkLaws(t *testing.T, seed uint64) {
 	requests := asks(asked)
 	got := Decide(Noon, pol, p, records, requests)
 
-	starts, restarts := records.Active(Noon)
-	before, beforeRestarts := starts, restarts
+	underWay := records.Active(Noon)
+	starts, restarts := underWay[history.Start], underWay[history.Restart]
 	spent := len(records.RecentRestarts)
 	for _, v := range got.Verdicts {
 		c, rule := v.Container, pol.For(v.Container)
@@ -531,7 +531,7 @@ func checkLaws(t *testing.T, seed uint64) {
 			t.Errorf("seed %d, law 3: %s is looked at again at %s, which is past", seed, c.ID, v.Until)
 		}
 	}
-	if starts > max(pol.Concurrency, before) || restarts > max(pol.Concurrency, beforeRestarts) {
+	if starts > max(pol.Concurrency, underWay[history.Start]) || restarts > max(pol.Concurrency, underWay[history.Restart]) {
 		t.Errorf("seed %d, law 2: %d starts and %d restarts at a time, want at most %d", seed, starts, restarts, pol.Concurrency)
 	}
 	if spent > max(pol.MaxPerMinute, len(records.RecentRestarts)) {

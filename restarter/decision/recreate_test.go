@@ -238,7 +238,7 @@ func TestReCreationThatHasBegunIsFoundByNames(t *testing.T) {
 	}
 }
 
-// Removals take the places of starts, once all that is down has one.
+// Removals take what places starts leave.
 func TestLaw2RemovalsAreLimitedAndComeLast(t *testing.T) {
 	past := history.History{Began: Ago(time.Hour), Since: Ago(time.Hour), Records: map[string]*history.Record{}}
 	cs := []*engine.Container{vpn()}
@@ -366,7 +366,7 @@ func families(r *rand.Rand) (*engine.Snapshot, history.History) {
 		}
 		c.Inspected = pick(6) > 0
 		past.Records[id] = &history.Record{
-			Acting: pick(6) == 0, Attempts: pick(2), LastEnd: Ago(time.Duration(pick(3)) * time.Second),
+			Acting: pick(6) == 0, Kind: history.Kind(pick(3)), SlotUntil: Ago(time.Duration(pick(2)*2-1) * time.Minute), Attempts: pick(2), LastEnd: Ago(time.Duration(pick(3)) * time.Second),
 			Parent: history.NetworkParent{ID: hex("f"), Names: []string{"vpn"}},
 		}
 		if c.Ready() {
@@ -377,13 +377,36 @@ func families(r *rand.Rand) (*engine.Snapshot, history.History) {
 	return SnapshotOf(cs...), past
 }
 
+// checkPlaces: no more at a time than are allowed, and nothing waits while there is a place.
+func checkPlaces(t *testing.T, seed uint64, allowed int, before history.Places, verdicts []Verdict) {
+	t.Helper()
+	n := before
+	for _, v := range verdicts {
+		if v.Act {
+			n[v.Action().Kind()]++
+		}
+	}
+	starts, restarts, removals := n[history.Start], n[history.Restart], n[history.Removal]
+	if starts > max(allowed, before[history.Start]) || restarts > max(allowed, before[history.Restart]) ||
+		removals > before[history.Removal] && starts+removals > allowed {
+		t.Errorf("seed %d, law 2: %v actions of each kind at a time, %v before, want at most %d", seed, n, before, allowed)
+	}
+	for _, v := range verdicts {
+		if v.Reason == outcome.RateLimited && v.Until.IsZero() && n.Free(v.Action().Kind(), allowed) {
+			t.Errorf("seed %d: %s waits, with %v actions of each kind under way, and %d are allowed", seed, v.Container.Name, n, allowed)
+		}
+	}
+}
+
 func checkFamilies(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 2))
 	p, past := families(r)
-	pol := Usual(func(p *policy.Policy) { p.Whitelist = Patterns("web,vpn") })
+	pol := Usual(func(p *policy.Policy) { p.Whitelist, p.Concurrency = Patterns("web,vpn"), 1+r.IntN(3) })
+	verdicts := Decide(Noon, pol, p, past, nil).Verdicts
+	checkPlaces(t, seed, pol.Concurrency, past.Active(Noon), verdicts)
 	ups := map[string]int{} // actions that bring a container up, by the name that it has after that
-	for _, v := range Decide(Noon, pol, p, past, nil).Verdicts {
+	for _, v := range verdicts {
 		if !v.Act {
 			continue
 		}

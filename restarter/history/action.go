@@ -31,6 +31,40 @@ type Action struct {
 	parents map[string]time.Time // by the IDs of its parents and of these: their StartedAt when the action began
 }
 
+// Kind is what the places of --restart.concurrency are for.
+type Kind int
+
+// The kinds. A re-creation is a start.
+const (
+	Start Kind = iota
+	Restart
+	Removal
+	kinds
+)
+
+// Places are how many actions of each kind there are.
+type Places [kinds]int
+
+// Free reports whether there may be one more, if so many are allowed at a time. A removal
+// takes a place that starts leave, and no start waits for it.
+func (n Places) Free(k Kind, allowed int) bool {
+	if k == Removal {
+		return n[Start]+n[Removal] < allowed
+	}
+	return n[k] < allowed
+}
+
+// Kind is that of the action.
+func (a Action) Kind() Kind {
+	switch {
+	case a.Removes:
+		return Removal
+	case a.Restarts():
+		return Restart
+	}
+	return Start
+}
+
 // Restarts reports whether the action restarts what runs, or ends it.
 func (a Action) Restarts() bool { return a.Container.Up() && a.Recreation == nil && !a.Removes }
 
@@ -71,7 +105,7 @@ func (r Result) DeclinedBySwarm() bool {
 func (h *History) Begin(now time.Time, p *engine.Snapshot, a Action) Action {
 	h.Changes++
 	rec := h.Records[a.Container.ID]
-	rec.Acting, rec.Restarting, rec.SlotUntil = true, a.Restarts(), now.Add(slotTimeout)
+	rec.Acting, rec.Kind, rec.SlotUntil = true, a.Kind(), now.Add(slotTimeout)
 	rec.Attempts++
 	a.Attempt, a.began, a.parents = rec.Attempts, now, map[string]time.Time{}
 	if a.Removes {

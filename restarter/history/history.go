@@ -59,24 +59,19 @@ func (h History) ForgetRules() {
 	}
 }
 
-// Active counts the starts and the restarts under way that take a place. One that
-// hangs keeps its container, but not its place: a few of them must not keep all
-// others down.
-func (h History) Active(now time.Time) (starts, restarts int) {
+// Active counts the actions under way that take a place. One that hangs keeps its
+// container, but not its place: a few of them must not keep all others down.
+func (h History) Active(now time.Time) (n Places) {
 	for _, r := range h.Records {
-		switch {
-		case !r.Acting || !r.SlotUntil.After(now):
-		case r.Restarting:
-			restarts++
-		default:
-			starts++
+		if r.Acting && r.SlotUntil.After(now) {
+			n[r.Kind]++
 		}
 	}
-	return starts, restarts
+	return n
 }
 
 // UnderWay counts all actions under way.
-func (h History) UnderWay() (starts, restarts int) { return h.Active(time.Time{}) }
+func (h History) UnderWay() Places { return h.Active(time.Time{}) }
 
 // Changes is what Sync found.
 type Changes struct {

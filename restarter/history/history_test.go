@@ -92,11 +92,15 @@ func TestLaw2StartThatIsRefusedLeavesTheRestartsOfTheMinute(t *testing.T) {
 	}
 }
 
-func TestARemovalTakesThePlaceOfAStart(t *testing.T) {
+func TestStartDoesNotWaitForRemovals(t *testing.T) {
 	c := Ended(engine.CauseStopped)
 	h := History{Records: map[string]*Record{c.ID: {}}}
 	h.Begin(Noon, SnapshotOf(c), Action{Container: c, Removes: true})
-	if starts, restarts := h.Active(Noon); starts != 1 || restarts != 0 {
-		t.Errorf("%d starts and %d restarts take a place, want 1 and 0", starts, restarts)
+	n := h.Active(Noon)
+	if n != (Places{Removal: 1}) {
+		t.Errorf("places taken: %v, want that of a removal", n)
+	}
+	if n.Free(Removal, 1) || !n.Free(Start, 1) || !n.Free(Restart, 1) || (Places{Start: 1}).Free(Removal, 1) {
+		t.Error("want a removal to take the place that starts leave, and none of theirs")
 	}
 }

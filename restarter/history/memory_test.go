@@ -54,7 +54,7 @@ func TestNothingIsForgottenBetweenTwoLives(t *testing.T) {
 		cmp.AllowUnexported(History{}, Record{}, FiringKey{}), cmpopts.EquateEmpty(),
 		cmpopts.IgnoreFields(History{}, "Began", "Changes", "gap"),
 		// What goes on under way, and what is worked out anew.
-		cmpopts.IgnoreFields(Record{}, "Acting", "Restarting", "SlotUntil", "rule", "ruled", "last"),
+		cmpopts.IgnoreFields(Record{}, "Acting", "Kind", "SlotUntil", "rule", "ruled", "last"),
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".HealthySince" }, cmp.Ignore()),
 	}
 	if diff := cmp.Diff(h, n, opts); diff != "" {

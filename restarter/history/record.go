@@ -10,14 +10,14 @@ import (
 
 // Record is what happened to one container since Defib first saw it.
 type Record struct {
-	Acting     bool           // an action is under way
-	Restarting bool           // it is, or the last one was, a restart of what runs
-	SlotUntil  time.Time      // until when it takes one of the places for actions, on our clock
-	Attempts   int            // since it was last forgiven
-	Restarts   int            // of these, restarts of the running container for what is wrong with itself
-	LastEnd    time.Time      // of the last attempt, on our clock
-	Declined   outcome.Reason // why the last attempt was not even begun; "": it was
-	Failed     bool           // the last attempt did, once begun, and the container has not been started or stopped since
+	Acting    bool           // an action is under way
+	Kind      Kind           // of it, or of the last one
+	SlotUntil time.Time      // until when it takes one of the places for actions, on our clock
+	Attempts  int            // since it was last forgiven
+	Restarts  int            // of these, restarts of the running container for what is wrong with itself
+	LastEnd   time.Time      // of the last attempt, on our clock
+	Declined  outcome.Reason // why the last attempt was not even begun; "": it was
+	Failed    bool           // the last attempt did, once begun, and the container has not been started or stopped since
 
 	rule  policy.Rule       // what the policy means for it
 	ruled *engine.Container // as it was when that was worked out; nil: the policy has changed since

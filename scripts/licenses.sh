@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # licenses.sh: prints the licenses and notices of what is built into the program beside our own
 # code: of Go and of each module, as they lie in the folders of the packages that are used, and in
-# those above them. GOARCH and so on: of a program for another architecture.
+# those above them, for all architectures that are released.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
@@ -24,8 +24,15 @@ license() {
 	done <<<"$files"
 }
 
+# packages ARCH...: their modules' names and versions, their modules' folders, and their own.
+packages() {
+	local arch
+	for arch; do
+		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}};{{.Dir}};{{$.Dir}}{{end}}{{end}}' .
+	done | sort -u
+}
+
 license "$(go env GOVERSION)" "$(go env GOROOT)"
-# A line for each module that is not ours: its name and version, its folder, and those of its packages.
-CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}};{{.Dir}};{{$.Dir}}{{end}}{{end}}' . |
+packages amd64 arm64 arm |
 	awk -F ';' 'NF { of[$1 ";" $2] = of[$1 ";" $2] ";" $3 } END { for (m in of) print m of[m] }' | sort |
 	while IFS=';' read -ra module; do license "${module[@]}"; done

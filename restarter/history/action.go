@@ -155,9 +155,7 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	}
 	if !res.Begun() && res.Trigger.Counts() && !res.Removes {
 		rec.Streak-- // there was none
-		if res.Restarts() {
-			h.forgetRestart(res.began)
-		}
+		h.forgetRestart(res)
 	}
 	if res.New != nil {
 		h.succeed(res.Container, res.New, res.Err == nil)
@@ -170,9 +168,10 @@ func (h *History) Finish(now time.Time, pol policy.Policy, p *engine.Snapshot, r
 	}
 }
 
-// forgetRestart has a restart that was not begun leave the minute to others.
-func (h *History) forgetRestart(began time.Time) {
-	if i := slices.IndexFunc(h.RecentRestarts, began.Equal); i >= 0 {
+// forgetRestart has a restart that was not begun leave the minute to others. A start may have
+// the same time.
+func (h *History) forgetRestart(res Result) {
+	if i := slices.IndexFunc(h.RecentRestarts, res.began.Equal); res.Restarts() && i >= 0 {
 		h.RecentRestarts = slices.Delete(h.RecentRestarts, i, i+1)
 	}
 }

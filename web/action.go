@@ -88,30 +88,37 @@ func (v view) verb() string {
 
 // waits says for what the action upon it waits; nil if it waits for nothing.
 func (v view) waits() Sentence {
+	if v.Removes {
+		return v.removalWaits()
+	}
 	verb := v.verb() + "s"
 	switch v.Reason {
 	case outcome.BackOff:
-		if v.Removes {
-			return say("Defib tries again to remove it ", in(v.now, v.Until), ": a re-creation has left it behind.")
-		}
 		return say("Defib ", verb, " it again ", in(v.now, v.Until), ".")
 	case outcome.StoppedDelay:
 		return say("Defib ", verb, " it ", in(v.now, v.Until), ", unless somebody starts it first: a deploy may be under way.")
 	case outcome.Refused:
-		if v.Removes {
-			return say("Defib tries again ", in(v.now, v.Until), ": the engine, or a proxy in front of it, refuses to remove containers.")
-		}
 		return say("Defib tries again ", in(v.now, v.Until), ": the engine, or a proxy in front of it, refuses to start or restart containers.")
 	case outcome.RateLimited:
-		if v.Removes {
-			return say("Defib removes it as soon as other actions have ended: a re-creation has left it behind.")
-		}
 		if v.Until.IsZero() {
 			return say("Defib ", verb, " it as soon as others have been started or restarted.")
 		}
 		return say("Defib ", verb, " it ", in(v.now, v.Until), ": --restart.max-per-minute is reached.")
 	case outcome.InServiceRestart:
 		return say("Another replica of its service is being restarted. Once that one runs and is healthy, Defib ", verb, " this one, if the alert still asks for it.")
+	}
+	return nil
+}
+
+// removalWaits is that of what a re-creation has left.
+func (v view) removalWaits() Sentence {
+	switch v.Reason {
+	case outcome.BackOff:
+		return say("Defib tries again to remove it ", in(v.now, v.Until), ": a re-creation has left it behind.")
+	case outcome.Refused:
+		return say("Defib tries again ", in(v.now, v.Until), ": the engine, or a proxy in front of it, refuses to remove containers.")
+	case outcome.RateLimited:
+		return say("Defib removes it as soon as other actions have ended: a re-creation has left it behind.")
 	}
 	return nil
 }

@@ -87,7 +87,11 @@ func (c *connection) repeats(h store.Event, since time.Time) bool {
 // dropped: that comes first, and if it cannot be had, the next stream tells of the event
 // again.
 func (c *connection) event(now time.Time, h store.Event) {
-	if c.opened && !c.told[h] && c.store.Event(now, h) {
+	if !c.opened || c.told[h] {
+		return
+	}
+	c.store.ClockTold(now, h.At)
+	if c.store.Event(now, h) {
 		c.metrics.events.Inc()
 	}
 }

@@ -132,23 +132,23 @@ func (l *lifecycle) observeRecord(c *engine.Container) {
 // observeGap notes that events may have been missed.
 func (l *lifecycle) observeGap() { l.evidence.complete = false }
 
-// observeInspect takes an inspect that is not older than the last event, and the one
-// before. Now is the moment from which a start or an end that nobody heard counts.
-func (l *lifecycle) observeInspect(c, before *engine.Container, now time.Time) {
+// observeInspect takes an inspect that is not older than the last event, and the one before.
+// Now is when a start or an end that nobody heard counts from; engineNow is the engine's clock.
+func (l *lifecycle) observeInspect(c, before *engine.Container, now, engineNow time.Time) {
 	l.acting = l.acting && before != nil && before.Started.Equal(c.Started)
 	switch {
 	case c.Alive():
-		l.observeUp(c, before, now)
+		l.observeUp(c, before, now, engineNow)
 	case c.State == engine.Exited || c.State == engine.Dead:
-		l.observeDown(c, before, now)
+		l.observeDown(c, before, now, engineNow)
 		l.observeRecord(c)
 	case c.FailedStart() && !l.over():
 		*l = lifecycle{phase: down, cause: engine.CauseSelf, since: now, acting: l.acting}
 	}
 }
 
-func (l *lifecycle) observeUp(c, before *engine.Container, now time.Time) {
-	if l.over() || l.evidence.stopPrecedes(c.Started) || l.isOtherRun(c, before) {
+func (l *lifecycle) observeUp(c, before *engine.Container, now, engineNow time.Time) {
+	if l.over() || l.evidence.stopPrecedes(c.Started, engineNow) || l.isOtherRun(c, before) {
 		l.renew(c.Started)
 	}
 	if l.phase != running {
@@ -157,10 +157,10 @@ func (l *lifecycle) observeUp(c, before *engine.Container, now time.Time) {
 	l.evidence.complete = true
 }
 
-func (l *lifecycle) observeDown(c, before *engine.Container, now time.Time) {
+func (l *lifecycle) observeDown(c, before *engine.Container, now, engineNow time.Time) {
 	if l.isOtherRun(c, before) {
 		l.renew(c.Started)
-	} else if l.cause == engine.CauseStopped && l.evidence.stopPrecedes(c.Started) {
+	} else if l.cause == engine.CauseStopped && l.evidence.stopPrecedes(c.Started, engineNow) {
 		l.evidence.stopAt, l.evidence.firstStopAt, l.cause = time.Time{}, time.Time{}, engine.CauseUnknown
 	}
 	if !l.over() { // its die event may be on its way: the evidence stays for it
@@ -222,9 +222,10 @@ func (e *evidence) stopExplains(at time.Time) bool {
 		!e.otherSignalAt.IsZero() && at.Sub(e.otherSignalAt).Abs() <= otherSignalWindow
 }
 
-// stopPrecedes reports whether a stop was told before a run began.
-func (e *evidence) stopPrecedes(startedAt time.Time) bool {
-	return !e.stopAt.IsZero() && e.stopAt.Before(startedAt)
+// stopPrecedes reports whether a stop was told before a run began. A run that begins in the
+// future began before the clock was set back.
+func (e *evidence) stopPrecedes(startedAt, engineNow time.Time) bool {
+	return !e.stopAt.IsZero() && e.stopAt.Before(startedAt) && startedAt.Sub(engineNow) <= clockSlack
 }
 
 // expire has a stop no longer shown that no death followed.

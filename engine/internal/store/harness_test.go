@@ -27,6 +27,7 @@ type harness struct {
 	*Store
 	t     testing.TB
 	now   time.Time                    // on our clock
+	set   time.Duration                // by how much the engine's clock was set meanwhile
 	truth map[string]*engine.Container // by id: what an inspect would answer
 
 	stopped map[string]bool // by id: what Podman has noted of its newest run
@@ -61,7 +62,7 @@ func watching(t testing.TB, ids ...string) *harness {
 
 func (l *harness) pass(d time.Duration) { l.now = l.now.Add(d) }
 
-func (l *harness) engineNow() time.Time { return l.now.Add(skew) }
+func (l *harness) engineNow() time.Time { return l.now.Add(skew + l.set) }
 
 // put adds a running container to the truth, without a word of it.
 func (l *harness) put(id string) *engine.Container {
@@ -131,6 +132,7 @@ func (l *harness) silently(id, action, detail string) {
 
 func (l *harness) hear() {
 	for ; l.heard < len(l.log); l.heard++ {
+		l.ClockTold(l.now, l.log[l.heard].At)
 		l.Event(l.now, l.log[l.heard])
 	}
 }
@@ -142,9 +144,11 @@ func (l *harness) open() {
 	since, before := l.since()
 	l.Opened(l.now, l.engineNow(), before, l.told)
 	l.on = true
-	for l.heard = 0; l.heard < len(l.log) && l.log[l.heard].At.Before(since); l.heard++ {
+	for l.heard = 0; l.heard < len(l.log); l.heard++ {
+		if h := l.log[l.heard]; !h.At.Before(since) {
+			l.Event(l.now, h)
+		}
 	}
-	l.hear()
 }
 
 // since tells from when the engine replays, and what gap that leaves.

@@ -69,7 +69,7 @@ func (s *Store) applyInspect(now time.Time, id string, e *entry, c *engine.Conta
 	s.unsettled[id] = e
 	e.known = e.asked
 	wasDown := e.life.phase == down
-	e.life.observeInspect(c, e.before(), seen)
+	e.life.observeInspect(c, e.before(), seen, s.engineTime(now))
 	if s.earlier != nil && s.endedBetween(e, c) {
 		e.life.cause = engine.CauseEngine
 	}

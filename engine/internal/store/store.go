@@ -28,6 +28,8 @@ const (
 	// SyncTimeout is how long after the list the first snapshot waits for inspects that
 	// hang.
 	SyncTimeout = 2 * time.Second
+	// How far the clocks may drift apart, or an event be late.
+	clockSlack = time.Minute
 
 	// A container that was created is looked at again for so long: whoever means to
 	// start it does so by then, compose too, which waits for what it depends on.
@@ -166,6 +168,14 @@ func (s *Store) ourTime(at, now time.Time) time.Time {
 		return t
 	}
 	return now
+}
+
+// ClockTold takes the moment of an event that the stream tells just now: the engine's clock may
+// have been set since the stream was opened, as on a host that learns the time after its start.
+func (s *Store) ClockTold(now, at time.Time) {
+	if at.Unix() > 0 && at.Sub(s.engineTime(now)).Abs() > clockSlack {
+		s.engineThen, s.ourThen = at, now
+	}
 }
 
 // seen is the moment on our clock from which something counts that we learn of

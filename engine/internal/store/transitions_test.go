@@ -33,19 +33,19 @@ var inputs = map[string]func(l *lifecycle){
 	"gap":       func(l *lifecycle) { l.observeGap() },
 	"acting":    func(l *lifecycle) { l.acting = true },
 	"running": func(l *lifecycle) {
-		l.observeInspect(&engine.Container{State: engine.Running, Started: startedAt}, inspectBefore(l), endedAt.Add(skew))
+		l.observeInspect(&engine.Container{State: engine.Running, Started: startedAt}, inspectBefore(l), endedAt.Add(skew), endedAt)
 	},
 	"running again": func(l *lifecycle) {
-		l.observeInspect(&engine.Container{State: engine.Running, Started: restartAt}, inspectBefore(l), endedAt.Add(skew))
+		l.observeInspect(&engine.Container{State: engine.Running, Started: restartAt}, inspectBefore(l), endedAt.Add(skew), endedAt)
 	},
 	"exited": func(l *lifecycle) {
-		l.observeInspect(&engine.Container{State: engine.Exited, Started: startedAt, Finished: endedAt}, inspectBefore(l), endedAt.Add(skew))
+		l.observeInspect(&engine.Container{State: engine.Exited, Started: startedAt, Finished: endedAt}, inspectBefore(l), endedAt.Add(skew), endedAt)
 	},
 	"exited again": func(l *lifecycle) {
-		l.observeInspect(&engine.Container{State: engine.Exited, Started: restartAt, Finished: endAgainAt}, inspectBefore(l), endedAt.Add(skew))
+		l.observeInspect(&engine.Container{State: engine.Exited, Started: restartAt, Finished: endAgainAt}, inspectBefore(l), endedAt.Add(skew), endedAt)
 	},
 	"start failed": func(l *lifecycle) {
-		l.observeInspect(&engine.Container{State: engine.Created, Error: "no such bind mount"}, &engine.Container{State: engine.Created}, endedAt.Add(skew))
+		l.observeInspect(&engine.Container{State: engine.Created, Error: "no such bind mount"}, &engine.Container{State: engine.Created}, endedAt.Add(skew), endedAt)
 	},
 }
 
@@ -194,8 +194,8 @@ func TestEndIsKnownByItsFinishedAt(t *testing.T) {
 	l := after(t, "running", "acting", "exited")
 	l.acting = false
 	before := &engine.Container{State: engine.Restarting, Started: restartAt, Finished: endAgainAt}
-	l.observeInspect(before, inspectBefore(l), endAgainAt.Add(skew))
-	l.observeInspect(&engine.Container{State: engine.Exited, Started: restartAt, Finished: endAgainAt}, before, endAgainAt.Add(skew))
+	l.observeInspect(before, inspectBefore(l), endAgainAt.Add(skew), endAgainAt)
+	l.observeInspect(&engine.Container{State: engine.Exited, Started: restartAt, Finished: endAgainAt}, before, endAgainAt.Add(skew), endAgainAt)
 	if got := l.text(); got != "down by unknown" {
 		t.Errorf("it is %q, want that nobody knows how the new run ended", got)
 	}

@@ -166,6 +166,7 @@ func TestDecide(t *testing.T) {
 		{name: "not old: its label names it", policy: Usual(), c: Ended(engine.CauseUnknown, Named("a1", "batch-1"), Labelled(policy.LabelEnable, "true"), EndedAgo(73*time.Hour)), want: "start"},
 		{name: "not old: it exited less than a day before the first snapshot", policy: Usual(), c: Ended(engine.CauseUnknown, Named("a1", "batch-1"), EndedAgo(71*time.Hour)), want: "start"},
 		{name: "old: an earlier life of Defib saw it crash, and was not healing it", policy: Usual(), c: Ended(engine.CauseSelf, Named("a1", "batch-1"), EndedAgo(73*time.Hour)), want: "old"},
+		{name: "not old: this life of Defib heard it, and then the engine's clock was set back", policy: Usual(), c: Ended(engine.CauseSelf, Named("a1", "batch-1")), snapshot: []func(*engine.Snapshot){FirstSeen(-48 * time.Hour)}, want: "start"},
 		{name: "not old: an earlier life of Defib was healing it", policy: Usual(), c: Ended(engine.CauseSelf, Named("a1", "batch-1"), EndedAgo(73*time.Hour)), record: &history.Record{Attempts: 1}, want: "start"},
 		{name: "not old: it ended with its host, which was off for days", policy: Usual(), c: Ended(engine.CauseEngine, Named("a1", "batch-1"), EndedAgo(73*time.Hour)), want: "start"},
 		{name: "not old: only a glob matches it, and it has never ended", policy: Usual(), c: Ended(engine.CauseSelf, Named("a1", "batch-1"), State(engine.Created), func(c *engine.Container) { c.Error, c.Finished = "port taken", time.Time{} }), want: "start"},
@@ -310,7 +311,7 @@ func TestDecide(t *testing.T) {
 			for _, edit := range row.snapshot {
 				edit(p)
 			}
-			past := history.History{Records: map[string]*history.Record{}, RecentRestarts: row.spent}
+			past := history.History{Began: Ago(time.Hour), Records: map[string]*history.Record{}, RecentRestarts: row.spent}
 			if row.record != nil {
 				past.Records[row.c.ID] = row.record
 			}

@@ -40,9 +40,10 @@ func (e *evaluator) ending(c *engine.Container, rule policy.Rule) (outcome.Reaso
 
 // grownOld reports whether a container exited so long before the first snapshot that nobody
 // misses it. One that Defib was healing, or that ended with its engine, is missed however
-// long the host was off.
+// long the host was off. What Defib has heard itself is new, whatever the engine's clock says.
 func (e *evaluator) grownOld(c *engine.Container, ending engine.ExitCause) bool {
-	if c.Finished.IsZero() || ending == engine.CauseEngine || e.history.At(c.ID).Attempts > 0 {
+	heard := c.ExitCause != engine.CauseUnknown && c.ExitSeenAt.After(e.history.Began)
+	if heard || c.Finished.IsZero() || ending == engine.CauseEngine || e.history.At(c.ID).Attempts > 0 {
 		return false
 	}
 	return e.snapshot.First.Sub(c.Finished) > oldWindow

@@ -23,7 +23,7 @@ const actionTimeout = 2 * time.Minute
 // has been published: until then the action is under way, also when the call
 // timed out, since an engine may carry on. An error means that the container has
 // not been started since; it may be ErrGone, ErrRefused or ErrNoAnswer. If the
-// context ends first, its error is returned and nothing is known.
+// context ends first, it is ErrNoAnswer and the context's: nothing is known.
 func (e *Engine) Start(ctx context.Context, c *engine.Container) error {
 	now, err := e.act(ctx, call.Start, c, actionTimeout, func(ctx context.Context, id string) error {
 		return e.api.Load().ContainerStart(ctx, id, container.StartOptions{})
@@ -96,7 +96,7 @@ func (e *Engine) act(ctx context.Context, name string, c *engine.Container, time
 
 	now, ended := e.fresh(ctx, c.ID)
 	if ended != nil {
-		return nil, ended
+		return nil, failed(ended)
 	}
 	switch {
 	case now == nil:

@@ -219,8 +219,8 @@ func TestStartIsGivenUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	// The call ends with the context too: then a fresh look may still come.
-	if err := w.Start(ctx, c); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v, want the context's error", err)
+	if err := w.Start(ctx, c); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, engine.ErrNoAnswer) {
+		t.Errorf("%v, want the context's error, as no answer", err)
 	}
 }
 

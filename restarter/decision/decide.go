@@ -113,6 +113,12 @@ func Decide(now time.Time, pol policy.Policy, snapshot *engine.Snapshot, past hi
 // limit holds what would be one action too many, in the order of the verdicts.
 func (p *Plan) limit(e *evaluator) {
 	underWay := e.history.Active(p.now)
+	for _, c := range e.snapshot.Containers {
+		if until := e.unanswered(c); until.After(p.now) {
+			underWay[history.Restart]++
+			p.look(until)
+		}
+	}
 	spent := slices.Clone(e.history.RecentRestarts)
 	started := map[string]bool{} // IDs of those that are started by this plan
 	for i := range p.Verdicts {

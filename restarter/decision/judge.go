@@ -198,6 +198,9 @@ func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, ru
 	if until := c.StopSeenAt.Add(stopping(c)); !c.StopSeenAt.IsZero() && until.After(e.now) {
 		return outcome.InProgress, until // somebody stops or restarts it
 	}
+	if until := e.unanswered(c); until.After(e.now) {
+		return outcome.InProgress, until
+	}
 	if t != policy.TriggerDependency && past.GaveUp(rule) {
 		return outcome.GaveUp, time.Time{}
 	}
@@ -211,6 +214,15 @@ func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, ru
 		return outcome.TooYoung, time.Time{}
 	}
 	return "", time.Time{}
+}
+
+// unanswered is until when the engine may still carry out a restart that it has not answered,
+// such as one that an earlier life of Defib has left to it; zero: there is none.
+func (e *evaluator) unanswered(c *engine.Container) time.Time {
+	if past := e.history.At(c.ID); c.Up() && past.Late && !past.Acting {
+		return past.LastEnd.Add(stopping(c))
+	}
+	return time.Time{}
 }
 
 // stopping is how long a container that was told to stop may take. A signal that

@@ -132,6 +132,12 @@ func TestStart(t *testing.T) {
 				w.WriteHeader(http.StatusNoContent)
 			}
 		}},
+		{name: "a proxy gives up", want: engine.ErrNoAnswer, says: "504", fault: func(*fakeEngine, string) http.HandlerFunc {
+			return answers(http.StatusGatewayTimeout, "504 Gateway Time-out")
+		}},
+		{name: "a proxy finds no engine", want: engine.ErrNoAnswer, says: "Bad Gateway", fault: func(*fakeEngine, string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+		}},
 		{name: "the engine hangs up in the middle of its answer", want: engine.ErrNoAnswer, says: "EOF", fault: func(*fakeEngine, string) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Length", "100")

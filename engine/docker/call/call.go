@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/docker/docker/client"
 
@@ -81,8 +82,15 @@ func WithHint(name string, err error) error {
 	return fmt.Errorf("%w: refused by the engine or a socket proxy: allow %s (docs/privileges.md lists every call that Defib needs)", err, Requests[name])
 }
 
+// gateway is what a proxy says that has got no answer from the engine. The client keeps no more
+// of it than the text.
+var gateway = regexp.MustCompile(`(?i)bad gateway|gateway time-?out`)
+
 // Unanswered reports whether a call's error leaves open what the engine has done, or will do.
 func Unanswered(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) ||
+	if err == nil {
+		return false
+	}
+	return gateway.MatchString(err.Error()) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || client.IsErrConnectionFailed(err)
 }

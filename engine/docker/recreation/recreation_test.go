@@ -52,6 +52,7 @@ var faults = map[string]struct {
 	"is refused":                     {err: fmt.Errorf("%w: forbidden", errdefs.ErrPermissionDenied)},
 	"fails":                          {err: errBroken},
 	"fails though it is carried out": {err: errBroken, after: true},
+	"is given up by a proxy":         {err: errors.New("504 Gateway Time-out")},
 	"is not answered":                {err: context.DeadlineExceeded},
 	"is not answered, but done":      {err: context.DeadlineExceeded, after: true},
 }

@@ -37,16 +37,21 @@ func NewEnv(tb testing.TB, e *Engine) *Env {
 }
 
 // CleanUp removes its containers, by ID, also those that the test lost track of, and its
-// volumes.
+// volumes. What an engine of our own cannot remove, such as Docker 20.10 that has locked up over
+// a removal, its own end takes away.
 func (s *Env) CleanUp() {
-	if s.Engine.Daemon != nil && !s.Engine.Daemon.running() {
-		return // its own end takes them away
+	fail := s.Error
+	if s.Engine.Daemon != nil {
+		if !s.Engine.Daemon.running() {
+			return
+		}
+		fail = s.Log
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), Limit)
 	defer cancel()
 	all, err := s.List(ctx)
 	if err != nil {
-		s.Error("listing containers:", err)
+		fail("listing containers:", err)
 	}
 	for i, c := range all {
 		if s.Failed() && i < 10 {
@@ -59,14 +64,14 @@ func (s *Env) CleanUp() {
 		all, err = s.removeAll(all)
 	}
 	if len(all) > 0 {
-		s.Error("removing containers:", err)
+		fail("removing containers:", err)
 	}
 	volumes, err := s.Engine.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^"+s.Prefix))})
 	for _, v := range volumes.Volumes {
 		err = errors.Join(err, s.Engine.VolumeRemove(ctx, v.Name, true))
 	}
 	if err != nil {
-		s.Error("removing volumes:", err)
+		fail("removing volumes:", err)
 	}
 }
 

@@ -76,14 +76,22 @@ func (s *Env) CleanUp() {
 }
 
 // removeAll removes containers, some at a time, and returns those that it could not
-// remove, and why.
+// remove, and why. An engine that has not answered is not asked for another one.
 func (s *Env) removeAll(all []container.Summary) (left []container.Summary, err error) {
 	errs := make([]error, len(all))
 	var removing errgroup.Group
 	removing.SetLimit(4)
+	var hangs atomic.Bool
 	for i, c := range all {
 		removing.Go(func() error {
+			if hangs.Load() {
+				errs[i] = context.DeadlineExceeded
+				return nil
+			}
 			errs[i] = s.remove(c.ID)
+			if errors.Is(errs[i], context.DeadlineExceeded) {
+				hangs.Store(true)
+			}
 			return nil
 		})
 	}

@@ -138,12 +138,13 @@ func (j *judge) oneActionAtATime() {
 
 // hostLimitsHeld is law 2 for the host: how many at a time, how many in a minute.
 func (j *judge) hostLimitsHeld() {
-	exempt := make([]bool, len(j.orders))
+	exempt, undone := make([]bool, len(j.orders)), make([]bool, len(j.orders))
 	for i, o := range j.orders {
 		exempt[i] = j.followsParent(o)
+		undone[i] = o.Kind == "remove" && j.lastStart(o.ID, o.Begun).IsZero()
 		at, lately := 0, []string(nil)
 		for k, b := range j.orders[:i+1] {
-			if b.Kind != o.Kind || b.Life != o.Life && j.unsaved(b) {
+			if b.Kind != o.Kind || undone[k] != undone[i] || b.Life != o.Life && j.unsaved(b) {
 				continue
 			}
 			if b.Life == o.Life && (b.Ended.IsZero() || b.Ended.After(o.Begun)) {
@@ -156,8 +157,8 @@ func (j *judge) hostLimitsHeld() {
 			}
 		}
 		allowed := j.concurrency
-		if o.Kind == "remove" {
-			allowed *= 2 // those of re-creations that are undone have the places of starts
+		if undone[i] {
+			allowed *= 2 // as part of a re-creation that is undone it has the place of a start
 		}
 		if at > allowed {
 			j.violation(o.ID, "law 2: %d actions of the kind %s at a time, %d are allowed", at, o.Kind, allowed)

@@ -35,6 +35,10 @@ func TestJudgeOfChaosReportsEachBreach(t *testing.T) {
 		o.Status = http.StatusForbidden
 		return o
 	}
+	var begun []harness.Event
+	for i := range 4 {
+		begun = append(begun, happens(fmt.Sprint("mine", i), "start", -1))
+	}
 	series := func(n int, every float64, kind string) (all []harness.Mutation) {
 		for i := range n {
 			all = append(all, act(fmt.Sprint("mine", i), kind, every*float64(i), every*float64(i)+0.1))
@@ -127,6 +131,8 @@ func TestJudgeOfChaosReportsEachBreach(t *testing.T) {
 		},
 		"a creation of one that follows nobody": {orders: []harness.Mutation{{Life: 1, Kind: "create", Name: "mine.defib-0123456789ab", Begun: at(1), Ended: at(2)}}, want: "law 1"},
 		"a removal of one that follows nobody":  {orders: []harness.Mutation{act("mine", "remove", 10, 11)}, want: "law 1"},
+		"one removal too many at a time":        {orders: series(4, 0.01, "remove"), events: begun, want: "law 2: 4 actions of the kind remove"},
+		"one too many, even if undone":          {orders: series(7, 0.01, "remove"), want: "law 2: 7 actions of the kind remove"},
 		"a re-creation undone after SIGTERM":    {orders: []harness.Mutation{{Life: 2, ID: "heir", Kind: "rename", Begun: at(12), Ended: at(12.1)}}},
 		"a re-creation long after SIGTERM":      {orders: []harness.Mutation{{Life: 2, ID: "heir", Kind: "rename", Begun: at(16), Ended: at(16.1)}}, want: "law 9"},
 		"restarts of two lives in a minute":     {orders: append(series(12, 1, "restart"), harness.Mutation{Life: 3, ID: "mine", Kind: "restart", Begun: at(20), Ended: at(21)}), want: "law 2: 13 restarts"},

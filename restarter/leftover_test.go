@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"defib/engine"
-	"defib/restarter"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
 	"defib/restarter/policy"
@@ -27,7 +26,7 @@ func slowToStop(id, name string) *engine.Container {
 
 // endless is a life in which no action comes to its end.
 func (d *disk) endless(p policy.Policy, cs ...*engine.Container) *World {
-	w := NewWorldOf(d.t, p, func(r *restarter.Restarter) { r.Keep(d.memory(), d) }, cs...)
+	w := d.life(p, cs...)
 	w.OnStart(func(ctx context.Context, _ *engine.Container) error {
 		<-ctx.Done()
 		return fmt.Errorf("%w: %w", engine.ErrNoAnswer, ctx.Err())

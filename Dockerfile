@@ -12,7 +12,7 @@ ARG TARGETVARIANT
 RUN GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} scripts/build.sh
 # For the state file. The user may be another one than the image's.
 RUN install -d -m 1777 /root-of-image/var/lib/defib
-# There is no room for them as text.
+# Compressed: there is no room for the text.
 RUN scripts/licenses.sh >/root-of-image/THIRD_PARTY_LICENSES && gzip -9n /root-of-image/THIRD_PARTY_LICENSES
 
 FROM scratch

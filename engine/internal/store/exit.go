@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"syscall"
 	"time"
 
@@ -148,12 +149,11 @@ func (l *lifecycle) observeInspect(c, before *engine.Container, now, engineNow t
 }
 
 func (l *lifecycle) observeUp(c, before *engine.Container, now, engineNow time.Time) {
-	if l.over() || l.evidence.stopPrecedes(c.Started, engineNow) || l.isOtherRun(c, before) {
+	// A run whose start was heard counts from then, unless another may have been missed.
+	if l.over() || l.phase == started && !l.evidence.complete || l.evidence.stopPrecedes(c.Started, engineNow) || l.isOtherRun(c, before) {
 		l.renew(c.Started)
 	}
-	if l.phase != running {
-		l.phase, l.cause, l.since = running, engine.CauseNone, now
-	}
+	l.phase, l.cause, l.since = running, engine.CauseNone, cmp.Or(l.since, now)
 	l.evidence.complete = true
 }
 

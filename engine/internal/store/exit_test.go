@@ -240,6 +240,29 @@ func TestRunsCountFromWhenTheyWereSeenToBeginOrEnd(t *testing.T) {
 	}
 }
 
+// Even if the inspect is slow: an alert that comes in between was heard after the start. After
+// a gap it may be another run that the inspect shows.
+func TestRunsCountFromTheEventOfTheirStart(t *testing.T) {
+	for _, tc := range []struct {
+		name, script string
+		ago          time.Duration
+	}{
+		{"inspected late", "+3s, look", 3 * time.Second},
+		{"after a gap", "cut, replaced, (die 1), (start), +1h, open, +2s", 2 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newHarness(t)
+			l.play("open, create, hold, start")
+			l.held = false
+			l.hear()
+			l.play(tc.script)
+			if got := l.now.Sub(l.get("c").StartSeenAt); got != tc.ago {
+				t.Errorf("%s: seen to start %v ago, want %v", tc.script, got, tc.ago)
+			}
+		})
+	}
+}
+
 // An engine whose clock is ahead cannot make a death lie in the future.
 func TestDeathsAreNeverLaterThanNow(t *testing.T) {
 	l := newHarness(t)

@@ -47,6 +47,10 @@ type Options struct {
 	// Ends reports the same of a task of Swarm that may be ended.
 	Ends func(*engine.Container) bool
 
+	// Connected is called by Run whenever a snapshot is whole again, and must not block; nil:
+	// nothing is.
+	Connected func()
+
 	// Of the engine's host, which boot this is and when it began; zero: not known.
 	BootID   string
 	BootedAt time.Time

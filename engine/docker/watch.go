@@ -134,6 +134,9 @@ func (c *connection) show() {
 		c.Logger.Info("engine connected", "host", c.info.host, "version", c.info.version,
 			"api_version", c.api.ClientVersion(), "containers", c.store.Len())
 		c.warnOfPodman()
+		if c.Connected != nil {
+			c.Connected()
+		}
 	}
 	if !c.current {
 		return

@@ -16,8 +16,8 @@ const (
 	// processor time of a scrape.
 	Sparing = 50
 
-	// The first snapshot comes sooner by 6 to 9 % so, of 200 containers without any
-	// collection: the engine is busy with its answers meanwhile, and needs the processors.
+	// The first snapshot of 200 containers comes 6 % sooner so, without any collection: the
+	// engine is busy with its answers meanwhile, and needs the processors.
 	beginning = 400
 )
 

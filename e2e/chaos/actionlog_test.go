@@ -51,6 +51,13 @@ func (c *actionLog) did(d action) {
 	c.actions = append(c.actions, d)
 }
 
+// faultAt reports whether a fault, or somebody's absence, may have kept an event from Defib.
+func (c *actionLog) faultAt(at time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.blinds, func(s *span) bool { return s.overlaps(at, at) })
+}
+
 // blind begins a time in which Defib may not see, until the returned function is
 // called.
 func (c *actionLog) blind() (end func()) { return c.open(&c.blinds) }

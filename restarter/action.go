@@ -49,12 +49,13 @@ func (r *Restarter) finish(now time.Time, res history.Result) {
 		r.logRemoval(res)
 		return
 	}
-	decision.Finish(now, res, r.queue.requests)
+	after := r.engine.Snapshot().Get(res.Container.ID)
+	decision.Finish(now, res, after, r.queue.requests)
 	if !errors.Is(res.Err, engine.ErrServiceShort) { // which is asked again and again
 		r.recordAction(now, res)
 	}
 	if r.evidence != nil {
-		r.evidence.End(now, res.Container, r.engine.Snapshot().Get(res.Container.ID), res.Trigger)
+		r.evidence.End(now, res.Container, after, res.Trigger)
 	}
 	r.logResult(now, res)
 }

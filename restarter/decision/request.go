@@ -242,11 +242,13 @@ func AnswerTo(res history.Result) outcome.Answer {
 	return outcome.Answer{Outcome: outcome.Started}
 }
 
-// Finish takes note of what came of an action: that is the answer to those requests that
-// waited for it.
-func Finish(now time.Time, res history.Result, requests []*Request) {
+// Finish takes note of what came of an action, and of what the container is after it: that is
+// the answer to those requests that waited for it. A firing that was first heard when the new
+// run had begun is about that run, and waits on: nor would the next life of Defib, if this
+// one is killed now, take the action for the answer to it.
+func Finish(now time.Time, res history.Result, after *engine.Container, requests []*Request) {
 	for _, q := range requests {
-		if q.Container != res.Container.ID {
+		if q.Container != res.Container.ID || res.Err == nil && anew(res.Container, after) && q.firing.Heard.After(after.StartSeenAt) {
 			continue
 		}
 		if errors.Is(res.Err, engine.ErrServiceShort) && now.Before(q.Deadline) {
@@ -257,6 +259,11 @@ func Finish(now time.Time, res history.Result, requests []*Request) {
 			q.firing.Acted = now // its repeats need nothing more
 		}
 	}
+}
+
+// anew reports whether a container was seen to begin another run.
+func anew(c, after *engine.Container) bool {
+	return after != nil && !after.StartSeenAt.IsZero() && !after.Started.Equal(c.Started)
 }
 
 // soon reports whether what holds the container may be over by the deadline.

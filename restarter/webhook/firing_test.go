@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,6 +143,29 @@ func TestAfterARestartOfDefibTheStartOfTheContainerTells(t *testing.T) {
 		Post(t, h, a).Want(200, outcome.AlreadyRestarted)
 		Post(t, h, firingFor(10*time.Second, a)).Want(200, outcome.Restarted) // it fired again since
 		w.WantStarts("0s web")
+	})
+}
+
+// An alert that comes when the restart for another one has begun the new run is about that run,
+// and is no longer answered by that restart: the next life, too, would carry it out.
+func TestLaw7AlertAboutTheNewRunIsNotAnsweredByTheRestartBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, h := NewWebhook(t, Usual(Eager), Up("a1", "web"))
+		w.OnStart(func(_ context.Context, c *engine.Container) error {
+			time.Sleep(time.Second)
+			w.Runs(c.ID)
+			time.Sleep(time.Second)
+			return nil
+		})
+		first := Post(t, h, Firing("name", "web"))
+		Pass(time.Second / 2)
+		joins := Post(t, h, Firing("name", "web", "joins", "it"))
+		Pass(time.Second)
+		late := Post(t, h, Firing("name", "web", "comes", "late"))
+		first.Want(200, outcome.Restarted)
+		joins.Want(200, outcome.Restarted)
+		late.Want(200, outcome.Restarted)
+		w.WantStarts("0s web", "3s web") // after the back-off
 	})
 }
 

@@ -82,7 +82,7 @@ func (c *chaos) repair(x *role, held string) (wrong string) {
 	}
 	s, err := c.Engine.ContainerInspect(ctx, x.id)
 	switch {
-	case x.lost:
+	case x.lost || x.parent != nil && x.parent.lost: // nor can anybody start what shares its network
 		return ""
 	case c.following && x.follows && (errdefs.IsNotFound(err) || err == nil && s.Name != "/"+c.name(x)):
 		if !c.passing(ctx, x) {

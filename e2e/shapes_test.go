@@ -42,7 +42,7 @@ func TestAlertsOnOtherExportersMetricsNeedNoRelabelling(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			boxes++
 			b := s.Run(fmt.Sprint("box", boxes), harness.Spec{})
-			// Else the alert may come before it: then that start is taken for the answer to it.
+			// An alert that comes before Defib has heard of the start is taken for answered by it.
 			d.AwaitValue(harness.Series("docker_container_events_total", "name", b.Name, "event", "start"), 1)
 			d.Knows(s)
 			d.Heals(harness.FiringAlert(labels(b)...))

@@ -214,7 +214,7 @@ func (v view) unlisted() Sentence {
 	switch {
 	case v.Veto == outcome.EngineRestarting || v.engineReturns():
 		return say("The engine takes care of it.")
-	case v.kind() != Need:
+	case v.kind() != NeedsAttention:
 		return nil
 	case v.beyond() != "":
 		return say("Defib cannot fix this: ", v.sentence(v.beyond()), ".")

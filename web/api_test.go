@@ -93,7 +93,7 @@ func TestTheDataIsThatOfThePage(t *testing.T) {
 			Name, Kind, Reason, Next string
 			ExitCode                 *int `json:"exit_code"`
 			OOMKilled                bool `json:"oom_killed"`
-			Story, Commands          []string
+			Summary, Commands        []string
 			Until                    *time.Time
 			Recreated                bool
 		}
@@ -110,7 +110,7 @@ func TestTheDataIsThatOfThePage(t *testing.T) {
 	if want := "5 need attention · 1 being healed · 27 fine · 1 stopped by hand · 1 finished"; s.Summary != want {
 		t.Errorf("summary %q, want %q", s.Summary, want)
 	}
-	if d := cmp.Diff(map[Kind]int{Need: 5, Healing: 1, Fine: 27, Stopped: 1, Finished: 1}, s.Counts); d != "" {
+	if d := cmp.Diff(map[Kind]int{NeedsAttention: 5, Healing: 1, Fine: 27, Stopped: 1, Finished: 1}, s.Counts); d != "" {
 		t.Error(d)
 	}
 	if !s.Engine.Up || !s.DryRun || !s.Since.Equal(h.report.Began) || len(s.Holds) != 1 || s.Holds[0].Entry != "worker-*" {
@@ -125,11 +125,11 @@ func TestTheDataIsThatOfThePage(t *testing.T) {
 	for _, c := range s.Containers {
 		switch c.Name {
 		case "explorer":
-			if c.Kind != "need" || c.Reason != "back_off" || *c.ExitCode != 137 || !c.OOMKilled || !c.Recreated || c.Until == nil || len(c.Story) != 4 || len(c.Commands) != 1 || c.Next == "" {
+			if c.Kind != "needs_attention" || c.Reason != "back_off" || *c.ExitCode != 137 || !c.OOMKilled || !c.Recreated || c.Until == nil || len(c.Summary) != 4 || len(c.Commands) != 1 || c.Next == "" {
 				t.Errorf("%+v", c)
 			}
 		case "auth":
-			if c.Kind != "fine" || c.ExitCode != nil || c.Until != nil || c.Story != nil || c.Next != "" {
+			if c.Kind != "fine" || c.ExitCode != nil || c.Until != nil || c.Summary != nil || c.Next != "" {
 				t.Errorf("%+v", c)
 			}
 		}

@@ -36,7 +36,7 @@ func (v view) commands() []string {
 		return nil // Swarm would undo it
 	}
 	switch v.kind() {
-	case Need, Healing:
+	case NeedsAttention, Healing:
 	case Paused:
 		return []string{"docker unpause " + target(c)}
 	case OnHold:
@@ -87,7 +87,7 @@ func (v view) fix() []string {
 		return []string{recreate(c)}
 	case c.State == engine.Dead:
 		return []string{"docker rm --force " + target(c)}
-	case v.kind() != Need, v.Reason == outcome.BadLabel && c.Well():
+	case v.kind() != NeedsAttention, v.Reason == outcome.BadLabel && c.Well():
 		return nil
 	case c.Up() && v.Tie.Reason == "" && (v.Streak < looping || v.GaveUp):
 		return []string{"docker restart " + target(c)}
@@ -108,7 +108,7 @@ func (v view) start() []string {
 // anew reports whether only a new container helps, and compose can make it.
 func (v view) anew() bool {
 	c := v.Container
-	if k := v.kind(); k != Need && k != Healing {
+	if k := v.kind(); k != NeedsAttention && k != Healing {
 		return false
 	}
 	hopeless := c.State == engine.Dead || v.Reason == outcome.ParentGone || v.Tie.Reason == outcome.ParentGone || c.Error != "" || v.Reason == outcome.BadLabel

@@ -41,7 +41,7 @@ type content struct {
 
 // Left lists the containers that nobody needs to look after.
 func (c content) Left() []Container {
-	return c.Of(OnHold, Stopped, Paused, Finished, Created, Old, Swarm, Itself)
+	return c.Of(OnHold, Stopped, Paused, Finished, Created, Old, Swarm, NotManaged)
 }
 
 // LeftSummary counts those.
@@ -55,7 +55,7 @@ func (c content) LeftSummary() string {
 
 // Icon is that of the tab: it shows whether somebody is needed.
 func (c content) Icon() string {
-	if c.Counts[Need] > 0 || !c.Engine.Up || c.HoldFault != "" {
+	if c.Counts[NeedsAttention] > 0 || !c.Engine.Up || c.HoldFault != "" {
 		return "icon-need.svg"
 	}
 	return "icon.svg"

@@ -24,7 +24,7 @@ type Status struct {
 	Since      time.Time    `json:"watching_since,omitzero"`
 	Engine     Engine       `json:"engine"`
 	Summary    string       `json:"summary"` // in one line
-	Counts     map[Kind]int `json:"counts"`  // containers by kind; those that are missing count as need
+	Counts     map[Kind]int `json:"counts"`  // containers by kind; those that are missing count as needs_attention
 	DryRun     bool         `json:"dry_run"`
 	Holds      []Hold       `json:"holds"`
 	HoldFault  string       `json:"hold_file_error,omitempty"` // why the hold file cannot be read
@@ -84,7 +84,7 @@ type Container struct {
 	Until       time.Time  `json:"until,omitzero"`    // when it is looked at again
 	Created     time.Time  `json:"created,omitzero"`  // on the engine's clock
 	Recreated   bool       `json:"recreated,omitempty"`
-	Story       []Sentence `json:"story,omitempty"`    // what has happened, unless it is fine
+	Summary     []Sentence `json:"summary,omitempty"`  // what has happened, unless it is fine
 	Next        Sentence   `json:"next,omitzero"`      // what will happen, or why nothing will
 	Commands    []string   `json:"commands,omitempty"` // to copy into a shell
 
@@ -106,23 +106,23 @@ type Container struct {
 
 // Action is a start or a restart that has ended.
 type Action struct {
-	Time      time.Time `json:"time"`
-	Container string    `json:"container"`
-	ID        string    `json:"id"`
-	Trigger   string    `json:"trigger"`
-	Askers    []Asker   `json:"askers,omitempty"` // alerts that waited for it
-	Attempt   int       `json:"attempt"`
-	Outcome   string    `json:"outcome"`
-	Error     string    `json:"error,omitempty"`
-	Seconds   float64   `json:"seconds"`
+	Time      time.Time     `json:"time"`
+	Container string        `json:"container"`
+	ID        string        `json:"id"`
+	Trigger   string        `json:"trigger"`
+	Sources   []AlertSource `json:"alert_sources,omitempty"` // alerts that waited for it
+	Attempt   int           `json:"attempt"`
+	Outcome   string        `json:"outcome"`
+	Error     string        `json:"error,omitempty"`
+	Seconds   float64       `json:"seconds"`
 
 	Age  Part   `json:"-"`
 	Took string `json:"-"`
 	Key  string `json:"-"` // no other of the list has it
 }
 
-// Asker is an alert, and who sent it.
-type Asker struct {
+// AlertSource is an alert, and who sent it.
+type AlertSource struct {
 	Alert string `json:"alert"`
 	Peer  string `json:"peer"`
 }
@@ -176,7 +176,7 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 		n := r.Matches[e.String()]
 		entry := Entry{Entry: text.Printable(e.String()), Matches: n, Missing: n == 0 && !e.Glob()}
 		if entry.Missing {
-			s.Counts[Need]++
+			s.Counts[NeedsAttention]++
 		}
 		s.Whitelist = append(s.Whitelist, entry)
 	}
@@ -192,7 +192,7 @@ func newStatus(now time.Time, r restarter.Report, reading *stats.Reading, away e
 			ContainerStatus: standing, now: now, reset: r.Reset, holdFile: r.HoldFile, holds: r.Holds, holdAll: r.HoldAll, self: ownName(r.Snapshot),
 			use: resources.Of(reading, standing.Container),
 		})
-		if c.Deaths = died[c.Name]; c.Kind == Need && len(c.Deaths) > 0 {
+		if c.Deaths = died[c.Name]; c.Kind == NeedsAttention && len(c.Deaths) > 0 {
 			c.Deaths[0].Open = true
 		}
 		s.Counts[c.Kind]++
@@ -217,7 +217,7 @@ func newContainer(v view) Container {
 		Name: text.Printable(c.Name), ID: c.ID, Image: text.Brief(c.Image), Kind: v.kind(), State: string(c.State), Health: string(c.Health), HealthCheck: text.Brief(c.HealthOutput),
 		Since: since, Restarts: v.Streak, GaveUp: v.GaveUp, Whitelisted: v.Rule.Whitelisted,
 		Reason: string(v.Reason), Trigger: string(v.Trigger), Until: v.Until, Created: c.Created, Recreated: v.Predecessor != nil,
-		Story: v.summary(), Next: v.nextAction(), Commands: v.commands(), Age: age(v.now, since),
+		Summary: v.summary(), Next: v.nextAction(), Commands: v.commands(), Age: age(v.now, since),
 		CPUCores: v.use.Cores, MemoryUsed: v.use.Memory, MemoryLimit: v.use.MemoryLimit, Received: v.use.Received, Sent: v.use.Sent,
 		Heartbeat: heartbeat.Of(v.Heartbeat, v.now), LastUsage: v.use.Last, CPU: v.use.CPUAmount, Memory: v.use.MemoryAmount,
 	}
@@ -235,16 +235,16 @@ func newActions(now time.Time, actions []restarter.ActionRecord) []Action {
 			Outcome: string(a.Outcome), Error: text.Brief(a.Err), Seconds: a.Took.Seconds(), Age: ago(now, a.Began), Took: text.Took(a.Took),
 			Key: key(a.Began, a.ID),
 		}
-		for _, asker := range a.Sources {
-			t.Askers = append(t.Askers, newAsker(asker))
+		for _, s := range a.Sources {
+			t.Sources = append(t.Sources, newAlertSource(s))
 		}
 		told = append(told, t)
 	}
 	return told
 }
 
-func newAsker(a restarter.AlertSource) Asker {
-	return Asker{Alert: cmp.Or(text.Brief(a.Alert), "an alert without a name"), Peer: a.Peer}
+func newAlertSource(a restarter.AlertSource) AlertSource {
+	return AlertSource{Alert: cmp.Or(text.Brief(a.Alert), "an alert without a name"), Peer: a.Peer}
 }
 
 func newAlerts(now time.Time, alerts []restarter.AlertRecord) []Alert {
@@ -254,9 +254,9 @@ func newAlerts(now time.Time, alerts []restarter.AlertRecord) []Alert {
 		for same < i && alerts[i-1-same].ReceivedAt.Equal(a.ReceivedAt) {
 			same++
 		}
-		asker := newAsker(a.AlertSource)
+		source := newAlertSource(a.AlertSource)
 		told = append(told, Alert{
-			Time: a.ReceivedAt, Alert: asker.Alert, Peer: asker.Peer, Container: text.Printable(a.Container), Outcome: string(a.Outcome),
+			Time: a.ReceivedAt, Alert: source.Alert, Peer: source.Peer, Container: text.Printable(a.Container), Outcome: string(a.Outcome),
 			Message: text.Brief(a.Message), Seconds: a.Took.Seconds(), Age: ago(now, a.ReceivedAt), Took: text.Took(a.Took), Key: key(a.ReceivedAt, strconv.Itoa(same)),
 		})
 	}

@@ -87,8 +87,8 @@ const (
 func TestABrokenHoldFileThatHoldsEverythingNeedsSomebody(t *testing.T) {
 	p := view{ContainerStatus: died("web", minAgo, 1, held(outcome.OnHold, 0)), now: night, holdAll: true}
 	k, _, next := toldOf(p)
-	if want := "Everything is on hold, since the hold file cannot be read. Correct or delete the file: the top of this page says what is wrong with it."; k != Need || next != want {
-		t.Errorf("%s, next %q; want %s, %q", k, next, Need, want)
+	if want := "Everything is on hold, since the hold file cannot be read. Correct or delete the file: the top of this page says what is wrong with it."; k != NeedsAttention || next != want {
+		t.Errorf("%s, next %q; want %s, %q", k, next, NeedsAttention, want)
 	}
 	if got := p.commands(); len(got) != 2 || got[1] != "docker start web" {
 		t.Errorf("commands %q", got)
@@ -120,7 +120,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		"it runs, and its check has not settled": {but(runs("web", hour), as(func(c *engine.Container) { c.HealthCheck, c.Health = true, engine.Starting })), Fine, "", ""},
 		"it was started once and runs":           {but(runs("web", minAgo), streak(1)), Fine, "", ""},
 		"it runs for now, in a loop": {
-			but(runs("web", minAgo), streak(5)), Need,
+			but(runs("web", minAgo), streak(5)), NeedsAttention,
 			"It is running for now; it started 1 min ago. It has been started or restarted 5 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "",
 		},
 		"it has just died, and no decision speaks of it": {
@@ -136,7 +136,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted once since it last stayed up and well for 15 min.", "Defib starts it again in 30 s.",
 		},
 		"it waits in a back-off, in a loop": {
-			died("web", minAgo, 127, held(outcome.BackOff, 5*time.Minute+halfMin), streak(1234)), Need,
+			died("web", minAgo, 127, held(outcome.BackOff, 5*time.Minute+halfMin), streak(1234)), NeedsAttention,
 			"It exited 1 min ago with exit code 127 (command not found), after running for 1 h. It has been started or restarted 1,234 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.",
 			"Defib starts it again in 5 min 30 s.",
 		},
@@ -176,27 +176,27 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 		},
 		"it runs, an alert asks for it, and it is on hold": {but(runs("web", hour), held(outcome.OnHold, hour), asked(policy.TriggerAlert)), Fine, "", ""},
 		"the proxy refuses": {
-			died("web", minAgo, 1, held(outcome.Refused, halfMin)), Need,
+			died("web", minAgo, 1, held(outcome.Refused, halfMin)), NeedsAttention,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", "Defib tries again in 30 s: the engine, or a proxy in front of it, refuses to start or restart containers.",
 		},
 		"a dry run": {
-			died("web", minAgo, 1, held(outcome.DryRun, 0)), Need,
+			died("web", minAgo, 1, held(outcome.DryRun, 0)), NeedsAttention,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", "Defib would start it without --dry-run.",
 		},
 		"its trigger is off": {
-			died("web", minAgo, 1, held(outcome.TriggerDisabled, 0)), Need,
+			died("web", minAgo, 1, held(outcome.TriggerDisabled, 0)), NeedsAttention,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + "the trigger exited is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it.",
 		},
 		"its label is not understood": {
-			died("web", minAgo, 1, held(outcome.BadLabel, 0), mislabelled), Need,
+			died("web", minAgo, 1, held(outcome.BadLabel, 0), mislabelled), NeedsAttention,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", notUnderstood,
 		},
 		"it runs, and its label is not understood": {
-			but(runs("web", hour), held(outcome.BadLabel, 0), mislabelled, asked("")), Need,
+			but(runs("web", hour), held(outcome.BadLabel, 0), mislabelled, asked("")), NeedsAttention,
 			"It is running; it started 1 h ago.", notUnderstood,
 		},
 		"its network is gone": {
-			died("web", minAgo, 1, held(outcome.ParentGone, 0)), Need,
+			died("web", minAgo, 1, held(outcome.ParentGone, 0)), NeedsAttention,
 			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.ParentGone] + ".",
 		},
 		"it waits for its network": {
@@ -204,11 +204,11 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.ParentDown] + ".",
 		},
 		"the engine could not remove it": {
-			died("web", minAgo, 1, held(outcome.Dead, 0), state(engine.Dead)), Need,
+			died("web", minAgo, 1, held(outcome.Dead, 0), state(engine.Dead)), NeedsAttention,
 			"The engine tried to remove it and failed; it can never run again.", leaves + outcome.Reasons[outcome.Dead] + ".",
 		},
 		"it is being removed": {
-			died("web", minAgo, 1, held(outcome.Removing, 0), state(engine.Removing)), Itself,
+			died("web", minAgo, 1, held(outcome.Removing, 0), state(engine.Removing)), NotManaged,
 			"It is being removed.", leaves + outcome.Reasons[outcome.Removing] + ".",
 		},
 		"it is paused": {
@@ -227,7 +227,7 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", leaves + outcome.Reasons[outcome.EngineRestarting] + ".",
 		},
 		"the engine does not tell": {
-			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(outcome.NotInspected, 0)), Need,
+			but(runs("web", hour), as(func(c *engine.Container) { c.Inspected = false }), held(outcome.NotInspected, 0)), NeedsAttention,
 			"The engine lists it as running, but does not answer an inspect of it.", leaves + outcome.Reasons[outcome.NotInspected] + ".",
 		},
 		"it was created anew from another image": {
@@ -266,36 +266,36 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", "Defib restarts it in 3 min 0 s, unless it is healthy by then.",
 		},
 		"it is unhealthy, and its trigger is off": {
-			but(runs("web", hour), unhealthy, held(outcome.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), Need,
+			but(runs("web", hour), unhealthy, held(outcome.TriggerDisabled, 0), asked(policy.TriggerUnhealthy)), NeedsAttention,
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + "the trigger unhealthy is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it.",
 		},
 		"it is unhealthy and not whitelisted": {
-			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.Rule = policy.Rule{} }), Need,
+			but(runs("web", hour), unhealthy, func(s *restarter.ContainerStatus) { s.Rule = policy.Rule{} }), NeedsAttention,
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", unlisted,
 		},
 		"restarts do not help": {
-			but(runs("web", hour), unhealthy, held(outcome.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
+			but(runs("web", hour), unhealthy, held(outcome.GaveUp, 0), asked(policy.TriggerUnhealthy), func(s *restarter.ContainerStatus) { s.GaveUp = true }), NeedsAttention,
 			"It started 1 h ago and became unhealthy 2 min ago. Its health check says: “no route”.", leaves + outcome.Reasons[outcome.GaveUp] + ".",
 		},
 		"restarts did not help, and it runs for now": {
-			but(runs("web", minAgo), func(s *restarter.ContainerStatus) { s.GaveUp = true }), Need,
+			but(runs("web", minAgo), func(s *restarter.ContainerStatus) { s.GaveUp = true }), NeedsAttention,
 			"It is running for now; it started 1 min ago.", "Defib has given up: " + outcome.Reasons[outcome.GaveUp] + ".",
 		},
 
 		"a deploy left it behind": {
-			died("web", minAgo, 0, state(engine.Created), held(outcome.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), Need,
+			died("web", minAgo, 0, state(engine.Created), held(outcome.NotStarted, 0), as(func(c *engine.Container) { c.CreatedSeenAt = night.Add(-hour) })), NeedsAttention,
 			"It was created 1 h ago and never started.", leaves + "others of its compose project were started since, so a deploy has left it behind. Start it, or run docker compose up --detach in the directory of its compose file.",
 		},
-		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), Need, "It exited 1 h ago with exit code 1, after running for 1 h.", unlisted},
+		"not whitelisted, it failed of late":              {died("web", hour, 1, bare), NeedsAttention, "It exited 1 h ago with exit code 1, after running for 1 h.", unlisted},
 		"not whitelisted, it failed long ago":             {died("web", 30*hour, 1, bare), Old, "It exited 30 h ago with exit code 1, after running for 1 h.", ""},
 		"not whitelisted, it ended well":                  {died("web", hour, 0, bare), Finished, "It exited 1 h ago with exit code 0 (no error), after running for 1 h.", ""},
 		"not whitelisted, it was stopped":                 {died("web", hour, 137, bare, ending(engine.CauseStopped)), Stopped, "Somebody stopped it 1 h ago with exit code 137 (killed), after running for 1 h.", ""},
 		"not whitelisted, stopped while nobody watched":   {died("web", hour, 143, bare, ending(engine.CauseUnknown)), Stopped, "It exited 1 h ago with exit code 143 (terminated), after running for 1 h. Whether somebody stopped it is not known.", ""},
-		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), Need, "It exited 1 h ago with exit code 137 (out of memory), after running for 1 h. Whether somebody stopped it is not known.", unlisted},
+		"not whitelisted, ran out of memory unwatched":    {died("web", hour, 137, bare, ending(engine.CauseUnknown), as(func(c *engine.Container) { c.Exit.OOMKilled = true })), NeedsAttention, "It exited 1 h ago with exit code 137 (out of memory), after running for 1 h. Whether somebody stopped it is not known.", unlisted},
 		"not whitelisted, its own policy restarts it":     {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting)), Healing, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h.", "The engine takes care of it."},
-		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting), streak(9)), Need, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "The engine takes care of it."},
+		"not whitelisted, its own policy loops":           {died("web", minAgo, 1, bare, state(engine.Restarting), vetoed(outcome.EngineRestarting), streak(9)), NeedsAttention, "Its own restart policy is restarting it: it exited 1 min ago with exit code 1, after running for 1 h. It has been started or restarted 9 times since it last stayed up and well for 15 min. Restarts do not help: fix the cause.", "The engine takes care of it."},
 		"not whitelisted, a task of Swarm's":              {died("web", minAgo, 1, bare, vetoed(outcome.SwarmTask)), Swarm, "It exited 1 min ago with exit code 1, after running for 1 h.", "Swarm takes care of it."},
-		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(outcome.Dead)), Need, "The engine tried to remove it and failed; it can never run again.", "Defib cannot fix this: " + outcome.Reasons[outcome.Dead] + "."},
+		"not whitelisted, the engine could not remove it": {died("web", minAgo, 1, bare, state(engine.Dead), vetoed(outcome.Dead)), NeedsAttention, "The engine tried to remove it and failed; it can never run again.", "Defib cannot fix this: " + outcome.Reasons[outcome.Dead] + "."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, story, next := told(row.s, false)
@@ -315,8 +315,8 @@ func TestALostNetworkIsToldThoughTheContainerRuns(t *testing.T) {
 		kind Kind
 		next string
 	}{
-		"not whitelisted":         {but(runs("web", hour), bare), Need, unlisted},
-		"its trigger is off":      {but(runs("web", hour), held(outcome.TriggerDisabled, 0), asked(policy.TriggerDependency)), Need, leaves + "the trigger dependency is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it."},
+		"not whitelisted":         {but(runs("web", hour), bare), NeedsAttention, unlisted},
+		"its trigger is off":      {but(runs("web", hour), held(outcome.TriggerDisabled, 0), asked(policy.TriggerDependency)), NeedsAttention, leaves + "the trigger dependency is off (--restart.triggers, or its label defib.triggers). An alert can still ask for it."},
 		"it waits for its parent": {but(runs("web", hour), held(outcome.ParentDown, 0), asked(policy.TriggerDependency)), Healing, leaves + "the container whose network it shares is down, or was just started and is not healthy yet."},
 	} {
 		k, got, next := told(row.s, true)
@@ -336,7 +336,7 @@ func TestThePageSaysWhatIsSharedWithAParent(t *testing.T) {
 		lost := tied(decision.Tie{Namespace: shares, Reason: outcome.ParentGone, Lost: true})
 		s := but(runs("web", hour), held(outcome.ParentGone, 0), asked(policy.TriggerDependency), lost)
 		c := newStatus(night, newHost(s).report, nil, nil).Containers[0]
-		if got := c.Story[0].String() + " " + c.Next.String(); got != want || c.Kind != Need {
+		if got := c.Summary[0].String() + " " + c.Next.String(); got != want || c.Kind != NeedsAttention {
 			t.Errorf("%s, told as\n%s\nwant\n%s", c.Kind, got, want)
 		}
 	}
@@ -356,9 +356,9 @@ func TestTheSummaryCountsInOneLine(t *testing.T) {
 	for want, counts := range map[string]map[Kind]int{
 		"no containers":                     {},
 		"33 fine":                           {Fine: 33},
-		"1 needs attention":                 {Need: 1},
-		"1 needs attention · 2 not managed": {Need: 1, Itself: 2},
-		"2 need attention · 1 being healed · 1,033 fine · 2 stopped by hand": {Stopped: 2, Fine: 1033, Healing: 1, Need: 2},
+		"1 needs attention":                 {NeedsAttention: 1},
+		"1 needs attention · 2 not managed": {NeedsAttention: 1, NotManaged: 2},
+		"2 need attention · 1 being healed · 1,033 fine · 2 stopped by hand": {Stopped: 2, Fine: 1033, Healing: 1, NeedsAttention: 2},
 	} {
 		if got := summary(counts); got != want {
 			t.Errorf("%v: %q, want %q", counts, got, want)

@@ -17,32 +17,32 @@ type Kind string
 
 // The kinds.
 const (
-	Need     Kind = "need"     // a person must do something
-	Healing  Kind = "healing"  // Defib or the engine is at it
-	Fine     Kind = "fine"     // it runs, and is not unhealthy
-	OnHold   Kind = "on_hold"  // it is down or unhealthy, and on hold for maintenance
-	Stopped  Kind = "stopped"  // somebody stopped it
-	Paused   Kind = "paused"   // somebody paused it
-	Finished Kind = "finished" // it ended as it was meant to
-	Created  Kind = "created"  // it was never started
-	Old      Kind = "old"      // it exited so long ago that nobody misses it
-	Swarm    Kind = "swarm"    // Swarm takes care of it
+	NeedsAttention Kind = "needs_attention" // a person must do something
+	Healing        Kind = "healing"         // Defib or the engine is at it
+	Fine           Kind = "fine"            // it runs, and is not unhealthy
+	OnHold         Kind = "on_hold"         // it is down or unhealthy, and on hold for maintenance
+	Stopped        Kind = "stopped"         // somebody stopped it
+	Paused         Kind = "paused"          // somebody paused it
+	Finished       Kind = "finished"        // it ended as it was meant to
+	Created        Kind = "created"         // it was never started
+	Old            Kind = "old"             // it exited so long ago that nobody misses it
+	Swarm          Kind = "swarm"           // Swarm takes care of it
 
-	Itself Kind = "left_to_itself" // it is down or unhealthy, and neither Defib nor anybody else is meant to fix it
+	NotManaged Kind = "not_managed" // it is down or unhealthy, and neither Defib nor anybody else is meant to fix it
 )
 
 // Kinds lists every kind, in the order in which they are counted.
-var Kinds = []Kind{Need, Healing, Fine, OnHold, Stopped, Paused, Finished, Created, Old, Swarm, Itself}
+var Kinds = []Kind{NeedsAttention, Healing, Fine, OnHold, Stopped, Paused, Finished, Created, Old, Swarm, NotManaged}
 
 var counted = map[Kind]string{
-	Need: "need attention", Healing: "being healed", Fine: "fine", OnHold: "on hold", Stopped: "stopped by hand",
-	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", Itself: "not managed",
+	NeedsAttention: "need attention", Healing: "being healed", Fine: "fine", OnHold: "on hold", Stopped: "stopped by hand",
+	Paused: "paused", Finished: "finished", Created: "never started", Old: "exited long ago", Swarm: "left to Swarm", NotManaged: "not managed",
 }
 
 // phrase counts containers of the kind: "2 need attention".
 func (k Kind) phrase(n int) string {
 	switch {
-	case k == Need && n == 1:
+	case k == NeedsAttention && n == 1:
 		return "1 needs attention"
 	}
 	return text.Number(n) + " " + counted[k]
@@ -78,15 +78,15 @@ var kindOfReason = map[outcome.Reason]Kind{
 	outcome.StoppedDelay: Healing, outcome.BackOff: Healing, outcome.RateLimited: Healing, outcome.InServiceRestart: Healing, outcome.TooYoung: Healing,
 	outcome.EngineRestarting: Healing, outcome.InProgress: Healing, outcome.ParentDown: Healing,
 	outcome.OnHold: OnHold, outcome.Stopped: Stopped, outcome.Paused: Paused, outcome.Created: Created,
-	outcome.Finished: Finished, outcome.Removing: Itself, outcome.AutoRemove: Itself, outcome.OneOff: Itself,
-	outcome.Superseded: Itself, outcome.Old: Old, outcome.SwarmTask: Swarm, outcome.ServiceUpdating: Swarm,
+	outcome.Finished: Finished, outcome.Removing: NotManaged, outcome.AutoRemove: NotManaged, outcome.OneOff: NotManaged,
+	outcome.Superseded: NotManaged, outcome.Old: Old, outcome.SwarmTask: Swarm, outcome.ServiceUpdating: Swarm,
 }
 
 func kind(r outcome.Reason) Kind {
 	if k, ok := kindOfReason[r]; ok {
 		return k
 	}
-	return Need
+	return NeedsAttention
 }
 
 // view is one container with all that is known of it.
@@ -119,13 +119,13 @@ func (v view) kind() Kind {
 		return k // what to do about it is Swarm's to know
 	}
 	if left := v.Veto == outcome.OneOff || v.Veto == outcome.AutoRemove; k == Fine && left && c.Health == engine.Unhealthy {
-		return Itself
+		return NotManaged
 	}
 	if k == Healing && v.Streak >= looping && v.Reason != outcome.TooYoung {
-		return Need
+		return NeedsAttention
 	}
 	if k == Fine && (v.Streak >= looping || v.GaveUp || c.Health == engine.Unhealthy || v.orphaned()) {
-		return Need
+		return NeedsAttention
 	}
 	return k
 }
@@ -136,7 +136,7 @@ func (v view) stateKind() Kind {
 	case v.Veto == outcome.SwarmTask && (!c.Well() || v.adrift()):
 		return Swarm
 	case !c.Inspected:
-		return Need
+		return NeedsAttention
 	case c.Well() && !v.adrift() && v.Reason == outcome.OnHold:
 		return Fine
 	case v.Reason != "":
@@ -157,9 +157,9 @@ func (v view) stateKind() Kind {
 // have finished, unless another took its place.
 func (v view) kindOf(r outcome.Reason) Kind {
 	if r == outcome.OnHold && v.holdAll {
-		return Need
+		return NeedsAttention
 	}
-	if k := kind(r); k != Itself || r == outcome.Superseded || v.Container.Up() || !v.succeeded() {
+	if k := kind(r); k != NotManaged || r == outcome.Superseded || v.Container.Up() || !v.succeeded() {
 		return k
 	}
 	return Finished
@@ -188,7 +188,7 @@ func (v view) unlistedKind() Kind {
 	case c.ExitCause == engine.CauseUnknown && (engineKnows || c.Exit.Code == 137 && !c.Exit.OOMKilled || c.Exit.Code == 143):
 		return Stopped // as far as anybody can tell
 	}
-	return Need
+	return NeedsAttention
 }
 
 // engineReturns reports whether the engine, which was shut down and is back, will

@@ -22,12 +22,12 @@ func TestWhatTheEngineEndedIsNotFinished(t *testing.T) {
 		kind Kind
 		next string
 	}{
-		"nobody brings it back":                 {died("web", minAgo, 0, bare, ending(engine.CauseEngine)), Need, unlisted},
+		"nobody brings it back":                 {died("web", minAgo, 0, bare, ending(engine.CauseEngine)), NeedsAttention, unlisted},
 		"its policy does":                       {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("always")), Healing, "The engine takes care of it."},
-		"its policy should have":                {died("web", hour, 0, bare, ending(engine.CauseEngine), policed("unless-stopped")), Need, unlisted},
-		"its policy takes that for an end":      {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("on-failure")), Need, unlisted},
+		"its policy should have":                {died("web", hour, 0, bare, ending(engine.CauseEngine), policed("unless-stopped")), NeedsAttention, unlisted},
+		"its policy takes that for an end":      {died("web", minAgo, 0, bare, ending(engine.CauseEngine), policed("on-failure")), NeedsAttention, unlisted},
 		"its policy takes that for a failure":   {died("web", minAgo, 137, bare, ending(engine.CauseEngine), policed("on-failure")), Healing, "The engine takes care of it."},
-		"its policy does, but it cannot start":  {died("web", minAgo, 128, bare, ending(engine.CauseEngine), policed("always"), as(func(c *engine.Container) { c.Error = "no port" })), Need, unlisted},
+		"its policy does, but it cannot start":  {died("web", minAgo, 128, bare, ending(engine.CauseEngine), policed("always"), as(func(c *engine.Container) { c.Error = "no port" })), NeedsAttention, unlisted},
 		"long ago":                              {died("web", 30*hour, 0, bare, ending(engine.CauseEngine)), Old, ""},
 		"whitelisted, and not yet decided upon": {died("web", 0, 0, ending(engine.CauseEngine)), Healing, "Defib is checking it."},
 	} {
@@ -57,17 +57,17 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 		"Swarm's, whitelisted, unhealthy enough": {but(runs("web", hour), unhealthy, enough, vetoed(outcome.SwarmTask), held(outcome.SwarmTask, 0), streak(9)), Swarm, leaves + outcome.Reasons[outcome.SwarmTask] + "."},
 
 		"a one-off command, well":                   {but(runs("web", hour), vetoed(outcome.OneOff)), Fine, ""},
-		"a one-off command, unhealthy":              {but(runs("web", hour), bare, unhealthy, vetoed(outcome.OneOff)), Itself, ""},
-		"a one-off command, whitelisted, unhealthy": {but(runs("web", hour), unhealthy, vetoed(outcome.OneOff), held(outcome.OneOff, 0)), Itself, leaves + outcome.Reasons[outcome.OneOff] + "."},
-		"the same, not yet decided upon":            {but(runs("web", hour), unhealthy, vetoed(outcome.OneOff)), Itself, leaves + outcome.Reasons[outcome.OneOff] + "."},
-		"a one-off command, failed":                 {died("web", minAgo, 1, bare, vetoed(outcome.OneOff)), Itself, ""},
+		"a one-off command, unhealthy":              {but(runs("web", hour), bare, unhealthy, vetoed(outcome.OneOff)), NotManaged, ""},
+		"a one-off command, whitelisted, unhealthy": {but(runs("web", hour), unhealthy, vetoed(outcome.OneOff), held(outcome.OneOff, 0)), NotManaged, leaves + outcome.Reasons[outcome.OneOff] + "."},
+		"the same, not yet decided upon":            {but(runs("web", hour), unhealthy, vetoed(outcome.OneOff)), NotManaged, leaves + outcome.Reasons[outcome.OneOff] + "."},
+		"a one-off command, failed":                 {died("web", minAgo, 1, bare, vetoed(outcome.OneOff)), NotManaged, ""},
 		"a one-off command, done":                   {died("web", minAgo, 0, bare, vetoed(outcome.OneOff)), Finished, ""},
-		"another has taken its place":               {died("web", minAgo, 0, held(outcome.Superseded, 0)), Itself, leaves + outcome.Reasons[outcome.Superseded] + "."},
-		"to be removed by the engine, failed":       {died("web", minAgo, 1, vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)), Itself, leaves + outcome.Reasons[outcome.AutoRemove] + "."},
+		"another has taken its place":               {died("web", minAgo, 0, held(outcome.Superseded, 0)), NotManaged, leaves + outcome.Reasons[outcome.Superseded] + "."},
+		"to be removed by the engine, failed":       {died("web", minAgo, 1, vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)), NotManaged, leaves + outcome.Reasons[outcome.AutoRemove] + "."},
 		"to be removed by the engine, done":         {died("web", minAgo, 0, vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)), Finished, leaves + outcome.Reasons[outcome.AutoRemove] + "."},
 		"to be removed by the engine, unhealthy after a good run": {
 			but(runs("web", hour), unhealthy, as(func(c *engine.Container) { c.Exit = engine.Exit{Known: true} }), vetoed(outcome.AutoRemove), held(outcome.AutoRemove, 0)),
-			Itself, leaves + outcome.Reasons[outcome.AutoRemove] + ".",
+			NotManaged, leaves + outcome.Reasons[outcome.AutoRemove] + ".",
 		},
 	} {
 		if k, _, next := told(row.s, false); k != row.kind || next != row.next {
@@ -78,7 +78,7 @@ func TestWhatIsLeftToOthersNeedsNobody(t *testing.T) {
 	if got, want := newStatus(night, h.report, nil, nil).Summary, "1 finished · 1 not managed"; got != want {
 		t.Errorf("counted as %q, want %q", got, want)
 	}
-	if body := h.get(t, "/").Body.String(); !strings.Contains(body, `class="case left_to_itself"`) {
+	if body := h.get(t, "/").Body.String(); !strings.Contains(body, `class="case not_managed"`) {
 		t.Error("what is left to itself is not on the page")
 	}
 }
@@ -124,7 +124,7 @@ func TestTheEnginesClockIsNotComparedWithOurs(t *testing.T) {
 
 func TestWhatEndedNobodyKnowsWhenIsNotTakenForOld(t *testing.T) {
 	s := died("web", minAgo, 1, bare, as(func(c *engine.Container) { c.ExitSeenAt = time.Time{} }))
-	if k, _, _ := told(s, false); k != Need {
-		t.Errorf("it is %s, want %s", k, Need)
+	if k, _, _ := told(s, false); k != NeedsAttention {
+		t.Errorf("it is %s, want %s", k, NeedsAttention)
 	}
 }

@@ -23,6 +23,12 @@ func TestClockThatIsSetIsFollowed(t *testing.T) {
 		if got := l.get("a").ExitCause; got != engine.CauseStopped {
 			t.Errorf("set by %s: its end counts as %q", set, got)
 		}
+		l.pass(set.Abs() + time.Hour)
+		l.happens("a", "rename", "")
+		l.look()
+		if got := l.get("a").ExitCause; got != engine.CauseStopped {
+			t.Errorf("set by %s: when the clock has gone on, its end counts as %q", set, got)
+		}
 		l.happens("new", "create", "")
 		l.look()
 		if ago := l.now.Sub(l.get("new").CreatedSeenAt); ago > time.Second {

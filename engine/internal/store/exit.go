@@ -46,6 +46,7 @@ type evidence struct {
 	complete      bool      // watched without a gap since the run was seen
 	stopAt        time.Time // the newest stopping signal, on the engine's clock
 	stopSeenAt    time.Time // the same on our clock; zero: no death followed within StopWindow
+	stopOf        time.Time // when the run began that an inspect has shown the newest signal to be of
 	otherSignalAt time.Time // the newest signal of another kind, on the engine's clock
 	firstStopAt   time.Time // the first of those stopping signals, each less than StopWindow after the last
 	oom           bool
@@ -57,8 +58,7 @@ func (l *lifecycle) over() bool { return l.phase == died || l.phase == down }
 func (l *lifecycle) observeStart(now time.Time) {
 	next := lifecycle{phase: started, since: now, acting: l.acting, evidence: evidence{complete: true}}
 	if l.acting {
-		next.cause = causeOwn
-		next.acting = !l.over() // else it tells late of the run that a restart is to end
+		next.cause, next.acting = causeOwn, !l.over() // else it tells late of the run that a restart is to end
 	}
 	*l = next
 }
@@ -76,7 +76,7 @@ func (l *lifecycle) observeKill(at, now time.Time, stopping bool) {
 	case e.firstStopAt.IsZero() || at.Sub(e.stopAt) > engine.StopWindow:
 		e.firstStopAt = at
 	}
-	e.stopAt, e.stopSeenAt = at, now
+	e.stopAt, e.stopSeenAt, e.stopOf = at, now, time.Time{}
 }
 
 // observeStop takes the event of a finished docker stop, which on Docker 20.10 comes
@@ -88,7 +88,7 @@ func (l *lifecycle) observeStop(at, now time.Time) {
 	if l.over() && l.cause != causeOwn {
 		l.cause = engine.CauseStopped
 	}
-	l.evidence.stopAt, l.evidence.stopSeenAt = at, now
+	l.evidence.stopAt, l.evidence.stopSeenAt, l.evidence.stopOf = at, now, time.Time{}
 }
 
 // observeDie takes a die event. What is told late of an end that is our own doing
@@ -222,10 +222,12 @@ func (e *evidence) stopExplains(at time.Time) bool {
 		!e.otherSignalAt.IsZero() && at.Sub(e.otherSignalAt).Abs() <= otherSignalWindow
 }
 
-// stopPrecedes reports whether a stop was told before a run began. A run that begins in the
-// future began before the clock was set back.
+// stopPrecedes reports, once for each run, whether a stop was told before that began. A run
+// that begins in the future began before the clock was set back, which nobody can tell later.
 func (e *evidence) stopPrecedes(startedAt, engineNow time.Time) bool {
-	return !e.stopAt.IsZero() && e.stopAt.Before(startedAt) && startedAt.Sub(engineNow) <= clockSlack
+	first := !e.stopOf.Equal(startedAt)
+	e.stopOf = startedAt
+	return first && !e.stopAt.IsZero() && e.stopAt.Before(startedAt) && startedAt.Sub(engineNow) <= clockSlack
 }
 
 // expire has a stop no longer shown that no death followed.

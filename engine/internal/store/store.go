@@ -164,10 +164,7 @@ func (s *Store) TakeReplies() []func() {
 
 // ourTime turns a moment on the engine's clock into one on ours, never later than now.
 func (s *Store) ourTime(at, now time.Time) time.Time {
-	if t := s.ourThen.Add(at.Sub(s.engineThen)); t.Before(now) {
-		return t
-	}
-	return now
+	return engine.Earlier(s.ourThen.Add(at.Sub(s.engineThen)), now)
 }
 
 // ClockTold takes the moment of an event that the stream tells just now: the engine's clock may

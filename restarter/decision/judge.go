@@ -219,10 +219,14 @@ func (e *evaluator) restartBlocked(c *engine.Container, past *history.Record, ru
 // unanswered is until when the engine may still carry out a restart that it has not answered,
 // such as one that an earlier life of Defib has left to it; zero: there is none.
 func (e *evaluator) unanswered(c *engine.Container) time.Time {
-	if past := e.history.At(c.ID); c.Up() && past.Late && !past.Acting {
-		return past.LastEnd.Add(stopping(c))
+	past := e.history.At(c.ID)
+	switch {
+	case !c.Up() || !past.Late || past.Acting:
+		return time.Time{}
+	case c.Task() != "": // its service says how long it may take to stop
+		return past.LastEnd.Add(engine.StopWindow)
 	}
-	return time.Time{}
+	return past.LastEnd.Add(stopping(c))
 }
 
 // stopping is how long a container that was told to stop may take. A signal that

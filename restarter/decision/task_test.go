@@ -44,6 +44,7 @@ func TestTaskIsEndedForAnAlertOnly(t *testing.T) {
 		"the engine does not answer for it":     {c: task(func(c *engine.Container) { c.Inspected = false }), want: "not_inspected"},
 		"somebody stops it":                     {c: task(func(c *engine.Container) { c.StopSeenAt, c.StopTimeout = Ago(time.Second), 9*time.Second }), want: "in_progress 28s"},
 		"it is being ended":                     {c: task(), record: history.Record{Acting: true}, want: ""},
+		"an end of it may still go on":          {c: task(func(c *engine.Container) { c.StopTimeout = 9 * time.Second }), record: history.Record{Late: true, LastEnd: Ago(time.Minute)}, want: "in_progress 4m0s"},
 		"the last end of its slot did not help": {c: task(), record: history.Record{Attempts: 3, LastEnd: Ago(time.Second)}, want: "back_off 3s"},
 		"none of five did":                      {c: task(), record: history.Record{Restarts: 5}, want: "gave_up"},
 		"Swarm would not replace it":            {c: task(), record: history.Record{Attempts: 3, LastEnd: Ago(time.Second), Declined: outcome.NotReplaced}, want: "not_replaced 3s"},

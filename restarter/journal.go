@@ -55,7 +55,7 @@ func (r *Restarter) recordAction(now time.Time, res history.Result) {
 		a.Err = res.Err.Error()
 	}
 	for _, one := range r.queue.requests {
-		if one.Container != a.ID || len(a.Sources) == maxSources {
+		if one.Container != a.ID || !one.HasResult() || len(a.Sources) == maxSources {
 			continue
 		}
 		if source := r.queue.owners[one].source; !slices.Contains(a.Sources, source) {

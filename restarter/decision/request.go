@@ -39,6 +39,9 @@ type Request struct {
 	short  string         // what its service was short of when that was last asked; "": nothing
 }
 
+// HasResult reports whether an action that has ended has answered it.
+func (q *Request) HasResult() bool { return q.result.Outcome != "" }
+
 // Receive works out which containers an alert is about, one request for each, and
 // remembers that it came. Container names what it is about. If there are no requests, the
 // answer says why; more than limit are not made. While the engine is unavailable the
@@ -86,7 +89,7 @@ func (a asked) replica() bool { return !a.since.IsZero() && !a.named }
 func (e *evaluator) ask(requests []*Request) map[*Request]outcome.Outcome {
 	settled := map[*Request]outcome.Outcome{}
 	for _, q := range requests {
-		if q.Answered || q.Withdrawn || q.result.Outcome != "" || e.history.Acting(q.Container) {
+		if q.Answered || q.Withdrawn || q.HasResult() || e.history.Acting(q.Container) {
 			continue
 		}
 		if o := e.settle(q); o != "" {
@@ -172,7 +175,7 @@ func (p *Plan) answer(past history.History, requests []*Request, settled map[*Re
 		a, wake := outcome.Answer{Outcome: settled[q]}, time.Time{}
 		switch {
 		case q.Answered || q.Withdrawn && !acting:
-		case q.result.Outcome != "":
+		case q.HasResult():
 			a = q.result
 		case a.Outcome != "":
 		case !connected:

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"defib/engine"
 	. "defib/restarter/internal/fixture"
 	. "defib/restarter/internal/world"
@@ -157,15 +159,26 @@ func TestLaw7AlertAboutTheNewRunIsNotAnsweredByTheRestartBefore(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil
 		})
-		first := Post(t, h, Firing("name", "web"))
+		first := Post(t, h, Firing("name", "web", "alertname", "First"))
 		Pass(time.Second / 2)
-		joins := Post(t, h, Firing("name", "web", "joins", "it"))
+		joins := Post(t, h, Firing("name", "web", "alertname", "Joins"))
 		Pass(time.Second)
-		late := Post(t, h, Firing("name", "web", "comes", "late"))
+		late := Post(t, h, Firing("name", "web", "alertname", "Late"))
 		first.Want(200, outcome.Restarted)
 		joins.Want(200, outcome.Restarted)
 		late.Want(200, outcome.Restarted)
 		w.WantStarts("0s web", "3s web") // after the back-off
+		var asked [][]string
+		for _, a := range w.Report().Actions {
+			var of []string
+			for _, source := range a.Sources {
+				of = append(of, source.Alert)
+			}
+			asked = append(asked, of)
+		}
+		if d := cmp.Diff([][]string{{"First", "Joins"}, {"Late"}}, asked); d != "" {
+			t.Errorf("asked for by (-want +got):\n%s", d)
+		}
 	})
 }
 

@@ -14,9 +14,6 @@ import (
 func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot, v decision.Verdict) {
 	a := r.history.Begin(now, p, v.Action())
 	r.counters.Began(a)
-	if r.evidence != nil && !a.Removes {
-		r.evidence.Begin(now, v.Container, v.Trigger)
-	}
 	go func() {
 		res := history.Result{Action: a}
 		began := time.Now()
@@ -24,6 +21,9 @@ func (r *Restarter) begin(ctx context.Context, now time.Time, p *engine.Snapshot
 		res.Took = time.Since(began)
 		r.results <- res
 	}()
+	if r.evidence != nil && !a.Removes { // after the action, for which it would take the connection
+		r.evidence.Begin(now, v.Container, v.Trigger)
+	}
 }
 
 // act carries out an action. Created is what took the container's place; nil: nothing has.

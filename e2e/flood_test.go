@@ -24,7 +24,7 @@ func TestOneRequestOfManyAlertsCostsLittle(t *testing.T) {
 	memory := d.Memory("VmHWM")
 	for _, one := range []string{`{}`, `{"status":"firing","labels":{"heal":"restart","container":"x"}}`} {
 		alerts := strings.TrimSuffix(strings.Repeat(one+",", (1<<20-100)/(len(one)+1)), ",")
-		d.Call(http.MethodPost, `{"version":"4","alerts":[`+alerts+`]}`).Refuses(t, http.StatusRequestEntityTooLarge, "max_alerts")
+		d.Call(http.MethodPost, `{"version":"4","alerts":[`+alerts+`]}`).Refuses(t, http.StatusRequestEntityTooLarge, "group_by")
 	}
 	if most := d.Memory("VmHWM"); most > 2*memory {
 		t.Errorf("%d kB of memory, %d kB before", most, memory)

@@ -50,7 +50,7 @@ func (p payload) truncated() float64 {
 // maxAlerts is how many alerts a request may hold.
 const maxAlerts = 1000
 
-var errTooMany = fmt.Errorf("the request holds more than %d alerts: group them by more labels (group_by: ['...']), or lower max_alerts in the receiver", maxAlerts)
+var errTooMany = fmt.Errorf("the request holds more than %d alerts: group them by more labels (group_by: ['...'])", maxAlerts)
 
 // alertList are the alerts of a payload. They are counted while they are read: 1 MiB
 // holds hundreds of thousands of empty ones.

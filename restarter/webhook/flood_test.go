@@ -43,7 +43,7 @@ func TestARequestHoldsAThousandAlertsAndNotOneMore(t *testing.T) {
 			if rec.Code != want {
 				t.Errorf("%d alerts: status %d, want %d", n, rec.Code, want)
 			}
-			if want == 413 && (!strings.Contains(rec.Body.String(), "max_alerts") || rec.Body.Len() > 500) {
+			if want == 413 && (!strings.Contains(rec.Body.String(), "group_by") || rec.Body.Len() > 500) {
 				t.Errorf("%d alerts: answer %.500s", n, rec.Body)
 			}
 		}

@@ -32,7 +32,7 @@ const (
 	maxLarge   = 2 // larger bodies that are read at a time: one takes up to 15 MB
 )
 
-var errTooLarge = errors.New("the body is larger than 1 MiB: lower max_alerts in the receiver")
+var errTooLarge = errors.New("the body is larger than 1 MiB: group the alerts by more labels (group_by: ['...'])")
 
 // Restarter is what the webhook asks of a restarter.
 type Restarter interface {

@@ -16,12 +16,12 @@ func TestNotesAreThoseOfTheTag(t *testing.T) {
 	if err := copyFile("release-notes.sh", filepath.Join(dir, "scripts", "release-notes.sh")); err != nil {
 		t.Fatal(err)
 	}
-	changes := "# Changelog\n\n## 1.2.0 / 2030-02-01\n\n* [FEATURE] A\n* [BUGFIX] B\n\n## 1.2.0-rc.1 / 2030-01-01\n\n* [FEATURE] C\n"
+	changes := "# Changelog\n\n## 1.2.0 / 2030-02-01\n\n* [FEATURE] A: [how](docs/a.md), [why](docs/b.md#c)\n* [BUGFIX] B\n\n## 1.2.0-rc.1 / 2030-01-01\n\n* [FEATURE] C\n"
 	if err := os.WriteFile(filepath.Join(dir, "CHANGELOG.md"), []byte(changes), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, row := range map[string]struct{ version, tag, want, complaint string }{
-		"a release":           {"1.2.0", "v1.2.0", "* [FEATURE] A\n* [BUGFIX] B", ""},
+		"a release":           {"1.2.0", "v1.2.0", "* [FEATURE] A: [how](docs/a.md), [why](docs/b.md#c)\n* [BUGFIX] B", ""},
 		"the last section":    {"1.2.0-rc.1", "v1.2.0-rc.1", "* [FEATURE] C", ""},
 		"a tag of another":    {"1.2.0", "v1.2.1", "", "The tag is v1.2.1, and VERSION says 1.2.0."},
 		"a tag without the v": {"1.2.0", "1.2.0", "", "The tag is 1.2.0, and VERSION says 1.2.0."},

@@ -1,6 +1,6 @@
 #!/bin/sh
 # release-notes.sh TAG: prints what CHANGELOG.md says of the release that VERSION names, which
-# the tag must be of.
+# the tag must be of. In an action on GitHub, links lead to the files of that tag.
 set -eu
 cd "$(dirname "$0")/.."
 version=$(cat VERSION)
@@ -13,4 +13,5 @@ if [ -z "$notes" ]; then
 	echo "CHANGELOG.md has no section of $version." >&2
 	exit 1
 fi
-printf '%s\n' "$notes"
+files=${GITHUB_REPOSITORY:+$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/blob/$1/}
+printf '%s\n' "$notes" | sed "s#](docs/#](${files}docs/#g"

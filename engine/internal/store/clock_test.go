@@ -46,3 +46,16 @@ func TestClockIsNotTakenFromWhatIsOutOfTime(t *testing.T) {
 		}
 	}
 }
+
+// A life that has judged a stop leaves that to the next one, for which the clock has gone on.
+func TestStopIsJudgedOnceOverTwoLives(t *testing.T) {
+	c := &engine.Container{ID: "a", State: engine.Exited, Inspected: true, Started: noon, Finished: noon.Add(-4 * time.Minute)}
+	for name, stopAt := range map[string]time.Time{"a signal told of it": c.Finished, "the engine did": {}} {
+		now := noon.Add(time.Minute)
+		l := recalled(engine.Remembered{Phase: engine.PhaseDown, Cause: engine.CauseStopped, StartedAt: c.Started, FinishedAt: c.Finished, StopAt: stopAt}, true, c.Started, now)
+		l.observeInspect(c, nil, now, now)
+		if l.cause != engine.CauseStopped {
+			t.Errorf("%s: it counts as %q", name, l.cause)
+		}
+	}
+}

@@ -98,7 +98,7 @@ func recalled(r engine.Remembered, complete bool, began, now time.Time) lifecycl
 	case r.Phase == engine.PhaseDied && (complete || !r.StartedAt.IsZero()): // else another run may have come since
 		l.phase = died
 	case r.Phase == engine.PhaseDown:
-		l.phase = down
+		l.phase, l.evidence.stopOf = down, r.StartedAt
 	}
 	if l.over() {
 		l.cause, l.since, l.endedAt = r.Cause, seen(r.ExitSeenAt), r.FinishedAt

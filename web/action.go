@@ -57,7 +57,7 @@ func (v view) underway() Sentence {
 	case v.leaving():
 		return say("Defib leaves it alone: somebody is stopping it.")
 	case !v.Until.IsZero():
-		return say("Defib leaves it alone: the engine may still carry out a restart that it has not answered.")
+		return say("Defib leaves it alone: the engine may still carry out a request that it has not answered.")
 	case v.Removes:
 		return say("Defib is removing it now: a re-creation has left it behind.")
 	case v.Recreates:

@@ -60,6 +60,8 @@ func (v view) whatRuns() Sentence {
 	switch {
 	case v.leaving():
 		return say("It started ", up, ", and somebody is stopping it.")
+	case v.Reason == outcome.InProgress && !v.Until.IsZero():
+		return say("It started ", up, ".")
 	case v.Reason == outcome.InProgress:
 		return say("It started ", up, " and is being restarted.")
 	case v.adrift():

@@ -253,6 +253,10 @@ func TestEachCaseIsToldInSentences(t *testing.T) {
 			but(runs("web", minAgo), held(outcome.TooYoung, halfMin), asked(policy.TriggerAlert)), Healing,
 			"It started 1 min ago, and an alert asks for its restart.", leaves + outcome.Reasons[outcome.TooYoung] + ". Defib checks it again in 30 s.",
 		},
+		"a restart was not answered": {
+			but(runs("web", minAgo), held(outcome.InProgress, halfMin)), Healing,
+			"It started 1 min ago.", "Defib leaves it alone: the engine may still carry out a request that it has not answered.",
+		},
 		"it is being restarted": {
 			but(runs("web", minAgo), held(outcome.InProgress, 0), asked(policy.TriggerAlert)), Healing,
 			"It started 1 min ago and is being restarted.", "Defib is restarting it now.",

@@ -225,8 +225,8 @@ echo
 echo "It was back $took ms after it was killed. Defib says:"
 sleep 0.3 # the log line follows the picture
 grep -F "$testapp" "$work/defib.log" | grep -F 'trigger=' | sed 's/^/  /' || true
-scrape | grep -E "^(docker_container_exit_code|defib_restarts_total|defib_recovery_seconds_sum)[{].*" |
-	grep -E "$testapp|trigger=\"exited\"" | sed 's/^/  /' || true
+scrape | grep -E "^docker_container_exit_code[{].*$testapp|^(defib_restarts_total|defib_recovery_seconds_sum)[{].*trigger=\"exited\"" |
+	sed 's/^/  /' || true
 echo
 echo "Look at       http://127.0.0.1:$port/ and http://127.0.0.1:$port/metrics"
 if [[ ${DEMO_EXIT:-} == 1 ]]; then exit 0; fi

@@ -105,7 +105,7 @@ func (c *chaos) repair(x *role, held string) (wrong string) {
 	case x.looping || x.parent != nil && x.parentID != x.parent.id || s.State.Dead || spoiltError.MatchString(s.State.Error) || isForgotten(s) && (!x.listed || held == "engine_restarting"):
 		x.looping = false
 		err := c.do(x, "recreate", func(ctx context.Context) error { return c.recreate(ctx, x) })
-		x.lost = err != nil && strings.Contains(err.Error(), busyError)
+		x.lost = err != nil && lostError.MatchString(err.Error())
 		return said("another", err)
 	case x.stray && x.renamed:
 		return said("astray", c.do(x, "rename back", func(ctx context.Context) error { return c.rename(ctx, x) }))
@@ -146,9 +146,9 @@ func (c *chaos) repair(x *role, held string) (wrong string) {
 	return wrong
 }
 
-// busyError is what an engine says that cannot remove a container, and never will: it
-// has lost count of its own mounts.
-const busyError = "device or resource busy"
+// lostError is what an engine of 20.10 says that cannot remove a container, and never will: it
+// has lost count of its own mounts, or was killed and waits for the end of what ended before.
+var lostError = regexp.MustCompile(`device or resource busy|did not receive an exit event`)
 
 // spoiltError is what an engine of 20.10 says that was ended in the midst of a start:
 // nobody can start the container any more. One that was being removed is dead.

@@ -61,22 +61,24 @@ func measureSnapshot(b *testing.B, t *table) {
 // firstSnapshots has Defib and the bare program know the crowd so many times in turn.
 func firstSnapshots(s *harness.Env, b *testing.B, t *table, crowd []*harness.Container, rounds int) {
 	b.Helper()
-	var found, shown, bare, inspected times
+	var found, shown, bare, inspected, inOrder times
 	for i := range rounds + 1 {
-		whole, inspects := inspectBare(s, b), inspectHere(s, crowd)
+		whole, inspects, slowly := inspectBare(s, b), inspectHere(s, crowd, inspectors), inspectHere(s, crowd, 1)
 		known, scraped := startToSnapshot(s, b, len(crowd))
 		if i == 0 {
 			continue // the first warms up
 		}
 		bare.add(whole)
 		inspected.add(inspects)
+		inOrder.add(slowly)
 		found.add(known)
 		shown.add(scraped)
 	}
 	what := fmt.Sprintf("from program start to the first snapshot of %d, median", len(crowd))
 	*t = append(*t,
 		row{what, found.median(), "ms", "a program that lists them and inspects all, 8 at a time", bare.median(), budget{text: "beside + 50 %", factor: 1.5}},
-		row{what, found.median(), "ms", "the inspects alone, by a client that is connected", inspected.median(), budget{}},
+		row{what, found.median(), "ms", "the inspects alone, 8 at a time, by a client that is connected", inspected.median(), budget{}},
+		row{what, found.median(), "ms", "the same, one after the other", inOrder.median(), budget{}},
 		row{what: fmt.Sprintf("the same and a scrape that shows %d, median", len(crowd)), measured: shown.median(), unit: "ms"},
 	)
 }
@@ -97,11 +99,11 @@ func inspectBare(s *harness.Env, b *testing.B) time.Duration {
 	return time.Since(begun)
 }
 
-// inspectHere is how long the inspects take alone.
-func inspectHere(s *harness.Env, crowd []*harness.Container) time.Duration {
+// inspectHere is how long the inspects take alone, so many at a time.
+func inspectHere(s *harness.Env, crowd []*harness.Container, parallel int) time.Duration {
 	s.Helper()
 	begun := time.Now()
-	each(s, crowd, inspectors, func(ctx context.Context, c *harness.Container) error {
+	each(s, crowd, parallel, func(ctx context.Context, c *harness.Container) error {
 		_, err := s.Engine.ContainerInspect(ctx, c.ID)
 		return err
 	})

@@ -1,10 +1,14 @@
 package docker
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/containerd/errdefs"
 
 	"defib/engine"
 	"defib/engine/docker/call"
@@ -129,6 +133,42 @@ func TestCallThatIsCutOffIsNotRefused(t *testing.T) {
 	}
 	if lines := w.log.lines("engine unavailable", "allow "+call.Requests[call.List]); len(lines) != 1 {
 		t.Errorf("it says %d times what to allow, want once: %q", len(lines), w.log.lines("engine unavailable"))
+	}
+}
+
+// The client may return before it tells that the event stream is refused: then the request
+// for past events is refused before it.
+func TestRefusedEventsAreSaidOnceWhicheverRequestIsRefused(t *testing.T) {
+	t.Parallel()
+	f := serving(t)
+	refuse := answers(http.StatusForbidden, "forbidden")
+	var past atomic.Int64
+	f.on(call.Events, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Has("until"):
+			past.Add(1)
+			refuse(w, r)
+		case past.Load() == 0:
+			f.answer(w, r, "events", "")
+		default:
+			refuse(w, r)
+		}
+	})
+	w := runEngine(t, Options{Host: f.host()})
+	eventually(t, "either was refused", func() bool { return past.Load() > 0 && f.asked(call.Events) >= 4 })
+	if lines := w.log.lines("engine unavailable"); len(lines) != 1 || !strings.Contains(lines[0], "allow "+call.Requests[call.Events]) {
+		t.Errorf("it says %q, want once what to allow", lines)
+	}
+}
+
+// Or it is cut off by that refusal, which then is all that is known.
+func TestRefusalThatCutsOffTheRestSaysWhatToAllow(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	ended <- errdefs.ErrPermissionDenied
+	(&connection{cancel: cancel}).read(time.Time{}, nil, ended)
+	if err := context.Cause(ctx); !strings.Contains(err.Error(), "allow "+call.Requests[call.Events]) {
+		t.Errorf("it says %q", err)
 	}
 }
 

@@ -70,7 +70,7 @@ func (c *connection) read(since time.Time, stream <-chan events.Message, ended <
 			if errors.Is(err, io.EOF) || err == nil {
 				err = errors.New("the engine closed the event stream")
 			}
-			c.cancel(err)
+			c.cancel(call.WithHint(call.Events, err)) // a refusal that came too late for open
 			return
 		}
 	}

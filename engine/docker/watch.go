@@ -100,13 +100,13 @@ func (e *Engine) connect(parent context.Context) (came bool, err error) {
 		begin = from // its clock may be behind ours: then what it tells until then is not all
 	}
 	if err := c.open(ctx, begin); err != nil {
-		return false, fmt.Errorf("open the event stream: %w", err)
+		return false, fmt.Errorf("watch events: open the stream: %w", err)
 	}
 	c.list(ctx) // the engine works on it while the rest is done
 	wg.Go(func() { e.self() })
 	past, err := c.replay(ctx, from, until, about.timed)
-	if err != nil {
-		return false, fmt.Errorf("get past events: %w", err)
+	if err != nil { // maybe the stream's own: the client may return before it tells that
+		return false, fmt.Errorf("watch events: get past ones: %w", err)
 	}
 	e.api.Store(api)
 	e.podman.Store(about.podman.Is)

@@ -206,7 +206,7 @@ func (f *fake) ContainerRemove(ctx context.Context, id string, o container.Remov
 // steps are those against the fake.
 func (f *fake) steps() *Steps {
 	return &Steps{
-		API: f, Timeout: 50 * time.Millisecond, ActionTimeout: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		API: f, Timeout: time.Minute, ActionTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
 		Call: func(ctx context.Context, _ string, call func(context.Context) error) error { return call(ctx) },
 	}
 }

@@ -71,7 +71,7 @@ func TestUsageIsWhatWasDoneAndWhatTheEngineSays(t *testing.T) {
 		"100 MiB that are held":                        holding,
 		"50 MiB written to a disk, past the cache":     writing,
 		"32 MiB written through the cache":             caching,
-		"half a second at a fifth of a processor":      throttled,
+		"0.4 seconds at a twentieth of a processor":    throttled,
 		"10 MiB sent over a veth":                      sending,
 		"10 MiB received over a veth":                  receiving,
 		"10 MiB sent by one in another's network, too": sendingForAnother,
@@ -183,21 +183,21 @@ func caching(s *harness.Env) doing {
 
 func throttled(*harness.Env) doing {
 	return doing{
-		spec: harness.Spec{Host: func(h *container.HostConfig) { h.NanoCPUs = 200_000_000 }},
+		spec: harness.Spec{Host: func(h *container.HostConfig) { h.NanoCPUs = 50_000_000 }},
 		work: func(b *harness.Container) map[string]bounds {
 			begun := time.Now()
-			used := burned(b, time.Second/2)
-			// At most 20 ms in each period of 100 ms. Where others want the processor, too,
-			// it may get less of it, and is then not throttled.
-			periods, passed := used/0.02, time.Since(begun).Seconds()/0.1
+			used := burned(b, 400*time.Millisecond)
+			// At most 5 ms in each period of 100 ms: so little that even on a busy machine
+			// it would get more at times, and is throttled.
+			periods, passed := (used-entering)/0.005, time.Since(begun).Seconds()/0.1
 			return map[string]bounds{
 				"cpu_usage_seconds_total":         {used - entering, used + execCosts},
-				"cpu_cfs_periods_total":           {0.8 * periods, passed + 20},
+				"cpu_cfs_periods_total":           {periods, passed + 20},
 				"cpu_cfs_throttled_periods_total": {1, passed + 20},
 				"cpu_cfs_throttled_seconds_total": {0.001, 8 * passed * 0.1},
 			}
 		},
-		holds: map[string]bounds{"spec_cpu_quota": {20_000, 20_000}, "spec_cpu_period": {100_000, 100_000}},
+		holds: map[string]bounds{"spec_cpu_quota": {5_000, 5_000}, "spec_cpu_period": {100_000, 100_000}},
 	}
 }
 

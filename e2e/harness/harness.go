@@ -11,7 +11,7 @@ import (
 
 const (
 	// Limit bounds every wait. It is long because machines are slow and busy;
-	// a wait that succeeds costs only what it needs.
+	// a wait that succeeds costs hardly more than it needs, see EventuallyWithin.
 	Limit = 60 * time.Second
 	// parallel tests at a time: they wait far more than they compute, so the
 	// number of cores says nothing.

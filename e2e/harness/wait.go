@@ -24,12 +24,13 @@ func Eventually(tb testing.TB, what string, ok func() bool) {
 // EventuallyWithin is Eventually for what has waits of its own, beside those of the machine.
 func EventuallyWithin(tb testing.TB, limit time.Duration, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(limit)
-	for !ok() {
-		if time.Now().After(deadline) {
+	for begun := time.Now(); !ok(); {
+		waited := time.Since(begun)
+		if waited > limit {
 			tb.Fatalf("waited %v for %s", limit, what)
 		}
-		time.Sleep(50 * time.Millisecond)
+		// What takes long is looked at less often: most looks are work for the engine.
+		time.Sleep(min(max(waited/20, 50*time.Millisecond), time.Second/2))
 	}
 }
 

@@ -17,7 +17,8 @@ if ((EUID)); then
 	echo 'make test-engines installs other suites of Debian, below /var/cache, and starts engines: run it as root.' >&2
 	exit 1
 fi
-export PATH=$PATH:/usr/sbin:/sbin GOFLAGS="${GOFLAGS:-} -buildvcs=false"
+export PATH=$PATH:/usr/sbin:/sbin
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false -trimpath" CGO_ENABLED=0 # as test.sh has them
 unset TMPDIR # a root shares /tmp, and no other
 scripts/install.sh debootstrap docker-compose-v2
 
@@ -66,9 +67,9 @@ make_root() {
 	exec scripts/make-root.sh "$1" "$cache/$1" "${packages[@]}"
 }
 
-# wrap: the programs of $suite, for the PATH.
+# wrap SUITE: its programs, for the PATH.
 wrap() {
-	local program to
+	local suite=$1 program to
 	mkdir "$work/$suite"
 	for program in dockerd docker docker-compose-v2 podman prometheus promtool prometheus-alertmanager amtool; do
 		to=${program%-v2}
@@ -78,16 +79,16 @@ wrap() {
 }
 export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 
-# run ENGINE PACKAGE, in the background: tests on what $suite has. A file tells all about
-# them, their end too.
+# run SUITE ENGINE PACKAGE, in the background: tests on what the suite has. A file tells all
+# about them, their end too.
 run() {
-	local name=${2//\//-} args=(-test.timeout=30m)
-	if [[ ${FAILURES:-} && $2 == e2e/hosts ]]; then args=(-hosts.failures "$FAILURES"); fi
-	echo "$suite, $1: go test ./$2"
-	cd "$2"
-	export TMPDIR=$work DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
-	exec go tool test2json -t -p "$2" "$work/$name.test" -test.v=test2json "${args[@]}" \
-		${RUN:+-test.run="$RUN"} >"$work/$suite-$1-$name.json" 2>&1
+	local name=${3//\//-} args=(-test.timeout=40m)
+	if [[ ${FAILURES:-} && $3 == e2e/hosts ]]; then args=(-hosts.failures "$FAILURES"); fi
+	echo "$1, $2: go test ./$3"
+	cd "$3"
+	export TMPDIR=$work DEFIB_E2E_SUITE=$1 DEFIB_E2E_ROOT=$cache/$1 DEFIB_E2E_ENGINE=$2 PATH=$work/$1:$PATH
+	exec go tool test2json -t -p "$3" "$work/$name.test" -test.v=test2json "${args[@]}" \
+		${RUN:+-test.run="$RUN"} >"$work/$1-$2-$name.json" 2>&1
 }
 
 # start FUNCTION ARGS..., in the background, as a group of processes, to be ended as one. They
@@ -122,21 +123,25 @@ for suite in "${suites[@]}"; do
 		continue
 	fi
 	made+=("$suite")
-	begin=$SECONDS
-	echo "== $suite"
-	wrap
-	tests=()
-	for what in 'docker e2e' 'docker e2e/hosts' 'docker e2e/chaos' 'docker e2e/harness' 'podman e2e' 'podman e2e/harness' 'docker alerts'; do
-		# shellcheck disable=SC2086 # two words
-		start run $what
-		tests+=($!)
-	done
-	wait "${tests[@]}" || true # the files say how they ended
-	echo "-- $((SECONDS - begin)) s"
+	wrap "$suite"
 done
 
+# Three at a time: they wait much, and take longer if more want the processors.
+echo '== the tests'
+going=0
+for suite in "${made[@]}"; do
+	for tests in 'docker e2e' 'docker e2e/hosts' 'docker e2e/chaos' 'podman e2e' 'podman e2e/harness' 'docker e2e/harness' 'docker alerts'; do
+		if ((going++ >= 3)); then wait -n || true; fi # the files say how they ended
+		# shellcheck disable=SC2086 # two words
+		start run "$suite" $tests
+	done
+done
+wait
+
 echo '== what came of it'
-go run ./e2e/matrix ${RUN:+-some} "$work"/*.json || failed+=('tests')
+results=("$work"/*.json)
+((${#results[@]} == going)) || failed+=("$((going - ${#results[@]})) runs that did not begin")
+go run ./e2e/matrix ${RUN:+-some} "${results[@]}" || failed+=('tests')
 for suite in "${unmade[@]}"; do
 	if [[ " ${failed[*]} " == *" $suite "* ]]; then word=FAILED; else word=SKIPPED; fi
 	printf '\n%s: the root of %s cannot be made:\n' $word "$suite"

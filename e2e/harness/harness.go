@@ -15,7 +15,7 @@ const (
 	Limit = 60 * time.Second
 	// parallel tests at a time: they wait far more than they compute, so the
 	// number of cores says nothing.
-	parallel = "6"
+	parallel = "8"
 )
 
 // workdir holds the built programs and the engines' directories. Its path is

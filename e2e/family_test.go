@@ -48,7 +48,7 @@ const recreateLabel = "defib.recreate"
 func vpn(project string, checked bool) harness.Spec {
 	p := harness.Spec{}
 	if checked {
-		p = harness.Checked()
+		p = harness.SeldomChecked()
 	}
 	p.Network, p.Restart, p.Labels = "none", "always", memberOf(project, "vpn")
 	return p
@@ -60,7 +60,7 @@ func newFamily(s *harness.Env, project string, checked bool) *family {
 	s.Helper()
 	f := &family{Env: s, spec: vpn(project, checked), mounts: map[string][]string{}}
 	f.parent = s.Run("vpn", f.spec)
-	healthy := harness.Checked()
+	healthy := harness.SeldomChecked()
 	healthy.Volumes = []string{"/data"}
 	for suffix, p := range map[string]harness.Spec{
 		"web": {Host: func(h *container.HostConfig) {

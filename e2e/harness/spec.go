@@ -44,6 +44,13 @@ func Checked() Spec {
 	}}
 }
 
+// SeldomChecked is for what lives long: each check costs as much as a start.
+func SeldomChecked() Spec {
+	p := Checked()
+	p.Health.Interval = 5 * time.Second
+	return p
+}
+
 // CreateTestapp makes a container and returns its id.
 func (e *Engine) CreateTestapp(ctx context.Context, name string, p Spec) (string, error) {
 	config := &container.Config{Image: cmp.Or(p.Image, TestappImage), Cmd: p.Args, Labels: p.Labels, Healthcheck: p.Health, Tty: p.TTY}

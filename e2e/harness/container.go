@@ -273,8 +273,8 @@ func (b *Container) AwaitEvents(action string, n int) []time.Time {
 // StartedTimes checks how often the container has been started so far.
 func (b *Container) StartedTimes(want int) {
 	b.Helper()
-	b.AwaitEvents("start", want) // Defib may have heard of one before the recorder has
-	if got := len(b.Times("start")); got != want {
+	// Awaited, since Defib may have heard of one before the recorder has.
+	if got := len(b.AwaitEvents("start", want)); got != want {
 		b.Errorf("%s was started %d times, want %d", b.Name, got, want)
 	}
 }

@@ -67,9 +67,9 @@ make_root() {
 	exec scripts/make-root.sh "$1" "$cache/$1" "${packages[@]}"
 }
 
-# wrap SUITE: its programs, for the PATH.
+# wrap: the programs of $suite, for the PATH.
 wrap() {
-	local suite=$1 program to
+	local program to
 	mkdir "$work/$suite"
 	for program in dockerd docker docker-compose-v2 podman prometheus promtool prometheus-alertmanager amtool; do
 		to=${program%-v2}
@@ -79,16 +79,16 @@ wrap() {
 }
 export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 
-# run SUITE ENGINE PACKAGE, in the background: tests on what the suite has. A file tells all
-# about them, their end too.
+# run ENGINE PACKAGE, in the background: tests on what $suite has. A file tells all about
+# them, their end too.
 run() {
-	local name=${3//\//-} args=(-test.timeout=40m)
-	if [[ ${FAILURES:-} && $3 == e2e/hosts ]]; then args=(-hosts.failures "$FAILURES"); fi
-	echo "$1, $2: go test ./$3"
-	cd "$3"
-	export TMPDIR=$work DEFIB_E2E_SUITE=$1 DEFIB_E2E_ROOT=$cache/$1 DEFIB_E2E_ENGINE=$2 PATH=$work/$1:$PATH
-	exec go tool test2json -t -p "$3" "$work/$name.test" -test.v=test2json "${args[@]}" \
-		${RUN:+-test.run="$RUN"} >"$work/$1-$2-$name.json" 2>&1
+	local name=${2//\//-} args=(-test.timeout=40m)
+	if [[ ${FAILURES:-} && $2 == e2e/hosts ]]; then args=(-hosts.failures "$FAILURES"); fi
+	echo "$suite, $1: go test ./$2"
+	cd "$2"
+	export TMPDIR=$work DEFIB_E2E_SUITE=$suite DEFIB_E2E_ROOT=$cache/$suite DEFIB_E2E_ENGINE=$1 PATH=$work/$suite:$PATH
+	exec go tool test2json -t -p "$2" "$work/$name.test" -test.v=test2json "${args[@]}" \
+		${RUN:+-test.run="$RUN"} >"$work/$suite-$1-$name.json" 2>&1
 }
 
 # start FUNCTION ARGS..., in the background, as a group of processes, to be ended as one. They
@@ -123,24 +123,24 @@ for suite in "${suites[@]}"; do
 		continue
 	fi
 	made+=("$suite")
-	wrap "$suite"
+	wrap
 done
 
 # Three at a time: they wait much, and take longer if more want the processors.
 echo '== the tests'
-going=0
+runs=0
 for suite in "${made[@]}"; do
-	for tests in 'docker e2e' 'docker e2e/hosts' 'docker e2e/chaos' 'podman e2e' 'podman e2e/harness' 'docker e2e/harness' 'docker alerts'; do
-		if ((going++ >= 3)); then wait -n || true; fi # the files say how they ended
+	for what in 'docker e2e' 'docker e2e/hosts' 'docker e2e/chaos' 'podman e2e' 'podman e2e/harness' 'docker e2e/harness' 'docker alerts'; do
+		if ((runs++ >= 3)); then wait -n || true; fi # the files say how they ended
 		# shellcheck disable=SC2086 # two words
-		start run "$suite" $tests
+		start run $what
 	done
 done
 wait
 
 echo '== what came of it'
 results=("$work"/*.json)
-((${#results[@]} == going)) || failed+=("$((going - ${#results[@]})) runs that did not begin")
+((${#results[@]} == runs)) || failed+=("$((runs - ${#results[@]})) runs that did not begin")
 go run ./e2e/matrix ${RUN:+-some} "${results[@]}" || failed+=('tests')
 for suite in "${unmade[@]}"; do
 	if [[ " ${failed[*]} " == *" $suite "* ]]; then word=FAILED; else word=SKIPPED; fi
